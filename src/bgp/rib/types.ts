@@ -1,0 +1,91 @@
+import type { ExplanationView, Family, PrefixCounts, PrefixKey, RouteChange, RouteView } from '../../core/index.ts';
+
+import type { Negotiated, SessionReceiver, SessionSink } from '../negotiated.ts';
+import type { Policy } from '../policy/types.ts';
+
+/** What the operator wants of a peer's routes; may change while the session lives. */
+export interface RibPeerOptions {
+	readonly reflectorClient: boolean;
+	readonly routeServerClient: boolean;
+	/** `undefined`: iBGP accepts all; eBGP takes and gives nothing (RFC 8212), unless `ebgpRequiresPolicy` is off. */
+	readonly importPolicies: readonly Policy[] | undefined;
+	readonly exportPolicies: readonly Policy[] | undefined;
+	readonly ebgpRequiresPolicy: boolean;
+	/** `auto`: RFC 4271 §5.1.3 (kept towards iBGP, self towards eBGP). */
+	readonly nextHopMode: 'auto' | 'self' | 'keep';
+	/** The address to put in NEXT_HOP for `self`, by family; default: the session's local address where the family agrees. */
+	readonly nextHopSelf: Readonly<Partial<Record<Family, string>>>;
+	readonly allowOwnAs: number;
+	readonly removePrivateAs: boolean;
+	/** RFC 4271 §6.3; off for route servers. */
+	readonly enforceFirstAs: boolean;
+	readonly maxPrefix: { readonly limit: number; readonly warnPercent: number; readonly action: 'warn' | 'discard' | 'shutdown' } | undefined;
+	/** Paths per prefix to send where add-path was negotiated: 0 for all. */
+	readonly addPathLimit: number;
+	/** Seconds to wait for End-of-RIB after a graceful restart. */
+	readonly staleSeconds: number;
+}
+
+/** The RIB's own settings. */
+export interface RibOptions {
+	readonly localAsNumber: number;
+	readonly routerId: number;
+	/** Present: this speaker reflects (RFC 4456). */
+	readonly clusterId: number | undefined;
+	readonly clientToClientReflection: boolean;
+	/** Own addresses, by which a NEXT_HOP equal to one of them is ignored. */
+	readonly localAddresses: readonly string[];
+}
+
+/** Which paths to show. */
+export interface RouteQuery {
+	readonly family?: Family;
+	/** Exactly this prefix, or with `covered` everything inside it. */
+	readonly prefix?: PrefixKey;
+	readonly covered?: boolean;
+	/** The best route to an address. */
+	readonly address?: string;
+	/** Adj-RIB-In of a peer, as received; `advertised`: its Adj-RIB-Out. */
+	readonly received?: string;
+	readonly advertised?: string;
+	/** At most so many. */
+	readonly limit?: number;
+}
+
+/** All tables of the speaker, one instance per address family inside. */
+export interface Rib {
+	/** A session came up. The receiver is called by the session from then on; a peer whose routes are held as stale gets them back by `Negotiated.peerName`. */
+	established(negotiated: Negotiated, options: RibPeerOptions, sink: SessionSink): SessionReceiver;
+	/** The operator changed what he wants of a peer: re-evaluates what changed, without touching the session. */
+	reconfigure(peerName: string, options: RibPeerOptions): void;
+	/** Originates a prefix of this node; idempotent. `nextHop`: default is the session's own address. */
+	originate(prefix: PrefixKey, attributes?: OriginateAttributes): void;
+	withdrawOrigin(prefix: PrefixKey): void;
+	/** Batches of best-route changes, after each slice of selection. At once on subscription: everything that is there. */
+	onChanges(listener: (changes: readonly RouteChange[]) => void): void;
+	/** Calls `listener` once every session that was announced by `expectPeers` has sent End-of-RIB, or `timeoutSeconds` passed. */
+	onInSync(listener: () => void): void;
+	expectPeers(names: readonly string[], timeoutSeconds: number): void;
+	readonly inSync: boolean;
+	routes(query: RouteQuery): RouteView[];
+	explain(prefix: PrefixKey): ExplanationView;
+	counts(peerName: string): PrefixCounts[];
+	statistics(): RibStatistics;
+}
+
+export interface OriginateAttributes {
+	readonly nextHop?: string;
+	readonly localPref?: number;
+	readonly med?: number;
+	readonly communities?: readonly string[];
+	readonly largeCommunities?: readonly string[];
+}
+
+export interface RibStatistics {
+	readonly prefixes: Readonly<Record<Family, number>>;
+	readonly paths: Readonly<Record<Family, number>>;
+	readonly attributeSets: number;
+	readonly updateGroups: number;
+	/** Prefixes whose best path is still to be decided. */
+	readonly dirty: number;
+}
