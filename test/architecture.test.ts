@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
@@ -69,6 +69,7 @@ test('bgp-packet imports nothing but itself', (t) => {
 
 test(`no source file is longer than ${mostLines} lines`, (t) => {
 	const long = ['src', 'lab', 'bench', 'packages/bgp-packet/src']
+		.filter((folder) => existsSync(join(root, folder)))
 		.flatMap((folder) => sources(join(root, folder)))
 		.map((file) => ({ file: relative(root, file), lines: readFileSync(file, 'utf8').split('\n').length - 1 }))
 		.filter(({ lines }) => lines > mostLines);
