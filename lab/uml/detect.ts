@@ -1,0 +1,40 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+/** The commands the runner needs, and the Debian package of each. */
+export const umlCommands: Readonly<Record<string, string>> = { 'linux.uml': 'user-mode-linux', modprobe: 'kmod', ip: 'iproute2', mount: 'mount' };
+
+/** Where the commands of administrators are, whatever the caller's PATH says. */
+export const systemPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** The absolute path of a command, as a shell would find it; `undefined` where it is not installed. */
+export function findCommand(name: string): string | undefined {
+	const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...systemPath.split(':')];
+	return folders
+		.filter((folder) => folder !== '')
+		.map((folder) => join(folder, name))
+		.find((path) => existsSync(path));
+}
+
+/** Debian packages that are missing for running commands inside user-mode-linux; empty: everything is there. */
+export function missingUmlPackages(): string[] {
+	return Object.entries(umlCommands)
+		.filter(([command]) => findCommand(command) === undefined)
+		.map(([, debianPackage]) => debianPackage);
+}
+
+/**
+ * Can the running kernel make IPIP tunnels, in a network namespace of our own? Asked by doing it: a new namespace that
+ * gets an ipip device, gone with the command. `false` also without the right to make namespaces.
+ */
+export function hasIpip(): boolean {
+	const unshare = findCommand('unshare');
+	const ip = findCommand('ip');
+	if (unshare === undefined || ip === undefined) return false;
+	const modprobe = findCommand('modprobe');
+	if (modprobe !== undefined) spawnSync(modprobe, ['-q', 'ipip'], { stdio: 'ignore' });
+	// The fallback device tunl0 comes by itself with the module; adding a named one proves that the kind is known.
+	const made = spawnSync(unshare, ['--net', ip, 'link', 'add', 'ipip-probe', 'type', 'ipip', 'local', '127.0.0.1', 'remote', '127.0.0.2'], { stdio: 'ignore' });
+	return made.status === 0;
+}

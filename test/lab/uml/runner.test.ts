@@ -1,0 +1,93 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { bundle, runInUml, UmlError } from '../../../lab/uml/index.ts';
+import { initScript, shellQuote } from '../../../lab/uml/init-script.ts';
+import { umlTest } from '../../support/uml.ts';
+
+const collect = () => {
+	const text = { stdout: '', stderr: '' };
+	const onOutput = (stream: 'stdout' | 'stderr', chunk: Uint8Array) => {
+		text[stream] += Buffer.from(chunk).toString();
+	};
+	return { text, onOutput };
+};
+
+async function folder(t: ExecutionContext): Promise<string> {
+	const path = await mkdtemp(join(tmpdir(), 'bgpmesh-uml-test-'));
+	t.teardown(() => rm(path, { recursive: true }));
+	return path;
+}
+
+test('a word for the shell survives quotes, spaces and dollars', (t) => {
+	t.is(shellQuote("it's $HOME"), String.raw`'it'\''s $HOME'`);
+});
+
+test('a variable with a name that a shell would not take is refused', (t) => {
+	const base = { job: '/j', command: 'true', args: [], cwd: '/', modules: [], writable: [], inMemory: [] };
+	t.throws(() => initScript({ ...base, env: { 'A;reboot': '1' } }), { instanceOf: TypeError });
+});
+
+umlTest('a command runs in a kernel with tunl0: output in two streams, variables, exit code', async (t) => {
+	const { text, onOutput } = collect();
+	const script = 'ip -o link show tunl0 | grep -c NOARP; echo "$GREETING" >&2; touch /usr/nothing || echo read-only; exit 7';
+	const { exitCode } = await runInUml({ command: 'sh', args: ['-c', script], env: { GREETING: "it's $fine" }, onOutput });
+	t.is(exitCode, 7);
+	t.is(text.stdout, '1\nread-only\n');
+	t.regex(text.stderr, /^it's \$fine$/m);
+});
+
+umlTest('a writable folder is the host’s own, a folder in memory is a copy', async (t) => {
+	const [shared, copied] = [await folder(t), await folder(t)];
+	await writeFile(join(copied, 'before'), 'host');
+	const { exitCode } = await runInUml({
+		command: 'sh',
+		args: ['-c', `cp ${copied}/before ${shared}/after && echo guest > ${copied}/before`],
+		writable: [shared],
+		inMemory: [copied],
+	});
+	t.is(exitCode, 0);
+	t.is(await readFile(join(shared, 'after'), 'utf8'), 'host');
+	t.is(await readFile(join(copied, 'before'), 'utf8'), 'host');
+});
+
+umlTest('a bundle with koffi runs inside', async (t) => {
+	const target = await folder(t);
+	const entry = join(target, 'entry.ts');
+	await writeFile(entry, `import koffi from 'koffi'; console.log(koffi.load('libc.so.6').func('int abs(int)')(-5));`);
+	const file = await bundle(entry, target, 'entry');
+	const { text, onOutput } = collect();
+	const { exitCode } = await runInUml({ command: process.execPath, args: [file], onOutput });
+	t.is(exitCode, 0, text.stderr);
+	t.is(text.stdout, '5\n');
+});
+
+umlTest('time up: the error says so', async (t) => {
+	const error = await t.throwsAsync(runInUml({ command: 'sleep', args: ['100'], timeoutSeconds: 2 }), { instanceOf: UmlError });
+	t.is(error?.reason, 'timeout');
+});
+
+umlTest('aborted: the error says so and nothing is left', async (t) => {
+	const abort = new AbortController();
+	let output = '';
+	const onOutput = (_: string, chunk: Uint8Array) => {
+		output += Buffer.from(chunk).toString();
+		abort.abort();
+	};
+	const running = runInUml({ command: 'sh', args: ['-c', 'cat /proc/cmdline; sleep 100'], signal: abort.signal, onOutput });
+	const error = await t.throwsAsync(running, { instanceOf: UmlError });
+	t.is(error?.reason, 'aborted');
+	const job = /init=(\S+)\/init/.exec(output)?.[1] ?? '';
+	t.not(job, '');
+	t.false(existsSync(job), 'its folder is removed');
+	t.is(spawnSync('pgrep', ['-f', job]).status, 1, 'its processes are gone');
+});
+
+umlTest('a panic of that kernel is an error with its log', async (t) => {
+	const error = await t.throwsAsync(runInUml({ command: 'sh', args: ['-c', 'echo c > /proc/sysrq-trigger; sleep 100'] }), { instanceOf: UmlError });
+	t.is(error?.reason, 'crashed');
+	t.regex(error?.kernelLog ?? '', /crash/i);
+});
