@@ -1,1 +1,6 @@
-export {};
+/**
+ * What Node lacks of Linux, through koffi: rtnetlink, socket options, the service manager. Everything here speaks the
+ * kernel's own words (indexes, flags, bytes); what they mean for routes and tunnels is decided in `fib/` and `ipip/`.
+ */
+export { check, errnoName, lastErrno, libc, SystemCallError } from './libc.ts';
+export { notifySystemd, watchdogIntervalMs } from './systemd.ts';
