@@ -1,4 +1,4 @@
-import type { ExplanationView, Family, PrefixCounts, PrefixKey, RouteChange, RouteView } from '../../core/index.ts';
+import type { Clock, ExplanationView, Family, Logger, PrefixCounts, PrefixKey, Random, RouteChange, RouteView } from '../../core/index.ts';
 
 import type { Negotiated, SessionReceiver, SessionSink } from '../negotiated.ts';
 import type { Policy } from '../policy/types.ts';
@@ -56,17 +56,24 @@ export interface RouteQuery {
 export interface Rib {
 	/** A session came up. The receiver is called by the session from then on; a peer whose routes are held as stale gets them back by `Negotiated.peerName`. */
 	established(negotiated: Negotiated, options: RibPeerOptions, sink: SessionSink): SessionReceiver;
-	/** The operator changed what he wants of a peer: re-evaluates what changed, without touching the session. */
+	/** The operator changed what he wants of a peer: re-evaluates what changed, without touching the session. Unknown names are ignored. */
 	reconfigure(peerName: string, options: RibPeerOptions): void;
+	/** Sends the whole Adj-RIB-Out again (soft reset outwards), as ROUTE-REFRESH would. */
+	resend(peerName: string): void;
+	/** The peer is no longer configured: routes that are held as stale for it go. */
+	forget(peerName: string): void;
 	/** Originates a prefix of this node; idempotent. `nextHop`: default is the session's own address. */
 	originate(prefix: PrefixKey, attributes?: OriginateAttributes): void;
 	withdrawOrigin(prefix: PrefixKey): void;
 	/** Batches of best-route changes, after each slice of selection. At once on subscription: everything that is there. */
 	onChanges(listener: (changes: readonly RouteChange[]) => void): void;
-	/** Calls `listener` once every session that was announced by `expectPeers` has sent End-of-RIB, or `timeoutSeconds` passed. */
+	/** Calls `listener` once every session that was announced by `expectPeers` has sent End-of-RIB, or `timeoutSeconds` passed; at once if that was before. */
 	onInSync(listener: () => void): void;
-	expectPeers(names: readonly string[], timeoutSeconds: number): void;
+	/** Nothing is in sync before this was called; with no names it is so at once. `deferSelection`: no route is selected until then (RFC 4724 §4.1). */
+	expectPeers(names: readonly string[], timeoutSeconds: number, deferSelection?: boolean): void;
 	readonly inSync: boolean;
+	/** Names that `expectPeers` gave and that have not sent End-of-RIB. */
+	readonly waitingFor: readonly string[];
 	routes(query: RouteQuery): RouteView[];
 	explain(prefix: PrefixKey): ExplanationView;
 	counts(peerName: string): PrefixCounts[];
@@ -79,6 +86,18 @@ export interface OriginateAttributes {
 	readonly med?: number;
 	readonly communities?: readonly string[];
 	readonly largeCommunities?: readonly string[];
+	/** The kernel metric. */
+	readonly priority?: number;
+}
+
+/** What the RIB needs from its surroundings. */
+export interface RibDependencies {
+	readonly clock: Clock;
+	readonly log: Logger;
+	/** Seeds of the hash tables; default `Math.random`. */
+	readonly random?: Random;
+	/** Calls back in a later turn of the event loop, after I/O; default `setImmediate`. */
+	readonly defer?: (callback: () => void) => void;
 }
 
 export interface RibStatistics {
