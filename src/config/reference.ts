@@ -1,0 +1,69 @@
+import { z } from 'zod';
+import { alternatives, bare, expectation, keyInfo, shapeOf, showDefault } from './keys.ts';
+import { configSchema } from './schema.ts';
+
+/** One key as the manual lists it. */
+export interface KeyReference {
+	readonly key: string;
+	readonly expected: string;
+	readonly default: string;
+	readonly effect: string;
+	readonly description: string;
+}
+
+/** Every key of the file in its order: `bgp.peers[].address`, `bgp.groups.NAME.port`. */
+export function configReference(): KeyReference[] {
+	return rows(configSchema, '');
+}
+
+function rows(schema: z.core.$ZodType, prefix: string): KeyReference[] {
+	return Object.entries(shapeOf(schema)).flatMap(([name, declared]) => {
+		const info = keyInfo(declared);
+		const key = prefix === '' ? name : `${prefix}.${name}`;
+		if (info === undefined) return [];
+		const row = {
+			key,
+			expected: expectation(declared) ?? valueText(declared),
+			default: defaultText(declared, info.defaultText),
+			effect: info.effect,
+			description: info.description,
+		};
+		return [row, ...below(declared, key)];
+	});
+}
+
+function below(declared: z.core.$ZodType, key: string): KeyReference[] {
+	return alternatives(declared).flatMap((plain) => {
+		if (plain instanceof z.ZodObject) return rows(plain, key);
+		if (plain instanceof z.ZodArray) return rows(plain.element, `${key}[]`);
+		if (plain instanceof z.ZodRecord) return rows(plain.valueType, `${key}.NAME`);
+		return [];
+	});
+}
+
+function valueText(declared: z.core.$ZodType): string {
+	const plain = bare(declared);
+	if (plain instanceof z.ZodRecord) return 'a map of names';
+	return plain instanceof z.ZodObject ? 'a map' : 'text';
+}
+
+function defaultText(declared: z.core.$ZodType, computed: string | undefined): string {
+	if (computed !== undefined) return computed;
+	const shown = showDefault(declared);
+	if (shown !== undefined) return shown;
+	return declared instanceof z.ZodExactOptional || declared instanceof z.ZodOptional ? '' : 'required';
+}
+
+/** The file's shape as JSON schema (draft 2020-12), for editors. */
+export function configJsonSchema(): object {
+	return z.toJSONSchema(configSchema, {
+		io: 'input',
+		unrepresentable: 'any',
+		override: ({ zodSchema, jsonSchema }) => {
+			const info = keyInfo(zodSchema);
+			const expected = expectation(zodSchema);
+			const description = [info?.description, expected === undefined ? undefined : `Expected: ${expected}.`].filter((part) => part !== undefined).join(' ');
+			if (description !== '') jsonSchema.description = description;
+		},
+	});
+}
