@@ -1,0 +1,19 @@
+/**
+ * The Debian packages that tests, laboratory and benchmark use, one row each: a file that tells it is there, what it is
+ * for, and the services it would start at boot, which nobody asked for.
+ */
+export const packages = [
+	{ name: 'bird2', file: '/usr/sbin/bird', services: ['bird'], use: 'BIRD: the laboratory, the interop suite and the benchmark' },
+	{ name: 'frr', file: '/usr/lib/frr/bgpd', services: ['frr'], use: 'FRR: the interop suite and the benchmark' },
+	{ name: 'gobgpd', file: '/usr/bin/gobgpd', services: ['gobgpd'], use: 'GoBGP: the interop suite and the benchmark' },
+	{ name: 'exabgp', file: '/usr/sbin/exabgp', services: ['exabgp'], use: 'ExaBGP: the interop suite' },
+	{ name: 'openbgpd', file: '/usr/sbin/bgpd', services: ['openbgpd'], use: 'OpenBGPD: the interop suite and the benchmark' },
+	{ name: 'user-mode-linux', file: '/usr/bin/linux.uml', use: 'a kernel with IPIP: the laboratory and the kernel suites, where the own kernel has no ipip' },
+	{ name: 'kmod', file: '/sbin/modprobe', use: 'loading ipip into that kernel' },
+	{ name: 'iproute2', file: '/sbin/ip', use: 'network namespaces: the laboratory and the kernel suites' },
+	{ name: 'nftables', file: '/usr/sbin/nft', use: 'the guard of tunl0 and masquerading: the kernel suites' },
+	{ name: 'procps', file: '/sbin/sysctl', use: 'kernel settings of the laboratory' },
+	{ name: 'iputils-ping', file: '/bin/ping', use: 'pings between pods' },
+	{ name: 'etcd-server', file: '/usr/bin/etcd', services: ['etcd'], use: 'etcd below a real kube-apiserver: the API contract suite' },
+	{ name: 'openssl', file: '/usr/bin/openssl', use: 'keys of a real kube-apiserver: the API contract suite' },
+];
