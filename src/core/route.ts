@@ -22,7 +22,8 @@ export type RouteChange = { readonly type: 'install'; readonly route: BestRoute 
 
 /** How packets for a route leave this node. Decided in `ipip/`, carried out by `fib/`; they meet in `daemon/`. */
 export type Encapsulation =
-	| { readonly type: 'direct' }
+	/** To the next hop itself: through `device` where the next hop is in a subnet of that interface, otherwise wherever the kernel's routes lead. */
+	| { readonly type: 'direct'; readonly device?: string }
 	| { readonly type: 'tunnel'; readonly device: string }
 	/** The route is not ours to program (no way to the next hop, or the pool is somebody else's): with the reason, for people. */
 	| { readonly type: 'none'; readonly reason: string };

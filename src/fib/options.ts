@@ -1,0 +1,25 @@
+import type { Backoff, Clock, Encapsulate, Logger, Random } from '../core/index.ts';
+import type { RouteKernel } from './kernel.ts';
+
+/** How this node's routes are written. */
+export interface FibOptions {
+	/** The kernel's route protocol number that marks our routes; nothing else is ever touched. 5 to 255. */
+	readonly routeProtocol: number;
+	/** Of routes for which no policy asked another. Default 1024, Calico's `ipv4NormalRoutePriority`. */
+	readonly metric?: number;
+	/** Between full comparisons with the kernel. Events lead, this only catches what they miss. Default 90. */
+	readonly auditSeconds?: number;
+	/** Before refused routes are tried again. Default 0.2 s to 30 s. */
+	readonly retry?: Backoff;
+}
+
+export interface FibDependencies {
+	readonly kernel: RouteKernel;
+	/** How packets leave, until `setEncapsulate` says otherwise. */
+	readonly encapsulate: Encapsulate;
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly log: Logger;
+	/** Called with the addresses that tunnels lead to, whenever that set changes: from them alone may tunnelled packets come. */
+	readonly onTunnelEnds?: (addresses: ReadonlySet<string>) => void;
+}
