@@ -1,0 +1,85 @@
+import {
+	type Address,
+	familyOf,
+	formatAddress,
+	formatPrefix,
+	type Prefix,
+	type PrefixKey,
+	parseAddress,
+	parsePrefix,
+	prefixContains,
+	prefixCovers,
+} from '../core/index.ts';
+
+/** How many addresses a prefix has; a block's is at most 4096, a pool's may exceed 2^53 and is then infinite for our purposes. */
+export function addressCount(prefix: Prefix): number {
+	return 2 ** (prefix.bytes.length * 8 - prefix.length);
+}
+
+/** `base` plus `offset` (up to 2^53), in a new array; wraps at the end of the family. */
+export function addToAddress(base: Uint8Array, offset: number): Uint8Array {
+	const bytes = new Uint8Array(base);
+	let carry = offset;
+	for (let index = bytes.length - 1; index >= 0 && carry > 0; index--) {
+		carry += bytes[index] ?? 0;
+		bytes[index] = carry % 256;
+		carry = Math.floor(carry / 256);
+	}
+	return bytes;
+}
+
+/** The address at `ordinal` of a block, canonical text. */
+export function ordinalToAddress(cidr: PrefixKey, ordinal: number): string {
+	return formatAddress(addToAddress(parsePrefix(cidr).bytes, ordinal));
+}
+
+/** Which address of the block this is; `undefined` where it lies outside. */
+export function addressToOrdinal(cidr: PrefixKey, address: string): number | undefined {
+	const block = parsePrefix(cidr);
+	const wanted = parseAddress(address);
+	if (!prefixContains(block, wanted)) return undefined;
+	let ordinal = 0;
+	for (const [index, byte] of wanted.bytes.entries()) ordinal = ordinal * 256 + (byte - (block.bytes[index] ?? 0));
+	return ordinal;
+}
+
+/** The block of size `blockSize` that holds an address. */
+export function blockOf(address: string, blockSize: number): PrefixKey {
+	const { bytes } = parseAddress(address);
+	const { bytes: network, length } = parsePrefix(`${formatAddress(bytes)}/${blockSize}`, 'clear');
+	return formatPrefix(network, length);
+}
+
+/** Addresses that are never given automatically. Calico IPReservation. */
+export class Reservations {
+	readonly #prefixes: readonly Prefix[];
+
+	constructor(cidrs: readonly PrefixKey[]) {
+		this.#prefixes = cidrs.map((cidr) => parsePrefix(cidr));
+	}
+
+	holdsAddress(address: Address): boolean {
+		return this.#prefixes.some((prefix) => prefixContains(prefix, address));
+	}
+
+	/** Is the whole of it reserved? */
+	holdsAll(cidr: PrefixKey): boolean {
+		const wanted = parsePrefix(cidr);
+		return this.#prefixes.some((prefix) => prefixCovers(prefix, wanted));
+	}
+
+	/** Is any of it reserved? */
+	holdsSome(cidr: PrefixKey): boolean {
+		const wanted = parsePrefix(cidr);
+		return this.#prefixes.some((prefix) => prefixCovers(prefix, wanted) || prefixCovers(wanted, prefix));
+	}
+
+	holdsOrdinal(cidr: PrefixKey, ordinal: number): boolean {
+		if (this.#prefixes.length === 0) return false;
+		const bytes = addToAddress(parsePrefix(cidr).bytes, ordinal);
+		return this.holdsAddress({ family: familyOf(bytes), bytes });
+	}
+}
+
+/** Nothing is reserved. */
+export const noReservations = new Reservations([]);

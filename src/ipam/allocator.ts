@@ -1,0 +1,273 @@
+import type { Clock, Family, Logger, PrefixKey, Random } from '../core/index.ts';
+import { parsePrefix, prefixCovers } from '../core/index.ts';
+import { blockOf, ordinalToAddress, Reservations } from './addresses.ts';
+import { assignOrdinal, autoAssign, endCooldowns, type Owner, ordinalIn, ordinalsOfHandle } from './block.ts';
+import { BlockCommitter } from './block-committer.ts';
+import { blockToBorrowFrom, findNewBlock, type Landscape, ownBlockWithRoom, ownClaims } from './block-finder.ts';
+import { type ClaimContext, claimBlock, giveUpBlock } from './claim.ts';
+import { HandleKeeper } from './handle-keeper.ts';
+import { KeyedLock } from './keyed-lock.ts';
+import { blockName, handleName, sanitizeHandle } from './names.ts';
+import { choosePools, type PoolVerdict, poolOf, type SelectorMatch } from './pool.ts';
+import { type ReleaseOutcome, releaseAddress, releaseHandle } from './release.ts';
+import type { AssignedAddress, AssignRequest, AssignResult, Unavailable } from './requests.ts';
+import type { IpamStore, Retry } from './store.ts';
+import { type Block, type IpamConfig, type Pool, safetyBlocksPerHost } from './values.ts';
+
+export interface AllocatorOptions {
+	readonly node: string;
+	readonly store: IpamStore;
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly retry: Retry;
+	readonly log: Logger;
+	readonly selectorMatches: SelectorMatch;
+}
+
+/** What one family of one request is served from. */
+interface Source {
+	readonly family: Family;
+	readonly pools: readonly Pool[];
+	readonly refused: readonly PoolVerdict[];
+	readonly config: IpamConfig;
+	readonly reservations: Reservations;
+}
+
+type Placement = { readonly type: 'block'; readonly cidr: PrefixKey } | Unavailable;
+
+/** Gives and takes back addresses for one node. Requests that arrive together share their writes. */
+export class Allocator {
+	readonly #options: AllocatorOptions;
+	readonly #committer: BlockCommitter;
+	readonly #handles: HandleKeeper;
+	readonly #claims: ClaimContext;
+	/** One request at a time for a handle: asking twice at once gives one address too. */
+	readonly #handleLock = new KeyedLock();
+	/** One claim at a time: requests that arrive together share the block that the first of them claims. */
+	readonly #claimLock = new KeyedLock();
+	readonly #promised = new Map<PrefixKey, number>();
+
+	constructor(options: AllocatorOptions) {
+		this.#options = options;
+		this.#committer = new BlockCommitter(options.store.blocks, options.retry);
+		this.#handles = new HandleKeeper(options.store.handles, options.retry);
+		this.#claims = { store: options.store, clock: options.clock, retry: options.retry };
+	}
+
+	/** One address of each family asked for, or none and the reason. */
+	assign(request: AssignRequest): Promise<AssignResult> {
+		return this.#handleLock.run(handleName(request.handleId), () => this.#assignLocked(request));
+	}
+
+	/** Everything a handle holds. Nothing held is no error: releasing twice is releasing once. */
+	release(handleId: string): Promise<ReleaseOutcome> {
+		return this.#handleLock.run(handleName(handleId), async () => releaseHandle(await this.#releaseContext(), handleId));
+	}
+
+	/** One address; with `handleId` or `sequenceNumber` only if it is still that owner's. */
+	async releaseAddress(address: string, guard: { readonly handleId?: string; readonly sequenceNumber?: bigint } = {}): Promise<ReleaseOutcome> {
+		return releaseAddress(await this.#releaseContext(), address, guard);
+	}
+
+	async #releaseContext() {
+		const { cooldownSeconds } = await this.#options.store.config();
+		return { store: this.#options.store, committer: this.#committer, handles: this.#handles, clock: this.#options.clock, cooldownSeconds };
+	}
+
+	async #assignLocked(request: AssignRequest): Promise<AssignResult> {
+		const reason = await this.#options.store.readOnlyReason();
+		if (reason !== undefined) return { type: 'unavailable', family: request.families[0] ?? 'ipv4', reason, pools: [], temporary: true };
+		const given: AssignedAddress[] = [];
+		for (const family of request.families) {
+			const result = await this.#assignFamily(request, family);
+			if (result.type === 'unavailable') {
+				// All or none: half an answer is taken back, unless the handle had it before.
+				for (const { address, known } of given) if (!known) await this.releaseAddress(address, { handleId: sanitizeHandle(request.handleId) });
+				return result;
+			}
+			given.push(...result.addresses);
+		}
+		return { type: 'assigned', addresses: given };
+	}
+
+	async #assignFamily(request: AssignRequest, family: Family): Promise<AssignResult> {
+		const source = await this.#source(request, family);
+		const tried = new Set<PrefixKey>();
+		const wanted = request.addresses?.[family];
+		for (;;) {
+			const placement = wanted === undefined ? await this.#place(source, tried) : await this.#placeRequested(source, wanted);
+			if (placement.type === 'unavailable') return placement;
+			const { cidr } = placement;
+			// The order is Calico's: the handle first, so that no address is ever held by a handle that does not say so.
+			const counted = await this.#handles.increment(request.handleId, cidr);
+			if (counted.type === 'existed') {
+				const known = await this.#known(request.handleId, family, counted.blocks, source.pools);
+				if (known !== undefined) {
+					this.#settle(cidr);
+					return { type: 'assigned', addresses: [known] };
+				}
+				await this.#handles.incrementExisting(request.handleId, cidr);
+			}
+			const address = await this.#give(source, cidr, request, wanted).finally(() => this.#settle(cidr));
+			if (address !== undefined)
+				return { type: 'assigned', addresses: [{ family, address, block: cidr, pool: poolOf(source.pools, cidr)?.name, known: false }] };
+			await this.#handles.decrement(request.handleId, cidr, 1);
+			tried.add(cidr);
+			if (wanted !== undefined) return this.#unavailable(source, `${wanted} is taken`, false);
+		}
+	}
+
+	async #source(request: AssignRequest, family: Family): Promise<Source> {
+		const { store, node, selectorMatches } = this.#options;
+		const [pools, reserved, config, nodeLabels, namespaceLabels] = await Promise.all([
+			store.pools(),
+			store.reservations(),
+			store.config(),
+			store.nodeLabels(node),
+			request.namespace === undefined ? undefined : store.namespaceLabels(request.namespace),
+		]);
+		const { usable, refused } = choosePools(
+			pools,
+			{ family, use: request.use, requested: request.pools?.[family] ?? [], nodeLabels, namespaceLabels },
+			selectorMatches,
+		);
+		return { family, pools: usable, refused, config, reservations: new Reservations(reserved) };
+	}
+
+	/** The write itself, shared with others of the block. `undefined`: no address was free after all. */
+	#give({ config, reservations }: Source, cidr: PrefixKey, { handleId, attributes }: AssignRequest, wanted: string | undefined): Promise<string | undefined> {
+		const owner: Owner = { handleId, attributes };
+		const nowMs = this.#options.clock.wallMs();
+		return this.#committer.commit(blockName(cidr), (current) => {
+			if (current === undefined || current.deleted) return { block: current, result: undefined };
+			const block = endCooldowns(current, config.cooldownSeconds, nowMs);
+			const [held] = ordinalsOfHandle(block, sanitizeHandle(handleId));
+			if (held !== undefined && wanted === undefined) return { block: current, result: ordinalToAddress(cidr, held) };
+			if (wanted === undefined) {
+				const { block: next, ordinals } = autoAssign(block, 1, owner, reservations);
+				return ordinals[0] === undefined ? { block: current, result: undefined } : { block: next, result: ordinalToAddress(cidr, ordinals[0]) };
+			}
+			const assigned = assignOrdinal(block, ordinalIn(block, wanted), owner);
+			if (assigned.type === 'assigned') return { block: assigned.block, result: wanted };
+			return {
+				block: current,
+				result: assigned.by?.handleId !== undefined && sanitizeHandle(assigned.by.handleId) === sanitizeHandle(handleId) ? wanted : undefined,
+			};
+		});
+	}
+
+	/** An address of this family that the handle holds already. */
+	async #known(handleId: string, family: Family, blocks: readonly PrefixKey[], pools: readonly Pool[]): Promise<AssignedAddress | undefined> {
+		for (const cidr of blocks.filter((block) => parsePrefix(block).family === family)) {
+			const block = await this.#options.store.blocks.read(blockName(cidr), 'fresh');
+			const [ordinal] = block === undefined ? [] : ordinalsOfHandle(block.value, sanitizeHandle(handleId));
+			if (ordinal !== undefined) return { family, address: ordinalToAddress(cidr, ordinal), block: cidr, pool: poolOf(pools, cidr)?.name, known: true };
+		}
+		return undefined;
+	}
+
+	/** A block with a free address, promised to the caller until `#settle`. */
+	async #place(source: Source, tried: ReadonlySet<PrefixKey>): Promise<Placement> {
+		if (source.pools.length === 0) return this.#unavailable(source, `no ${source.family} pool serves this request`, false);
+		const own = await this.#ownBlock(source, tried);
+		if (own !== undefined) return own;
+		return this.#claimLock.run('claim', async () => {
+			// Whoever waited here finds the block that the one before has claimed.
+			const shared = await this.#ownBlock(source, tried);
+			if (shared !== undefined) return shared;
+			return this.#newBlock(source, tried);
+		});
+	}
+
+	/** The warm path: looks at the node's own blocks alone, from the cache. Counting and promising happen in one turn. */
+	async #ownBlock(source: Source, tried: ReadonlySet<PrefixKey>): Promise<Placement | undefined> {
+		const { store, node } = this.#options;
+		const confirmed = ownClaims(await store.affinitiesOf(node), node).confirmed.filter((cidr) => !tried.has(cidr));
+		const blocks = await Promise.all(confirmed.map((cidr) => store.blocks.read(blockName(cidr))));
+		const known = blocks.flatMap((block) => (block === undefined ? [] : [block.value]));
+		const cidr = ownBlockWithRoom(this.#landscape(source, known), source.pools, confirmed);
+		return cidr === undefined ? undefined : this.#promise(cidr);
+	}
+
+	async #newBlock(source: Source, tried: ReadonlySet<PrefixKey>): Promise<Placement> {
+		const { node, random, clock, log } = this.#options;
+		const { config, pools } = source;
+		const lost = new Set<PrefixKey>();
+		const claims = ownClaims(await this.#options.store.affinitiesOf(node), node);
+		for (const cidr of claims.unfinished.filter((claim) => pools.some((pool) => prefixCovers(parsePrefix(pool.cidr), parsePrefix(claim))))) {
+			if ((await claimBlock(this.#claims, node, cidr)) === 'claimed' && !tried.has(cidr)) return this.#promise(cidr);
+		}
+		const owned = claims.confirmed.filter((cidr) => parsePrefix(cidr).family === source.family).length;
+		const most = config.maxBlocksPerHost === 0 ? safetyBlocksPerHost : config.maxBlocksPerHost;
+		const mayClaim = config.autoAllocateBlocks && owned < most;
+		while (mayClaim) {
+			const found = findNewBlock(this.#landscape(source, await this.#allBlocks()), pools, new Set([...lost, ...tried]), random(), clock.wallMs());
+			if (found === undefined) break;
+			lost.add(found.cidr);
+			if (found.type === 'reclaim') {
+				const outcome = await giveUpBlock(this.#claims, found.from, found.cidr, { requireEmpty: true, sequenceNumber: found.sequenceNumber });
+				log.info('empty block reclaimed', { block: found.cidr, from: found.from, outcome });
+				if (outcome !== 'released') continue;
+			}
+			if ((await claimBlock(this.#claims, node, found.cidr)) === 'claimed') {
+				log.info('block claimed', { block: found.cidr });
+				return this.#promise(found.cidr);
+			}
+		}
+		const borrowed = config.strictAffinity ? undefined : blockToBorrowFrom(this.#landscape(source, await this.#allBlocks()), pools, tried, random());
+		if (borrowed !== undefined) return this.#promise(borrowed);
+		const limit = !config.autoAllocateBlocks
+			? 'blocks are not claimed automatically (autoAllocateBlocks)'
+			: owned >= most
+				? `this node has ${owned} of at most ${most} blocks`
+				: 'every block of the pools is claimed';
+		return this.#unavailable(
+			source,
+			`no free address: the node's own blocks are full, ${limit}, ${config.strictAffinity ? 'and strictAffinity forbids borrowing' : 'and no other node has a free address'}`,
+			true,
+		);
+	}
+
+	async #placeRequested(source: Source, address: string): Promise<Placement> {
+		const pool = source.pools.find(({ cidr }) => prefixCovers(parsePrefix(cidr), parsePrefix(`${address}/${source.family === 'ipv4' ? 32 : 128}`)));
+		if (pool === undefined) return this.#unavailable(source, `${address} is in no pool that serves this request`, false);
+		const cidr = blockOf(address, pool.blockSize);
+		if ((await this.#options.store.blocks.read(blockName(cidr), 'fresh')) === undefined) {
+			const outcome = await this.#claimLock.run('claim', () => claimBlock(this.#claims, this.#options.node, cidr));
+			if (outcome === 'lost' && source.config.strictAffinity)
+				return this.#unavailable(source, `${address} is in block ${cidr} of another node, and strictAffinity forbids borrowing`, false);
+		}
+		return this.#promise(cidr);
+	}
+
+	#unavailable({ family, refused, pools }: Source, reason: string, temporary: boolean): Unavailable {
+		return {
+			type: 'unavailable',
+			family,
+			reason,
+			pools: [...refused, ...pools.map(({ name }) => ({ pool: name, reason: 'considered: see the reason above' }))],
+			temporary,
+		};
+	}
+
+	#promise(cidr: PrefixKey): Placement {
+		this.#promised.set(cidr, (this.#promised.get(cidr) ?? 0) + 1);
+		return { type: 'block', cidr };
+	}
+
+	#settle(cidr: PrefixKey): void {
+		const left = (this.#promised.get(cidr) ?? 0) - 1;
+		if (left > 0) this.#promised.set(cidr, left);
+		else this.#promised.delete(cidr);
+	}
+
+	async #allBlocks() {
+		return (await this.#options.store.blocks.list()).map(({ value }) => value);
+	}
+
+	#landscape({ reservations, config }: Source, known: readonly Block[]): Landscape {
+		const nowMs = this.#options.clock.wallMs();
+		const blocks = new Map(known.map((block) => [block.cidr, endCooldowns(block, config.cooldownSeconds, nowMs)]));
+		return { node: this.#options.node, blocks, reservations, promised: (cidr) => this.#promised.get(cidr) ?? 0 };
+	}
+}

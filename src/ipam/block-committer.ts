@@ -1,0 +1,84 @@
+import { isEmpty } from './block.ts';
+import { compareAndSwap, nextWrite, type Retry, type Store } from './store.ts';
+import type { Block } from './values.ts';
+
+/** One decision on a block that waits to be written with others; pure, since a conflict runs it again. The same block back: nothing to write. */
+export type BlockStep<R> = (block: Block | undefined) => { readonly block: Block | undefined; readonly result: R };
+
+interface Pending {
+	readonly step: BlockStep<unknown>;
+	resolve(result: unknown): void;
+	reject(error: unknown): void;
+}
+
+/**
+ * Group commit: while one write of a block is on its way, whatever else is wanted of that block gathers, and is written by
+ * the next. So a hundred requests that arrive together cost a few writes, and no block is ever contended by its own node.
+ */
+export class BlockCommitter {
+	readonly #store: Store<Block>;
+	readonly #retry: Retry;
+	readonly #waiting = new Map<string, Pending[]>();
+
+	constructor(store: Store<Block>, retry: Retry) {
+		this.#store = store;
+		this.#retry = retry;
+	}
+
+	/** Applies `step` to the block `name` (a resource name) in the next write. */
+	commit<R>(name: string, step: BlockStep<R>): Promise<R> {
+		return new Promise<R>((resolve, reject) => {
+			// The result has the step's own type; the queue holds steps of many.
+			const pending: Pending = { step, resolve: resolve as (result: unknown) => void, reject };
+			const queue = this.#waiting.get(name);
+			if (queue !== undefined) queue.push(pending);
+			else {
+				this.#waiting.set(name, [pending]);
+				void this.#drain(name);
+			}
+		});
+	}
+
+	/** Writes until nothing waits for this block. Never rejects: errors go to those who waited. */
+	async #drain(name: string): Promise<void> {
+		for (;;) {
+			// Requests of the same turn join the first write.
+			await new Promise((resolve) => setImmediate(resolve));
+			const batch = this.#waiting.get(name) ?? [];
+			if (batch.length === 0) {
+				this.#waiting.delete(name);
+				return;
+			}
+			this.#waiting.set(name, []);
+			try {
+				const outcomes = await compareAndSwap(this.#store, name, (block) => applyAll(block, batch), this.#retry, 'cached');
+				for (const [index, outcome] of outcomes.entries()) {
+					if ('error' in outcome) batch[index]?.reject(outcome.error);
+					else batch[index]?.resolve(outcome.result);
+				}
+			} catch (error) {
+				for (const { reject } of batch) reject(error);
+			}
+		}
+	}
+}
+
+type Outcome = { readonly result: unknown } | { readonly error: unknown };
+
+/** Runs the steps one after another; one that throws changes nothing and fails alone. */
+function applyAll(original: Block | undefined, batch: readonly Pending[]) {
+	let block = original;
+	const outcomes = batch.map(({ step }): Outcome => {
+		try {
+			const applied = step(block);
+			block = applied.block;
+			return { result: applied.result };
+		} catch (error) {
+			return { error };
+		}
+	});
+	if (block === original) return { type: 'leave', result: outcomes } as const;
+	// Nobody's block without addresses has no reason to stay (Calico ReleaseIPs).
+	if (block === undefined || (block.affinity === undefined && isEmpty(block))) return { type: 'remove', result: outcomes } as const;
+	return { type: 'write', value: nextWrite(block), result: outcomes } as const;
+}

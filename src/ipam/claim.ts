@@ -1,0 +1,123 @@
+import type { Clock, PrefixKey } from '../core/index.ts';
+import { isEmpty, newBlock } from './block.ts';
+import { affinityName, blockName } from './names.ts';
+import { ConflictError, compareAndSwap, type IpamStore, nextWrite, type Retry } from './store.ts';
+import { type Affinity, type AffinityState, hostAffinity } from './values.ts';
+
+/** What claiming needs. */
+export interface ClaimContext {
+	readonly store: IpamStore;
+	readonly clock: Clock;
+	readonly retry: Retry;
+}
+
+/** `lost`: another node has the block. */
+export type ClaimResult = 'claimed' | 'lost';
+
+const claimOf = (node: string, cidr: PrefixKey, state: AffinityState): Affinity => ({ state, node, type: 'host', cidr, deleted: false, other: {} });
+
+/**
+ * Makes a block this node's, in Calico's three writes: affinity pending, block, affinity confirmed. Run again after a crash
+ * between any two of them, it finishes what was begun; against a block that another node got first it takes its own claim back.
+ */
+export async function claimBlock({ store, clock, retry }: ClaimContext, node: string, cidr: PrefixKey): Promise<ClaimResult> {
+	const name = affinityName(node, cidr);
+	await setState({ store, retry }, node, cidr, (state) => (isConfirmed(state) ? undefined : 'pending'));
+	const owned = await ownBlock({ store, clock, retry }, node, cidr);
+	if (!owned) {
+		await compareAndSwap(store.affinities, name, () => ({ type: 'remove', result: undefined }), retry);
+		return 'lost';
+	}
+	await setState({ store, retry }, node, cidr, (state) => (state === 'confirmed' ? undefined : 'confirmed'));
+	return 'claimed';
+}
+
+const isConfirmed = (state: AffinityState | undefined): boolean => state === 'confirmed' || state === '';
+
+/** Creates or changes the claim; `next` says the state to write, `undefined` to leave it. */
+async function setState(
+	{ store, retry }: Omit<ClaimContext, 'clock'>,
+	node: string,
+	cidr: PrefixKey,
+	next: (state: AffinityState | undefined) => AffinityState | undefined,
+): Promise<void> {
+	await compareAndSwap(
+		store.affinities,
+		affinityName(node, cidr),
+		(affinity) => {
+			const state = next(affinity?.state);
+			if (state === undefined) return { type: 'leave', result: undefined };
+			return { type: 'write', value: affinity === undefined ? claimOf(node, cidr, state) : { ...affinity, state }, result: undefined };
+		},
+		retry,
+	);
+}
+
+/**
+ * Creates the block, or finds it to be this node's already. A block of ours is touched (its sequence number rises), so that
+ * a release of it that somebody decided on before fails. `false`: it is another's, or nobody's with addresses in use.
+ */
+async function ownBlock({ store, clock, retry }: ClaimContext, node: string, cidr: PrefixKey): Promise<boolean> {
+	return compareAndSwap(
+		store.blocks,
+		blockName(cidr),
+		(block) => {
+			if (block === undefined) {
+				const nowMs = clock.wallMs();
+				return { type: 'write', value: newBlock(cidr, node, isoSeconds(nowMs), BigInt(Math.floor(nowMs)) * 1_000_000n), result: true };
+			}
+			if (block.affinity === hostAffinity(node)) return { type: 'write', value: nextWrite(block), result: true };
+			return { type: 'leave', result: false };
+		},
+		retry,
+	);
+}
+
+/** RFC 3339 without fractions, as Kubernetes writes times. */
+export const isoSeconds = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+
+/** Which block may be given up. */
+export interface GiveUpOptions {
+	readonly requireEmpty: boolean;
+	/** Give up only what was seen: the block must still have this sequence number. */
+	readonly sequenceNumber?: bigint;
+}
+
+export type GiveUpResult = 'released' | 'not-empty' | 'changed' | 'not-ours';
+
+/**
+ * Takes a node's claim off a block: affinity pendingDeletion, block deleted (or left to its addresses without affinity),
+ * affinity deleted. A claim to a block that is not the node's is stale and goes alone.
+ */
+export async function giveUpBlock(
+	{ store, retry }: ClaimContext,
+	node: string,
+	cidr: PrefixKey,
+	{ requireEmpty, sequenceNumber }: GiveUpOptions,
+): Promise<GiveUpResult> {
+	const seen = await store.blocks.read(blockName(cidr), 'fresh');
+	const dropClaim = () => compareAndSwap(store.affinities, affinityName(node, cidr), () => ({ type: 'remove', result: undefined }), retry);
+	if (seen !== undefined) {
+		if (sequenceNumber !== undefined && seen.value.sequenceNumber !== sequenceNumber) return 'changed';
+		if (seen.value.affinity !== undefined && seen.value.affinity !== hostAffinity(node)) {
+			await dropClaim();
+			return 'not-ours';
+		}
+		if (requireEmpty && !isEmpty(seen.value)) return 'not-empty';
+		await setState({ store, retry }, node, cidr, (state) => (state === undefined || state === 'pendingDeletion' ? undefined : 'pendingDeletion'));
+		try {
+			// Conditional on what was seen: an address given in between makes this fail, and the claim is confirmed again.
+			if (isEmpty(seen.value)) await store.blocks.remove(blockName(cidr), seen.version);
+			else
+				await store.blocks.write(blockName(cidr), {
+					value: nextWrite({ ...seen.value, affinity: undefined, affinityClaimTime: undefined }),
+					version: seen.version,
+				});
+		} catch (error) {
+			if (!(error instanceof ConflictError)) throw error;
+			return 'changed';
+		}
+	}
+	await dropClaim();
+	return 'released';
+}

@@ -1,0 +1,56 @@
+import type { PrefixKey } from '../core/index.ts';
+import { decrement, increment, isSpent, newHandle } from './handle.ts';
+import { handleName } from './names.ts';
+import { ConflictError, compareAndSwap, type Retry, type Store } from './store.ts';
+import type { Handle } from './values.ts';
+
+/** `existed`: the handle was there; nothing was written, and these are its blocks. */
+export type Incremented = { readonly type: 'created' } | { readonly type: 'existed'; readonly blocks: readonly PrefixKey[] };
+
+/** Keeps the handles' counts in step with the blocks. */
+export class HandleKeeper {
+	readonly #store: Store<Handle>;
+	readonly #retry: Retry;
+
+	constructor(store: Store<Handle>, retry: Retry) {
+		this.#store = store;
+		this.#retry = retry;
+	}
+
+	/** One address of a block for a handle that is new as a rule: created without reading first. */
+	async increment(handleId: string, cidr: PrefixKey): Promise<Incremented> {
+		try {
+			await this.#store.create(handleName(handleId), newHandle(handleId, cidr, 1));
+			return { type: 'created' };
+		} catch (error) {
+			if (!(error instanceof ConflictError)) throw error;
+		}
+		const existing = await this.#store.read(handleName(handleId), 'fresh');
+		// The keys of `blocks` are CIDRs as Calico and we write them: canonical.
+		return { type: 'existed', blocks: Object.keys(existing?.value.blocks ?? {}) as PrefixKey[] };
+	}
+
+	/** One more address for a handle that holds others. */
+	async incrementExisting(handleId: string, cidr: PrefixKey): Promise<void> {
+		await compareAndSwap(
+			this.#store,
+			handleName(handleId),
+			(handle) => ({ type: 'write', value: handle === undefined ? newHandle(handleId, cidr, 1) : increment(handle, cidr, 1), result: undefined }),
+			this.#retry,
+		);
+	}
+
+	/** `count` addresses fewer; a handle without any is removed. */
+	async decrement(handleId: string, cidr: PrefixKey, count: number): Promise<void> {
+		await compareAndSwap(
+			this.#store,
+			handleName(handleId),
+			(handle) => {
+				if (handle === undefined) return { type: 'leave', result: undefined };
+				const left = decrement(handle, cidr, count);
+				return isSpent(left) ? { type: 'remove', result: undefined } : { type: 'write', value: left, result: undefined };
+			},
+			this.#retry,
+		);
+	}
+}

@@ -1,0 +1,23 @@
+import type { PrefixKey } from '../core/index.ts';
+import type { Handle } from './values.ts';
+
+/** A handle with its first addresses. */
+export const newHandle = (handleId: string, cidr: PrefixKey, count: number): Handle => ({ handleId, blocks: { [cidr]: count }, deleted: false, other: {} });
+
+/** `count` more addresses of a block. */
+export function increment(handle: Handle, cidr: PrefixKey, count: number): Handle {
+	return { ...handle, blocks: { ...handle.blocks, [cidr]: (handle.blocks[cidr] ?? 0) + count } };
+}
+
+/**
+ * `count` fewer addresses of a block. Never below zero: Calico counts what was asked for rather than what was given, so a
+ * handle may say more than its blocks hold.
+ */
+export function decrement(handle: Handle, cidr: PrefixKey, count: number): Handle {
+	const left = (handle.blocks[cidr] ?? 0) - count;
+	const { [cidr]: _, ...others } = handle.blocks;
+	return { ...handle, blocks: left > 0 ? { ...others, [cidr]: left } : others };
+}
+
+/** Nothing is left of it: the resource can go. */
+export const isSpent = (handle: Handle): boolean => Object.keys(handle.blocks).length === 0;

@@ -1,0 +1,67 @@
+import type { Clock, PrefixKey } from '../core/index.ts';
+import { addressToOrdinal, ordinalToAddress } from './addresses.ts';
+import { ordinalsOfHandle, release } from './block.ts';
+import type { BlockCommitter } from './block-committer.ts';
+import { isoSeconds } from './claim.ts';
+import type { HandleKeeper } from './handle-keeper.ts';
+import { blockName, handleName, sanitizeHandle } from './names.ts';
+import type { IpamStore } from './store.ts';
+
+/** What releasing needs. */
+export interface ReleaseContext {
+	readonly store: IpamStore;
+	readonly committer: BlockCommitter;
+	readonly handles: HandleKeeper;
+	readonly clock: Clock;
+	readonly cooldownSeconds: number;
+}
+
+/** What was released; `refused`: the address is another's by now. */
+export type ReleaseOutcome =
+	| { readonly type: 'released'; readonly addresses: readonly string[] }
+	| { readonly type: 'refused'; readonly address: string; readonly reason: 'sequence-number' | 'handle' };
+
+/** All addresses of a handle, then the handle. The blocks go first: a crash in between leaves a handle to be released again, never an address without one. */
+export async function releaseHandle({ store, committer, handles, clock, cooldownSeconds }: ReleaseContext, handleId: string): Promise<ReleaseOutcome> {
+	const handle = await store.handles.read(handleName(handleId), 'fresh');
+	const addresses: string[] = [];
+	for (const [key, count] of Object.entries(handle?.value.blocks ?? {})) {
+		// The keys are CIDRs as Calico and we write them: canonical.
+		const cidr = key as PrefixKey;
+		const released = await committer.commit(blockName(cidr), (block) => {
+			const owner = sanitizeHandle(handleId);
+			const ordinals = block === undefined ? [] : ordinalsOfHandle(block, owner);
+			if (block === undefined || ordinals.length === 0) return { block, result: [] };
+			const outcome = release(
+				block,
+				ordinals.map((ordinal) => ({ ordinal })),
+				cooldownSeconds,
+				isoSeconds(clock.wallMs()),
+			);
+			return outcome.type === 'released' ? { block: outcome.block, result: outcome.ordinals } : { block, result: [] };
+		});
+		addresses.push(...released.map((ordinal) => ordinalToAddress(cidr, ordinal)));
+		// The count may say more than the block held (it is raised before the block is written): the block's word counts.
+		await handles.decrement(handleId, cidr, count);
+	}
+	return { type: 'released', addresses };
+}
+
+/** One address, guarded by what the caller knows of its owner. */
+export async function releaseAddress(
+	{ store, committer, handles, clock, cooldownSeconds }: ReleaseContext,
+	address: string,
+	guard: { readonly handleId?: string; readonly sequenceNumber?: bigint },
+): Promise<ReleaseOutcome> {
+	const block = (await store.blocks.list()).find(({ value }) => addressToOrdinal(value.cidr, address) !== undefined)?.value;
+	if (block === undefined) return { type: 'released', addresses: [] };
+	const ordinal = addressToOrdinal(block.cidr, address) ?? 0;
+	const outcome = await committer.commit(blockName(block.cidr), (current) => {
+		if (current === undefined) return { block: current, result: undefined };
+		const result = release(current, [{ ordinal, ...guard }], cooldownSeconds, isoSeconds(clock.wallMs()));
+		return { block: result.type === 'released' ? result.block : current, result };
+	});
+	if (outcome?.type === 'refused') return { type: 'refused', address, reason: outcome.reason };
+	for (const [handleId, count] of Object.entries(outcome?.countByHandle ?? {})) await handles.decrement(handleId, block.cidr, count);
+	return { type: 'released', addresses: outcome?.ordinals.length ? [address] : [] };
+}

@@ -1,0 +1,141 @@
+import type { PrefixKey } from '../../src/core/index.ts';
+import {
+	type Affinity,
+	type Block,
+	ConflictError,
+	defaultIpamConfig,
+	type Handle,
+	type IpamConfig,
+	type IpamStore,
+	type Pool,
+	type Store,
+	type Versioned,
+} from '../../src/ipam/index.ts';
+
+/** The process died at this write: whatever waits for it never hears of it again. */
+export class CrashError extends Error {
+	override readonly name = 'CrashError';
+}
+
+/** What happens before each write: may throw (crash, outage), may let others go first. */
+export type BeforeWrite = (what: { readonly kind: string; readonly name: string; readonly verb: 'create' | 'write' | 'remove' }) => Promise<void>;
+
+/** The cluster's state, shared by the stores of several nodes. */
+export class MemoryCluster {
+	readonly blocks = new Map<string, Versioned<Block>>();
+	readonly affinities = new Map<string, Versioned<Affinity>>();
+	readonly handles = new Map<string, Versioned<Handle>>();
+	pools: Pool[] = [];
+	reservations: PrefixKey[] = [];
+	config: IpamConfig = defaultIpamConfig;
+	namespaceLabels: Record<string, Record<string, string>> = {};
+	nodeLabels: Record<string, Record<string, string>> = {};
+	readOnlyReason: string | undefined;
+	version = 0;
+}
+
+/** Behaves as the API server does: refuses stale versions and double creation, answers after a turn of the event loop, counts requests. */
+class MemoryStore<T> implements Store<T> {
+	readonly #kind: string;
+	readonly #cluster: MemoryCluster;
+	readonly #entries: Map<string, Versioned<T>>;
+	readonly #cache: Map<string, Versioned<T>> | undefined;
+	readonly #counts: RequestCounts;
+	readonly #beforeWrite: BeforeWrite;
+
+	constructor(kind: string, cluster: MemoryCluster, entries: Map<string, Versioned<T>>, cached: boolean, counts: RequestCounts, beforeWrite: BeforeWrite) {
+		this.#kind = kind;
+		this.#cluster = cluster;
+		this.#entries = entries;
+		this.#cache = cached ? new Map(entries) : undefined;
+		this.#counts = counts;
+		this.#beforeWrite = beforeWrite;
+	}
+
+	async read(name: string, fresh?: 'fresh'): Promise<Versioned<T> | undefined> {
+		const cached = fresh === 'fresh' ? undefined : this.#cache?.get(name);
+		if (cached !== undefined) return cached;
+		this.#counts.reads++;
+		await turn();
+		return this.#remember(name, this.#entries.get(name));
+	}
+
+	async create(name: string, value: T): Promise<Versioned<T>> {
+		await this.#begin(name, 'create');
+		if (this.#entries.has(name)) throw new ConflictError(`${this.#kind}/${name} exists`);
+		return this.#put(name, value);
+	}
+
+	async write(name: string, { value, version }: Versioned<T>): Promise<Versioned<T>> {
+		await this.#begin(name, 'write');
+		if (this.#entries.get(name)?.version !== version) throw new ConflictError(`${this.#kind}/${name} is not at ${version}`);
+		return this.#put(name, value);
+	}
+
+	async remove(name: string, version: string): Promise<void> {
+		await this.#begin(name, 'remove');
+		const current = this.#entries.get(name);
+		if (current !== undefined && current.version !== version) throw new ConflictError(`${this.#kind}/${name} is not at ${version}`);
+		this.#entries.delete(name);
+		this.#cache?.delete(name);
+	}
+
+	async list(): Promise<readonly (Versioned<T> & { readonly name: string })[]> {
+		if (this.#cache === undefined) {
+			this.#counts.reads++;
+			await turn();
+		}
+		return [...(this.#cache ?? this.#entries)].map(([name, entry]) => ({ name, ...entry }));
+	}
+
+	async #begin(name: string, verb: 'create' | 'write' | 'remove'): Promise<void> {
+		await this.#beforeWrite({ kind: this.#kind, name, verb });
+		this.#counts.writes++;
+		this.#counts.byKind[this.#kind] = (this.#counts.byKind[this.#kind] ?? 0) + 1;
+		await turn();
+	}
+
+	#put(name: string, value: T): Versioned<T> {
+		const entry = { value: structuredClone(value), version: String(++this.#cluster.version) };
+		this.#entries.set(name, entry);
+		this.#remember(name, entry);
+		return entry;
+	}
+
+	#remember(name: string, entry: Versioned<T> | undefined): Versioned<T> | undefined {
+		if (entry === undefined) this.#cache?.delete(name);
+		else this.#cache?.set(name, entry);
+		return entry;
+	}
+}
+
+const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
+
+/** How much a store was asked for. */
+export interface RequestCounts {
+	reads: number;
+	writes: number;
+	readonly byKind: Record<string, number>;
+}
+
+/** A node's view of the cluster. `cached`: with a copy of everything as of now, that only the node's own requests refresh. */
+export function memoryStore(
+	cluster: MemoryCluster,
+	{ cached = false, beforeWrite = async () => {} }: { readonly cached?: boolean; readonly beforeWrite?: BeforeWrite } = {},
+): IpamStore & { readonly counts: RequestCounts } {
+	const counts: RequestCounts = { reads: 0, writes: 0, byKind: {} };
+	const affinities = new MemoryStore('affinity', cluster, cluster.affinities, cached, counts, beforeWrite);
+	return {
+		counts,
+		blocks: new MemoryStore('block', cluster, cluster.blocks, cached, counts, beforeWrite),
+		affinities,
+		handles: new MemoryStore('handle', cluster, cluster.handles, false, counts, beforeWrite),
+		affinitiesOf: async (node) => (await affinities.list()).map(({ value }) => value).filter((affinity) => affinity.node === node),
+		pools: async () => cluster.pools,
+		reservations: async () => cluster.reservations,
+		config: async () => cluster.config,
+		nodeLabels: async (node) => cluster.nodeLabels[node] ?? {},
+		namespaceLabels: async (namespace) => cluster.namespaceLabels[namespace] ?? {},
+		readOnlyReason: async () => cluster.readOnlyReason,
+	};
+}

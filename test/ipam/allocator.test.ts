@@ -1,0 +1,264 @@
+import test from 'ava';
+import { prefixKey, silentLogger, systemClock } from '../../src/core/index.ts';
+import { Allocator, type AssignRequest, blockName, claimBlock, conflictRetry, isEmpty, type Pool } from '../../src/ipam/index.ts';
+import { MemoryCluster, memoryStore } from '../fakes/memory-ipam-store.ts';
+
+const pool = (overrides: Partial<Pool> = {}): Pool => ({
+	name: 'pods',
+	cidr: prefixKey('10.0.0.0/24'),
+	family: 'ipv4',
+	blockSize: 26,
+	disabled: false,
+	nodeSelector: 'all()',
+	namespaceSelector: '',
+	allowedUses: ['Workload', 'Tunnel'],
+	assignmentMode: 'Automatic',
+	terminating: false,
+	...overrides,
+});
+
+const pool6 = pool({ name: 'pods6', cidr: prefixKey('fd00::/120'), family: 'ipv6', blockSize: 122 });
+
+function cluster(overrides: Partial<MemoryCluster> = {}): MemoryCluster {
+	return Object.assign(new MemoryCluster(), { pools: [pool()] }, overrides);
+}
+
+function nodeOf(shared: MemoryCluster, node = 'node-a', options: Parameters<typeof memoryStore>[1] = { cached: true }) {
+	const store = memoryStore(shared, options);
+	// Selectors: `all()` and '' select everything, anything else the label of that name.
+	const selectorMatches = (selector: string, labels: Readonly<Record<string, string>>) => selector === '' || selector === 'all()' || selector in labels;
+	const allocator = new Allocator({
+		node,
+		store,
+		clock: systemClock,
+		random: Math.random,
+		retry: conflictRetry(Math.random, { firstMs: 0.1, mostMs: 1 }),
+		log: silentLogger,
+		selectorMatches,
+	});
+	return { allocator, store };
+}
+
+const request = (handleId: string, overrides: Partial<AssignRequest> = {}): AssignRequest => ({
+	handleId,
+	attributes: { node: 'node-a', pod: handleId },
+	families: ['ipv4'],
+	use: 'Workload',
+	...overrides,
+});
+
+async function addressesOf(result: ReturnType<Allocator['assign']>): Promise<string[]> {
+	const outcome = await result;
+	if (outcome.type !== 'assigned') throw new Error(`${outcome.reason} ${JSON.stringify(outcome.pools)}`);
+	return outcome.addresses.map(({ address }) => address);
+}
+
+test('the first address costs a claim: affinity, block, affinity, handle, block', async (t) => {
+	const shared = cluster();
+	const { allocator, store } = nodeOf(shared);
+	const [address] = await addressesOf(allocator.assign(request('one')));
+	t.regex(address ?? '', /^10\.0\.0\.(0|64|128|192)$/);
+	t.deepEqual(store.counts.byKind, { affinity: 2, block: 2, handle: 1 });
+	t.deepEqual(
+		[...shared.affinities.values()].map(({ value }) => value.state),
+		['confirmed'],
+	);
+});
+
+test('a warm request reads nothing and writes twice', async (t) => {
+	const { allocator, store } = nodeOf(cluster());
+	await addressesOf(allocator.assign(request('warm-up')));
+	Object.assign(store.counts, { reads: 0, writes: 0 });
+	await addressesOf(allocator.assign(request('one')));
+	t.deepEqual([store.counts.reads, store.counts.writes], [0, 2]);
+});
+
+test('a hundred requests at once get a hundred addresses for a handful of block writes', async (t) => {
+	const shared = cluster();
+	const { allocator, store } = nodeOf(shared);
+	await addressesOf(allocator.assign(request('warm-up')));
+	Object.assign(store.counts.byKind, { block: 0, handle: 0, affinity: 0 });
+	const given = await Promise.all(Array.from({ length: 100 }, (_, index) => addressesOf(allocator.assign(request(`pod-${index}`)))));
+	t.is(new Set(given.flat()).size, 100);
+	t.is(store.counts.byKind['handle'], 100);
+	t.true((store.counts.byKind['block'] ?? 0) <= 8, `${store.counts.byKind['block']} block writes`);
+	t.is(shared.blocks.size, 2);
+});
+
+test('asking twice with one handle gives one address, also at the same time', async (t) => {
+	const { allocator } = nodeOf(cluster());
+	const [first, second] = await Promise.all([addressesOf(allocator.assign(request('one'))), addressesOf(allocator.assign(request('one')))]);
+	t.deepEqual(first, second);
+	t.deepEqual(await addressesOf(allocator.assign(request('one'))), first);
+});
+
+test('released addresses come back last', async (t) => {
+	const { allocator } = nodeOf(cluster());
+	const [first] = await addressesOf(allocator.assign(request('one')));
+	t.deepEqual(await allocator.release('one'), { type: 'released', addresses: [first ?? ''] });
+	const [second] = await addressesOf(allocator.assign(request('two')));
+	t.not(second, first);
+	t.deepEqual(await allocator.release('one'), { type: 'released', addresses: [] });
+});
+
+test('two nodes never share a block while there are others', async (t) => {
+	const shared = cluster();
+	const nodes = ['node-a', 'node-b', 'node-c'].map((name) => nodeOf(shared, name));
+	await Promise.all(nodes.map(({ allocator }, index) => addressesOf(allocator.assign(request(`pod-${index}`)))));
+	t.is(shared.blocks.size, 3);
+});
+
+test('with every block claimed an address is borrowed, unless affinity is strict', async (t) => {
+	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/26') })] });
+	await addressesOf(nodeOf(shared, 'node-a').allocator.assign(request('a')));
+	await addressesOf(nodeOf(shared, 'node-b').allocator.assign(request('b')));
+	t.deepEqual(
+		[...shared.affinities.values()].map(({ value }) => value.node),
+		['node-a'],
+	);
+	shared.config = { ...shared.config, strictAffinity: true };
+	const refused = await nodeOf(shared, 'node-b').allocator.assign(request('c'));
+	t.is(refused.type, 'unavailable');
+	t.regex(refused.type === 'unavailable' ? refused.reason : '', /strictAffinity forbids borrowing/);
+});
+
+test('an empty block of another node is reclaimed once its claim is a minute old', async (t) => {
+	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/26') })], config: { ...new MemoryCluster().config, strictAffinity: true } });
+	const a = nodeOf(shared, 'node-a');
+	await addressesOf(a.allocator.assign(request('a')));
+	await a.allocator.release('a');
+	t.is((await nodeOf(shared, 'node-b').allocator.assign(request('b'))).type, 'unavailable');
+	const name = blockName(prefixKey('10.0.0.0/26'));
+	const entry = shared.blocks.get(name);
+	if (entry === undefined) throw new Error('no block');
+	shared.blocks.set(name, { ...entry, value: { ...entry.value, affinityClaimTime: '2020-01-01T00:00:00Z' } });
+	await addressesOf(nodeOf(shared, 'node-b').allocator.assign(request('b')));
+	t.is(shared.blocks.get(name)?.value.affinity, 'host:node-b');
+	t.deepEqual(
+		[...shared.affinities.values()].map(({ value }) => [value.node, value.state]),
+		[['node-b', 'confirmed']],
+	);
+});
+
+test('a claim cut short after the affinity, and one after the block, are finished by the next request', async (t) => {
+	for (const diesAt of [2, 3]) {
+		const shared = cluster();
+		let writes = 0;
+		const dying = nodeOf(shared, 'node-a', {
+			cached: true,
+			beforeWrite: async () => {
+				if (++writes >= diesAt) throw new Error('killed');
+			},
+		});
+		await t.throwsAsync(dying.allocator.assign(request('one')), { message: 'killed' });
+		t.deepEqual(
+			[...shared.affinities.values()].map(({ value }) => value.state),
+			['pending'],
+		);
+		await addressesOf(nodeOf(shared).allocator.assign(request('one')));
+		t.deepEqual(
+			[...shared.affinities.values()].map(({ value }) => value.state),
+			['confirmed'],
+		);
+		t.is(shared.blocks.size, 1);
+	}
+});
+
+test('a claim to a block that another node has is taken back', async (t) => {
+	const shared = cluster();
+	const cidr = prefixKey('10.0.0.0/26');
+	const context = { clock: systemClock, retry: conflictRetry(Math.random) };
+	t.is(await claimBlock({ ...context, store: memoryStore(shared) }, 'node-a', cidr), 'claimed');
+	t.is(await claimBlock({ ...context, store: memoryStore(shared) }, 'node-b', cidr), 'lost');
+	t.deepEqual(
+		[...shared.affinities.values()].map(({ value }) => value.node),
+		['node-a'],
+	);
+});
+
+test('dual stack gives both or none', async (t) => {
+	const shared = cluster({ pools: [pool(), pool6] });
+	const { allocator } = nodeOf(shared);
+	t.is((await addressesOf(allocator.assign(request('both', { families: ['ipv4', 'ipv6'] })))).length, 2);
+	shared.pools = [pool()];
+	const refused = await allocator.assign(request('half', { families: ['ipv4', 'ipv6'] }));
+	t.like(refused, { type: 'unavailable', family: 'ipv6' });
+	t.false(shared.handles.has('half'));
+	t.is([...shared.blocks.values()].flatMap(({ value }) => value.allocations.filter((index) => index !== null)).length, 2);
+});
+
+test('a requested address is given once, and again to its owner', async (t) => {
+	const { allocator } = nodeOf(cluster());
+	const wanted = { addresses: { ipv4: '10.0.0.77' } };
+	t.deepEqual(await addressesOf(allocator.assign(request('one', wanted))), ['10.0.0.77']);
+	t.deepEqual(await addressesOf(allocator.assign(request('one', wanted))), ['10.0.0.77']);
+	t.like(await allocator.assign(request('two', wanted)), { type: 'unavailable', reason: '10.0.0.77 is taken' });
+	t.like(await allocator.assign(request('three', { addresses: { ipv4: '10.9.0.1' } })), {
+		type: 'unavailable',
+		reason: '10.9.0.1 is in no pool that serves this request',
+	});
+});
+
+test('pools are chosen by name, selector, use and family, and the answer says why the others were not', async (t) => {
+	const shared = cluster({
+		pools: [
+			pool({ name: 'b', nodeSelector: 'gpu' }),
+			pool({ name: 'c', cidr: prefixKey('10.1.0.0/24'), assignmentMode: 'Manual' }),
+			pool({ name: 'd', cidr: prefixKey('10.2.0.0/24'), disabled: true }),
+			pool({ name: 'e', cidr: prefixKey('10.3.0.0/24'), allowedUses: ['Tunnel'] }),
+			pool6,
+		],
+	});
+	const { allocator } = nodeOf(shared);
+	const refused = await allocator.assign(request('one'));
+	t.deepEqual(refused.type === 'unavailable' ? refused.pools : [], [
+		{ pool: 'b', reason: 'its nodeSelector gpu does not select this node' },
+		{ pool: 'c', reason: 'its assignmentMode is Manual and it was not asked for' },
+		{ pool: 'd', reason: 'it is disabled' },
+		{ pool: 'e', reason: 'its allowedUses (Tunnel) do not contain Workload' },
+		{ pool: 'pods6', reason: 'it is of ipv6' },
+	]);
+	t.regex((await addressesOf(allocator.assign(request('two', { pools: { ipv4: ['c'] } }))))[0] ?? '', /^10\.1\./);
+});
+
+test('reserved addresses are passed over', async (t) => {
+	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/26') })], reservations: [prefixKey('10.0.0.0/27'), prefixKey('10.0.0.40/32')] });
+	const { allocator } = nodeOf(shared);
+	const given = [];
+	for (let index = 0; index < 31; index++) given.push(...(await addressesOf(allocator.assign(request(`pod-${index}`)))));
+	t.is(new Set(given).size, 31);
+	t.true(given.every((address) => Number(address.split('.')[3]) >= 32 && address !== '10.0.0.40'));
+	t.is((await allocator.assign(request('one-more'))).type, 'unavailable');
+});
+
+test('with a cooldown a released address is nobody s until it is over', async (t) => {
+	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/30'), blockSize: 30 })], config: { ...new MemoryCluster().config, cooldownSeconds: 60 } });
+	const { allocator } = nodeOf(shared);
+	for (let index = 0; index < 4; index++) await addressesOf(allocator.assign(request(`pod-${index}`)));
+	await allocator.release('pod-0');
+	t.is((await allocator.assign(request('next'))).type, 'unavailable');
+	const [[name, entry]] = [...shared.blocks] as [[string, NonNullable<ReturnType<typeof shared.blocks.get>>]];
+	t.false(isEmpty(entry.value));
+	const attributes = entry.value.attributes.map((attribute) =>
+		attribute.releasedAt === undefined ? attribute : { ...attribute, releasedAt: '2020-01-01T00:00:00Z' },
+	);
+	shared.blocks.set(name, { ...entry, version: 'later', value: { ...entry.value, attributes } });
+	t.is((await addressesOf(nodeOf(shared).allocator.assign(request('next')))).length, 1);
+});
+
+test('nothing is written while the datastore is locked, and the reason is given', async (t) => {
+	const shared = cluster({ readOnlyReason: 'ClusterInformation default says datastoreReady: false' });
+	const { allocator, store } = nodeOf(shared);
+	t.like(await allocator.assign(request('one')), { type: 'unavailable', reason: 'ClusterInformation default says datastoreReady: false', temporary: true });
+	t.is(store.counts.writes, 0);
+});
+
+test('an address released by somebody who knows its old owner only stays', async (t) => {
+	const shared = cluster();
+	const { allocator } = nodeOf(shared);
+	const [address = ''] = await addressesOf(allocator.assign(request('one')));
+	t.deepEqual(await allocator.releaseAddress(address, { handleId: 'older' }), { type: 'refused', address, reason: 'handle' });
+	t.deepEqual(await allocator.releaseAddress(address, { sequenceNumber: 1n }), { type: 'refused', address, reason: 'sequence-number' });
+	t.deepEqual(await allocator.releaseAddress(address, { handleId: 'one' }), { type: 'released', addresses: [address] });
+	t.false(shared.handles.has('one'));
+});
