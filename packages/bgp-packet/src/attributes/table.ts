@@ -1,0 +1,68 @@
+import { aggregator, as4Aggregator } from './aggregator.ts';
+import { as4Path, asPath } from './as-path.ts';
+import { atomicAggregate } from './atomic-aggregate.ts';
+import { clusterList } from './cluster-list.ts';
+import type { AttributeCodec } from './codec.ts';
+import { communities } from './communities.ts';
+import { extendedCommunities, ipv6ExtendedCommunities } from './extended-communities.ts';
+import { largeCommunities } from './large-communities.ts';
+import { localPref } from './local-pref.ts';
+import { med } from './med.ts';
+import { mpReach } from './mp-reach.ts';
+import { mpUnreach } from './mp-unreach.ts';
+import { nextHop } from './next-hop.ts';
+import { onlyToCustomer } from './only-to-customer.ts';
+import { origin } from './origin.ts';
+import { originatorId } from './originator-id.ts';
+
+/** One row per attribute, in the order of sending: MP attributes first (RFC 7606 §5.1), then by code. */
+export const attributeCodecs = [
+	mpReach,
+	mpUnreach,
+	origin,
+	asPath,
+	nextHop,
+	med,
+	localPref,
+	atomicAggregate,
+	aggregator,
+	communities,
+	originatorId,
+	clusterList,
+	extendedCommunities,
+	as4Path,
+	as4Aggregator,
+	ipv6ExtendedCommunities,
+	largeCommunities,
+	onlyToCustomer,
+] as const;
+
+type Row = (typeof attributeCodecs)[number];
+
+/** An attribute that this package does not know, to be passed on. RFC 4271 §5. */
+export interface UnknownAttribute {
+	readonly code: number;
+	/** Optional, Transitive and Partial. */
+	readonly flags: number;
+	readonly value: Uint8Array;
+}
+
+/** Each attribute of the table under its name, as one message holds it. */
+export type WireAttributes = { readonly [R in Row as R['name']]?: ReturnType<R['decode']> } & {
+	/** Optional transitive ones only, ascending by code. */
+	readonly unknown?: readonly UnknownAttribute[];
+	/** Codes of known attributes that came with the Partial bit, which is never cleared (RFC 4271 §5), ascending. */
+	readonly partial?: readonly number[];
+};
+
+/** The attributes of a route, AS numbers already as RFC 6793 §4.2.3 says. */
+export type PathAttributes = Omit<WireAttributes, 'as4Path' | 'as4Aggregator'>;
+
+/** A row without its types, for loops over the table. */
+export type AnyCodec = AttributeCodec<Row['name'], unknown>;
+
+/** The table by code. */
+export const codecByCode: readonly (AnyCodec | undefined)[] = Array.from({ length: 256 }, (_, code) =>
+	// A row is looked up by the code that stands beside the bytes: each `encode` gets only what its own `decode` made.
+	(attributeCodecs as readonly unknown[] as readonly AnyCodec[]).find((row) => row.code === code),
+);
