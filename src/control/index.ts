@@ -1,1 +1,9 @@
-export {};
+/**
+ * The control socket: a table of endpoints (`api.ts`) from which server and client are both typed, HTTP + JSON on a Unix
+ * socket, one JSON object a line for streams, `/metrics` beside them. It knows no room: the daemon gives it functions.
+ */
+export { type AnswerOf, ControlError, type Endpoint, type EndpointName, endpoints, type Handlers, type RequestOf } from './api.ts';
+export { ControlClient, NoDaemonError } from './client.ts';
+export { ControlServer, type ControlServerOptions } from './server.ts';
+export { SocketInUseError, SocketPathError } from './socket.ts';
+export type * from './views.ts';

@@ -1,0 +1,73 @@
+import { chown, mkdir, readFile, stat, unlink } from 'node:fs/promises';
+import { connect, type Server } from 'node:net';
+import { dirname } from 'node:path';
+
+/** Another process answers at the control socket: this daemon must not start. */
+export class SocketInUseError extends Error {
+	override readonly name = 'SocketInUseError';
+	readonly socket: string;
+
+	constructor(socket: string) {
+		super(`another daemon answers at ${socket}`);
+		this.socket = socket;
+	}
+}
+
+/** The socket's path is taken by something that is no socket, or its group is unknown. */
+export class SocketPathError extends Error {
+	override readonly name = 'SocketPathError';
+}
+
+/**
+ * Listens at a Unix socket with mode 0660. A socket that a dead daemon left is removed; one that answers is not.
+ * @throws SocketInUseError, SocketPathError
+ */
+export async function listenUnix(server: Server, socket: string, group: string | undefined): Promise<void> {
+	const gid = group === undefined ? undefined : await groupId(group);
+	await mkdir(dirname(socket), { recursive: true });
+	await removeStale(socket);
+	const listening = new Promise<void>((resolve, reject) => {
+		server.once('error', reject);
+		server.once('listening', resolve);
+	});
+	// The socket is made inside listen(): nobody gets to connect before the mode is right.
+	const before = process.umask(0o117);
+	try {
+		server.listen(socket);
+	} finally {
+		process.umask(before);
+	}
+	await listening;
+	if (gid !== undefined) await chown(socket, -1, gid);
+}
+
+async function removeStale(socket: string): Promise<void> {
+	const found = await stat(socket).catch(() => undefined);
+	if (found === undefined) return;
+	if (!found.isSocket()) throw new SocketPathError(`${socket} is there and is no socket`);
+	if (await answers(socket)) throw new SocketInUseError(socket);
+	await unlink(socket);
+}
+
+/** Does somebody accept connections there? */
+function answers(socket: string): Promise<boolean> {
+	return new Promise((resolve, reject) => {
+		const attempt = connect(socket);
+		attempt.once('connect', () => {
+			attempt.destroy();
+			resolve(true);
+		});
+		attempt.once('error', (error: NodeJS.ErrnoException) => {
+			if (error.code === 'ECONNREFUSED' || error.code === 'ENOENT') resolve(false);
+			else reject(error);
+		});
+	});
+}
+
+async function groupId(group: string): Promise<number> {
+	if (/^\d+$/.test(group)) return Number(group);
+	const lines = (await readFile('/etc/group', 'utf8')).split('\n');
+	const line = lines.map((text) => text.split(':')).find(([name]) => name === group);
+	if (line === undefined) throw new SocketPathError(`there is no group '${group}'`);
+	return Number(line[2]);
+}

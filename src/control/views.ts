@@ -1,0 +1,94 @@
+import type { ErrorView, Family, PeerView, RouteView } from '../core/index.ts';
+
+/** The daemon in one screen. */
+export interface StatusView {
+	readonly node: string;
+	readonly version: string;
+	readonly pid: number;
+	/** ISO 8601. */
+	readonly startedAt: string;
+	readonly uptimeSeconds: number;
+	readonly asNumber: number;
+	readonly routerId: string;
+	/** Present: this node is a route reflector. */
+	readonly clusterId?: string;
+	readonly listen: readonly string[];
+	readonly peers: { readonly configured: number; readonly dynamic: number; readonly established: number; readonly disabled: number };
+	readonly rib: {
+		readonly inSync: boolean;
+		/** Peers whose End-of-RIB is still awaited. */
+		readonly waitingFor: readonly string[];
+		readonly prefixes: Readonly<Record<Family, number>>;
+		readonly paths: Readonly<Record<Family, number>>;
+		readonly attributeSets: number;
+		readonly updateGroups: number;
+		readonly dirty: number;
+	};
+	readonly fib: { readonly enabled: boolean; readonly inSync: boolean; readonly installed: number; readonly missing: number; readonly failed: number };
+	readonly config: { readonly file: string; readonly loadedAt: string; readonly lastReloadError?: ErrorView };
+	readonly process: { readonly residentBytes: number; readonly heapBytes: number; readonly cpuSeconds: number; readonly longestBlockSeconds: number };
+	/** What a person should look into; empty when all is well. */
+	readonly warnings: readonly string[];
+}
+
+export interface PeersView {
+	readonly peers: readonly PeerView[];
+}
+
+export interface RoutesView {
+	readonly routes: readonly RouteView[];
+	/** There are more than `limit`. */
+	readonly truncated: boolean;
+}
+
+/** What a command to a peer did. */
+export interface PeerActionView {
+	readonly peer: string;
+	readonly action: 'enable' | 'disable' | 'reset' | 'soft-reset' | 'refresh';
+	readonly done: boolean;
+	/** Why it was not done. */
+	readonly reason?: string;
+}
+
+/** `live`: at once; `routes`: routes re-evaluated, session untouched; `reset`: that session starts again; `restart`: not before the daemon restarts. */
+export type ReloadEffectView = 'live' | 'routes' | 'reset' | 'restart';
+
+/** One difference between the running configuration and the file. */
+export interface ReloadChangeView {
+	readonly change: 'added' | 'removed' | 'changed';
+	readonly what: 'setting' | 'peer' | 'range' | 'policy' | 'origin' | 'pool';
+	readonly name: string;
+	readonly effect: ReloadEffectView;
+	readonly keys: readonly { readonly key: string; readonly effect: ReloadEffectView; readonly from: unknown; readonly to: unknown; readonly why?: string }[];
+}
+
+/** What a reload did or, with `dryRun`, would do. */
+export interface ReloadView {
+	readonly file: string;
+	readonly dryRun: boolean;
+	readonly changes: readonly ReloadChangeView[];
+	/** Names of peers whose sessions are reset. */
+	readonly resets: readonly string[];
+}
+
+/** The running configuration, defaults filled in. */
+export interface ConfigView {
+	readonly file: string;
+	readonly loadedAt: string;
+	readonly config: unknown;
+}
+
+/** One line of `monitor`. */
+export type MonitorEvent =
+	| { readonly type: 'session'; readonly at: string; readonly event: string; readonly peer: string; readonly state: string; readonly reason?: string }
+	| {
+			readonly type: 'route';
+			readonly at: string;
+			readonly change: 'install' | 'remove';
+			readonly prefix: string;
+			readonly nextHop?: string;
+			readonly peer?: string;
+	  }
+	| { readonly type: 'config'; readonly at: string; readonly event: 'reloaded' | 'rejected'; readonly message: string }
+	/** The reader was too slow: so many events were left out here. */
+	| { readonly type: 'lost'; readonly at: string; readonly count: number };
