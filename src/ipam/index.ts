@@ -10,6 +10,8 @@ export * from './allocator.ts';
 export * from './block.ts';
 export * from './block-finder.ts';
 export * from './claim.ts';
+export * from './garbage.ts';
+export * from './garbage-collector.ts';
 export * from './handle.ts';
 export * from './names.ts';
 export * from './pool.ts';

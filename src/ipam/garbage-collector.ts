@@ -1,0 +1,86 @@
+import type { Clock, Logger } from '../core/index.ts';
+import type { Allocator } from './allocator.ts';
+import { type ClaimContext, giveUpBlock } from './claim.ts';
+import { type ClusterSnapshot, findGarbage, type GarbageOptions, type GarbageReport, type Leak, type Suspicions, stillHeld } from './garbage.ts';
+import { blockName, handleName } from './names.ts';
+import { compareAndSwap } from './store.ts';
+import type { Block } from './values.ts';
+
+export interface GarbageCollectorOptions extends GarbageOptions {
+	readonly claims: ClaimContext;
+	readonly allocator: Pick<Allocator, 'releaseAddress'>;
+	readonly clock: Clock;
+	readonly log: Logger;
+	/** Everything, as of now. */
+	snapshot(): Promise<ClusterSnapshot>;
+	/** Asks the server, not a cache: does this pod exist with these addresses? `true` keeps the leak's addresses. */
+	podUsesAddresses(leak: Leak): Promise<boolean>;
+}
+
+/** What one round did. */
+export interface CollectedGarbage {
+	readonly addresses: number;
+	readonly claims: number;
+	readonly handles: number;
+	/** Leaks that turned out to be in use at the last look. */
+	readonly spared: number;
+}
+
+/** Takes back what `findGarbage` finds. One instance per cluster at a time: whoever holds the lease runs it. */
+export class GarbageCollector {
+	readonly #options: GarbageCollectorOptions;
+	#suspicions: Suspicions = new Map();
+
+	constructor(options: GarbageCollectorOptions) {
+		this.#options = options;
+	}
+
+	/** Looks without touching anything: what a round would take back now. */
+	async dryRun(): Promise<GarbageReport> {
+		return findGarbage(await this.#options.snapshot(), this.#suspicions, this.#options.clock.wallMs(), this.#options);
+	}
+
+	/** One round. Whatever can't be taken back now stays suspected for the next. */
+	async collect(): Promise<CollectedGarbage> {
+		const { claims: context, log } = this.#options;
+		const report = await this.dryRun();
+		this.#suspicions = report.suspicions;
+		const done = { addresses: 0, claims: 0, handles: 0, spared: 0 };
+		for (const leak of report.leaks) {
+			const released = await this.#release(leak);
+			if (released === 0) done.spared++;
+			done.addresses += released;
+		}
+		for (const { node, cidr, requireEmpty, reason } of report.claims) {
+			const outcome = await giveUpBlock(context, node, cidr, { requireEmpty });
+			if (outcome === 'released') done.claims++;
+			log.info('block given up', { block: cidr, node, reason, outcome });
+		}
+		for (const { handleId } of report.handles) {
+			const seen = await context.store.handles.read(handleName(handleId), 'fresh');
+			if (seen === undefined) continue;
+			// The two observations were a grace period apart: no write of a block is on its way so long.
+			await compareAndSwap(context.store.handles, handleName(handleId), () => ({ type: 'remove', result: undefined }), context.retry);
+			done.handles++;
+			log.info('orphaned handle removed', { handle: handleId });
+		}
+		return done;
+	}
+
+	async #release(leak: Leak): Promise<number> {
+		const { claims: context, allocator, log, podUsesAddresses } = this.#options;
+		const blocks = new Map<Block['cidr'], Block>();
+		for (const cidr of new Set(leak.addresses.map(({ block }) => block))) {
+			const fresh = await context.store.blocks.read(blockName(cidr), 'fresh');
+			if (fresh !== undefined) blocks.set(cidr, fresh.value);
+		}
+		if (!stillHeld(leak, blocks) || (await podUsesAddresses(leak))) return 0;
+		let released = 0;
+		for (const { address, sequenceNumber } of leak.addresses) {
+			const outcome = await allocator.releaseAddress(address, { handleId: leak.handleId, sequenceNumber });
+			if (outcome.type === 'released') released += outcome.addresses.length;
+		}
+		log.warn('leaked addresses released', { handle: leak.handleId, addresses: leak.addresses.map(({ address }) => address), reason: leak.reason });
+		return released;
+	}
+}

@@ -1,0 +1,144 @@
+import test from 'ava';
+import { prefixKey, silentLogger, systemClock } from '../../src/core/index.ts';
+import {
+	Allocator,
+	type AssignRequest,
+	type ClusterSnapshot,
+	conflictRetry,
+	findGarbage,
+	GarbageCollector,
+	type PodFacts,
+	type Pool,
+} from '../../src/ipam/index.ts';
+import { MemoryCluster, memoryStore } from '../fakes/memory-ipam-store.ts';
+
+const pool: Pool = {
+	name: 'pods',
+	cidr: prefixKey('10.0.0.0/24'),
+	family: 'ipv4',
+	blockSize: 30,
+	disabled: false,
+	nodeSelector: '',
+	namespaceSelector: '',
+	allowedUses: ['Workload', 'Tunnel'],
+	assignmentMode: 'Automatic',
+	terminating: false,
+};
+
+function setUp() {
+	const shared = Object.assign(new MemoryCluster(), { pools: [pool] });
+	const store = memoryStore(shared);
+	const retry = conflictRetry(Math.random, { firstMs: 0.01, mostMs: 0.1 });
+	const allocator = new Allocator({ node: 'node-a', store, clock: systemClock, random: Math.random, retry, log: silentLogger, selectorMatches: () => true });
+	const pods = new Map<string, PodFacts>();
+	const nodes = new Set(['node-a']);
+	const snapshot = async (): Promise<ClusterSnapshot> => ({
+		blocks: [...shared.blocks.values()].map(({ value }) => value),
+		handles: [...shared.handles.values()].map(({ value }) => value),
+		affinities: [...shared.affinities.values()].map(({ value }) => value),
+		nodes,
+		pods,
+	});
+	const collector = new GarbageCollector({
+		graceMs: 0,
+		mostAddresses: 10_000,
+		claims: { store, clock: systemClock, retry },
+		allocator,
+		clock: systemClock,
+		log: silentLogger,
+		snapshot,
+		podUsesAddresses: async ({ addresses }) => addresses.some(({ address }) => inUse.has(address)),
+	});
+	const inUse = new Set<string>();
+	const assign = async (name: string, overrides: Partial<AssignRequest> = {}) => {
+		const result = await allocator.assign({
+			handleId: `net.${name}`,
+			attributes: { node: 'node-a', pod: name, namespace: 'default' },
+			families: ['ipv4'],
+			use: 'Workload',
+			...overrides,
+		});
+		if (result.type !== 'assigned') throw new Error(result.reason);
+		return result.addresses[0]?.address ?? '';
+	};
+	return { shared, collector, assign, pods, nodes, snapshot, inUse };
+}
+
+const running = (...addresses: string[]): PodFacts => ({ node: 'node-a', addresses, finished: false });
+
+test('an address whose pod is gone is released at the second observation, not at the first', async (t) => {
+	const { shared, collector, assign, pods } = setUp();
+	await assign('gone');
+	pods.set('default/here', running(await assign('here')));
+	t.like(await collector.collect(), { addresses: 0 });
+	t.like(await collector.collect(), { addresses: 1 });
+	t.deepEqual([...shared.handles.keys()], ['net.here']);
+});
+
+test('an address that is in use at the last look stays', async (t) => {
+	const { shared, collector, assign, inUse } = setUp();
+	inUse.add(await assign('late'));
+	await collector.collect();
+	t.like(await collector.collect(), { addresses: 0, spared: 1 });
+	t.is(shared.handles.size, 1);
+});
+
+test('a pod that has no address yet keeps what was given to it on its node', async (t) => {
+	const { collector, assign, pods } = setUp();
+	await assign('starting');
+	pods.set('default/starting', running());
+	await collector.collect();
+	t.like(await collector.collect(), { addresses: 0 });
+});
+
+test('addresses of which nobody can tell whose they are stay', async (t) => {
+	const { collector, assign } = setUp();
+	await assign('manual', { attributes: {} });
+	await collector.collect();
+	t.like(await collector.collect(), { addresses: 0 });
+});
+
+test('tunnel addresses live as long as their node', async (t) => {
+	const { collector, assign, nodes } = setUp();
+	await assign('tunnel', { attributes: { node: 'node-b', type: 'ipipTunnelAddress' }, use: 'Tunnel' });
+	nodes.add('node-b');
+	await collector.collect();
+	t.like(await collector.collect(), { addresses: 0 });
+	nodes.delete('node-b');
+	await collector.collect();
+	t.like(await collector.collect(), { addresses: 1 });
+});
+
+test('of empty blocks a node keeps one, and a node that is gone none', async (t) => {
+	const { shared, collector, assign, pods, nodes } = setUp();
+	const names = Array.from({ length: 9 }, (_, index) => `pod-${index}`);
+	for (const name of names) await assign(name);
+	t.is(shared.blocks.size, 3);
+	for (let round = 0; round < 4; round++) await collector.collect();
+	t.is(shared.blocks.size, 1);
+	t.is(shared.affinities.size, 1);
+	t.is(pods.size, 0);
+	nodes.clear();
+	await collector.collect();
+	await collector.collect();
+	t.deepEqual([shared.blocks.size, shared.affinities.size], [0, 0]);
+});
+
+test('a handle that no block knows of is removed', async (t) => {
+	const { shared, collector } = setUp();
+	shared.handles.set('net.lost', { version: '1', value: { handleId: 'net.lost', blocks: { '10.0.0.0/30': 1 }, deleted: false, other: {} } });
+	await collector.collect();
+	t.like(await collector.collect(), { handles: 1 });
+	t.is(shared.handles.size, 0);
+});
+
+test('one address in use keeps all addresses of its handle', async (t) => {
+	const { assign, snapshot, pods } = setUp();
+	const first = await assign('twice');
+	const [block] = (await snapshot()).blocks;
+	if (block === undefined) throw new Error('no block');
+	const both = { ...block, allocations: block.allocations.map((index, ordinal) => (ordinal === 3 ? 0 : index)) };
+	const seen = { ...(await snapshot()), blocks: [both], pods: pods.set('default/twice', running(first)) };
+	const suspected = findGarbage(seen, new Map(), 0, { graceMs: 1, mostAddresses: 100 }).suspicions;
+	t.deepEqual(findGarbage(seen, suspected, 10, { graceMs: 1, mostAddresses: 100 }).leaks, []);
+});
