@@ -3,4 +3,16 @@
  * kernel's own words (indexes, flags, bytes); what they mean for routes and tunnels is decided in `fib/` and `ipip/`.
  */
 export { check, errnoName, lastErrno, libc, SystemCallError } from './libc.ts';
+export {
+	bindToDevice,
+	closeTcpSocket,
+	descriptorOf,
+	longestMd5KeyBytes,
+	openTcpSocket,
+	setMd5Key,
+	setMinimumTtl,
+	setTrafficClass,
+	setTtl,
+	setUserTimeout,
+} from './socket-options.ts';
 export { notifySystemd, watchdogIntervalMs } from './systemd.ts';

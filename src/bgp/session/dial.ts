@@ -1,0 +1,81 @@
+import { connect, type NetConnectOpts, Socket, type TcpNetConnectOpts } from 'node:net';
+
+import { formatAddress, parseAddress } from '../../core/index.ts';
+import { bindToDevice, closeTcpSocket, descriptorOf, openTcpSocket, setMd5Key, setMinimumTtl, setTrafficClass, setTtl } from '../../linux/index.ts';
+import type { PeerOptions } from './options.ts';
+
+/** Network control: RFC 4271 appendix E, DSCP CS6. */
+const networkControl = 0xc0;
+
+/** What of the options concerns the socket. */
+export type SocketSettings = Pick<PeerOptions, 'md5Key' | 'ttlSecurityHops' | 'multihopTtl' | 'device'>;
+
+/**
+ * The TTL to send with and the least to accept, `undefined` for the kernel's own. GTSM sends 255 and accepts 255 - hops + 1 (RFC 5082 §3);
+ * an external peer without either is on our subnet: 1.
+ */
+export function ttlPlan(
+	{ ttlSecurityHops, multihopTtl }: Pick<PeerOptions, 'ttlSecurityHops' | 'multihopTtl'>,
+	kind: 'internal' | 'external',
+): { readonly ttl: number | undefined; readonly minimum: number | undefined } {
+	if (ttlSecurityHops !== undefined) return { ttl: 255, minimum: 256 - ttlSecurityHops };
+	return { ttl: multihopTtl ?? (kind === 'external' ? 1 : undefined), minimum: undefined };
+}
+
+/** An MD5 key as the octets that the kernel takes. */
+export function md5KeyBytes(key: string): Uint8Array {
+	return new TextEncoder().encode(key);
+}
+
+/** Starts to connect; the caller listens to `connect`, `error`, `close`. Options of the socket are there before the SYN. @throws SystemCallError */
+export function dial(options: PeerOptions, kind: 'internal' | 'external'): Socket {
+	const { address, port, localAddress } = options;
+	const target: TcpNetConnectOpts = { host: address, port, ...(localAddress === undefined ? {} : { localAddress }) };
+	const { ttl, minimum } = ttlPlan(options, kind);
+	if (options.md5Key === undefined && ttl === undefined && minimum === undefined && options.device === undefined) return connect(target as NetConnectOpts);
+	const { family, bytes } = parseAddress(address);
+	const fd = openTcpSocket(family);
+	try {
+		if (options.md5Key !== undefined) setMd5Key(fd, family, { bytes }, md5KeyBytes(options.md5Key));
+		if (ttl !== undefined) setTtl(fd, family, ttl);
+		if (minimum !== undefined) setMinimumTtl(fd, family, minimum);
+		if (options.device !== undefined) bindToDevice(fd, options.device);
+		setTrafficClass(fd, family, networkControl);
+	} catch (error) {
+		closeTcpSocket(fd);
+		throw error;
+	}
+	return new Socket({ fd, manualStart: true } as ConstructorParameters<typeof Socket>[0]).connect(target);
+}
+
+/** Puts the options of a neighbour on a connection that it opened. The MD5 key is there already: it came with the listener. @throws SystemCallError */
+export function dressAccepted(socket: Socket, options: SocketSettings, kind: 'internal' | 'external'): void {
+	const { ttl, minimum } = ttlPlan(options, kind);
+	if (ttl === undefined && minimum === undefined) return;
+	const fd = descriptorOf(socket);
+	if (fd === undefined) return;
+	const family = socket.remoteFamily === 'IPv6' ? 'ipv6' : 'ipv4';
+	if (ttl !== undefined) setTtl(fd, family, ttl);
+	if (minimum !== undefined) setMinimumTtl(fd, family, minimum);
+}
+
+/** Changes the key of a live connection; `undefined` takes it away (RFC 2385). @throws SystemCallError */
+export function rekey(socket: Socket, peerAddress: string, key: string | undefined): void {
+	const fd = descriptorOf(socket);
+	if (fd === undefined) return;
+	const family = socket.remoteFamily === 'IPv6' ? 'ipv6' : 'ipv4';
+	setMd5Key(fd, family, { bytes: parseAddress(peerAddress).bytes }, key === undefined ? new Uint8Array(0) : md5KeyBytes(key));
+}
+
+/** An address as Node gives it, without the mapping of IPv4 into IPv6 and without a zone. */
+export function plainAddress(address: string): string {
+	const [text = address] = address.split('%');
+	const { bytes } = parseAddress(text);
+	const mapped = bytes.length === 16 && bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
+	return formatAddress(mapped ? bytes.subarray(12) : bytes);
+}
+
+/** Its octets, 4 or 16. */
+export function plainAddressBytes(address: string): Uint8Array {
+	return parseAddress(plainAddress(address)).bytes;
+}

@@ -1,0 +1,110 @@
+import type { Server, Socket } from 'node:net';
+
+import type { Family } from '../core/index.ts';
+import { check, libc } from './libc.ts';
+
+/** Linux' numbers, from its UAPI headers; the C library has no others. */
+const domains: Readonly<Record<Family, number>> = { ipv4: 2, ipv6: 10 };
+const streamCloexecNonblock = 1 | 0x80000 | 0x800;
+const solSocket = 1;
+const solIp = 0;
+const solTcp = 6;
+const solIpv6 = 41;
+const ipTos = 1;
+const ipTtl = 2;
+const ipMinTtl = 21;
+const ipv6UnicastHops = 16;
+const ipv6TrafficClass = 67;
+const ipv6MinHopCount = 73;
+const soBindToDevice = 25;
+const tcpMd5Sig = 14;
+const tcpUserTimeout = 18;
+const tcpMd5SigExt = 32;
+const md5FlagPrefix = 1;
+const md5SigBytes = 216;
+
+/** The longest key that TCP_MD5SIG takes. */
+export const longestMd5KeyBytes = 80;
+
+/** A TCP socket that is not connected yet, for options that must be there before the SYN; hand it to `new net.Socket({ fd })`. @throws SystemCallError */
+export function openTcpSocket(family: Family): number {
+	return check('socket', libc().socket(domains[family], streamCloexecNonblock, 0));
+}
+
+/** Closes a socket that was not handed on. */
+export function closeTcpSocket(fd: number): void {
+	libc().close(fd);
+}
+
+/** The descriptor behind a socket or server of Node's; `undefined` once it is closed. */
+export function descriptorOf(endpoint: Socket | Server): number | undefined {
+	// Node has no public name for it; libuv keeps one for as long as the handle lives.
+	const fd = (endpoint as unknown as { readonly _handle?: { readonly fd?: number } | null })._handle?.fd;
+	return fd === undefined || fd < 0 ? undefined : fd;
+}
+
+/**
+ * Sets or changes the key for one neighbour, or for a whole prefix of them; an empty key takes it away. On a listener, on a socket before
+ * it connects, and on a live connection, where the new key counts from the next segment. RFC 2385.
+ * @throws SystemCallError: ENOMEM where net.core.optmem_max allows no more keys, ENOENT where there was none to take away
+ */
+export function setMd5Key(fd: number, socketFamily: Family, neighbour: { readonly bytes: Uint8Array; readonly length?: number }, key: Uint8Array): void {
+	const { bytes, length } = neighbour;
+	const request = md5Request(socketFamily, bytes, length, key);
+	const name = length === undefined ? tcpMd5Sig : tcpMd5SigExt;
+	check('setsockopt TCP_MD5SIG', libc().setsockopt(fd, solTcp, name, request, md5SigBytes));
+}
+
+/** `struct tcp_md5sig`: sockaddr_storage at 0, flags 128, prefix length 129, key length 130, interface 132, key 136. */
+function md5Request(socketFamily: Family, address: Uint8Array, prefixLength: number | undefined, key: Uint8Array): Uint8Array {
+	if (key.length > longestMd5KeyBytes) throw new RangeError(`an MD5 key has at most ${longestMd5KeyBytes} bytes`);
+	const request = new Uint8Array(md5SigBytes);
+	const view = new DataView(request.buffer);
+	const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
+	view.setUint16(0, domains[socketFamily], littleEndian);
+	const mapped = socketFamily === 'ipv6' && address.length === 4;
+	if (socketFamily === 'ipv4') request.set(address, 4);
+	else if (mapped) request.set([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...address], 8);
+	else request.set(address, 8);
+	if (prefixLength !== undefined) {
+		request[128] = md5FlagPrefix;
+		request[129] = prefixLength + (mapped ? 96 : 0);
+	}
+	view.setUint16(130, key.length, littleEndian);
+	request.set(key, 136);
+	return request;
+}
+
+/** The TTL (hop limit) of what is sent. `socketFamily` is the socket's own; one for IPv6 may carry IPv4 as well. @throws SystemCallError */
+export function setTtl(fd: number, socketFamily: Family, ttl: number): void {
+	if (socketFamily === 'ipv6') setInteger(fd, solIpv6, ipv6UnicastHops, ttl, 'IPV6_UNICAST_HOPS');
+	setInteger(fd, solIp, ipTtl, ttl, 'IP_TTL');
+}
+
+/** What arrives with a lower TTL is dropped by the kernel (RFC 5082). Never on a listener: it would bind every neighbour. @throws SystemCallError */
+export function setMinimumTtl(fd: number, socketFamily: Family, minimum: number): void {
+	if (socketFamily === 'ipv6') setInteger(fd, solIpv6, ipv6MinHopCount, minimum, 'IPV6_MINHOPCOUNT');
+	setInteger(fd, solIp, ipMinTtl, minimum, 'IP_MINTTL');
+}
+
+/** The DSCP field's octet; 0xc0 is network control (RFC 4271 appendix E). @throws SystemCallError */
+export function setTrafficClass(fd: number, socketFamily: Family, octet: number): void {
+	if (socketFamily === 'ipv6') setInteger(fd, solIpv6, ipv6TrafficClass, octet, 'IPV6_TCLASS');
+	setInteger(fd, solIp, ipTos, octet, 'IP_TOS');
+}
+
+/** How long sent data may stay unacknowledged before the kernel gives the connection up. @throws SystemCallError */
+export function setUserTimeout(fd: number, milliseconds: number): void {
+	setInteger(fd, solTcp, tcpUserTimeout, milliseconds, 'TCP_USER_TIMEOUT');
+}
+
+/** Packets leave and arrive through this device alone. @throws SystemCallError: ENODEV */
+export function bindToDevice(fd: number, device: string): void {
+	const name = new TextEncoder().encode(`${device}\0`);
+	check('setsockopt SO_BINDTODEVICE', libc().setsockopt(fd, solSocket, soBindToDevice, name, name.length));
+}
+
+function setInteger(fd: number, level: number, name: number, value: number, label: string): void {
+	const bytes = new Uint8Array(Int32Array.of(value).buffer);
+	check(`setsockopt ${label}`, libc().setsockopt(fd, level, name, bytes, bytes.length));
+}
