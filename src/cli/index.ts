@@ -1,1 +1,5 @@
-export {};
+/**
+ * The command `bgpmesh`: a thin client of the control socket. A verb asks, a renderer shows; renderers are pure and tested
+ * by whole screens. With `--json` it prints exactly what the daemon said.
+ */
+export { ExitCode, main, type Process } from './main.ts';

@@ -1,0 +1,138 @@
+import type { NotificationView, PeerView, PrefixCounts } from '../../core/index.ts';
+import { ago, bytes, count, moment, type Screen, type Style } from './screen.ts';
+import { type Cell, type Column, facts, table } from './table.ts';
+
+const stateNames: Readonly<Record<PeerView['state'], string>> = {
+	idle: 'Idle',
+	connect: 'Connect',
+	active: 'Active',
+	'open-sent': 'OpenSent',
+	'open-confirm': 'OpenConfirm',
+	established: 'Established',
+};
+
+function stateCell({ state, enabled }: PeerView): { readonly text: string; readonly style: Style } {
+	if (!enabled) return { text: 'Disabled', style: 'dim' };
+	return { text: stateNames[state], style: state === 'established' ? 'good' : state === 'idle' ? 'bad' : 'odd' };
+}
+
+function kindOf({ kind, reflectorClient, dynamic }: PeerView): string {
+	return `${reflectorClient ? 'client' : kind}${dynamic ? ', dynamic' : ''}`;
+}
+
+const total = ({ state, prefixes }: PeerView, of: (counts: PrefixCounts) => number): Cell =>
+	state === 'established' ? prefixes.reduce((sum, counts) => sum + of(counts), 0) : undefined;
+
+const columns = (screen: Screen): readonly Column<PeerView>[] => [
+	{ title: 'PEER', cell: ({ name }) => name },
+	{ title: 'ADDRESS', cell: ({ name, address }) => (name === address ? undefined : address) },
+	{ title: 'AS', align: 'right', cell: ({ asNumber }) => asNumber },
+	{ title: 'TYPE', cell: kindOf },
+	{ title: 'STATE', cell: stateCell },
+	{ title: 'SINCE', align: 'right', cell: ({ since }) => ago(screen, since) },
+	{ title: 'RECEIVED', align: 'right', cell: (peer) => total(peer, ({ received }) => received) },
+	{ title: 'ACCEPTED', align: 'right', cell: (peer) => total(peer, ({ accepted }) => accepted) },
+	{ title: 'BEST', align: 'right', cell: (peer) => total(peer, ({ best }) => best) },
+	{ title: 'SENT', align: 'right', cell: (peer) => total(peer, ({ advertised }) => advertised) },
+	{ title: 'LAST ERROR', cell: ({ state, lastError }) => (state === 'established' ? undefined : lastError?.message) },
+];
+
+/** All neighbours, one a line, and how many of them are up. */
+export function renderPeers(screen: Screen, peers: readonly PeerView[]): string {
+	if (peers.length === 0) return 'No peers.\n';
+	const up = peers.filter(({ state }) => state === 'established').length;
+	return `${table(screen, columns(screen), peers)}\n${count(peers.length, 'peer')}, ${up} established\n`;
+}
+
+/** Everything that is known of one neighbour. */
+export function renderPeer(screen: Screen, peer: PeerView): string {
+	const { text: state, style } = stateCell(peer);
+	const { capabilities, timers } = peer;
+	return [
+		facts(screen, [
+			['Peer', { text: peer.name, style: 'bold' }],
+			['Address', `${peer.address} port ${peer.port}`],
+			['AS', `${peer.asNumber}, ${kindOf(peer)}; ours ${peer.localAsNumber}`],
+			['State', { text: `${state}, since ${moment(peer.since)} (${ago(screen, peer.since)})`, style }],
+			['Established', peer.establishedCount === 0 ? 'never' : count(peer.establishedCount, 'time')],
+			['Identifier', peer.routerId],
+			['Local address', peer.localAddress],
+			['Mode', peer.passive ? 'passive: the peer connects' : undefined],
+			['Hold time', holdTime(peer)],
+			['Timers', timers === undefined ? undefined : Object.entries(timers).map(timerText).join(', ')],
+			['Last error', peer.lastError && { text: `${moment(peer.lastError.at)} ${peer.lastError.message}`, style: 'bad' }],
+			['NOTIFICATION sent', notification(peer.lastNotificationSent)],
+			['NOTIFICATION received', notification(peer.lastNotificationReceived)],
+		]),
+		capabilities === undefined ? '' : capabilityTable(screen, capabilities),
+		prefixTable(screen, peer.prefixes),
+		messageTable(screen, peer.messages),
+	]
+		.filter((part) => part !== '')
+		.join('\n');
+}
+
+function holdTime({ holdTimeSeconds, keepaliveSeconds }: PeerView): string | undefined {
+	if (holdTimeSeconds === undefined) return undefined;
+	return holdTimeSeconds === 0 ? 'none' : `${holdTimeSeconds} s, keepalives every ${keepaliveSeconds ?? holdTimeSeconds / 3} s`;
+}
+
+const timerText = ([name, seconds]: readonly [string, number]): string => `${name} in ${Math.round(seconds * 10) / 10} s`;
+
+function notification(view: NotificationView | undefined): string | undefined {
+	if (view === undefined) return undefined;
+	const text = view.text === undefined || view.text === '' ? '' : ` "${view.text}"`;
+	return `${moment(view.at)} ${view.code}/${view.subcode} ${view.name}${text}${view.dataHex === '' || text !== '' ? '' : ` data ${view.dataHex}`}`;
+}
+
+function capabilityTable(screen: Screen, { sent, received, negotiated }: NonNullable<PeerView['capabilities']>): string {
+	const mark = (list: readonly string[], name: string) => (list.includes(name) ? 'yes' : undefined);
+	const names = [...new Set([...sent, ...received, ...negotiated])];
+	return table<string>(
+		screen,
+		[
+			{ title: 'CAPABILITY', cell: (name) => name },
+			{ title: 'SENT', cell: (name) => mark(sent, name) },
+			{ title: 'RECEIVED', cell: (name) => mark(received, name) },
+			{ title: 'IN USE', cell: (name) => (negotiated.includes(name) ? { text: 'yes', style: 'good' } : undefined) },
+		],
+		names,
+	);
+}
+
+function prefixTable(screen: Screen, prefixes: readonly PrefixCounts[]): string {
+	if (prefixes.length === 0) return '';
+	return table<PrefixCounts>(
+		screen,
+		[
+			{ title: 'PREFIXES', cell: ({ family }) => family },
+			{ title: 'RECEIVED', align: 'right', cell: ({ received }) => received },
+			{ title: 'ACCEPTED', align: 'right', cell: ({ accepted }) => accepted },
+			{ title: 'BEST', align: 'right', cell: ({ best }) => best },
+			{ title: 'SENT', align: 'right', cell: ({ advertised }) => advertised },
+			{ title: 'STALE', align: 'right', cell: ({ stale }) => stale },
+		],
+		prefixes,
+	);
+}
+
+function messageTable(screen: Screen, messages: PeerView['messages']): string {
+	const kinds = ['open', 'update', 'notification', 'keepalive', 'refresh'] as const;
+	const rows = [
+		...kinds.map((kind) => ({
+			name: kind === 'refresh' ? 'route-refresh' : kind,
+			received: String(messages.received[kind]),
+			sent: String(messages.sent[kind]),
+		})),
+		{ name: 'bytes', received: bytes(messages.received.bytes), sent: bytes(messages.sent.bytes) },
+	];
+	return table<(typeof rows)[number]>(
+		screen,
+		[
+			{ title: 'MESSAGES', cell: ({ name }) => name },
+			{ title: 'RECEIVED', align: 'right', cell: ({ received }) => received },
+			{ title: 'SENT', align: 'right', cell: ({ sent }) => sent },
+		],
+		rows,
+	);
+}

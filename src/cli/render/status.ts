@@ -1,0 +1,48 @@
+import type { StatusView } from '../../control/index.ts';
+import { bytes, count, duration, moment, paint, type Screen } from './screen.ts';
+import { facts } from './table.ts';
+
+/** The daemon in one screen: is all well, and if not, what to look at. */
+export function renderStatus(screen: Screen, status: StatusView): string {
+	const { peers, rib, fib, config, process } = status;
+	const enabled = peers.configured + peers.dynamic - peers.disabled;
+	const waiting = rib.inSync ? 'in sync' : `waiting for ${rib.waitingFor.join(', ') || 'the first table'}`;
+	const families = (numbers: StatusView['rib']['prefixes']) => `${numbers.ipv4} IPv4, ${numbers.ipv6} IPv6`;
+	const body = facts(screen, [
+		['Node', { text: status.node, style: 'bold' }],
+		['Version', `${status.version}, pid ${status.pid}, up ${duration(status.uptimeSeconds)}`],
+		['BGP', `AS ${status.asNumber}, identifier ${status.routerId}${status.clusterId === undefined ? '' : `, reflector of cluster ${status.clusterId}`}`],
+		['Listens at', status.listen.join(', ')],
+		[
+			'Peers',
+			{
+				text: `${peers.established} of ${enabled} established${peers.dynamic > 0 ? `, ${peers.dynamic} dynamic` : ''}${peers.disabled > 0 ? `, ${peers.disabled} disabled` : ''}`,
+				style: peers.established < enabled ? 'odd' : 'good',
+			},
+		],
+		['Prefixes', families(rib.prefixes)],
+		['Paths', `${families(rib.paths)}; ${count(rib.attributeSets, 'attribute set')}, ${count(rib.updateGroups, 'update group')}`],
+		['Selection', { text: rib.dirty > 0 ? `${waiting}, ${count(rib.dirty, 'prefix', 'prefixes')} to decide` : waiting, style: rib.inSync ? 'good' : 'odd' }],
+		[
+			'FIB',
+			fib.enabled
+				? {
+						text: `${fib.installed} installed${fib.missing > 0 ? `, ${fib.missing} missing` : ''}${fib.failed > 0 ? `, ${fib.failed} failed` : ''}${fib.inSync ? '' : ', not in sync yet'}`,
+						style: fib.failed > 0 ? 'bad' : fib.inSync && fib.missing === 0 ? 'good' : 'odd',
+					}
+				: 'off',
+		],
+		['Configuration', `${config.file}, read ${moment(config.loadedAt)}`],
+		[
+			'',
+			config.lastReloadError && {
+				text: `reload refused ${moment(config.lastReloadError.at)}: ${config.lastReloadError.message.replaceAll('\n', '; ')}`,
+				style: 'bad',
+			},
+		],
+		['Memory', `${bytes(process.residentBytes)} resident, ${bytes(process.heapBytes)} heap`],
+		['CPU', `${process.cpuSeconds.toFixed(1)} s; longest event-loop block ${(process.longestBlockSeconds * 1000).toFixed(0)} ms`],
+	]);
+	const warnings = status.warnings.map((warning) => `${paint(screen, 'odd', 'Warning')}: ${warning}\n`).join('');
+	return warnings === '' ? body : `${body}\n${warnings}`;
+}

@@ -1,0 +1,53 @@
+import type { ArgumentsCamelCase, Argv } from 'yargs';
+import type { ControlClient } from '../control/index.ts';
+import type { Screen } from './render/screen.ts';
+
+/** What every verb takes. */
+export interface GlobalOptions {
+	readonly socket: string;
+	readonly json: boolean;
+}
+
+/** What a verb works with. */
+export interface Surroundings {
+	readonly daemon: ControlClient;
+	readonly screen: Screen;
+	/** To standard output. */
+	readonly write: (text: string) => void;
+	/** To standard error: what is wrong with what was asked. */
+	readonly complain: (text: string) => void;
+	/** Aborts at Ctrl-C. */
+	readonly signal: AbortSignal;
+}
+
+/** `done`: as asked; `not-as-asked`: answered, but the answer is no; usage and a missing daemon are found outside of verbs. */
+export type Outcome = 'done' | 'not-as-asked';
+
+/** One verb: what it takes, and what it does. */
+export interface Verb {
+	readonly options: (yargs: Argv<GlobalOptions>) => Argv<GlobalOptions>;
+	readonly run: (options: GlobalOptions, surroundings: Surroundings) => Promise<Outcome>;
+}
+
+/** A verb whose `run` gets the types of what `options` declares. */
+export function defineVerb<A extends GlobalOptions>(verb: {
+	readonly options: (yargs: Argv<GlobalOptions>) => Argv<A>;
+	readonly run: (options: ArgumentsCamelCase<A>, surroundings: Surroundings) => Promise<Outcome>;
+}): Verb {
+	// The table of verbs knows none of them; yargs gives to `run` what `options` declared.
+	return verb as unknown as Verb;
+}
+
+/** A verb in the table: its code is loaded when it is called. */
+export interface VerbEntry {
+	/** In yargs' notation: `peers [peer]`. */
+	readonly command: string;
+	readonly describe: string;
+	readonly examples: readonly (readonly [command: string, meaning: string])[];
+	readonly load: () => Promise<Verb>;
+}
+
+/** The wrong use of a verb that only the verb itself can see; exit code 2. */
+export class UsageError extends Error {
+	override readonly name = 'UsageError';
+}

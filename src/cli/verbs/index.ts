@@ -1,0 +1,84 @@
+import type { VerbEntry } from '../verb.ts';
+
+/** Every verb of `bgpmesh`, in the order of its help; the code of a verb is loaded when it is called. */
+export const verbs: readonly VerbEntry[] = [
+	{
+		command: 'status',
+		describe: 'The daemon in one screen',
+		examples: [['$0 status', 'is all well?']],
+		load: async () => (await import('./status.ts')).status,
+	},
+	{
+		command: 'peers [peer]',
+		describe: 'All neighbours, or everything about one (by name or address)',
+		examples: [
+			['$0 peers', 'who is up, and how many routes each one gave'],
+			['$0 peers tor', 'capabilities, timers, counters and last errors of one'],
+		],
+		load: async () => (await import('./peers.ts')).peers,
+	},
+	{
+		command: 'routes [prefix]',
+		describe: 'Paths of the routing table, or as exchanged with one neighbour',
+		examples: [
+			['$0 routes', 'the first 1000 paths'],
+			['$0 routes 192.168.0.0/16 --covered', 'everything inside a prefix'],
+			['$0 routes --received tor', 'before import policy'],
+			['$0 routes --advertised tor --json', 'after export policy, for programs'],
+		],
+		load: async () => (await import('./routes.ts')).routes,
+	},
+	{
+		command: 'explain <target>',
+		describe: 'Why the best path to a prefix, or to an address, is the best',
+		examples: [
+			['$0 explain 192.168.1.0/26', 'each path with the step at which it fell'],
+			['$0 explain 192.168.1.7', 'the same for the prefix that an address is in'],
+		],
+		load: async () => (await import('./explain.ts')).explain,
+	},
+	{
+		command: 'fib',
+		describe: 'Our routes in the kernel beside those that should be there',
+		examples: [
+			['$0 fib', 'all of them'],
+			['$0 fib --diff', 'only what differs; exit code 1 if anything does'],
+		],
+		load: async () => (await import('./fib.ts')).fib,
+	},
+	{
+		command: 'monitor',
+		describe: 'Events as they happen, until Ctrl-C',
+		examples: [
+			['$0 monitor', 'sessions and reloads'],
+			['$0 monitor --routes --json', 'best-route changes, too, one JSON object a line'],
+		],
+		load: async () => (await import('./monitor.ts')).monitor,
+	},
+	{
+		command: 'reload',
+		describe: 'Read the configuration file again and apply what differs',
+		examples: [['$0 reload --dry-run', 'which sessions would be reset, and why']],
+		load: async () => (await import('./reload.ts')).reload,
+	},
+	{
+		command: 'config <action> [file]',
+		describe: 'check FILE: is it usable? show: what is running; schema: JSON schema for editors',
+		examples: [
+			['$0 config check /etc/bgpmesh/bgpmeshd.yaml', 'every problem with its line; needs no daemon'],
+			['$0 config show', 'with all defaults filled in'],
+		],
+		load: async () => (await import('./config.ts')).config,
+	},
+	{
+		command: 'peer <action> <peer>',
+		describe: 'enable, disable, reset or refresh one neighbour',
+		examples: [
+			["$0 peer disable tor --text 'maintenance until 14:00'", 'ends the session and tells the neighbour why'],
+			['$0 peer enable tor', 'and back'],
+			['$0 peer reset tor --soft', 'all routes again in both directions, session untouched'],
+			['$0 peer refresh tor', "ask for the neighbour's routes again"],
+		],
+		load: async () => (await import('./peer.ts')).peer,
+	},
+];
