@@ -1,0 +1,73 @@
+import { stringify } from 'yaml';
+import { type LabNode, type LabTopology, sessionsOf } from './topology.ts';
+
+/** Where a daemon of the laboratory puts what it writes, and what its kernel can do. */
+export interface DaemonPlace {
+	readonly socket: string;
+	/** Is there nftables, which guards the tunnel? */
+	readonly guard: boolean;
+}
+
+/** The configuration file of a node's daemon: static blocks, its sessions, and what it exchanges with the top-of-rack router. */
+export function daemonConfig(node: LabNode, topology: LabTopology, { socket, guard }: DaemonPlace): string {
+	const { asNumber, torAsNumber, pool, servicePrefix, clusterId } = topology;
+	return stringify({
+		node: node.name,
+		bgp: {
+			asNumber,
+			routerId: node.address,
+			...(node.reflector ? { clusterId } : {}),
+			peers: [
+				...sessionsOf(node, topology).map((other) => ({
+					name: other.name,
+					address: other.address,
+					asNumber,
+					localAddress: node.address,
+					connectRetrySeconds: 2,
+					...(node.reflector && !other.reflector ? { reflectorClient: true } : {}),
+				})),
+				{
+					name: 'tor',
+					address: node.subnet.tor,
+					asNumber: torAsNumber,
+					localAddress: node.address,
+					connectRetrySeconds: 2,
+					importPolicies: ['services'],
+					exportPolicies: ['own-blocks'],
+				},
+			],
+			originate: [node.block],
+		},
+		policies: {
+			'own-blocks': { terms: [{ match: { prefixes: [pool], source: 'local' }, action: 'accept' }] },
+			services: { terms: [{ match: { prefixes: [servicePrefix] }, action: 'accept' }] },
+		},
+		pools: [{ cidr: pool, ipipMode: 'CrossSubnet' }],
+		ipip: { guard },
+		control: { socket },
+		log: { level: 'info', format: 'text' },
+	});
+}
+
+/** The configuration of the top-of-rack router, a BIRD: it learns the pod blocks and gives a route to a service. */
+export function torConfig({ nodes, subnets, asNumber, torAsNumber, pool, servicePrefix }: LabTopology): string {
+	const neighbours = nodes.map(({ name, address, subnet }) =>
+		[
+			`protocol bgp ${name.replace('-', '_')} {`,
+			`	local ${subnet.tor} as ${torAsNumber};`,
+			`	neighbor ${address} as ${asNumber};`,
+			'	connect delay time 1; connect retry time 2; error wait time 1, 4; graceful restart on;',
+			`	ipv4 { import where net ~ [ ${pool}+ ]; export where source = RTS_STATIC; };`,
+			'}',
+		].join('\n'),
+	);
+	return [
+		'log stderr { info, warning, error, fatal, bug };',
+		`router id ${subnets[0]?.tor};`,
+		'protocol device {}',
+		'protocol kernel { ipv4 { export where source = RTS_BGP; }; }',
+		`protocol static { ipv4; route ${servicePrefix} unreachable; }`,
+		...neighbours,
+		'',
+	].join('\n');
+}

@@ -1,0 +1,166 @@
+import type { ChildProcess } from 'node:child_process';
+import { appendFileSync, readFileSync } from 'node:fs';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { isRunning, startIn, stop } from './commands.ts';
+import { daemonConfig, torConfig } from './daemon-config.ts';
+import { buildNetwork, type LabNetwork } from './network.ts';
+import { peersOf, routesOf } from './observe.ts';
+import { type PingTarget, pingAll } from './pings.ts';
+import type { PeerRow, PingRow, RouteRow } from './report.ts';
+import { type LabNode, type LabTopology, sessionsOf } from './topology.ts';
+
+/** Where and with what a laboratory runs. */
+export interface LaboratoryOptions {
+	readonly topology: LabTopology;
+	/** In front of every namespace's name. */
+	readonly prefix: string;
+	/** For configurations, sockets and logs; exists, and is removed by whoever made it. */
+	readonly folder: string;
+	/** The command that starts a daemon, `--config FILE` aside. */
+	readonly daemon: readonly string[];
+	/** Has this kernel nftables? */
+	readonly guard: boolean;
+}
+
+/** All that was seen of the sessions and the kernels at one moment. */
+export interface Sight {
+	readonly sessions: readonly PeerRow[];
+	readonly routes: Readonly<Record<string, readonly RouteRow[]>>;
+}
+
+/** A running laboratory: network, top-of-rack router, and a daemon on each node. */
+export class Laboratory {
+	readonly topology: LabTopology;
+	readonly #options: LaboratoryOptions;
+	readonly #network: LabNetwork;
+	readonly #processes = new Map<string, ChildProcess>();
+
+	private constructor(options: LaboratoryOptions, network: LabNetwork) {
+		this.topology = options.topology;
+		this.#options = options;
+		this.#network = network;
+	}
+
+	/** The network alone; nothing speaks BGP yet. @throws CommandError */
+	static async build(options: LaboratoryOptions): Promise<Laboratory> {
+		return new Laboratory(options, await buildNetwork(options.topology, options.prefix));
+	}
+
+	namespace(name: string): string {
+		return this.#network.namespace(name);
+	}
+
+	socket(node: LabNode): string {
+		return join(this.#options.folder, `${node.name}.sock`);
+	}
+
+	logFile(name: string): string {
+		return join(this.#options.folder, `${name}.log`);
+	}
+
+	/** Sessions that the configurations ask for, counted at the daemons' ends. */
+	get sessionsConfigured(): number {
+		return this.topology.nodes.reduce((sum, node) => sum + sessionsOf(node, this.topology).length + 1, 0);
+	}
+
+	async startTor(): Promise<void> {
+		const file = join(this.#options.folder, 'tor.conf');
+		await writeFile(file, torConfig(this.topology));
+		this.#start('tor', 'tor', ['bird', '-f', '-c', file, '-s', join(this.#options.folder, 'tor.ctl')]);
+	}
+
+	async startDaemon(node: LabNode): Promise<void> {
+		const file = join(this.#options.folder, `${node.name}.yaml`);
+		await writeFile(file, daemonConfig(node, this.topology, { socket: this.socket(node), guard: this.#options.guard }));
+		this.#start(node.name, node.name, [...this.#options.daemon, '--config', file]);
+	}
+
+	#start(name: string, namespace: string, command: readonly string[]): void {
+		this.#processes.set(name, startIn(this.namespace(namespace), command, this.logFile(name)));
+	}
+
+	/** Ends one daemon as `kill` does with that signal, and waits until it is gone. */
+	async kill(name: string, signal: NodeJS.Signals): Promise<void> {
+		const child = this.#processes.get(name);
+		if (child === undefined || !isRunning(child)) return;
+		const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
+		child.kill(signal);
+		await gone;
+		appendFileSync(this.logFile(name), `--- ended by ${signal}\n`);
+	}
+
+	/** Names of the processes that ended by themselves, with the last lines they wrote. */
+	fallen(): { name: string; lastLines: string }[] {
+		return [...this.#processes]
+			.filter(([, child]) => !isRunning(child))
+			.map(([name]) => ({ name, lastLines: readFileSync(this.logFile(name), 'utf8').trimEnd().split('\n').slice(-5).join('\n') }));
+	}
+
+	async look(): Promise<Sight> {
+		const { nodes } = this.topology;
+		const sessions = await Promise.all(nodes.map((node) => peersOf(node, this.socket(node))));
+		const routes = await Promise.all(nodes.map(async (node) => [node.name, await routesOf(this.namespace(node.name), this.topology)] as const));
+		return { sessions: sessions.flat(), routes: Object.fromEntries(routes) };
+	}
+
+	/** Looks again and again until `enough`, a daemon fell, or `mostSeconds` are over; gives the last sight. @throws AbortError */
+	async lookUntil(enough: (sight: Sight) => boolean, mostSeconds: number, signal: AbortSignal): Promise<Sight> {
+		const deadline = performance.now() + mostSeconds * 1000;
+		for (;;) {
+			const sight = await this.look();
+			if (enough(sight) || performance.now() > deadline || this.fallen().length > 0) return sight;
+			await pause(200, undefined, { signal });
+		}
+	}
+
+	/** Is every session established, every foreign block and the service in every kernel? */
+	converged = ({ sessions, routes }: Sight): boolean => {
+		const { nodes } = this.topology;
+		const established = sessions.filter(({ state }) => state === 'established').length;
+		const complete = nodes.every(({ name }) => {
+			const rows = routes[name] ?? [];
+			return nodeRoutes(rows).length === nodes.length - 1 && rows.some(({ type }) => type === 'external');
+		});
+		return established === this.sessionsConfigured && complete;
+	};
+
+	/** From every pod to every other pod. */
+	podPings(count: number, waitSeconds: number): Promise<PingRow[]> {
+		const { nodes } = this.topology;
+		const targets = nodes.flatMap((from) => nodes.filter((to) => to !== from).map((to) => this.#target(from, to.pod.name, to.pod.address)));
+		return pingAll(targets, { count, waitSeconds });
+	}
+
+	/** From every pod to the service behind the top-of-rack router. */
+	servicePings(count: number, waitSeconds: number): Promise<PingRow[]> {
+		const { nodes, serviceAddress } = this.topology;
+		return pingAll(
+			nodes.map((from) => this.#target(from, 'service', serviceAddress)),
+			{ count, waitSeconds },
+		);
+	}
+
+	#target({ pod }: LabNode, to: string, address: string): PingTarget {
+		return { from: pod.name, namespace: this.namespace(pod.name), to, address };
+	}
+
+	/** Ends what runs and removes what was made; complete whatever happened before. */
+	async remove(): Promise<void> {
+		try {
+			await Promise.all([...this.#processes.values()].map((child) => stop(child)));
+		} finally {
+			this.#network.remove();
+		}
+	}
+
+	/** The same at once, for a process that is about to end. */
+	removeNow(): void {
+		for (const child of this.#processes.values()) child.kill('SIGKILL');
+		this.#network.remove();
+	}
+}
+
+/** Routes to other nodes' blocks. */
+export const nodeRoutes = (rows: readonly RouteRow[]): readonly RouteRow[] => rows.filter(({ type }) => type === 'direct' || type === 'tunnelled');

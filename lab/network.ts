@@ -1,0 +1,49 @@
+import { must, removeNamespaces, run } from './commands.ts';
+import { type Plumbing, plumbing } from './plumbing.ts';
+import type { LabTopology } from './topology.ts';
+
+/** The namespaces of one laboratory, cabled; `remove` is idempotent and complete. */
+export interface LabNetwork {
+	/** The kernel's name of a namespace of the laboratory (`node-a`, `pod-a`, `tor`, ...). */
+	namespace(name: string): string;
+	remove(): void;
+}
+
+/** Makes the network: namespaces, switches, router, nodes and pods. Removes what it made where it fails. @throws CommandError */
+export async function buildNetwork(topology: LabTopology, prefix: string): Promise<LabNetwork> {
+	const plan: Plumbing = plumbing(topology, prefix);
+	const namespace = (name: string) => `${prefix}${name}`;
+	const names = plan.namespaces.map(namespace);
+	const remove = () => removeNamespaces(names);
+	try {
+		await must('ip', ['-batch', '-'], [...names.map((name) => `netns add ${name}`), ...plan.cables].join('\n'));
+		await Promise.all(
+			plan.steps.map(async (step) => {
+				await must('ip', ['-n', namespace(step.namespace), '-batch', '-'], step.ip.join('\n'));
+				if (step.sysctls.length > 0) await must('ip', ['netns', 'exec', namespace(step.namespace), 'sysctl', '-q', '-w', ...step.sysctls]);
+			}),
+		);
+		return { namespace, remove };
+	} catch (error) {
+		remove();
+		throw error;
+	}
+}
+
+/** Removes what laboratories left whose process is gone (killed with SIGKILL): namespaces are named `bgpmesh-PID-...`. */
+export async function removeLeftovers(): Promise<void> {
+	const { stdout } = await run('ip', ['netns', 'list']);
+	const names = stdout.split('\n').map((line) => line.split(' ')[0] ?? '');
+	removeNamespaces(names.filter((name) => isLeftover(name)));
+}
+
+function isLeftover(name: string): boolean {
+	const pid = /^bgpmesh-(\d+)-/.exec(name)?.[1];
+	if (pid === undefined) return false;
+	try {
+		process.kill(Number(pid), 0);
+		return false;
+	} catch (error) {
+		return error instanceof Error && 'code' in error && error.code === 'ESRCH';
+	}
+}

@@ -1,0 +1,76 @@
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { scenarios } from './scenarios.ts';
+import type { LabMode } from './topology.ts';
+
+/** What a person asked for. */
+export type LabCommand =
+	| { readonly type: 'help'; readonly text: string }
+	| { readonly type: 'wrong'; readonly text: string }
+	/** A command in a namespace of a laboratory that was kept up. */
+	| { readonly type: 'exec'; readonly namespace: string; readonly command: readonly string[] }
+	| { readonly type: 'run'; readonly options: RunOptions };
+
+export interface RunOptions {
+	readonly mode: LabMode;
+	readonly keep: boolean;
+	readonly json: boolean;
+	readonly scenarios: readonly string[];
+	readonly logs?: string;
+}
+
+const names = Object.entries(scenarios).map(([name, { describe }]) => `      ${name.padEnd(10)} ${describe}`);
+
+const usage = `Usage: npm run lab -- [OPTIONS]
+       npm run lab -- exec NAMESPACE COMMAND [ARGUMENT...]
+
+Starts a router, four nodes in two subnets with a pod each, and a top-of-rack router; lets the daemons make routes, pings from
+every pod to every other one, and removes it all. Exit code 0: every session came up and every ping was answered; 1 otherwise.
+
+  --reflector       two route reflectors instead of a full mesh
+  --scenario NAME   something that happens while packets flow; may be given several times
+${names.join('\n')}
+  --keep            stay up until Ctrl-C; the commands to look around are shown
+  --json            standard output is one JSON document on one line, progress goes to standard error
+                    (npm itself prints a heading first, unless called as npm run --silent lab -- --json)
+  --logs FOLDER     leave copies of the daemons' logs there
+
+exec runs a command in a laboratory that is kept up: NAMESPACE is one of node-a to node-d, pod-a to pod-d, router, tor.`;
+
+/** Reads the command line; pure. */
+export function parseCommand(argv: readonly string[]): LabCommand {
+	const [verb, namespace, ...command] = argv;
+	if (verb === 'exec') {
+		if (namespace === undefined || command.length === 0) return { type: 'wrong', text: `exec needs a namespace and a command\n\n${usage}` };
+		return { type: 'exec', namespace, command };
+	}
+	try {
+		const { values } = parseArgs({
+			args: [...argv],
+			options: {
+				reflector: { type: 'boolean', default: false },
+				scenario: { type: 'string', multiple: true, default: [] },
+				keep: { type: 'boolean', default: false },
+				json: { type: 'boolean', default: false },
+				logs: { type: 'string' },
+				help: { type: 'boolean', short: 'h', default: false },
+			},
+		});
+		if (values.help) return { type: 'help', text: usage };
+		const unknown = values.scenario.find((name) => scenarios[name] === undefined);
+		if (unknown !== undefined) return { type: 'wrong', text: `there is no scenario '${unknown}'; there are: ${Object.keys(scenarios).join(', ')}` };
+		return {
+			type: 'run',
+			options: {
+				mode: values.reflector ? 'reflector' : 'mesh',
+				keep: values.keep,
+				json: values.json,
+				scenarios: values.scenario,
+				...(values.logs === undefined ? {} : { logs: resolve(values.logs) }),
+			},
+		};
+	} catch (error) {
+		if (!(error instanceof TypeError)) throw error;
+		return { type: 'wrong', text: `${error.message}\n\n${usage}` };
+	}
+}
