@@ -93,9 +93,12 @@ export class Laboratory {
 
 	/** Names of the processes that ended by themselves, with the last lines they wrote. */
 	fallen(): { name: string; lastLines: string }[] {
-		return [...this.#processes]
-			.filter(([, child]) => !isRunning(child))
-			.map(([name]) => ({ name, lastLines: readFileSync(this.logFile(name), 'utf8').trimEnd().split('\n').slice(-5).join('\n') }));
+		return [...this.#processes].filter(([, child]) => !isRunning(child)).map(([name]) => ({ name, lastLines: this.lastWords(name) }));
+	}
+
+	/** The last lines that a process wrote. */
+	lastWords(name: string): string {
+		return readFileSync(this.logFile(name), 'utf8').trimEnd().split('\n').slice(-5).join('\n');
 	}
 
 	async look(): Promise<Sight> {

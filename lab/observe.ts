@@ -1,33 +1,11 @@
-import { request } from 'node:http';
-import type { PeerView } from '../src/core/index.ts';
+import { ControlClient, ControlError, NoDaemonError, type PeersView } from '../src/control/index.ts';
 import { run } from './commands.ts';
 import type { PeerRow, RouteRow } from './report.ts';
 import type { LabNode, LabTopology } from './topology.ts';
 
-/** What a daemon answers to a GET on its control socket; `undefined` where it does not answer. */
-export function ask<T>(socketPath: string, path: string): Promise<T | undefined> {
-	return new Promise((resolve) => {
-		const asked = request({ socketPath, path, timeout: 3000 }, (answer) => {
-			let text = '';
-			answer.setEncoding('utf8').on('data', (chunk: string) => {
-				text += chunk;
-			});
-			answer.on('end', () => {
-				// The control socket is ours: its answers have the shapes of core/views.
-				if (answer.statusCode === 200) resolve(JSON.parse(text) as T);
-				else resolve(undefined);
-			});
-			answer.on('error', () => resolve(undefined));
-		});
-		asked.on('timeout', () => asked.destroy());
-		asked.on('error', () => resolve(undefined));
-		asked.end();
-	});
-}
-
 /** The sessions of a node as its daemon tells them; none while it does not answer. */
 export async function peersOf(node: LabNode, socket: string): Promise<PeerRow[]> {
-	const peers = (await ask<readonly PeerView[]>(socket, '/v1/peers')) ?? [];
+	const { peers } = await new ControlClient(socket).ask('peers', {}).catch(notYet);
 	return peers.map(({ name, address, asNumber, state, prefixes }) => ({
 		node: node.name,
 		peer: name,
@@ -37,6 +15,11 @@ export async function peersOf(node: LabNode, socket: string): Promise<PeerRow[]>
 		received: prefixes.reduce((sum, { received }) => sum + received, 0),
 		advertised: prefixes.reduce((sum, { advertised }) => sum + advertised, 0),
 	}));
+}
+
+function notYet(error: unknown): PeersView {
+	if (error instanceof NoDaemonError || error instanceof ControlError) return { peers: [] };
+	throw error;
 }
 
 interface KernelRoute {

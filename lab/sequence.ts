@@ -116,7 +116,7 @@ function findProblems(laboratory: Laboratory, sight: Sight, { before, pings, ser
 	const unheard = laboratory.topology.nodes.filter(({ name }) => !sight.sessions.some(({ node }) => node === name));
 	return [
 		...laboratory.fallen().map(({ name, lastLines }) => `${name} ended by itself; its last words:\n${lastLines}`),
-		...unheard.map(({ name }) => `the daemon of ${name} does not answer`),
+		...unheard.map(({ name }) => `the daemon of ${name} does not answer; its last words:\n${laboratory.lastWords(name)}`),
 		...down.map(({ node, peer, state }) => `the session of ${node} with ${peer} is ${state}`),
 		...(laboratory.converged(sight) || down.length > 0 || unheard.length > 0 ? [] : ['not every route is in every kernel']),
 		...(before.lost < before.sent ? ['pods reached each other before a daemon ran: the laboratory proves nothing'] : []),

@@ -1,0 +1,39 @@
+/**
+ * The laboratory inside user-mode-linux: one bundled file, started by `run-in-uml.ts` with its options as JSON. Tells what
+ * happens as JSON lines on standard output.
+ */
+import type { RunOptions } from './options.ts';
+import type { LabEvent } from './report.ts';
+import { serveRequests } from './requests.ts';
+import { runHere } from './run-here.ts';
+
+/** What the outside tells the inside. */
+export interface InsideOptions extends RunOptions {
+	/** Shared with the outside, writable. */
+	readonly folder: string;
+	readonly daemon: readonly string[];
+	/** The command `bgpmesh`, for those who look around. */
+	readonly cli: readonly string[];
+}
+
+// Written by run-in-uml.ts in this same version: the shape is known.
+const options = JSON.parse(process.argv[2] ?? '{}') as InsideOptions;
+const emit = (event: LabEvent) => process.stdout.write(`${JSON.stringify(event)}\n`);
+const ending = new AbortController();
+process.on('SIGTERM', () => ending.abort());
+try {
+	const { ok } = await runHere({
+		...options,
+		kernel: 'user-mode-linux',
+		guard: false,
+		signal: ending.signal,
+		emit,
+		onPlace: async (place) => {
+			if (options.keep) serveRequests(options.folder, { ...place, cli: options.cli });
+		},
+	});
+	process.exit(ok ? 0 : 1);
+} catch (error) {
+	emit({ type: 'failed', message: error instanceof Error ? error.message : String(error) });
+	process.exit(1);
+}

@@ -1,0 +1,48 @@
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { commandIn, type LookingPlace, requestFrom } from './requests.ts';
+
+/** A laboratory that stays up, as it is written down for `exec`. */
+export interface KeptLab {
+	readonly pid: number;
+	readonly startedMs: number;
+	/** Absent inside user-mode-linux, which is reached through the folder alone. */
+	readonly place?: LookingPlace;
+}
+
+/** Folders of laboratories begin so. */
+export const labFolderPrefix = 'bgpmesh-lab-';
+
+export function writeKeptLab(folder: string, lab: KeptLab): void {
+	writeFileSync(join(folder, 'lab.json'), JSON.stringify(lab));
+}
+
+/** The laboratory that was started last and still runs. */
+function findKeptLab(): { folder: string; lab: KeptLab } | undefined {
+	return readdirSync(tmpdir())
+		.filter((name) => name.startsWith(labFolderPrefix))
+		.map((name) => join(tmpdir(), name))
+		.filter((folder) => existsSync(join(folder, 'lab.json')))
+		.map((folder) => ({ folder, lab: JSON.parse(readFileSync(join(folder, 'lab.json'), 'utf8')) as KeptLab }))
+		.filter(({ lab }) => existsSync(`/proc/${lab.pid}`))
+		.sort((left, right) => right.lab.startedMs - left.lab.startedMs)[0];
+}
+
+/** Runs a command in a namespace of a laboratory that was kept up, and gives its exit code. */
+export async function execInLab(namespace: string, command: readonly string[]): Promise<number> {
+	const found = findKeptLab();
+	if (found === undefined) {
+		process.stderr.write('no laboratory is up; start one with: npm run lab -- --keep\n');
+		return 1;
+	}
+	const { folder, lab } = found;
+	if (lab.place === undefined) return requestFrom(folder, { namespace, command });
+	const [program = '', ...args] = commandIn(lab.place, { namespace, command });
+	return new Promise((resolve) => {
+		const child = spawn(program, args, { stdio: 'inherit' });
+		child.on('error', () => resolve(127));
+		child.on('exit', (code) => resolve(code ?? 128));
+	});
+}

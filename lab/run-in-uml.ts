@@ -1,0 +1,62 @@
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { InsideOptions } from './inside.ts';
+import type { RunOptions } from './options.ts';
+import type { LabEvent } from './report.ts';
+import { bundle, runInUml } from './uml/index.ts';
+
+/** A run in a kernel of its own. */
+export interface InUmlOptions extends RunOptions {
+	/** Exists; shared with that kernel. */
+	readonly folder: string;
+	/** Entry files of daemon and command line. */
+	readonly daemonEntry: string;
+	readonly cliEntry: string;
+	readonly signal: AbortSignal;
+	readonly emit: (event: LabEvent) => void;
+}
+
+const keptSeconds = 7 * 24 * 3600;
+
+/** Runs the laboratory inside user-mode-linux and gives its exit code. @throws UmlError */
+export async function runLabInUml(options: InUmlOptions): Promise<number> {
+	const { folder, daemonEntry, cliEntry, signal, emit, mode, keep, json, scenarios, logs } = options;
+	const here = dirname(fileURLToPath(import.meta.url));
+	emit({ type: 'progress', text: 'bundling the daemon and the laboratory for user-mode-linux' });
+	const [main, daemon, cli] = await Promise.all([
+		bundle(join(here, 'inside.js'), folder, 'inside'),
+		bundle(daemonEntry, join(folder, 'daemon'), 'bgpmeshd'),
+		keep ? bundle(cliEntry, join(folder, 'cli'), 'bgpmesh') : '',
+	]);
+	const inside: InsideOptions = {
+		mode,
+		keep,
+		json,
+		scenarios,
+		...(logs === undefined ? {} : { logs }),
+		folder,
+		daemon: [process.execPath, daemon],
+		cli: [process.execPath, cli],
+	};
+	emit({ type: 'progress', text: 'booting user-mode-linux, a kernel with IPIP' });
+	let rest = '';
+	const { exitCode } = await runInUml({
+		command: process.execPath,
+		args: ['--enable-source-maps', main, JSON.stringify(inside)],
+		cwd: folder,
+		writable: logs === undefined ? [folder] : [folder, logs],
+		timeoutSeconds: keep ? keptSeconds : 170,
+		signal,
+		onOutput(stream, chunk) {
+			if (stream === 'stderr') {
+				process.stderr.write(chunk);
+				return;
+			}
+			const lines = (rest + Buffer.from(chunk).toString()).split('\n');
+			rest = lines.pop() ?? '';
+			// Written by inside.ts, one event a line.
+			for (const line of lines) emit(JSON.parse(line) as LabEvent);
+		},
+	});
+	return exitCode;
+}
