@@ -3,6 +3,7 @@
  * kernel's own words (indexes, flags, bytes); what they mean for routes and tunnels is decided in `fib/` and `ipip/`.
  */
 export { check, errnoName, lastErrno, libc, SystemCallError } from './libc.ts';
+export * from './netlink/index.ts';
 export {
 	bindToDevice,
 	closeTcpSocket,

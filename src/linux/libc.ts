@@ -21,6 +21,8 @@ interface Libc {
 	dup2(from: number, to: number): number;
 	close(fd: number): number;
 	unshare(flags: number): number;
+	/** `setsockopt` with a `struct sock_fprog` of `length` instructions of a classic BPF program. */
+	setFilter(fd: number, level: number, name: number, length: number, program: Uint8Array): number;
 }
 
 let loaded: Libc | undefined;
@@ -36,6 +38,8 @@ function load(): Libc {
 	// `ssize_t` has no name in koffi; what a caller can get here is below 2^53.
 	const send = library.func('int64_t send(int fd, const uint8_t *bytes, size_t length, int flags)');
 	const sendto = library.func('int64_t sendto(int fd, const uint8_t *bytes, size_t length, int flags, const uint8_t *address, uint32_t addressLength)');
+	koffi.struct('sock_fprog', { length: 'uint16_t', filter: 'const uint8_t *' });
+	const setFilter = library.func('setsockopt', 'int', ['int', 'int', 'int', 'sock_fprog *', 'uint32_t']);
 	const recv = library.func('int64_t recv(int fd, uint8_t *bytes, size_t length, int flags)');
 	return {
 		socket: library.func('int socket(int domain, int type, int protocol)'),
@@ -54,11 +58,17 @@ function load(): Libc {
 		recv: (fd, bytes, length, flags) => Number(recv(fd, bytes, length, flags)),
 		dup2: library.func('int dup2(int from, int to)'),
 		close: library.func('int close(int fd)'),
+		setFilter: (fd, level, name, length, program) => setFilter(fd, level, name, { length, filter: program }, 16),
 		unshare: library.func('int unshare(int flags)'),
 	};
 }
 
-const errnoNames: ReadonlyMap<number, string> = new Map(Object.entries(constants.errno).map(([name, value]) => [value, name]));
+// Some numbers have two names (EAGAIN, EWOULDBLOCK): the first one counts.
+const errnoNames: ReadonlyMap<number, string> = new Map(
+	Object.entries(constants.errno)
+		.map(([name, value]) => [value, name] as const)
+		.reverse(),
+);
 
 /** `ENOENT` for 2; `errno 2000` for a number without a name. */
 export function errnoName(errno: number): string {

@@ -1,0 +1,156 @@
+import type { Family } from '../../core/index.ts';
+import { AddressFamily, MessageFlag, MessageType, RouteAttribute, RouteFlag, RouteScope, RouteTable, RouteType } from './constants.ts';
+import { copyBytes, eachAttribute, type Message, NetlinkFormatError, readU32, requireBody } from './reader.ts';
+import { littleEndian, type MessageWriter } from './writer.ts';
+
+/** One way of a route. */
+export interface NextHop {
+	/** 4 or 16 bytes; `undefined`: the destination is on the link. */
+	readonly gateway: Uint8Array | undefined;
+	/** Interface index; `undefined`: the kernel finds it by the gateway. */
+	readonly outInterface: number | undefined;
+	readonly onlink: boolean;
+}
+
+/** A route as rtnetlink has it. */
+export interface RouteMessage {
+	readonly family: Family;
+	/** 4 or 16 bytes, host bits zero. */
+	readonly destination: Uint8Array;
+	readonly length: number;
+	readonly table: number;
+	readonly protocol: number;
+	/** One of `RouteType`. */
+	readonly type: number;
+	readonly priority: number;
+	/** Empty for a blackhole; several for multipath. */
+	readonly nextHops: readonly NextHop[];
+}
+
+/** What is to be done with a route. `add` is refused where one holds prefix and priority; `replace` takes its place and needs one. */
+export type RouteVerb = 'add' | 'replace' | 'append' | 'remove';
+
+const verbFlags: Readonly<Record<RouteVerb, number>> = {
+	add: MessageFlag.create | MessageFlag.exclusive,
+	replace: MessageFlag.replace,
+	append: MessageFlag.create | MessageFlag.append,
+	remove: 0,
+};
+
+/** Length of `rtmsg`. */
+const fixedLength = 12;
+
+/** Appends RTM_NEWROUTE or RTM_DELROUTE. The kernel removes only a route that agrees in all that is given. */
+export function encodeRouteChange(writer: MessageWriter, verb: RouteVerb, route: RouteMessage, sequence: number): void {
+	const { family, destination, length, table, protocol, type, priority, nextHops } = route;
+	const [hop] = nextHops;
+	writer.begin(verb === 'remove' ? MessageType.deleteRoute : MessageType.newRoute, MessageFlag.request | verbFlags[verb], sequence);
+	writer.u8(AddressFamily[family]);
+	writer.u8(length);
+	writer.u8(0);
+	writer.u8(0);
+	writer.u8(table < 256 ? table : RouteTable.compatibility);
+	writer.u8(protocol);
+	writer.u8(scopeOf(verb, type, hop));
+	writer.u8(type);
+	writer.u32(hop?.onlink ? RouteFlag.onlink : 0);
+	if (length > 0) writer.attribute(RouteAttribute.destination, destination);
+	writer.attributeU32(RouteAttribute.priority, priority);
+	if (hop?.gateway !== undefined) encodeGateway(writer, family, hop.gateway);
+	if (hop?.outInterface !== undefined) writer.attributeU32(RouteAttribute.outInterface, hop.outInterface);
+	if (table >= 256) writer.attributeU32(RouteAttribute.table, table);
+	writer.end();
+}
+
+/** Removal matches any scope with `nowhere`, as the scope of a route is the kernel's own affair. */
+function scopeOf(verb: RouteVerb, type: number, hop: NextHop | undefined): number {
+	if (verb === 'remove') return RouteScope.nowhere;
+	return type === RouteType.unicast && hop?.gateway === undefined ? RouteScope.link : RouteScope.universe;
+}
+
+function encodeGateway(writer: MessageWriter, family: Family, gateway: Uint8Array): void {
+	if (gateway.length === (family === 'ipv4' ? 4 : 16)) {
+		writer.attribute(RouteAttribute.gateway, gateway);
+		return;
+	}
+	// RFC 8950 in the kernel: an IPv4 route with an IPv6 gateway.
+	const via = new Uint8Array(2 + gateway.length);
+	new DataView(via.buffer).setUint16(0, AddressFamily.ipv6, littleEndian);
+	via.set(gateway, 2);
+	writer.attribute(RouteAttribute.via, via);
+}
+
+/** Which routes a dump gives; the kernel itself filters. */
+export interface RouteFilter {
+	readonly family: Family;
+	readonly table: number;
+	/** `undefined`: of every protocol. */
+	readonly protocol?: number;
+}
+
+/** Appends RTM_GETROUTE for a dump; needs `NETLINK_GET_STRICT_CHK`. */
+export function encodeRouteDump(writer: MessageWriter, { family, table, protocol = 0 }: RouteFilter, sequence: number): void {
+	writer.begin(MessageType.getRoute, MessageFlag.request | MessageFlag.dump, sequence);
+	writer.u8(AddressFamily[family]);
+	for (let index = 1; index < 5; index++) writer.u8(index === 4 && table < 256 ? table : 0);
+	writer.u8(protocol);
+	writer.u8(0);
+	writer.u8(0);
+	writer.u32(0);
+	writer.attributeU32(RouteAttribute.table, table);
+	writer.end();
+}
+
+/** Decodes RTM_NEWROUTE or RTM_DELROUTE; `undefined` for a family that is not ours, and for cached routes. @throws NetlinkFormatError */
+export function decodeRoute(message: Message): RouteMessage | undefined {
+	requireBody(message, fixedLength);
+	const { view, bodyStart, bodyEnd } = message;
+	const family = familyOf(view.getUint8(bodyStart));
+	const flags = view.getUint32(bodyStart + 8, littleEndian);
+	if (family === undefined || (flags & RouteFlag.cloned) !== 0) return undefined;
+	let table = view.getUint8(bodyStart + 4);
+	let destination: Uint8Array | undefined;
+	let priority = 0;
+	let gateway: Uint8Array | undefined;
+	let outInterface: number | undefined;
+	let nextHops: NextHop[] | undefined;
+	eachAttribute(view, bodyStart + fixedLength, bodyEnd, (type, start, end) => {
+		if (type === RouteAttribute.destination) destination = copyBytes(view, start, end);
+		else if (type === RouteAttribute.outInterface) outInterface = readU32(view, start, end);
+		else if (type === RouteAttribute.gateway) gateway = copyBytes(view, start, end);
+		else if (type === RouteAttribute.via) gateway = copyBytes(view, Math.min(start + 2, end), end);
+		else if (type === RouteAttribute.priority) priority = readU32(view, start, end);
+		else if (type === RouteAttribute.table) table = readU32(view, start, end);
+		else if (type === RouteAttribute.multipath) nextHops = decodeMultipath(view, start, end);
+	});
+	destination ??= new Uint8Array(family === 'ipv4' ? 4 : 16);
+	if (destination.length !== (family === 'ipv4' ? 4 : 16)) throw new NetlinkFormatError(`a destination of ${destination.length} bytes`);
+	if (nextHops === undefined)
+		nextHops = gateway === undefined && outInterface === undefined ? [] : [{ gateway, outInterface, onlink: (flags & RouteFlag.onlink) !== 0 }];
+	const length = view.getUint8(bodyStart + 1);
+	return { family, destination, length, table, protocol: view.getUint8(bodyStart + 5), type: view.getUint8(bodyStart + 7), priority, nextHops };
+}
+
+/** `rtnexthop` structures, each with attributes of its own. */
+function decodeMultipath(view: DataView, start: number, end: number): NextHop[] {
+	const nextHops: NextHop[] = [];
+	let offset = start;
+	while (offset + 8 <= end) {
+		const length = view.getUint16(offset, littleEndian);
+		if (length < 8 || offset + length > end) throw new NetlinkFormatError(`a next hop of ${length} bytes where ${end - offset} are left`);
+		let gateway: Uint8Array | undefined;
+		eachAttribute(view, offset + 8, offset + length, (type, from, to) => {
+			if (type === RouteAttribute.gateway) gateway = copyBytes(view, from, to);
+			else if (type === RouteAttribute.via) gateway = copyBytes(view, Math.min(from + 2, to), to);
+		});
+		nextHops.push({ gateway, outInterface: view.getUint32(offset + 4, littleEndian), onlink: (view.getUint8(offset + 2) & RouteFlag.onlink) !== 0 });
+		offset += (length + 3) & ~3;
+	}
+	return nextHops;
+}
+
+/** The family of an `AF_` number, where it is one of ours. */
+export function familyOf(number: number): Family | undefined {
+	if (number === AddressFamily.ipv4) return 'ipv4';
+	return number === AddressFamily.ipv6 ? 'ipv6' : undefined;
+}
