@@ -4,5 +4,11 @@
  * and is tried again. Ours are the routes with our route protocol in our table. Nothing is swept until every source of
  * routes has said that it is in sync, and stopping leaves everything as it stands.
  */
+
+export { type DesiredInputs, desired, findWay, type Wanted, type Way, wantedRoute } from './desired.ts';
+export { diff, sameRoute } from './diff.ts';
+export { Fib } from './fib.ts';
 export * from './kernel.ts';
+export { type NetlinkKernelOptions, openNetlinkKernel } from './kernel-netlink.ts';
 export type * from './options.ts';
+export { type ReconcileReport, type ReconcileState, reconcile } from './reconcile.ts';

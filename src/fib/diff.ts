@@ -1,0 +1,61 @@
+import type { PrefixKey } from '../core/index.ts';
+import type { KernelRoute, RouteOperation } from './kernel.ts';
+
+/** Does the route in the kernel do what is wanted? A wanted route without a device is content with any. */
+export function sameRoute(wanted: KernelRoute, actual: KernelRoute): boolean {
+	return (
+		wanted.prefix === actual.prefix &&
+		wanted.type === actual.type &&
+		wanted.metric === actual.metric &&
+		wanted.via === actual.via &&
+		wanted.onlink === actual.onlink &&
+		(wanted.device === undefined || wanted.device === actual.device)
+	);
+}
+
+/** The operations for one prefix, the one that makes first. `sweep`: what is not wanted may go although nothing replaces it. */
+export function diffPrefix(wanted: KernelRoute | undefined, actual: readonly KernelRoute[], sweep: boolean): RouteOperation[] {
+	if (wanted === undefined) return sweep ? actual.map((route) => ({ type: 'remove', route })) : [];
+	const operations: RouteOperation[] = [];
+	let kept = actual.find((route) => sameRoute(wanted, route));
+	if (kept === undefined) {
+		// The kernel tells routes for one prefix apart by their metric.
+		kept = actual.find(({ metric }) => metric === wanted.metric);
+		operations.push(kept === undefined ? { type: 'add', route: wanted } : { type: 'replace', route: wanted, old: kept });
+	}
+	for (const route of actual) if (route !== kept) operations.push({ type: 'remove', route });
+	return operations;
+}
+
+/** The operations for many prefixes: first what makes, grouped by next hop, then what breaks. */
+export function diff(wanted: ReadonlyMap<PrefixKey, KernelRoute>, actual: ReadonlyMap<PrefixKey, readonly KernelRoute[]>, sweep: boolean): RouteOperation[] {
+	const operations: RouteOperation[] = [];
+	for (const [prefix, route] of wanted) operations.push(...diffPrefix(route, actual.get(prefix) ?? [], sweep));
+	for (const [prefix, routes] of actual) if (!wanted.has(prefix)) operations.push(...diffPrefix(undefined, routes, sweep));
+	return ordered(operations);
+}
+
+const isRemoval = ({ type }: RouteOperation): boolean => type === 'remove';
+
+/**
+ * Make before break; and what makes, grouped by next hop: the kernel shares the next hops of routes, and finds the one
+ * of the route before at once (ten times faster with thousands of them).
+ */
+export function ordered(operations: readonly RouteOperation[]): RouteOperation[] {
+	const groups = new Map<string, RouteOperation[]>();
+	for (const operation of operations) {
+		if (isRemoval(operation)) continue;
+		const key = `${operation.route.via} ${operation.route.device}`;
+		const group = groups.get(key);
+		if (group === undefined) groups.set(key, [operation]);
+		else group.push(operation);
+	}
+	return [...[...groups.values()].flat(), ...operations.filter(isRemoval)];
+}
+
+/** Routes by prefix. */
+export function byPrefix(routes: readonly KernelRoute[]): Map<PrefixKey, readonly KernelRoute[]> {
+	const map = new Map<PrefixKey, readonly KernelRoute[]>();
+	for (const route of routes) map.set(route.prefix, [...(map.get(route.prefix) ?? []), route]);
+	return map;
+}

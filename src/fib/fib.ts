@@ -1,0 +1,310 @@
+import type { BestRoute, Encapsulate, FibView, PrefixKey, RouteChange, Timer } from '../core/index.ts';
+import { type DesiredInputs, findWay, type Wanted, type Way, wantedRoute } from './desired.ts';
+import { byPrefix } from './diff.ts';
+import { Failures } from './failures.ts';
+import type { ForeignRoute, KernelEvent, KernelRoute } from './kernel.ts';
+import type { FibDependencies, FibOptions } from './options.ts';
+import { reconcile, record } from './reconcile.ts';
+import { TunnelEnds } from './tunnel-ends.ts';
+import { viewPrefix } from './view.ts';
+
+const defaults = { metric: 1024, auditSeconds: 90, retry: { firstMs: 200, mostMs: 30_000 } };
+/** Events come in bursts: one look after the burst is enough. */
+const eventDelayMs = 100;
+/** Refusals told one by one in a run; the rest is a number. */
+const mostRefusalsLogged = 5;
+
+/** Keeps our routes in the kernel as they should be. Changes are collected and carried out in the background. */
+export class Fib {
+	readonly #options: FibOptions & typeof defaults;
+	readonly #dependencies: FibDependencies;
+	readonly #best = new Map<PrefixKey, BestRoute>();
+	#origins: ReadonlySet<PrefixKey> = new Set();
+	#encapsulate: Encapsulate;
+	/** Ours in the kernel, by prefix; `undefined` until it was read. */
+	#actual: Map<PrefixKey, readonly KernelRoute[]> | undefined;
+	#foreign: readonly ForeignRoute[] = [];
+	/** Next hops that were resolved by the routes of others. */
+	readonly #ways = new Map<string, Way | undefined>();
+	readonly #waiting = new Set<string>();
+	/** Until all are in sync: prefixes that some source has spoken of in this life, so that their removal is meant. */
+	readonly #told = new Set<PrefixKey>();
+	#dirty = new Set<PrefixKey>();
+	readonly #failures: Failures;
+	readonly #tunnelEnds: TunnelEnds;
+	#auditWanted = true;
+	#foreignWanted = true;
+	#auditFailures = 0;
+	#listing = false;
+	#running: Promise<void> | undefined;
+	#stopped = false;
+	readonly #timers = new Map<'audit' | 'event' | 'retry', Timer>();
+
+	constructor(options: FibOptions, dependencies: FibDependencies) {
+		this.#options = { ...defaults, ...options };
+		this.#dependencies = dependencies;
+		this.#encapsulate = dependencies.encapsulate;
+		this.#failures = new Failures(this.#options.retry, dependencies.random);
+		this.#tunnelEnds = new TunnelEnds(dependencies.onTunnelEnds);
+	}
+
+	/** Reads the kernel, begins to watch it and to write. Resolves after the first pass, however it went. */
+	async start(): Promise<void> {
+		if (!this.#dependencies.kernel.enabled) return;
+		this.#dependencies.kernel.watch((event) => this.#onEvent(event));
+		this.#armAudit();
+		this.#kick();
+		await this.whenIdle();
+	}
+
+	/** Stops writing and watching. The routes stay, so that packets flow until the next start. */
+	async stop(): Promise<void> {
+		this.#stopped = true;
+		for (const timer of this.#timers.values()) timer.cancel();
+		await this.#running;
+		this.#dependencies.kernel.close();
+	}
+
+	/** Takes over changes of best routes; the last one for a prefix counts. */
+	apply(changes: readonly RouteChange[]): void {
+		for (const change of changes) {
+			const prefix = change.type === 'install' ? change.route.prefix : change.prefix;
+			if (change.type === 'install') this.#best.set(prefix, change.route);
+			else this.#best.delete(prefix);
+			this.#touch(prefix);
+		}
+		this.#kick();
+	}
+
+	/** This node's own blocks, all of them. */
+	setOrigins(prefixes: Iterable<PrefixKey>): void {
+		const before = this.#origins;
+		this.#origins = new Set(prefixes);
+		for (const prefix of before) if (!this.#origins.has(prefix)) this.#touch(prefix);
+		for (const prefix of this.#origins) if (!before.has(prefix)) this.#touch(prefix);
+		this.#kick();
+	}
+
+	/** How packets leave from now on: pools or own addresses have changed. */
+	setEncapsulate(encapsulate: Encapsulate): void {
+		this.#encapsulate = encapsulate;
+		for (const prefix of this.#best.keys()) this.#dirty.add(prefix);
+		this.#kick();
+	}
+
+	/** Nothing is swept before each of these has said that it is in sync. */
+	waitFor(sources: Iterable<string>): void {
+		for (const source of sources) this.#waiting.add(source);
+	}
+
+	/** A source has told all that it knows. */
+	setInSync(source: string): void {
+		if (!this.#waiting.delete(source) || this.#waiting.size > 0) return;
+		this.#dependencies.log.info('fib in sync', { routes: this.#best.size, blocks: this.#origins.size });
+		this.#told.clear();
+		for (const prefix of this.#actual?.keys() ?? []) this.#dirty.add(prefix);
+		this.#kick();
+	}
+
+	get inSync(): boolean {
+		return this.#waiting.size === 0;
+	}
+
+	/** Resolves when nothing is under way; what failed may be waiting for its next attempt. */
+	async whenIdle(): Promise<void> {
+		while (this.#running !== undefined) await this.#running;
+	}
+
+	/** What should be in the kernel and what is, by prefix. */
+	view(): FibView {
+		const { kernel } = this.#dependencies;
+		const inputs = this.#inputs();
+		const prefixes = new Set([...this.#origins, ...this.#best.keys(), ...(this.#actual?.keys() ?? [])]);
+		const routes = kernel.enabled
+			? [...prefixes].flatMap((prefix) => viewPrefix(prefix, wantedRoute(prefix, inputs), this.#actual?.get(prefix) ?? [], this.#failures.reason(prefix)))
+			: [];
+		return { enabled: kernel.enabled, inSync: this.inSync, waitingFor: [...this.#waiting], routeProtocol: this.#options.routeProtocol, routes };
+	}
+
+	#inputs(): DesiredInputs {
+		return {
+			best: this.#best,
+			origins: this.#origins,
+			encapsulate: this.#encapsulate,
+			resolve: (nextHop) => this.#resolve(nextHop),
+			metric: this.#options.metric,
+		};
+	}
+
+	#resolve(nextHop: string): Way | undefined {
+		if (this.#ways.has(nextHop)) return this.#ways.get(nextHop);
+		const way = findWay(nextHop, this.#foreign);
+		this.#ways.set(nextHop, way);
+		return way;
+	}
+
+	#touch(prefix: PrefixKey): void {
+		this.#dirty.add(prefix);
+		if (!this.inSync) this.#told.add(prefix);
+	}
+
+	#onEvent(event: KernelEvent): void {
+		if (event.type === 'own-route') {
+			this.#onOwnRoute(event.change, event.route);
+			return;
+		}
+		// Of the routes of others only who resolves next hops by them needs to know.
+		if (event.type === 'foreign-route' && this.#ways.size === 0) return;
+		this.#foreignWanted = true;
+		if (event.type !== 'foreign-route') this.#auditWanted = true;
+		if (!this.#timers.has('event')) this.#arm('event', eventDelayMs, () => this.#kick());
+	}
+
+	#onOwnRoute(change: 'added' | 'removed', route: KernelRoute): void {
+		const { prefix } = route;
+		// A list that is being read may be from before or after this.
+		if (this.#listing) this.#auditWanted = true;
+		const actual = this.#actual?.get(prefix) ?? [];
+		const known = actual.find((other) => isTwin(other, route));
+		// An echo of what is known already tells nothing.
+		if (this.#actual === undefined || (change === 'added') === (known !== undefined)) return;
+		record(this.#actual, change === 'added' ? { type: 'add', route } : { type: 'remove', route: known ?? route });
+		this.#dependencies.log.warn('somebody else changed a route of ours', { prefix, change });
+		this.#dirty.add(prefix);
+		this.#kick();
+	}
+
+	/** Begins a run, unless one is under way or nothing is to do. Never called for a kernel that is not touched. */
+	#kick(): void {
+		if (this.#running !== undefined || this.#stopped || !this.#dependencies.kernel.enabled) return;
+		this.#running = this.#runAll().finally(() => {
+			this.#running = undefined;
+			this.#armRetry();
+			// Something may have been asked after the last look.
+			if (this.#auditFailures === 0 && this.#hasWork()) this.#kick();
+		});
+	}
+
+	#hasWork(): boolean {
+		return this.#auditWanted || this.#foreignWanted || this.#dirty.size > 0;
+	}
+
+	async #runAll(): Promise<void> {
+		// What is told in one turn is carried out together.
+		await new Promise((resolve) => setImmediate(resolve));
+		while (!this.#stopped && this.#hasWork()) {
+			try {
+				await this.#run();
+				this.#auditFailures = 0;
+			} catch (error) {
+				this.#auditFailures++;
+				this.#auditWanted = true;
+				this.#foreignWanted = true;
+				this.#dependencies.log.warn('the kernel could not be read or written', { error: error instanceof Error ? error.message : String(error) });
+				return;
+			}
+		}
+	}
+
+	async #run(): Promise<void> {
+		const { kernel, log, clock } = this.#dependencies;
+		if (this.#foreignWanted || this.#actual === undefined) await this.#learnForeign();
+		if (this.#auditWanted || this.#actual === undefined) await this.#audit();
+		const actual = this.#actual ?? new Map<PrefixKey, readonly KernelRoute[]>();
+		const dirty = this.#dirty;
+		this.#dirty = new Set();
+		if (dirty.size === 0) return;
+		try {
+			const { applied, failures } = await reconcile(
+				dirty,
+				{ wanted: (prefix) => this.#wanted(prefix), actual, maySweep: (prefix) => this.#maySweep(prefix) },
+				kernel,
+			);
+			const news = this.#failures.update(dirty, failures, clock.monotonicMs());
+			for (const { operation, error } of news.slice(0, mostRefusalsLogged)) {
+				log.warn('the kernel refused a route', { prefix: operation.route.prefix, operation: operation.type, reason: error.message });
+			}
+			if (news.length > mostRefusalsLogged) log.warn('the kernel refused more routes', { count: news.length - mostRefusalsLogged });
+			if (applied > 0) log.debug('fib changed', { applied, failed: failures.length });
+			this.#tunnelEnds.tell();
+		} catch (error) {
+			for (const prefix of dirty) this.#dirty.add(prefix);
+			throw error;
+		}
+	}
+
+	#wanted(prefix: PrefixKey): KernelRoute | undefined {
+		const wanted: Wanted | undefined = wantedRoute(prefix, this.#inputs());
+		this.#tunnelEnds.set(prefix, wanted?.type === 'route' ? wanted.tunnelEnd : undefined);
+		return wanted?.type === 'route' ? wanted.route : undefined;
+	}
+
+	#maySweep(prefix: PrefixKey): boolean {
+		return this.inSync || this.#told.has(prefix);
+	}
+
+	/** Reads our routes; every prefix whose route is not as it was known, and every one that failed, is looked at again. */
+	async #audit(): Promise<void> {
+		this.#auditWanted = false;
+		this.#listing = true;
+		try {
+			this.#actual = byPrefix(await this.#dependencies.kernel.list());
+		} finally {
+			this.#listing = false;
+		}
+		for (const prefix of this.#actual.keys()) this.#dirty.add(prefix);
+		for (const prefix of this.#best.keys()) this.#dirty.add(prefix);
+		for (const prefix of this.#origins) this.#dirty.add(prefix);
+	}
+
+	async #learnForeign(): Promise<void> {
+		this.#foreignWanted = false;
+		this.#foreign = await this.#dependencies.kernel.listForeign();
+		const moved = new Set<string>();
+		for (const [nextHop, before] of this.#ways) {
+			const way = findWay(nextHop, this.#foreign);
+			if (way?.via === before?.via && way?.device === before?.device) continue;
+			this.#ways.set(nextHop, way);
+			moved.add(nextHop);
+		}
+		if (moved.size === 0) return;
+		for (const { prefix, nextHop } of this.#best.values()) if (nextHop !== undefined && moved.has(nextHop)) this.#dirty.add(prefix);
+	}
+
+	#arm(name: 'audit' | 'event' | 'retry', delayMs: number, callback: () => void): void {
+		this.#timers.get(name)?.cancel();
+		const timer = this.#dependencies.clock.after(delayMs, () => {
+			this.#timers.delete(name);
+			if (!this.#stopped) callback();
+		});
+		this.#timers.set(name, timer);
+	}
+
+	#armAudit(): void {
+		this.#arm('audit', this.#options.auditSeconds * 1000, () => {
+			this.#auditWanted = true;
+			this.#foreignWanted = true;
+			this.#armAudit();
+			this.#kick();
+		});
+	}
+
+	/** After a refusal our picture of the kernel may be wrong: read it before the next attempt. */
+	#armRetry(): void {
+		const { clock } = this.#dependencies;
+		if (this.#stopped) return;
+		if (this.#auditFailures > 0)
+			return this.#arm('retry', Math.min(this.#options.retry.mostMs, this.#options.retry.firstMs * 2 ** Math.min(this.#auditFailures, 20)), () => this.#kick());
+		const dueInMs = this.#failures.dueInMs(clock.monotonicMs());
+		if (dueInMs === undefined) return;
+		this.#arm('retry', dueInMs, () => {
+			this.#auditWanted = true;
+			this.#kick();
+		});
+	}
+}
+
+/** The same in everything that the kernel holds. */
+function isTwin(left: KernelRoute, right: KernelRoute): boolean {
+	return left.type === right.type && left.via === right.via && left.device === right.device && left.onlink === right.onlink && left.metric === right.metric;
+}

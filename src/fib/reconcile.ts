@@ -1,0 +1,77 @@
+import { setImmediate as othersFirst } from 'node:timers/promises';
+import type { PrefixKey } from '../core/index.ts';
+import { diffPrefix, ordered } from './diff.ts';
+import type { KernelRoute, RouteFailure, RouteKernel, RouteOperation } from './kernel.ts';
+
+/** Prefixes worked on at a time; in between others get their turn, and what is grouped by next hop is this many at most. */
+const sliceLength = 5000;
+
+/** What is wanted, and what is known to be in the kernel. */
+export interface ReconcileState {
+	readonly wanted: (prefix: PrefixKey) => KernelRoute | undefined;
+	/** Our routes in the kernel by prefix; kept up to date as operations succeed. */
+	readonly actual: Map<PrefixKey, readonly KernelRoute[]>;
+	/** May what is in the kernel for this prefix go, where nothing is wanted? */
+	readonly maySweep: (prefix: PrefixKey) => boolean;
+}
+
+export interface ReconcileReport {
+	readonly applied: number;
+	readonly failures: readonly RouteFailure[];
+}
+
+/**
+ * Makes the kernel hold what is wanted for these prefixes. New routes stand before old ones go, over all of the prefixes;
+ * one refused route does not hold up the rest. `wanted` is asked at the last moment, so it may change meanwhile.
+ */
+export async function reconcile(prefixes: Iterable<PrefixKey>, state: ReconcileState, kernel: RouteKernel): Promise<ReconcileReport> {
+	let applied = 0;
+	const failures: RouteFailure[] = [];
+	const removable: PrefixKey[] = [];
+	const run = async (slice: readonly PrefixKey[], phase: 'make' | 'break') => {
+		const operations = slice.flatMap((prefix) => diffPrefix(state.wanted(prefix), state.actual.get(prefix) ?? [], state.maySweep(prefix)));
+		const now = operations.filter(({ type }) => (type === 'remove') === (phase === 'break'));
+		if (phase === 'make') for (const { type, route } of operations) if (type === 'remove') removable.push(route.prefix);
+		if (now.length === 0) return;
+		const refused = await kernel.apply(ordered(now));
+		const refusedOperations = new Set(refused.map(({ operation }) => operation));
+		for (const operation of now) if (!refusedOperations.has(operation)) record(state.actual, operation);
+		applied += now.length - refused.length;
+		failures.push(...refused);
+	};
+	for (const slice of slices(prefixes)) {
+		await run(slice, 'make');
+		// A slice that needs nothing awaits nothing.
+		await othersFirst();
+	}
+	// A removal for a prefix whose new route was refused would break without having made.
+	const broken = new Set(failures.map(({ operation }) => operation.route.prefix));
+	for (const slice of slices(new Set(removable))) {
+		await run(
+			slice.filter((prefix) => !broken.has(prefix)),
+			'break',
+		);
+	}
+	return { applied, failures };
+}
+
+/** What the kernel holds after an operation that succeeded. */
+export function record(actual: Map<PrefixKey, readonly KernelRoute[]>, operation: RouteOperation): void {
+	const { type, route } = operation;
+	const gone = type === 'replace' ? operation.old : type === 'remove' ? route : undefined;
+	const rest = (actual.get(route.prefix) ?? []).filter((other) => other !== gone);
+	if (type !== 'remove') rest.push(route);
+	if (rest.length === 0) actual.delete(route.prefix);
+	else actual.set(route.prefix, rest);
+}
+
+function* slices(prefixes: Iterable<PrefixKey>): Generator<PrefixKey[]> {
+	let slice: PrefixKey[] = [];
+	for (const prefix of prefixes) {
+		slice.push(prefix);
+		if (slice.length < sliceLength) continue;
+		yield slice;
+		slice = [];
+	}
+	if (slice.length > 0) yield slice;
+}

@@ -1,0 +1,39 @@
+import type { PrefixKey } from '../core/index.ts';
+
+/** The addresses that wanted routes tunnel to, counted. */
+export class TunnelEnds {
+	readonly #byPrefix = new Map<PrefixKey, string>();
+	readonly #counts = new Map<string, number>();
+	readonly #onChange: ((addresses: ReadonlySet<string>) => void) | undefined;
+	#changed = false;
+
+	constructor(onChange: ((addresses: ReadonlySet<string>) => void) | undefined) {
+		this.#onChange = onChange;
+	}
+
+	set(prefix: PrefixKey, end: string | undefined): void {
+		if (this.#onChange === undefined) return;
+		const before = this.#byPrefix.get(prefix);
+		if (before === end) return;
+		if (before !== undefined) this.#count(before, -1);
+		if (end === undefined) this.#byPrefix.delete(prefix);
+		else {
+			this.#byPrefix.set(prefix, end);
+			this.#count(end, 1);
+		}
+	}
+
+	/** Tells the addresses, where they changed since the last time. */
+	tell(): void {
+		if (!this.#changed) return;
+		this.#changed = false;
+		this.#onChange?.(new Set(this.#counts.keys()));
+	}
+
+	#count(end: string, by: 1 | -1): void {
+		const count = (this.#counts.get(end) ?? 0) + by;
+		if (count === 0) this.#counts.delete(end);
+		else this.#counts.set(end, count);
+		if (count === 0 || (count === 1 && by === 1)) this.#changed = true;
+	}
+}
