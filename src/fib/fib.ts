@@ -291,10 +291,13 @@ export class Fib {
 
 	/** After a refusal our picture of the kernel may be wrong: read it before the next attempt. */
 	#armRetry(): void {
-		const { clock } = this.#dependencies;
 		if (this.#stopped) return;
-		if (this.#auditFailures > 0)
-			return this.#arm('retry', Math.min(this.#options.retry.mostMs, this.#options.retry.firstMs * 2 ** Math.min(this.#auditFailures, 20)), () => this.#kick());
+		const { clock } = this.#dependencies;
+		if (this.#auditFailures > 0) {
+			const { firstMs, mostMs } = this.#options.retry;
+			this.#arm('retry', Math.min(mostMs, firstMs * 2 ** Math.min(this.#auditFailures, 20)), () => this.#kick());
+			return;
+		}
 		const dueInMs = this.#failures.dueInMs(clock.monotonicMs());
 		if (dueInMs === undefined) return;
 		this.#arm('retry', dueInMs, () => {
