@@ -2,5 +2,12 @@
  * Kubernetes: lossless JSON, clients and models of Calico's resources, and the embedded API server.
  */
 export * from './json/index.ts';
+export * from './model/bgp.ts';
+export * from './model/bgp-filter.ts';
+export * from './model/ipam.ts';
+export * from './model/node.ts';
+export * from './model/resource.ts';
 export { evaluate, type Labels, selectorMatches } from './selector/evaluate.ts';
 export { parseSelector, type Selector, SelectorError } from './selector/parse.ts';
+export * from './topology/policies.ts';
+export * from './topology/topology.ts';

@@ -1,0 +1,181 @@
+/** Calico's BGP resources as values, with the defaults of Calico's own API. */
+import { AddressError, formatAddress, type PrefixKey, parseAddress, prefixKey } from '../../core/index.ts';
+import type { JsonObject } from '../json/index.ts';
+import { isObject, objectAt } from '../json/index.ts';
+import { flagOr, numberOf, objectsOf, textOf, textsOf } from './fields.ts';
+import { parseAsNumber } from './node.ts';
+import { type Resource, ResourceError, specOf } from './resource.ts';
+
+/** A key in a Secret of Calico's namespace. */
+export interface SecretKey {
+	readonly name: string;
+	readonly key: string;
+}
+
+/** `bgpconfigurations/default` with `node.<name>` over it. */
+export interface BgpConfiguration {
+	readonly nodeToNodeMesh: boolean;
+	readonly asNumber: number;
+	readonly listenPort: number;
+	readonly meshPassword: SecretKey | undefined;
+	readonly meshRestartSeconds: number;
+	readonly serviceClusterCidrs: readonly PrefixKey[];
+	readonly serviceExternalCidrs: readonly PrefixKey[];
+	readonly serviceLoadBalancerCidrs: readonly PrefixKey[];
+	/** Names of communities, to their values. */
+	readonly communities: Readonly<Record<string, string>>;
+	readonly prefixAdvertisements: readonly { readonly prefix: PrefixKey; readonly communities: readonly string[] }[];
+	readonly programClusterRoutes: 'Enabled' | 'Disabled' | 'EnabledIPIPOnly' | 'EnabledNoEncapOnly';
+}
+
+/** Calico's defaults. */
+export const defaultBgpConfiguration: BgpConfiguration = {
+	nodeToNodeMesh: true,
+	asNumber: 64512,
+	listenPort: 179,
+	meshPassword: undefined,
+	meshRestartSeconds: 120,
+	serviceClusterCidrs: [],
+	serviceExternalCidrs: [],
+	serviceLoadBalancerCidrs: [],
+	communities: {},
+	prefixAdvertisements: [],
+	programClusterRoutes: 'EnabledNoEncapOnly',
+};
+
+/** Reads the configuration that holds for one node. Mesh, AS number and services are the cluster's alone. @throws ResourceError */
+export function toBgpConfiguration(cluster: Resource | undefined, ofNode: Resource | undefined): BgpConfiguration {
+	const base = cluster === undefined ? {} : specOf(cluster);
+	const own = ofNode === undefined ? {} : specOf(ofNode);
+	const resource = ofNode ?? cluster;
+	const advertisements = objectsOf(own, 'prefixAdvertisements').length > 0 ? own : base;
+	const program = textOf(base, 'programClusterRoutes');
+	const { asNumber, listenPort, meshRestartSeconds, programClusterRoutes } = defaultBgpConfiguration;
+	return {
+		nodeToNodeMesh: flagOr(base, 'nodeToNodeMeshEnabled', true),
+		asNumber: asNumberOf(cluster, base, 'asNumber') ?? asNumber,
+		listenPort: numberOf(own, 'listenPort') ?? numberOf(base, 'listenPort') ?? listenPort,
+		meshPassword: secretKeyOf(objectAt(base, 'nodeMeshPassword')),
+		meshRestartSeconds: secondsOf(base, 'nodeMeshMaxRestartTime') ?? meshRestartSeconds,
+		serviceClusterCidrs: cidrsOf(cluster, base, 'serviceClusterIPs'),
+		serviceExternalCidrs: cidrsOf(cluster, base, 'serviceExternalIPs'),
+		serviceLoadBalancerCidrs: cidrsOf(cluster, base, 'serviceLoadBalancerIPs'),
+		communities: Object.fromEntries(objectsOf(base, 'communities').flatMap((entry) => pairOf(entry))),
+		prefixAdvertisements: objectsOf(advertisements, 'prefixAdvertisements').map((entry) => ({
+			prefix: cidrIn(resource, entry),
+			communities: textsOf(entry, 'communities'),
+		})),
+		programClusterRoutes: program === 'Enabled' || program === 'Disabled' || program === 'EnabledIPIPOnly' ? program : programClusterRoutes,
+	};
+}
+
+function pairOf(entry: JsonObject): [string, string][] {
+	const name = textOf(entry, 'name');
+	const value = textOf(entry, 'value');
+	return name === undefined || value === undefined ? [] : [[name, value]];
+}
+
+const cidrsOf = (resource: Resource | undefined, spec: JsonObject, key: string): PrefixKey[] => objectsOf(spec, key).map((entry) => cidrIn(resource, entry));
+
+function cidrIn(resource: Resource | undefined, entry: JsonObject): PrefixKey {
+	const text = textOf(entry, 'cidr') ?? '';
+	try {
+		return prefixKey(text, 'clear');
+	} catch (error) {
+		if (error instanceof AddressError) throw new ResourceError(resource?.name ?? 'default', error.message);
+		throw error;
+	}
+}
+
+/** A number, or text in plain or dotted notation. */
+function asNumberOf(resource: Resource | undefined, spec: JsonObject, key: string): number | undefined {
+	const value = spec[key];
+	if (value === undefined || value === null || value === 0) return undefined;
+	try {
+		return parseAsNumber(String(value));
+	} catch (error) {
+		if (error instanceof RangeError) throw new ResourceError(resource?.name ?? 'default', `spec.${key}: ${error.message}`);
+		throw error;
+	}
+}
+
+function secretKeyOf(password: JsonObject): SecretKey | undefined {
+	const reference = objectAt(password, 'secretKeyRef');
+	const name = textOf(reference, 'name');
+	const key = textOf(reference, 'key');
+	return name === undefined || key === undefined ? undefined : { name, key };
+}
+
+/** Go's duration text (`2m0s`, `90s`, `1h30m`) in whole seconds. */
+export function secondsOf(spec: JsonObject, key: string): number | undefined {
+	const text = textOf(spec, key);
+	if (text === undefined || !/^(\d+(\.\d+)?(h|m|s|ms))+$/.test(text)) return undefined;
+	const units = { h: 3600, m: 60, s: 1, ms: 0.001 } as const;
+	let seconds = 0;
+	// The pattern above holds: every match has a number and one of the units.
+	for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g)) seconds += Number(amount) * units[unit as keyof typeof units];
+	return Math.floor(seconds);
+}
+
+/** A BGPPeer. */
+export interface BgpPeer {
+	readonly name: string;
+	readonly node: string | undefined;
+	readonly nodeSelector: string | undefined;
+	/** Canonical address, with the port where one is given. */
+	readonly peer: { readonly address: string; readonly port: number | undefined } | undefined;
+	readonly peerSelector: string | undefined;
+	/** Peers with workloads are not this project's yet; such a resource is reported. */
+	readonly localWorkloadSelector: string | undefined;
+	readonly asNumber: number | undefined;
+	readonly localAsNumber: number | undefined;
+	readonly nextHopMode: 'auto' | 'self' | 'keep';
+	readonly password: SecretKey | undefined;
+	readonly useNodeAddress: boolean;
+	readonly restartSeconds: number | undefined;
+	readonly keepaliveSeconds: number | undefined;
+	readonly allowOwnAs: number;
+	readonly ttlSecurityHops: number | undefined;
+	readonly reachableBy: string | undefined;
+	readonly filters: readonly string[];
+	readonly reversePeering: 'Auto' | 'Manual';
+}
+
+/** @throws ResourceError */
+export function toBgpPeer(resource: Resource): BgpPeer {
+	const spec = specOf(resource);
+	const mode = textOf(spec, 'nextHopMode');
+	return {
+		name: resource.name,
+		node: textOf(spec, 'node') || undefined,
+		nodeSelector: textOf(spec, 'nodeSelector') || undefined,
+		peer: peerAddress(resource, textOf(spec, 'peerIP') || undefined),
+		peerSelector: textOf(spec, 'peerSelector') || undefined,
+		localWorkloadSelector: textOf(spec, 'localWorkloadSelector') || undefined,
+		asNumber: asNumberOf(resource, spec, 'asNumber'),
+		localAsNumber: asNumberOf(resource, spec, 'localASNumber'),
+		nextHopMode: mode === 'Self' ? 'self' : mode === 'Keep' || (mode === undefined && flagOr(spec, 'keepOriginalNextHop', false)) ? 'keep' : 'auto',
+		password: secretKeyOf(isObject(spec['password']) ? spec['password'] : {}),
+		useNodeAddress: textOf(spec, 'sourceAddress') !== 'None',
+		restartSeconds: secondsOf(spec, 'maxRestartTime'),
+		keepaliveSeconds: secondsOf(spec, 'keepaliveTime'),
+		allowOwnAs: numberOf(spec, 'numAllowedLocalASNumbers') ?? 0,
+		ttlSecurityHops: numberOf(spec, 'ttlSecurity') || undefined,
+		reachableBy: textOf(spec, 'reachableBy') || undefined,
+		filters: textsOf(spec, 'filters'),
+		reversePeering: textOf(spec, 'reversePeering') === 'Manual' ? 'Manual' : 'Auto',
+	};
+}
+
+/** `10.0.0.1`, `10.0.0.1:1790`, `fd00::1`, `[fd00::1]:1790`. */
+function peerAddress(resource: Resource, text: string | undefined): BgpPeer['peer'] {
+	if (text === undefined) return undefined;
+	const [, bracketed, plain, port] =
+		/^(?:\[([^\]]+)\]|([^:]+|[^:]*:[^:]*:.*?))(?::(\d{1,5}))?$/.exec(text.includes('[') || text.split(':').length <= 2 ? text : `[${text}]`) ?? [];
+	try {
+		return { address: formatAddress(parseAddress(bracketed ?? plain ?? text).bytes), port: port === undefined ? undefined : Number(port) };
+	} catch (error) {
+		if (error instanceof AddressError) throw new ResourceError(resource.name, `spec.peerIP: ${error.message}`);
+		throw error;
+	}
+}

@@ -1,0 +1,208 @@
+import test from 'ava';
+import {
+	type BgpConfiguration,
+	type BgpPeer,
+	defaultBgpConfiguration,
+	type JsonObject,
+	type NodeFacts,
+	parseJson,
+	type Topology,
+	toBgpFilter,
+	toBgpPeer,
+	toNodeFacts,
+	topology,
+	toResource,
+} from '../../../src/kubernetes/index.ts';
+
+const node = (name: string, address: string, annotations: Record<string, string> = {}, labels: Record<string, string> = {}): NodeFacts =>
+	toNodeFacts(toResource({ metadata: { name, labels, annotations: { 'projectcalico.org/IPv4Address': address, ...annotations } } }));
+
+const peer = (name: string, spec: JsonObject): BgpPeer => toBgpPeer(toResource({ kind: 'BGPPeer', metadata: { name }, spec }));
+
+interface Cluster {
+	readonly nodes: readonly NodeFacts[];
+	readonly peers?: readonly BgpPeer[];
+	readonly configuration?: Partial<BgpConfiguration>;
+	readonly passwords?: Readonly<Record<string, string>>;
+}
+
+function seenFrom(self: string, { nodes, peers = [], configuration = {}, passwords = {} }: Cluster): Topology {
+	return topology({
+		node: self,
+		nodes,
+		peers,
+		configuration: { ...defaultBgpConfiguration, ...configuration },
+		listenPortOf: () => undefined,
+		filters: new Map(),
+		pools: [],
+		password: ({ name, key }) => passwords[`${name}/${key}`],
+	});
+}
+
+const names = (result: Topology): string[] => result.peers.map(({ name }) => name);
+
+const three = [node('a', '10.0.1.2/24'), node('b', '10.0.1.10/24'), node('c', '10.0.2.2/24')];
+
+test('every node is in the mesh with every other', (t) => {
+	t.deepEqual(names(seenFrom('a', { nodes: three })), ['Mesh_10_0_1_10', 'Mesh_10_0_2_2']);
+	t.deepEqual(names(seenFrom('c', { nodes: three })), ['Mesh_10_0_1_2', 'Mesh_10_0_1_10']);
+});
+
+test('the passive side of a session is the one that the other side takes for active, by comparing text', (t) => {
+	for (const left of three) {
+		for (const right of three.filter((other) => other !== left)) {
+			const passiveAt = (self: NodeFacts, other: NodeFacts) =>
+				seenFrom(self.name, { nodes: three }).peers.find(({ address }) => address === other.ipv4?.address)?.passive;
+			t.not(passiveAt(left, right), passiveAt(right, left), `${left.name} and ${right.name}`);
+		}
+	}
+	// 10.0.1.2 is the greater text: a numeric comparison would say otherwise.
+	t.true(seenFrom('b', { nodes: three }).peers.find(({ address }) => address === '10.0.1.2')?.passive);
+});
+
+test('reflectors leave the mesh, and their clients are those without their cluster ID', (t) => {
+	const nodes = [
+		...three,
+		node('r1', '10.0.1.100/24', { 'projectcalico.org/RouteReflectorClusterID': '1.0.0.1' }, { role: 'rr' }),
+		node('r2', '10.0.2.100/24', { 'projectcalico.org/RouteReflectorClusterID': '1.0.0.1' }, { role: 'rr' }),
+	];
+	const peers = [peer('to-reflectors', { nodeSelector: 'all()', peerSelector: "role == 'rr'" })];
+	t.deepEqual(names(seenFrom('a', { nodes, peers, configuration: { nodeToNodeMesh: false } })), ['Node_10_0_1_100', 'Node_10_0_2_100']);
+	const reflector = seenFrom('r1', { nodes, peers });
+	t.deepEqual(
+		reflector.peers.map(({ address, reflectorClient }) => [address, reflectorClient]),
+		[
+			['10.0.2.100', false],
+			['10.0.1.2', true],
+			['10.0.1.10', true],
+			['10.0.2.2', true],
+		],
+	);
+	t.is(reflector.clusterId, '1.0.0.1');
+	t.deepEqual(names(seenFrom('a', { nodes, peers })), ['Mesh_10_0_1_10', 'Mesh_10_0_2_2', 'Node_10_0_1_100', 'Node_10_0_2_100']);
+});
+
+test('the way back of a session is there without being named, unless it is manual', (t) => {
+	const peers = [peer('a-to-b', { node: 'a', peerIP: '10.0.1.10' })];
+	const alone = { nodes: three, configuration: { nodeToNodeMesh: false } };
+	t.deepEqual(names(seenFrom('b', { ...alone, peers })), ['Node_10_0_1_2']);
+	t.deepEqual(names(seenFrom('b', { ...alone, peers: [peer('a-to-b', { node: 'a', peerIP: '10.0.1.10', reversePeering: 'Manual' })] })), []);
+	t.deepEqual(names(seenFrom('c', { ...alone, peers })), []);
+});
+
+test('a global peer wins over a node-specific one of the same address and port', (t) => {
+	const peers = [peer('a-specific', { node: 'a', peerIP: '10.9.0.1', asNumber: 65001 }), peer('z-global', { peerIP: '10.9.0.1', asNumber: 65002 })];
+	t.deepEqual(
+		seenFrom('a', { nodes: [three[0] as NodeFacts], peers }).peers.map(({ name, asNumber }) => [name, asNumber]),
+		[['Global_10_9_0_1', 65002]],
+	);
+});
+
+const addresses: readonly [peerIp: string, name: string, port: number][] = [
+	['10.9.0.1', 'Global_10_9_0_1', 179],
+	['10.9.0.1:1790', 'Global_10_9_0_1_port_1790', 1790],
+	['[fd00::9]:1790', 'Global_fd00__9_port_1790', 1790],
+	['fd00::9', 'Global_fd00__9', 179],
+];
+for (const [peerIp, name, port] of addresses) {
+	test(`peerIP ${peerIp} is ${name}, port ${port}`, (t) => {
+		const [only] = seenFrom('a', { nodes: [three[0] as NodeFacts], peers: [peer('p', { peerIP: peerIp, asNumber: 65001 })] }).peers;
+		t.like(only, { name, port, passive: false, multihopTtl: 255 });
+	});
+}
+
+test('what a BGPPeer says of its sessions holds', (t) => {
+	const [only] = seenFrom('a', {
+		nodes: [three[0] as NodeFacts],
+		peers: [
+			peer('tor', {
+				peerIP: '10.9.0.1',
+				asNumber: '1.10',
+				localASNumber: 65099,
+				ttlSecurity: 2,
+				maxRestartTime: '1m30s',
+				keepaliveTime: '20s',
+				nextHopMode: 'Self',
+				numAllowedLocalASNumbers: 1,
+				sourceAddress: 'None',
+				password: { secretKeyRef: { name: 'tor', key: 'key' } },
+			}),
+		],
+		passwords: { 'tor/key': 's3cret' },
+	}).peers;
+	t.like(only, {
+		asNumber: 65546,
+		localAsNumber: 65099,
+		ttlSecurityHops: 2,
+		multihopTtl: undefined,
+		gracefulRestart: { restartSeconds: 90 },
+		holdTimeSeconds: 60,
+		nextHopMode: 'self',
+		allowOwnAs: 1,
+		localAddress: undefined,
+		md5Key: 's3cret',
+	});
+});
+
+test('a session whose password is not known waits, and says so', (t) => {
+	const result = seenFrom('a', {
+		nodes: [three[0] as NodeFacts],
+		peers: [peer('tor', { peerIP: '10.9.0.1', asNumber: 65001, password: { secretKeyRef: { name: 'tor', key: 'key' } } })],
+	});
+	t.deepEqual(result.peers, []);
+	t.deepEqual(result.problems, ['BGPPeer tor: Secret tor has no key key; the session to 10.9.0.1 waits for it']);
+});
+
+test('a node without an address has no sessions and says why', (t) => {
+	t.like(seenFrom('new', { nodes: [...three, toNodeFacts(toResource({ metadata: { name: 'new' } }))] }), {
+		routerId: undefined,
+		peers: [],
+		problems: ['node new has no IPv4 address yet: annotation projectcalico.org/IPv4Address'],
+	});
+});
+
+test('labels of the annotation projectcalico.org/labels count for selectors, over those of Kubernetes', (t) => {
+	const facts = toNodeFacts(
+		toResource({ metadata: { name: 'a', labels: { rack: '1', zone: 'x' }, annotations: { 'projectcalico.org/labels': '{"rack":"2"}' } } }),
+	);
+	t.deepEqual(facts.labels, { rack: '2', zone: 'x' });
+});
+
+test('an annotation that does not parse is named and left out', (t) => {
+	const { ipv4, problems } = node('a', '10.0.0.300/24');
+	t.is(ipv4, undefined);
+	t.deepEqual(problems, ["annotation projectcalico.org/IPv4Address: '10.0.0.300' is not an IPv4 or IPv6 address"]);
+});
+
+test('a rule of a BGPFilter becomes a term', (t) => {
+	const filter = toBgpFilter(
+		toResource(
+			parseJson(`{"metadata":{"name":"f"},"spec":{"exportV4":[
+				{"cidr":"10.0.0.0/8","matchOperator":"In","prefixLength":{"max":24},"source":"RemotePeers","peerType":"eBGP","communities":{"values":["65000:1"]},"asPathPrefix":[65001],"action":"Accept",
+				 "operations":[{"addCommunity":{"value":"65000:1:2"}},{"prependASPath":{"prefix":[65000,65000]}},{"setPriority":{"value":512}}]},
+				{"action":"Reject"}]}}`) as JsonObject,
+		),
+	);
+	t.deepEqual(JSON.parse(JSON.stringify(filter.export)), [
+		{
+			name: 'f.exportV4[0]',
+			match: {
+				prefixes: [{ prefix: '10.0.0.0/8', operator: 'in', length: { max: 24 } }],
+				source: 'remote',
+				peerType: 'external',
+				communities: ['65000:1'],
+				asPathPrefix: [65001],
+			},
+			action: 'accept',
+			operations: [
+				{ type: 'add-large-community', value: '65000:1:2' },
+				{ type: 'prepend-as-path', asNumbers: [65000, 65000] },
+				{ type: 'set-priority', value: 512 },
+			],
+		},
+		{ name: 'f.exportV4[1]', match: { prefixes: [{ prefix: '0.0.0.0/0', operator: 'in' }] }, action: 'reject', operations: [] },
+	]);
+	t.throws(() => toBgpFilter(toResource({ metadata: { name: 'f' }, spec: { importV4: [{ action: 'Maybe' }] } })), {
+		message: 'f: f.importV4[0].action is neither Accept nor Reject',
+	});
+});
