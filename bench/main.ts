@@ -1,0 +1,70 @@
+import { writeFileSync } from 'node:fs';
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { measure } from './measure.ts';
+import { renderRun, renderTable } from './render.ts';
+import { chooseScenarios, scenarios } from './scenarios/index.ts';
+import { subjects } from './subjects/index.ts';
+import type { Result, Run } from './types.ts';
+
+const say = (text: string): void => void process.stderr.write(`${text}\n`);
+
+const options = await yargs(hideBin(process.argv))
+	.scriptName('npm run bench --')
+	.usage('$0 [SCENARIO...] [OPTIONS]\n\nMeasures bgpmesh as a route reflector beside other daemons on this machine.')
+	.option('peers', {
+		type: 'string',
+		default: 'bird,frr,gobgp,openbgpd,floor',
+		describe: 'whom to measure besides bgpmesh, separated by commas; "" for nobody',
+	})
+	.option('runs', { type: 'number', default: 3, describe: 'runs of every scenario' })
+	.option('json', { type: 'string', describe: 'write the results to this file, too' })
+	.option('scale', { type: 'number', default: 1, describe: 'share of the full size' })
+	.option('bound', { type: 'number', default: 180, describe: 'seconds after which a run is given up' })
+	.option('without-bgpmesh', { type: 'boolean', default: false, describe: 'measure the others alone' })
+	.example('$0 full-table fan-out --peers bird,frr --runs 3', 'two scenarios beside BIRD and FRR')
+	.example('$0 --scale 0.01 --runs 1', 'everything, small')
+	.epilogue(`Scenarios:\n${scenarios.map(({ name, about }) => `  ${name.padEnd(24)} ${about}`).join('\n')}`)
+	.strictOptions()
+	.wrap(140)
+	.parse();
+
+const wanted = options.peers.split(',').filter((name) => name !== '');
+const unknown = wanted.filter((name) => !subjects.some((subject) => subject.name === name));
+try {
+	if (unknown.length > 0) throw new RangeError(`no such peer: ${unknown.join(', ')}`);
+	const chosen = chooseScenarios(options._.map(String));
+	const measuring = subjects.filter(({ name }) => (name === 'bgpmesh' ? !options['without-bgpmesh'] : wanted.includes(name)));
+	process.exitCode = await benchmark(chosen, measuring);
+} catch (error) {
+	if (!(error instanceof RangeError)) throw error;
+	say(error.message);
+	process.exitCode = 2;
+}
+
+/** The subjects take turns within a scenario, so that a change of the machine's mood meets all of them. Gives 1 where a run of ours was not verified. */
+async function benchmark(chosen: ReturnType<typeof chooseScenarios>, measuring: typeof subjects): Promise<number> {
+	const present = measuring.filter((subject) => {
+		const reason = subject.missing();
+		if (reason !== undefined) say(`not measured: ${subject.name}: ${reason}`);
+		return reason === undefined;
+	});
+	const results: Result[] = [];
+	for (const scenario of chosen) {
+		say(`\n${scenario.name}: ${scenario.about}${options.scale === 1 ? '' : ` (scale ${options.scale})`}`);
+		const runs = new Map(present.map((subject) => [subject, [] as Run[]]));
+		for (let round = 0; round < options.runs; round++) {
+			for (const [subject, list] of runs) {
+				const timedOutBefore = list.find(({ timedOut }) => timedOut);
+				// What did not end within its bound once is not waited for again.
+				const run = timedOutBefore ?? (await measure(scenario, subject, { scale: options.scale, boundSeconds: options.bound }));
+				list.push(run);
+				say(`  ${subject.name.padEnd(9)} run ${round + 1}  ${renderRun(run)}`);
+			}
+		}
+		results.push(...present.map((subject) => ({ scenario: scenario.name, subject: subject.name, runs: runs.get(subject) ?? [] })));
+		if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(results, undefined, '\t')}\n`);
+	}
+	process.stdout.write(renderTable(results));
+	return results.some(({ subject, runs }) => subject === 'bgpmesh' && runs.some(({ verified }) => !verified)) ? 1 : 0;
+}

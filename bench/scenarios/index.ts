@@ -1,0 +1,17 @@
+/** What is measured: each scenario lays out prefixes and sessions, and says in generator commands what happens. */
+import type { Scenario } from '../types.ts';
+import { meshScenarios } from './mesh.ts';
+import { stormScenarios } from './storm.ts';
+import { tableScenarios } from './tables.ts';
+
+export { problemOf, StepFailedError } from './steps.ts';
+
+export const scenarios: readonly Scenario[] = [...tableScenarios.slice(0, 2), ...meshScenarios, ...tableScenarios.slice(2), ...stormScenarios];
+
+/** The scenarios that a person names, by name or by group; all without any. Throws a `RangeError` for a name that is neither. */
+export function chooseScenarios(names: readonly string[]): readonly Scenario[] {
+	if (names.length === 0) return scenarios;
+	const unknown = names.filter((name) => !scenarios.some((scenario) => scenario.name === name || scenario.group === name));
+	if (unknown.length > 0) throw new RangeError(`no such scenario: ${unknown.join(', ')}; there are ${scenarios.map(({ name }) => name).join(', ')}`);
+	return scenarios.filter(({ name, group }) => names.includes(name) || (group !== undefined && names.includes(group)));
+}
