@@ -5,11 +5,12 @@
 import type { FamilyCodec } from './codec.ts';
 import { ipv4Unicast } from './ipv4-unicast.ts';
 import { ipv6Unicast } from './ipv6-unicast.ts';
+import { ipv4Multicast, ipv6Multicast } from './multicast.ts';
 
 export type { FamilyCodec } from './codec.ts';
 
 /** One row per family. */
-export const families: readonly FamilyCodec[] = [ipv4Unicast, ipv6Unicast];
+export const families: readonly FamilyCodec[] = [ipv4Unicast, ipv6Unicast, ipv4Multicast, ipv6Multicast];
 
 /** The row of a family, `undefined` for one that is carried as bytes. Allocates nothing. */
 export function familyCodec(afi: number, safi: number): FamilyCodec | undefined {

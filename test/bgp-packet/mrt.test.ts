@@ -1,0 +1,141 @@
+import { readFileSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
+import { gunzipSync } from 'node:zlib';
+import { decodeAttributes, decodeMessage, encodeMessage, type Message, PacketError, packetContext } from 'bgp-packet';
+
+import { formatAddress, formatPrefix, parseAddress } from '../../src/core/index.ts';
+import { type MrtRecord, readMrt, readMrtFile } from '../support/mrt.ts';
+import { dataTest, sharedDataFiles, sharedDataPath } from '../support/shared-data.ts';
+import { attributeText, updateLines } from './bgpdump.ts';
+import { Recording } from './recording.ts';
+
+/** Updates with a problem: their attributes are not those of the file, their prefixes are. */
+const upToPrefix = (line: string) => line.split('|').slice(0, 4).join('|');
+
+for (const name of sharedDataFiles('mrt', ['.expect.txt.gz'])) {
+	const recorded = name.replace('.expect.txt.gz', '');
+	if (recorded.includes('bview')) continue;
+	dataTest(`${recorded}: every announcement and withdrawal is the one that is expected, with its attributes`, recorded, (t, path) => {
+		const expected = gunzipSync(readFileSync(sharedDataPath(name) ?? ''))
+			.toString()
+			.split('\n')
+			.filter((line) => /\|[AW]\|/.test(line))
+			.map((line) => line.slice(line.indexOf('|', line.indexOf('|') + 1) + 1))
+			// bgpdump shortens single groups of zeros, RFC 5952 does not.
+			.map((line) => line.replace(/(?<=\|)[0-9a-f:.]*::[0-9a-f:.]*(?=[|/])/g, (address) => formatAddress(parseAddress(address).bytes)));
+		const recording = new Recording();
+		let at = 0;
+		let wrong = 0;
+		for (const record of readMrt(readMrtFile(path))) {
+			if (record.type !== 'message' || record.message[18] !== 2) continue;
+			const update = decodeMessage(record.message, recording.context(record));
+			if (update.type !== 'update') continue;
+			const lines = updateLines(update, `${formatAddress(record.peer.peerAddress)}|${record.peer.peerAs}`);
+			const known = expected.slice(at, at + lines.length);
+			at += lines.length;
+			const comparable = update.problems.length > 0 ? upToPrefix : (line: string) => line;
+			if (known.map(comparable).sort().join('\n') !== lines.map(comparable).sort().join('\n') && wrong++ < 5) t.deepEqual(lines, known);
+		}
+		t.is(wrong, 0);
+		t.is(at, expected.length);
+	});
+}
+
+/** The errors that files are known to hold; every other message decodes. */
+const knownErrors: Readonly<Record<string, Readonly<Record<string, number>>>> = {
+	// Its records were cut short by the collector.
+	'mrt/ripe-bgpkit/rrc01/2000.11/updates.20001104.0124.gz': { '1/2': 21 },
+};
+
+const withoutProblems = (message: Message) => (message.type === 'update' ? { ...message, problems: [] } : message);
+
+for (const name of sharedDataFiles('mrt').filter((file) => !/\.(md|rst|conf)$|\.expect\.txt/.test(file))) {
+	dataTest(`${name}: every message decodes, and encodes to what decodes to the same`, name, (t, path) => {
+		const recording = new Recording();
+		const errors: Record<string, number> = {};
+		let messages = 0;
+		let identical = 0;
+		for (const record of readMrt(readMrtFile(path))) {
+			if (record.type !== 'message') continue;
+			try {
+				const context = recording.context(record);
+				const message = decodeMessage(record.message, context);
+				messages++;
+				const wire = encodeMessage(message, context);
+				if (Buffer.compare(wire, record.message) === 0) identical++;
+				else {
+					const again = withoutProblems(decodeMessage(wire, context));
+					if (!isDeepStrictEqual(again, withoutProblems(message))) t.deepEqual(again, withoutProblems(message));
+				}
+			} catch (error) {
+				if (!(error instanceof PacketError)) throw error;
+				const key = `${error.code}/${error.subcode}`;
+				errors[key] = (errors[key] ?? 0) + 1;
+			}
+		}
+		t.deepEqual(errors, knownErrors[name] ?? {});
+		t.log(`${messages} messages, ${identical} of them byte for byte`);
+	});
+}
+
+type RibRecord = Extract<MrtRecord, { type: 'rib' }>;
+
+/** RFC 6396 §4.3.4: the MP_REACH_NLRI of a table has next hop length and next hop alone. Whole again, without routes. */
+function wholeAttributes(block: Uint8Array, { afi, safi }: RibRecord): Uint8Array {
+	const pieces: Uint8Array[] = [];
+	for (let offset = 0; offset < block.length; ) {
+		const extended = ((block[offset] ?? 0) & 0x10) !== 0;
+		const valueStart = offset + (extended ? 4 : 3);
+		const end = valueStart + (extended ? (block[offset + 2] ?? 0) * 256 + (block[offset + 3] ?? 0) : (block[offset + 2] ?? 0));
+		const value = block.subarray(valueStart, end);
+		const isShort = block[offset + 1] === 14 && value[0] === value.length - 1;
+		pieces.push(isShort ? Uint8Array.of(0x80, 14, value.length + 4, afi >> 8, afi, safi, ...value, 0) : block.subarray(offset, end));
+		offset = end;
+	}
+	return Buffer.concat(pieces);
+}
+
+for (const name of sharedDataFiles('mrt').filter((file) => /bview|_rib/.test(file) && !file.includes('expect') && !file.endsWith('-mp'))) {
+	dataTest(`${name}: the attributes of every route decode`, name, (t, path) => {
+		let routes = 0;
+		for (const record of readMrt(readMrtFile(path))) {
+			t.true(record.type === 'rib' || record.type === 'peer-index' || record.type === 'unknown');
+			if (record.type !== 'rib') continue;
+			const context = packetContext({ fourOctetAs: record.fourOctetAs });
+			for (const entry of record.entries) {
+				const { attributes, problems } = decodeAttributes(wholeAttributes(entry.attributes, record), context);
+				// The recorder's own routes may have none.
+				const wrong = problems.some(({ remedy }) => remedy !== 'attribute-discard') || (entry.attributes.length > 0 && attributes.origin === undefined);
+				if (wrong) t.fail(`${problems.map(String).join()} in ${Buffer.from(entry.attributes).toString('hex')}`);
+				routes++;
+			}
+		}
+		t.true(routes > 0);
+		t.log(`${routes} routes`);
+	});
+}
+
+const addPathTable = 'mrt/bgpdump/bview.ipv4_unicast_add_path.gz';
+dataTest(`${addPathTable}: every path has the identifier and the attributes that are expected`, addPathTable, (t, path) => {
+	const expected = gunzipSync(readFileSync(sharedDataPath(`${addPathTable}.expect.txt.gz`) ?? ''))
+		.toString()
+		.trim()
+		.split('\n');
+	const lines: string[] = [];
+	let peers: Extract<MrtRecord, { type: 'peer-index' }>['peers'] = [];
+	for (const record of readMrt(readMrtFile(path))) {
+		if (record.type === 'peer-index') peers = record.peers;
+		if (record.type !== 'rib') continue;
+		const address = new Uint8Array(4);
+		address.set(record.prefix.bytes);
+		for (const { peerIndex, pathId, attributes: block } of record.entries) {
+			const peer = peers[peerIndex ?? 0];
+			// What bgpdump writes for a route of the recorder itself, which has no attributes.
+			const own = { origin: 'incomplete', nextHop: Uint8Array.of(255, 255, 255, 255) } as const;
+			const attributes = block.length === 0 ? own : decodeAttributes(block, packetContext()).attributes;
+			const who = peer === undefined ? '' : `${formatAddress(peer.address)}|${peer.asNumber}`;
+			lines.push(`TABLE_DUMP2_AP|${record.timeSeconds}|B|${who}|${formatPrefix(address, record.prefix.length)}|${pathId}|${attributeText(attributes, '')}`);
+		}
+	}
+	t.deepEqual(lines, expected);
+});
