@@ -102,6 +102,7 @@ export class Fib {
 		if (!this.#waiting.delete(source) || this.#waiting.size > 0) return;
 		this.#dependencies.log.info('fib in sync', { routes: this.#best.size, blocks: this.#origins.size });
 		this.#told.clear();
+		this.#tunnelEnds.inherit([]);
 		for (const prefix of this.#actual?.keys() ?? []) this.#dirty.add(prefix);
 		this.#kick();
 	}
@@ -213,7 +214,6 @@ export class Fib {
 		const actual = this.#actual ?? new Map<PrefixKey, readonly KernelRoute[]>();
 		const dirty = this.#dirty;
 		this.#dirty = new Set();
-		if (dirty.size === 0) return;
 		try {
 			const { applied, failures } = await reconcile(
 				dirty,
@@ -245,6 +245,7 @@ export class Fib {
 
 	/** Reads our routes; every prefix whose route is not as it was known, and every one that failed, is looked at again. */
 	async #audit(): Promise<void> {
+		const first = this.#actual === undefined;
 		this.#auditWanted = false;
 		this.#listing = true;
 		try {
@@ -252,6 +253,7 @@ export class Fib {
 		} finally {
 			this.#listing = false;
 		}
+		if (first && !this.inSync) this.#tunnelEnds.inherit(this.#actual.values());
 		for (const prefix of this.#actual.keys()) this.#dirty.add(prefix);
 		for (const prefix of this.#best.keys()) this.#dirty.add(prefix);
 		for (const prefix of this.#origins) this.#dirty.add(prefix);

@@ -1,11 +1,15 @@
 import type { PrefixKey } from '../core/index.ts';
+import type { KernelRoute } from './kernel.ts';
 
 /** The addresses that wanted routes tunnel to, counted. */
 export class TunnelEnds {
 	readonly #byPrefix = new Map<PrefixKey, string>();
 	readonly #counts = new Map<string, number>();
 	readonly #onChange: ((addresses: ReadonlySet<string>) => void) | undefined;
-	#changed = false;
+	/** Of routes that a former life left: they count until all is in sync. */
+	#inherited: ReadonlySet<string> = new Set();
+	/** The first telling is due even where there is nothing to tell. */
+	#changed = true;
 
 	constructor(onChange: ((addresses: ReadonlySet<string>) => void) | undefined) {
 		this.#onChange = onChange;
@@ -23,11 +27,17 @@ export class TunnelEnds {
 		}
 	}
 
+	/** The ends of tunnel routes that were there before us; none once all is in sync. */
+	inherit(routes: Iterable<readonly KernelRoute[]>): void {
+		this.#inherited = new Set([...routes].flat().flatMap(({ via, onlink }) => (onlink && via !== undefined ? [via] : [])));
+		this.#changed = true;
+	}
+
 	/** Tells the addresses, where they changed since the last time. */
 	tell(): void {
 		if (!this.#changed) return;
 		this.#changed = false;
-		this.#onChange?.(new Set(this.#counts.keys()));
+		this.#onChange?.(new Set([...this.#counts.keys(), ...this.#inherited]));
 	}
 
 	#count(end: string, by: 1 | -1): void {
