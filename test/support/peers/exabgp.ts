@@ -1,0 +1,170 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { appendFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { seen } from './bird.ts';
+import { DaemonProcess, outputOf } from './process.ts';
+import type { PeerKind, PeerRoute, PeerSetting, RunningPeer, SeenRoute } from './types.ts';
+
+const exabgp = '/usr/sbin/exabgp';
+
+/** ExaBGP 4: it keeps no table; what it was told is read from its JSON lines. */
+export const exabgpPeer: PeerKind = {
+	name: 'ExaBGP',
+	files: [exabgp],
+	features: new Set(['add-path', 'route-refresh']),
+	async version() {
+		return /ExaBGP\s*:\s*([\d.]+)/.exec(await outputOf(exabgp, ['--version']))?.[1] ?? 'unknown';
+	},
+	async start(setting, folder) {
+		const [file, script, commands, received] = ['exabgp.conf', 'process.sh', 'commands', 'received'].map((name) => join(folder, name));
+		if (file === undefined || script === undefined || commands === undefined || received === undefined) throw new RangeError('four names');
+		// Our end of its API: what it says goes to one file, what we say comes from another.
+		await writeFile(script, `#!/bin/sh\nexec 3<&0\ncat <&3 >> '${received}' &\nexec tail -n +1 -f '${commands}'\n`, { mode: 0o755 });
+		await writeFile(commands, '');
+		await writeFile(file, exabgpConfig(setting, script));
+		const env = {
+			'exabgp.daemon.drop': 'false',
+			'exabgp.tcp.bind': setting.address,
+			'exabgp.tcp.port': `${setting.port}`,
+			'exabgp.api.cli': 'false',
+			'exabgp.api.ack': 'false',
+			'exabgp.log.level': 'INFO',
+			NODE_EXTRA_CA_CERTS: '',
+		};
+		const daemon = new DaemonProcess([exabgp, file], join(folder, 'exabgp.log'), { namespace: setting.namespace, env, cwd: folder });
+		return new RunningExabgp(daemon, received, commands, setting);
+	},
+};
+
+function exabgpConfig({ address, port, asNumber, routerId, remote, families, originate, ...setting }: PeerSetting, script: string): string {
+	const route = ({ prefix, nextHop, communities = [], largeCommunities = [], med }: PeerRoute) =>
+		[
+			`unicast ${prefix} next-hop ${nextHop}`,
+			communities.length > 0 ? `community [ ${communities.join(' ')} ]` : '',
+			largeCommunities.length > 0 ? `large-community [ ${largeCommunities.join(' ')} ]` : '',
+			med === undefined ? '' : `med ${med}`,
+		].join(' ');
+	const announced = families.map((family) => {
+		const routes = originate.filter(({ prefix }) => prefix.includes(':') === (family === 'ipv6'));
+		return `		${family} { ${routes.map((each) => `${route(each)};`).join(' ')} }`;
+	});
+	return [
+		`process watch { run ${script}; encoder json; }`,
+		`neighbor ${remote.address} {`,
+		`	router-id ${routerId};`,
+		`	local-address ${address};`,
+		`	local-as ${asNumber};`,
+		`	peer-as ${remote.asNumber};`,
+		`	hold-time ${setting.holdTimeSeconds ?? 9};`,
+		`	connect ${remote.port};`,
+		`	listen ${port};`,
+		setting.password === undefined ? '' : `	md5-password "${setting.password}";`,
+		`	capability { route-refresh enable; graceful-restart disable; asn4 enable; ${setting.addPath ? 'add-path send/receive;' : ''} }`,
+		`	family { ${families.map((family) => `${family} unicast;`).join(' ')} }`,
+		'	api { processes [ watch ]; neighbor-changes; receive { parsed; update; } }',
+		'	announce {',
+		...announced,
+		'	}',
+		'}',
+		'',
+	].join('\n');
+}
+
+interface ExabgpLine {
+	readonly type: string;
+	readonly neighbor?: {
+		readonly state?: string;
+		readonly message?: {
+			readonly update?: {
+				readonly attribute?: Readonly<Record<string, unknown>>;
+				readonly announce?: Readonly<Record<string, Readonly<Record<string, readonly ExabgpNlri[]>>>>;
+				readonly withdraw?: Readonly<Record<string, readonly ExabgpNlri[]>>;
+			};
+		};
+	};
+}
+
+interface ExabgpNlri {
+	readonly nlri: string;
+	readonly 'path-information'?: string;
+}
+
+class RunningExabgp implements RunningPeer {
+	readonly name = 'ExaBGP';
+	readonly #daemon: DaemonProcess;
+	readonly #received: string;
+	readonly #commands: string;
+	readonly #setting: PeerSetting;
+
+	constructor(daemon: DaemonProcess, received: string, commands: string, setting: PeerSetting) {
+		this.#daemon = daemon;
+		this.#received = received;
+		this.#commands = commands;
+		this.#setting = setting;
+	}
+
+	#lines(): ExabgpLine[] {
+		if (!existsSync(this.#received)) return [];
+		const lines = readFileSync(this.#received, 'utf8').split('\n').slice(0, -1);
+		return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as ExabgpLine);
+	}
+
+	async isEstablished(): Promise<boolean> {
+		const states = this.#lines().flatMap(({ type, neighbor }) => (type === 'state' ? [neighbor?.state] : []));
+		return states.at(-1) === 'up';
+	}
+
+	async routes(): Promise<SeenRoute[]> {
+		return foldUpdates(this.#lines());
+	}
+
+	async refresh(): Promise<void> {
+		const commands = this.#setting.families.map((family) => `neighbor ${this.#setting.remote.address} announce route-refresh ${family} unicast\n`);
+		await appendFile(this.#commands, commands.join(''));
+	}
+
+	stop(): Promise<void> {
+		return this.#daemon.end('SIGTERM');
+	}
+
+	kill(): Promise<void> {
+		return this.#daemon.end('SIGKILL');
+	}
+
+	log(): string {
+		return this.#daemon.log();
+	}
+}
+
+/** What holds after all the lines: announced and not withdrawn, since the session came up last. */
+function foldUpdates(lines: readonly ExabgpLine[]): SeenRoute[] {
+	const routes = new Map<string, SeenRoute>();
+	const key = ({ nlri, 'path-information': path = '' }: ExabgpNlri) => `${nlri} ${path}`;
+	for (const { type, neighbor } of lines) {
+		if (type === 'state' && neighbor?.state !== 'up') routes.clear();
+		const update = neighbor?.message?.update;
+		for (const withdrawn of Object.values(update?.withdraw ?? {})) for (const nlri of withdrawn) routes.delete(key(nlri));
+		for (const byNextHop of Object.values(update?.announce ?? {})) {
+			for (const [nextHop, announced] of Object.entries(byNextHop)) {
+				for (const nlri of announced) if (nlri.nlri !== undefined) routes.set(key(nlri), exabgpSeen(nlri.nlri, nextHop, update?.attribute ?? {}));
+			}
+		}
+	}
+	return [...routes.values()];
+}
+
+function exabgpSeen(prefix: string, nextHop: string, attribute: Readonly<Record<string, unknown>>): SeenRoute {
+	// The shapes are those of ExaBGP's JSON encoder, version 4.
+	const tuples = (name: string) => ((attribute[name] ?? []) as readonly (readonly number[])[]).map((tuple) => tuple.join(':'));
+	return seen({
+		prefix,
+		nextHop,
+		asPath: (attribute['as-path'] ?? []) as readonly number[],
+		communities: tuples('community'),
+		largeCommunities: tuples('large-community'),
+		localPref: attribute['local-preference'] as number | undefined,
+		med: attribute['med'] as number | undefined,
+		originatorId: attribute['originator-id'] as string | undefined,
+		clusterList: attribute['cluster-list'] as readonly string[] | undefined,
+	});
+}
