@@ -1,0 +1,154 @@
+import { formatAddress, type PrefixKey, parseAddress, parsePrefix, prefixContains } from '../../src/core/index.ts';
+import {
+	type ForeignRoute,
+	type KernelEvent,
+	type KernelRoute,
+	RouteError,
+	type RouteFailure,
+	type RouteKernel,
+	type RouteOperation,
+} from '../../src/fib/index.ts';
+
+interface Entry {
+	readonly route: KernelRoute;
+	readonly protocol: number;
+}
+
+interface FakeInterface {
+	/** `10.7.0.1/24`. */
+	readonly addresses: readonly string[];
+	up: boolean;
+}
+
+/** A routing table that behaves as the kernel's does: refuses what it refuses, forgets what it forgets, tells what it tells. */
+export class FakeRouteKernel implements RouteKernel {
+	readonly enabled = true;
+	readonly #protocol: number;
+	readonly #interfaces = new Map<string, FakeInterface>();
+	#entries: Entry[] = [];
+	#onEvent: ((event: KernelEvent) => void) | undefined;
+	/** Every operation that was asked for, in order. */
+	readonly operations: RouteOperation[] = [];
+	/** Set, `list` and `apply` throw it: netlink does not answer. */
+	broken: Error | undefined;
+
+	constructor(protocol: number) {
+		this.#protocol = protocol;
+	}
+
+	async list(): Promise<readonly KernelRoute[]> {
+		if (this.broken !== undefined) throw this.broken;
+		return this.#entries.filter(({ protocol }) => protocol === this.#protocol).map(({ route }) => ({ ...route }));
+	}
+
+	async listForeign(): Promise<readonly ForeignRoute[]> {
+		const connected = [...this.#interfaces].flatMap(([device, { addresses, up }]) =>
+			up ? addresses.map((address) => ({ ...this.#connected(address), via: undefined, device, metric: 0, protocol: 2 })) : [],
+		);
+		const others = this.#entries.filter(({ protocol, route }) => protocol !== this.#protocol && route.type === 'unicast');
+		return [...connected, ...others.map(({ route: { prefix, family, via, device, metric }, protocol }) => ({ prefix, family, via, device, metric, protocol }))];
+	}
+
+	async apply(operations: readonly RouteOperation[]): Promise<readonly RouteFailure[]> {
+		if (this.broken !== undefined) throw this.broken;
+		this.operations.push(...operations);
+		return operations.flatMap((operation) => {
+			const error = this.#carryOut(operation);
+			return error === undefined ? [] : [{ operation, error }];
+		});
+	}
+
+	watch(onEvent: (event: KernelEvent) => void): void {
+		this.#onEvent = onEvent;
+	}
+
+	close(): void {
+		this.#onEvent = undefined;
+	}
+
+	/** An interface with addresses. */
+	setInterface(name: string, addresses: readonly string[], up = true): void {
+		this.#interfaces.set(name, { addresses, up });
+		this.#tell({ type: 'interface' });
+	}
+
+	/** Down: its routes vanish without a word. */
+	setUp(name: string, up: boolean): void {
+		const found = this.#interfaces.get(name);
+		if (found !== undefined) found.up = up;
+		if (!up) this.#entries = this.#entries.filter(({ route }) => route.device !== name);
+		this.#tell({ type: 'interface' });
+	}
+
+	/** Somebody else adds a route of a protocol; ours, with our protocol. */
+	addByOthers(route: KernelRoute, protocol: number): void {
+		this.#entries.push({ route, protocol });
+		this.#tell(protocol === this.#protocol ? { type: 'own-route', change: 'added', route } : { type: 'foreign-route' });
+	}
+
+	/** Somebody else removes all routes to a prefix. */
+	removeByOthers(prefix: PrefixKey): void {
+		const gone = this.#entries.filter(({ route }) => route.prefix === prefix);
+		this.#entries = this.#entries.filter(({ route }) => route.prefix !== prefix);
+		for (const { route, protocol } of gone) {
+			this.#tell(protocol === this.#protocol ? { type: 'own-route', change: 'removed', route: { ...route } } : { type: 'foreign-route' });
+		}
+	}
+
+	/** The event buffer overflows. */
+	overflow(): void {
+		this.#tell({ type: 'resync' });
+	}
+
+	#tell(event: KernelEvent): void {
+		this.#onEvent?.(event);
+	}
+
+	#connected(address: string) {
+		const { bytes, length, family } = parsePrefix(address, 'clear');
+		return { prefix: `${formatAddress(bytes)}/${length}` as PrefixKey, family };
+	}
+
+	#carryOut({ type, route }: RouteOperation): RouteError | undefined {
+		const held = this.#entries.findIndex(({ route: other }) => other.prefix === route.prefix && other.metric === route.metric);
+		if (type === 'remove') {
+			this.#entries = this.#entries.filter(({ route: other, protocol }) => protocol !== this.#protocol || !isTwin(other, route));
+			return undefined;
+		}
+		const refusal = this.#refusal(route);
+		if (refusal !== undefined) return refusal;
+		if (type === 'add' && held >= 0) return new RouteError('EEXIST', 'a route of somebody else holds this prefix and metric');
+		if (type === 'replace' && held < 0) return new RouteError('ENOENT');
+		const entry = { route: { ...route, device: route.device ?? this.#deviceTo(route.via) }, protocol: this.#protocol };
+		if (type === 'add') this.#entries.push(entry);
+		else this.#entries[held] = entry;
+		return undefined;
+	}
+
+	#refusal({ type, via, device, onlink }: KernelRoute): RouteError | undefined {
+		if (type === 'blackhole') return undefined;
+		const found = device === undefined ? undefined : this.#interfaces.get(device);
+		if (device !== undefined && found === undefined) return new RouteError('ENODEV', `there is no interface ${device}`);
+		if (found?.up === false) return new RouteError('ENETDOWN', 'Nexthop device is not up');
+		const reaching = this.#deviceTo(via);
+		if (!onlink && (reaching === undefined || (device !== undefined && device !== reaching)))
+			return new RouteError('ENETUNREACH', 'Nexthop has invalid gateway');
+		return undefined;
+	}
+
+	#deviceTo(via: string | undefined): string | undefined {
+		if (via === undefined) return undefined;
+		const address = parseAddress(via);
+		for (const [name, { addresses, up }] of this.#interfaces) {
+			if (up && addresses.some((own) => prefixContains(parsePrefix(own, 'clear'), address))) return name;
+		}
+		return undefined;
+	}
+}
+
+function isTwin(left: KernelRoute, right: KernelRoute): boolean {
+	const agrees = (one: string | undefined, other: string | undefined) => one === undefined || other === undefined || one === other;
+	return (
+		left.prefix === right.prefix && left.metric === right.metric && left.type === right.type && agrees(left.via, right.via) && agrees(left.device, right.device)
+	);
+}
