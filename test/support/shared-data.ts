@@ -38,6 +38,8 @@ export function dataTest(title: string, name: string, body: (t: ExecutionContext
 /** One line of `vectors/*.jsonl`. */
 export interface Vector {
 	readonly id: string;
+	/** Repository, path and line. */
+	readonly source: string;
 	readonly kind: 'message' | 'update-body' | 'open-body' | 'attribute-value' | 'fragment' | 'truncated-message';
 	readonly hex: string;
 	readonly scope: string;
