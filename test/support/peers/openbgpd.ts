@@ -125,6 +125,6 @@ function openbgpdSeen(route: OpenbgpdRoute): SeenRoute {
 		localPref: route.localpref,
 		med: route.metric,
 		originatorId: attribute<string>('Originator Id', 'originator'),
-		clusterList: attribute<readonly string[]>('Cluster List', 'cluster_ids'),
+		clusterList: attribute<readonly string[]>('Cluster Id List', 'cluster_list'),
 	});
 }

@@ -1,0 +1,52 @@
+import { interopTest, record, withBench } from '../support/interop.ts';
+import { peerKinds } from '../support/peers/index.ts';
+
+const asNumber = 65_001;
+const restarters = peerKinds.filter(({ features }) => features.has('graceful-restart'));
+
+for (const kind of restarters) {
+	interopTest(`graceful restart, ${kind.name} killed: its routes are held, and fresh again after its return`, [kind], async (t) => {
+		await withBench({ kinds: [kind], asNumber, peer: { restartSeconds: 60 } }, async ({ dut, peers, restart, until }) => {
+			await until('routes arrive', async () => (await dut.received(kind.name)).length === 2);
+			await until('the session is quiet', async () => ((await peers[0]?.routes()) ?? []).length === 2);
+			await peers[0]?.kill();
+			await until('the session ended', async () => (await dut.peer(kind.name))?.state !== 'established');
+			const held = await dut.received(kind.name);
+			t.is(held.length, 2);
+			t.true(held.every(({ stale }) => stale));
+			await restart(kind.name);
+			await until('its routes are fresh', async () => {
+				const routes = await dut.received(kind.name);
+				return routes.length === 2 && routes.every(({ stale }) => !stale);
+			});
+		});
+		await record('graceful restart of the peer: routes held', kind);
+	});
+
+	interopTest(`graceful restart, ${kind.name} killed for good: its routes are swept when its restart time is over`, [kind], async (t) => {
+		await withBench({ kinds: [kind], asNumber, peer: { restartSeconds: 5 } }, async ({ dut, peers, until }) => {
+			await until('routes arrive', async () => (await dut.received(kind.name)).length === 2);
+			await until('the session is quiet', async () => ((await peers[0]?.routes()) ?? []).length === 2);
+			await peers[0]?.kill();
+			await until('its routes are swept', async () => (await dut.peer(kind.name)) !== undefined && (await dut.received(kind.name)).length === 0);
+			t.not((await dut.peer(kind.name))?.state, 'established');
+		});
+		await record('graceful restart of the peer: routes swept', kind);
+	});
+
+	interopTest(`graceful restart of ourselves with ${kind.name}: it holds our routes while we are dead, and has them after our return`, [kind], async (t) => {
+		const session = { gracefulRestart: { restartSeconds: 60 } };
+		await withBench({ kinds: [kind], asNumber, peer: { restartSeconds: 60 }, session }, async ({ dut, peers, until }) => {
+			const [peer] = peers;
+			if (peer === undefined) throw new RangeError('no peer');
+			await until('routes both ways', async () => (await peer.routes()).length === 2 && (await dut.received(kind.name)).length === 2);
+			await dut.kill();
+			await until('the peer noticed', async () => !(await peer.isEstablished()));
+			t.is((await peer.routes()).length, 2);
+			dut.start();
+			await until('the session is back', async () => (await peer.isEstablished()) && (await dut.received(kind.name)).length === 2);
+			await until('the peer has our routes', async () => (await peer.routes()).length === 2);
+		});
+		await record('graceful restart of ourselves', kind);
+	});
+}
