@@ -172,18 +172,18 @@ export class Allocator {
 		const own = await this.#ownBlock(source, tried);
 		if (own !== undefined) return own;
 		return this.#claimLock.run('claim', async () => {
-			// Whoever waited here finds the block that the one before has claimed.
-			const shared = await this.#ownBlock(source, tried);
+			// Whoever waited here finds the block that the one before has claimed; and addresses of ours that others gave back are not in the cache.
+			const shared = (await this.#ownBlock(source, tried)) ?? (await this.#ownBlock(source, tried, 'fresh'));
 			if (shared !== undefined) return shared;
 			return this.#newBlock(source, tried);
 		});
 	}
 
-	/** The warm path: looks at the node's own blocks alone, from the cache. Counting and promising happen in one turn. */
-	async #ownBlock(source: Source, tried: ReadonlySet<PrefixKey>): Promise<Placement | undefined> {
+	/** The warm path: looks at the node's own blocks alone, from the cache unless `fresh`. Counting and promising happen in one turn. */
+	async #ownBlock(source: Source, tried: ReadonlySet<PrefixKey>, fresh?: 'fresh'): Promise<Placement | undefined> {
 		const { store, node } = this.#options;
 		const confirmed = ownClaims(await store.affinitiesOf(node), node).confirmed.filter((cidr) => !tried.has(cidr));
-		const blocks = await Promise.all(confirmed.map((cidr) => store.blocks.read(blockName(cidr))));
+		const blocks = await Promise.all(confirmed.map((cidr) => store.blocks.read(blockName(cidr), fresh)));
 		const known = blocks.flatMap((block) => (block === undefined ? [] : [block.value]));
 		const cidr = ownBlockWithRoom(this.#landscape(source, known), source.pools, confirmed);
 		return cidr === undefined ? undefined : this.#promise(cidr);

@@ -107,12 +107,8 @@ export async function giveUpBlock(
 		await setState({ store, retry }, node, cidr, (state) => (state === undefined || state === 'pendingDeletion' ? undefined : 'pendingDeletion'));
 		try {
 			// Conditional on what was seen: an address given in between makes this fail, and the claim is confirmed again.
-			if (isEmpty(seen.value)) await store.blocks.remove(blockName(cidr), seen.version);
-			else
-				await store.blocks.write(blockName(cidr), {
-					value: nextWrite({ ...seen.value, affinity: undefined, affinityClaimTime: undefined }),
-					version: seen.version,
-				});
+			if (isEmpty(seen.value)) await store.blocks.remove(blockName(cidr), seen);
+			else await store.blocks.write(blockName(cidr), { ...seen, value: nextWrite({ ...seen.value, affinity: undefined, affinityClaimTime: undefined }) });
 		} catch (error) {
 			if (!(error instanceof ConflictError)) throw error;
 			return 'changed';

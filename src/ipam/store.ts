@@ -7,6 +7,8 @@ import type { Affinity, Block, Handle, IpamConfig, Pool } from './values.ts';
 export interface Versioned<T> {
 	readonly value: T;
 	readonly version: string;
+	/** What the store needs to write it back (the object it came from); nobody else looks at it. */
+	readonly origin?: unknown;
 }
 
 /** Somebody else wrote in between, or the thing exists already: read again and decide again. */
@@ -27,9 +29,9 @@ export interface Store<T> {
 	create(name: string, value: T): Promise<Versioned<T>>;
 	/** @throws ConflictError if it is not at this version any more */
 	write(name: string, next: Versioned<T>): Promise<Versioned<T>>;
-	/** Removes it at this version; absent is success. @throws ConflictError */
-	remove(name: string, version: string): Promise<void>;
-	/** All of them; may come from a cache. */
+	/** Removes it as it was seen; absent is success. @throws ConflictError */
+	remove(name: string, seen: Versioned<T>): Promise<void>;
+	/** All of them, as of now: a large answer, for rare questions. */
 	list(): Promise<readonly (Versioned<T> & { readonly name: string })[]>;
 }
 
@@ -38,7 +40,7 @@ export interface IpamStore {
 	readonly blocks: Store<Block>;
 	readonly affinities: Store<Affinity>;
 	readonly handles: Store<Handle>;
-	/** The claims of one node; may come from a cache. */
+	/** The claims of this node; may come from a cache. */
 	affinitiesOf(node: string): Promise<readonly Affinity[]>;
 	pools(): Promise<readonly Pool[]>;
 	reservations(): Promise<readonly PrefixKey[]>;
@@ -85,9 +87,9 @@ export async function compareAndSwap<T, R>(
 		try {
 			if (change.type === 'write') {
 				if (current === undefined) await store.create(name, change.value);
-				else await store.write(name, { value: change.value, version: current.version });
+				else await store.write(name, { ...current, value: change.value });
 			} else if (change.type === 'remove' && current !== undefined) {
-				await store.remove(name, current.version);
+				await store.remove(name, current);
 			}
 			return change.result;
 		} catch (error) {

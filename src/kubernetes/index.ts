@@ -1,6 +1,9 @@
 /**
  * Kubernetes: lossless JSON, clients and models of Calico's resources, and the embedded API server.
  */
+
+export * from './client/index.ts';
+export * from './informer/informer.ts';
 export * from './json/index.ts';
 export * from './model/bgp.ts';
 export * from './model/bgp-filter.ts';
@@ -9,5 +12,9 @@ export * from './model/node.ts';
 export * from './model/resource.ts';
 export { evaluate, type Labels, selectorMatches } from './selector/evaluate.ts';
 export { parseSelector, type Selector, SelectorError } from './selector/parse.ts';
+export * from './store/ipam-store.ts';
+export * from './store/kinds.ts';
+export * from './store/layout.ts';
+export * from './store/resource-store.ts';
 export * from './topology/policies.ts';
 export * from './topology/topology.ts';

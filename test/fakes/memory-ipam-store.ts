@@ -72,7 +72,7 @@ class MemoryStore<T> implements Store<T> {
 		return this.#put(name, value);
 	}
 
-	async remove(name: string, version: string): Promise<void> {
+	async remove(name: string, { version }: Versioned<T>): Promise<void> {
 		await this.#begin(name, 'remove');
 		const current = this.#entries.get(name);
 		if (current !== undefined && current.version !== version) throw new ConflictError(`${this.#kind}/${name} is not at ${version}`);

@@ -1,0 +1,210 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Backoff, backoffMs, type Random } from '../../core/index.ts';
+import { arrayAt, isObject, type JsonObject, objectAt, parseJson, stringifyJson, textAt } from '../json/index.ts';
+import type { Credentials } from './credentials.ts';
+import { ApiError, ApiUnreachableError, statusError } from './errors.ts';
+import { type ApiRequest, send, textOf } from './transport.ts';
+
+/** One kind of resource: where it lives. */
+export interface ResourceKind {
+	readonly kind: string;
+	/** `v1`, `crd.projectcalico.org/v1`. */
+	readonly apiVersion: string;
+	readonly plural: string;
+	readonly namespaced: boolean;
+}
+
+/** Which objects of a kind. */
+export interface ListOptions {
+	readonly namespace?: string;
+	readonly labelSelector?: string;
+	readonly fieldSelector?: string;
+	/** Objects a page. */
+	readonly limit?: number;
+	readonly signal?: AbortSignal;
+}
+
+export interface ListResult {
+	readonly items: readonly JsonObject[];
+	/** Where a watch goes on. */
+	readonly resourceVersion: string;
+}
+
+export type WatchEvent =
+	| { readonly type: 'ADDED' | 'MODIFIED' | 'DELETED'; readonly object: JsonObject }
+	/** Nothing before this version is outstanding. */
+	| { readonly type: 'BOOKMARK'; readonly resourceVersion: string };
+
+export type PatchType =
+	| 'application/json-patch+json'
+	| 'application/merge-patch+json'
+	| 'application/strategic-merge-patch+json'
+	| 'application/apply-patch+yaml';
+
+const retryBackoff: Backoff = { firstMs: 100, mostMs: 5_000 };
+/** Attempts of a request that may be repeated. */
+const mostAttempts = 6;
+const answerTimeoutMs = 30_000;
+const pageSize = 500;
+
+/** The path of a kind, or of one object of it. */
+export function pathOf({ apiVersion, plural, namespaced }: ResourceKind, namespace?: string, name?: string, subresource?: string): string {
+	const root = apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`;
+	const parts = [
+		...(namespaced && namespace !== undefined ? ['namespaces', namespace] : []),
+		plural,
+		...(name === undefined ? [] : [name]),
+		...(subresource === undefined ? [] : [subresource]),
+	];
+	return `${root}/${parts.map(encodeURIComponent).join('/')}`;
+}
+
+/** Kubernetes' API: bodies keep every digit and every unknown field. Requests that may be repeated are, after what the server asks to wait. */
+export class ApiClient {
+	readonly #credentials: Credentials;
+	readonly #random: Random;
+
+	constructor(credentials: Credentials, random: Random) {
+		this.#credentials = credentials;
+		this.#random = random;
+	}
+
+	get server(): string {
+		return this.#credentials.server;
+	}
+
+	/** `undefined`: there is no such object. @throws ApiError, ApiUnreachableError */
+	async get(kind: ResourceKind, name: string, namespace?: string): Promise<JsonObject | undefined> {
+		try {
+			return await this.#json({ method: 'GET', path: pathOf(kind, namespace, name) });
+		} catch (error) {
+			if (error instanceof ApiError && error.code === 404) return undefined;
+			throw error;
+		}
+	}
+
+	/** Everything of a kind, page by page, as of one version. @throws ApiError (410 when the pages grew too old), ApiUnreachableError */
+	async list(kind: ResourceKind, { namespace, labelSelector, fieldSelector, limit = pageSize, signal }: ListOptions = {}): Promise<ListResult> {
+		const items: JsonObject[] = [];
+		let token: string | undefined;
+		for (;;) {
+			const query = { limit: String(limit), continue: token, labelSelector, fieldSelector };
+			const page = await this.#json({ method: 'GET', path: pathOf(kind, namespace), query, signal });
+			items.push(...arrayAt(page, 'items').filter(isObject));
+			token = textAt(page, 'metadata', 'continue') || undefined;
+			if (token === undefined) return { items, resourceVersion: textAt(page, 'metadata', 'resourceVersion') ?? '' };
+		}
+	}
+
+	create(kind: ResourceKind, object: JsonObject, namespace?: string): Promise<JsonObject> {
+		return this.#json({ method: 'POST', path: pathOf(kind, namespace), body: stringifyJson(object) });
+	}
+
+	/** Conditional on `metadata.resourceVersion` of the object, where it has one. @throws ApiError 409 */
+	replace(kind: ResourceKind, object: JsonObject, subresource?: 'status'): Promise<JsonObject> {
+		const name = textAt(object, 'metadata', 'name') ?? '';
+		return this.#json({ method: 'PUT', path: pathOf(kind, textAt(object, 'metadata', 'namespace'), name, subresource), body: stringifyJson(object) });
+	}
+
+	patch(
+		kind: ResourceKind,
+		name: string,
+		patch: JsonObject,
+		type: PatchType,
+		options: { readonly namespace?: string; readonly subresource?: 'status'; readonly query?: Readonly<Record<string, string>> } = {},
+	): Promise<JsonObject> {
+		return this.#json({
+			method: 'PATCH',
+			path: pathOf(kind, options.namespace, name, options.subresource),
+			body: stringifyJson(patch),
+			contentType: type,
+			...(options.query === undefined ? {} : { query: options.query }),
+		});
+	}
+
+	/** With preconditions: only this very object, at this very version. Absent is success. @throws ApiError 409 */
+	async remove(
+		kind: ResourceKind,
+		name: string,
+		options: { readonly namespace?: string; readonly uid?: string; readonly resourceVersion?: string } = {},
+	): Promise<void> {
+		const preconditions = {
+			...(options.uid === undefined ? {} : { uid: options.uid }),
+			...(options.resourceVersion === undefined ? {} : { resourceVersion: options.resourceVersion }),
+		};
+		try {
+			await this.#json({
+				method: 'DELETE',
+				path: pathOf(kind, options.namespace, name),
+				body: stringifyJson({ kind: 'DeleteOptions', apiVersion: 'v1', preconditions }),
+			});
+		} catch (error) {
+			if (!(error instanceof ApiError && error.code === 404)) throw error;
+		}
+	}
+
+	/** Any path: discovery, version, readiness. */
+	raw(path: string): Promise<JsonObject> {
+		return this.#json({ method: 'GET', path });
+	}
+
+	/** Events from a version on, until the server ends the stream or `signal` aborts. @throws ApiError (410: list again), ApiUnreachableError */
+	async *watch(
+		kind: ResourceKind,
+		{
+			resourceVersion,
+			timeoutSeconds,
+			signal,
+			labelSelector,
+		}: { readonly resourceVersion: string; readonly timeoutSeconds: number; readonly signal: AbortSignal; readonly labelSelector?: string },
+	): AsyncGenerator<WatchEvent> {
+		const query = { watch: 'true', resourceVersion, labelSelector, allowWatchBookmarks: 'true', timeoutSeconds: String(timeoutSeconds) };
+		const response = await send(this.#credentials, { method: 'GET', path: pathOf(kind), query, signal });
+		response.setEncoding('utf8');
+		let rest = '';
+		try {
+			for await (const chunk of response as AsyncIterable<string>) {
+				const lines = (rest + chunk).split('\n');
+				rest = lines.pop() ?? '';
+				for (const line of lines) if (line !== '') yield toWatchEvent(line);
+			}
+		} catch (error) {
+			if (error instanceof ApiError || signal.aborted) throw error;
+			throw new ApiUnreachableError(this.#credentials.server, { cause: error });
+		}
+	}
+
+	async #json(request: ApiRequest): Promise<JsonObject> {
+		for (let attempt = 1; ; attempt++) {
+			try {
+				const response = await send(this.#credentials, { timeoutMs: answerTimeoutMs, ...request });
+				const body = parseJson(await textOf(this.#credentials.server, response));
+				return isObject(body) ? body : {};
+			} catch (error) {
+				if (attempt >= mostAttempts || !mayRepeat(error, request.method)) throw error;
+				const asked = error instanceof ApiError ? error.retryAfterSeconds : undefined;
+				await sleep(
+					asked === undefined ? backoffMs(retryBackoff, attempt, this.#random) : asked * 1000 * (1 + this.#random() / 4),
+					undefined,
+					request.signal === undefined ? {} : { signal: request.signal },
+				);
+			}
+		}
+	}
+}
+
+/** A write whose answer was lost may have been done: it is not repeated, the caller reads again. One that was turned away (429) was not done. */
+function mayRepeat(error: unknown, method: ApiRequest['method']): boolean {
+	if (error instanceof ApiError) return error.code === 429 || (method === 'GET' && [500, 502, 503, 504].includes(error.code));
+	return error instanceof ApiUnreachableError && method === 'GET';
+}
+
+/** @throws ApiError for an ERROR event */
+function toWatchEvent(line: string): WatchEvent {
+	const event = parseJson(line);
+	const type = textAt(event, 'type');
+	const object = objectAt(event, 'object');
+	if (type === 'ADDED' || type === 'MODIFIED' || type === 'DELETED') return { type, object };
+	if (type === 'BOOKMARK') return { type, resourceVersion: textAt(object, 'metadata', 'resourceVersion') ?? '' };
+	throw statusError(500, object);
+}

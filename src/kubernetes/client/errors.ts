@@ -1,0 +1,44 @@
+import type { JsonObject } from '../json/index.ts';
+import { at, textAt } from '../json/index.ts';
+
+/** The API server refused: its Status, as a value. */
+export class ApiError extends Error {
+	override readonly name = 'ApiError';
+	/** HTTP status. */
+	readonly code: number;
+	/** Kubernetes' reason: `Conflict`, `AlreadyExists`, `NotFound`, `Expired`, `TooManyRequests`, ... */
+	readonly reason: string;
+	/** What the server asks to wait before the next attempt. */
+	readonly retryAfterSeconds: number | undefined;
+
+	constructor(code: number, reason: string, message: string, retryAfterSeconds?: number) {
+		super(message);
+		this.code = code;
+		this.reason = reason;
+		this.retryAfterSeconds = retryAfterSeconds;
+	}
+}
+
+/** The API server could not be reached, or the connection broke; `cause` is what the socket said. */
+export class ApiUnreachableError extends Error {
+	override readonly name = 'ApiUnreachableError';
+	readonly server: string;
+
+	constructor(server: string, options: ErrorOptions) {
+		super(`the API server at ${server} does not answer`, options);
+		this.server = server;
+	}
+}
+
+/** A `Status` object (a body, or the object of an ERROR event of a watch) as an error. */
+export function statusError(code: number, status: JsonObject, retryAfterHeader?: string): ApiError {
+	const details = at(status, 'details', 'retryAfterSeconds');
+	const seconds = Number(retryAfterHeader ?? (typeof details === 'number' ? details : Number.NaN));
+	const stated = at(status, 'code');
+	return new ApiError(
+		typeof stated === 'number' ? stated : code,
+		textAt(status, 'reason') ?? '',
+		textAt(status, 'message') ?? `HTTP ${code}`,
+		Number.isFinite(seconds) ? seconds : undefined,
+	);
+}

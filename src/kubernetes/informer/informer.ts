@@ -1,0 +1,223 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Backoff, backoffMs, type Clock, type Logger, type Random } from '../../core/index.ts';
+import type { ApiClient, ResourceKind } from '../client/api-client.ts';
+import { ApiError, ApiUnreachableError } from '../client/errors.ts';
+import { type JsonObject, textAt } from '../json/index.ts';
+import { type Resource, toResource } from '../model/resource.ts';
+
+/** What happened to one object. */
+export interface ResourceChange {
+	readonly type: 'added' | 'changed' | 'removed';
+	readonly resource: Resource;
+}
+
+export interface InformerOptions {
+	readonly client: ApiClient;
+	readonly kind: ResourceKind;
+	readonly log: Logger;
+	readonly clock: Clock;
+	readonly random: Random;
+	/** Only objects with these labels. */
+	readonly labelSelector?: string;
+	/** Leaves out what nobody here reads: a cluster's Nodes are large. Not for objects that are written back whole. */
+	readonly prune?: (object: JsonObject) => JsonObject;
+}
+
+/** The server ends a watch after so long; we ask for a little less regular times, so that not all watches of a cluster end at once. */
+const watchSeconds = 300;
+const reconnectBackoff: Backoff = { firstMs: 200, mostMs: 30_000 };
+
+/** The key of an object: `name`, or `namespace/name`. */
+export const resourceKey = ({ namespace, name }: Pick<Resource, 'namespace' | 'name'>): string => (namespace === undefined ? name : `${namespace}/${name}`);
+
+/**
+ * A copy of all objects of a kind that follows the server: list, then watch. While the server is away the copy stays as it was;
+ * when it is back, the differences are told and nothing else, so that nobody downstream flaps.
+ */
+export class Informer {
+	readonly #options: InformerOptions;
+	readonly #items = new Map<string, Resource>();
+	readonly #listeners = new Set<(changes: readonly ResourceChange[]) => void>();
+	readonly #syncedListeners: (() => void)[] = [];
+	#resourceVersion = '';
+	#synced = false;
+	#connected = false;
+	#failingSinceMs: number | undefined;
+	#stop = new AbortController();
+
+	constructor(options: InformerOptions) {
+		this.#options = options;
+	}
+
+	/** By `resourceKey`. */
+	get items(): ReadonlyMap<string, Resource> {
+		return this.#items;
+	}
+
+	/** The first list is in: what is not here does not exist. Stays true when the server goes away. */
+	get synced(): boolean {
+		return this.#synced;
+	}
+
+	/** The server answers now. */
+	get connected(): boolean {
+		return this.#connected;
+	}
+
+	/** Milliseconds since 1970 of the first of the failures that go on; `undefined` while connected. */
+	get failingSinceMs(): number | undefined {
+		return this.#failingSinceMs;
+	}
+
+	/** Differences, in batches; what is there on subscription is not told. */
+	onChanges(listener: (changes: readonly ResourceChange[]) => void): void {
+		this.#listeners.add(listener);
+	}
+
+	onSynced(listener: () => void): void {
+		if (this.#synced) listener();
+		else this.#syncedListeners.push(listener);
+	}
+
+	/** Runs until `stop`. Never rejects. */
+	start(): void {
+		this.#stop = new AbortController();
+		void this.#run(this.#stop.signal);
+	}
+
+	stop(): void {
+		this.#stop.abort();
+	}
+
+	/** Takes in what a write of our own answered, before the watch tells: newer than the copy, or nothing. */
+	absorb(object: JsonObject): Resource {
+		const resource = this.#toResource(object);
+		const known = this.#items.get(resourceKey(resource));
+		if (known !== undefined && !isNewer(resource.resourceVersion, known.resourceVersion)) return known;
+		this.#items.set(resourceKey(resource), resource);
+		this.#tell([{ type: known === undefined ? 'added' : 'changed', resource }]);
+		return resource;
+	}
+
+	/** Takes in that a removal of our own succeeded, of what was seen at this version. */
+	forget(key: string, resourceVersion: string): void {
+		const known = this.#items.get(key);
+		if (known?.resourceVersion !== resourceVersion) return;
+		this.#items.delete(key);
+		this.#tell([{ type: 'removed', resource: known }]);
+	}
+
+	async #run(signal: AbortSignal): Promise<void> {
+		const { kind, log, clock, random } = this.#options;
+		let failures = 0;
+		while (!signal.aborted) {
+			try {
+				if (this.#resourceVersion === '') await this.#list(signal);
+				failures = 0;
+				await this.#watch(signal);
+			} catch (error) {
+				if (signal.aborted) return;
+				if (error instanceof ApiError && (error.code === 410 || error.reason === 'Expired')) {
+					log.info('watch expired, listing again', { kind: kind.kind, reason: error.message });
+					this.#resourceVersion = '';
+					continue;
+				}
+				failures++;
+				this.#connected = false;
+				this.#failingSinceMs ??= clock.wallMs();
+				if (!(error instanceof ApiError || error instanceof ApiUnreachableError)) log.error('watch failed', { kind: kind.kind, error: String(error) });
+				else if (failures === 1)
+					log.warn('API server away, going on with what is known', { kind: kind.kind, reason: error.message, cause: String(error.cause ?? '') });
+				// Aborted while waiting: the loop ends.
+				await sleep(backoffMs(reconnectBackoff, failures, random), undefined, { signal }).catch(() => undefined);
+			}
+		}
+	}
+
+	async #list(signal: AbortSignal): Promise<void> {
+		const { client, kind, log, labelSelector } = this.#options;
+		const { items, resourceVersion } = await client.list(kind, { signal, ...(labelSelector === undefined ? {} : { labelSelector }) });
+		const listed = new Map<string, Resource>();
+		for (const object of items) {
+			const resource = this.#toResource(object);
+			listed.set(resourceKey(resource), resource);
+		}
+		const changes: ResourceChange[] = [];
+		for (const [key, resource] of this.#items) if (!listed.has(key)) changes.push({ type: 'removed', resource });
+		for (const [key, resource] of listed) {
+			const known = this.#items.get(key);
+			if (known === undefined) changes.push({ type: 'added', resource });
+			else if (known.resourceVersion !== resource.resourceVersion || known.uid !== resource.uid) {
+				if (!isNewer(resource.resourceVersion, known.resourceVersion) && known.uid === resource.uid)
+					log.warn('object went back in time: the API server was restored from a backup', {
+						kind: kind.kind,
+						object: key,
+						from: known.resourceVersion,
+						to: resource.resourceVersion,
+					});
+				changes.push({ type: 'changed', resource });
+			}
+		}
+		this.#items.clear();
+		for (const [key, resource] of listed) this.#items.set(key, resource);
+		this.#resourceVersion = resourceVersion;
+		this.#reached();
+		this.#tell(changes);
+		if (!this.#synced) {
+			this.#synced = true;
+			log.info('in sync', { kind: kind.kind, objects: listed.size });
+			for (const listener of this.#syncedListeners.splice(0)) listener();
+		}
+	}
+
+	async #watch(signal: AbortSignal): Promise<void> {
+		const { client, kind, random, labelSelector } = this.#options;
+		const timeoutSeconds = Math.floor(watchSeconds * (1 + random()));
+		for await (const event of client.watch(kind, {
+			resourceVersion: this.#resourceVersion,
+			timeoutSeconds,
+			signal,
+			...(labelSelector === undefined ? {} : { labelSelector }),
+		})) {
+			this.#reached();
+			if (event.type === 'BOOKMARK') {
+				this.#resourceVersion = event.resourceVersion;
+				continue;
+			}
+			const resource = this.#toResource(event.object);
+			this.#resourceVersion = resource.resourceVersion;
+			const key = resourceKey(resource);
+			const known = this.#items.get(key);
+			if (event.type === 'DELETED') {
+				this.#items.delete(key);
+				this.#tell([{ type: 'removed', resource }]);
+			} else if (known?.resourceVersion !== resource.resourceVersion && (known === undefined || isNewer(resource.resourceVersion, known.resourceVersion))) {
+				this.#items.set(key, resource);
+				this.#tell([{ type: known === undefined ? 'added' : 'changed', resource }]);
+			}
+		}
+	}
+
+	#toResource(object: JsonObject): Resource {
+		return toResource(this.#options.prune?.(object) ?? object);
+	}
+
+	#reached(): void {
+		if (this.#failingSinceMs !== undefined)
+			this.#options.log.info('API server is back', { kind: this.#options.kind.kind, awayMs: this.#options.clock.wallMs() - this.#failingSinceMs });
+		this.#failingSinceMs = undefined;
+		this.#connected = true;
+	}
+
+	#tell(changes: readonly ResourceChange[]): void {
+		if (changes.length > 0) for (const listener of this.#listeners) listener(changes);
+	}
+}
+
+/** Versions are numbers in text, of any size; Kubernetes promises that they can be compared so (KEP-5504). */
+export function isNewer(left: string, right: string): boolean {
+	return left.length === right.length ? left > right : left.length > right.length;
+}
+
+/** The version of an object as the server gave it. */
+export const versionOf = (object: JsonObject): string => textAt(object, 'metadata', 'resourceVersion') ?? '';

@@ -1,0 +1,156 @@
+import type { Clock, Logger, PrefixKey, Random } from '../../core/index.ts';
+import { type Affinity, affinityLabels, type Block, type Handle, type IpamStore, type Pool } from '../../ipam/index.ts';
+import type { ApiClient, ResourceKind } from '../client/api-client.ts';
+import { Informer } from '../informer/informer.ts';
+import { textAt } from '../json/index.ts';
+import { fromAffinity, fromBlock, fromHandle, toAffinity, toBlock, toHandle, toIpamConfig, toPool, toReservedCidrs } from '../model/ipam.ts';
+import { toNodeFacts } from '../model/node.ts';
+import { type ApiLayout, type Resource, ResourceError, specOf, toResource } from '../model/resource.ts';
+import { calicoKinds, coreKinds } from './kinds.ts';
+import { noCache, ownCache, type ResourceCache, ResourceStore } from './resource-store.ts';
+
+export interface KubernetesIpamStoreOptions {
+	readonly client: ApiClient;
+	readonly layout: ApiLayout;
+	/** Whose claims are followed. */
+	readonly node: string;
+	/** All Nodes, or at least this one; started by whoever made it. */
+	readonly nodes: Informer;
+	readonly log: Logger;
+	readonly clock: Clock;
+	readonly random: Random;
+}
+
+/** The allocator's store on a cluster, and the informers it looks things up in: settings, this node's claims, its own Node. Blocks and handles are not watched: what is cached of them is what this process wrote last. */
+export class KubernetesIpamStore implements IpamStore {
+	readonly blocks: ResourceStore<Block>;
+	readonly affinities: ResourceStore<Affinity>;
+	readonly handles: ResourceStore<Handle>;
+	/** This node's claims as they change: confirmed ones are originated. */
+	readonly claims: Informer;
+	readonly poolInformer: Informer;
+	readonly #client: ApiClient;
+	readonly #log: Logger;
+	readonly #nodes: Informer;
+	readonly #settings: { readonly reservations: Informer; readonly configs: Informer; readonly clusters: Informer; readonly namespaces: Informer };
+
+	constructor({ client, layout, node, nodes, log, clock, random }: KubernetesIpamStoreOptions) {
+		const kinds = calicoKinds(layout);
+		const informer = (kind: ResourceKind, labelSelector?: string) =>
+			new Informer({ client, kind, log, clock, random, ...(labelSelector === undefined ? {} : { labelSelector }) });
+		const labels = affinityLabels(node, 'host', '' as PrefixKey);
+		this.#client = client;
+		this.#log = log;
+		this.claims = informer(kinds.affinities, `projectcalico.org/hostname-hash=${labels['projectcalico.org/hostname-hash']}`);
+		this.poolInformer = informer(kinds.pools);
+		this.#settings = {
+			reservations: informer(kinds.reservations),
+			configs: informer(kinds.ipamConfigs),
+			clusters: informer(kinds.clusterInformations),
+			namespaces: informer(coreKinds.namespaces),
+		};
+		this.#nodes = nodes;
+		this.blocks = new ResourceStore<Block>(
+			client,
+			{ kind: kinds.blocks, toValue: toBlock, toSpec: (block) => fromBlock(block, layout), isDeleted: ({ deleted }) => deleted },
+			ownCache(),
+		);
+		const claims = this.claims;
+		// Claims of other nodes are read now and then (to reclaim a block); they are not this node's to keep.
+		const claimCache: ResourceCache = {
+			get: (name) => claims.items.get(name),
+			absorb: (object) => (textAt(object, 'spec', 'node') === node ? claims.absorb(object) : toResource(object)),
+			forget: (name, version) => claims.forget(name, version),
+		};
+		this.affinities = new ResourceStore<Affinity>(
+			client,
+			{
+				kind: kinds.affinities,
+				toValue: toAffinity,
+				toSpec: (affinity) => fromAffinity(affinity, layout),
+				labels: ({ node: of, type, cidr }) => affinityLabels(of, type, cidr),
+				isDeleted: ({ deleted }) => deleted,
+			},
+			claimCache,
+		);
+		this.handles = new ResourceStore<Handle>(
+			client,
+			{ kind: kinds.handles, toValue: toHandle, toSpec: fromHandle, isDeleted: ({ deleted }) => deleted },
+			noCache,
+		);
+	}
+
+	/** Follows the cluster until `stop`. */
+	start(): void {
+		for (const informer of this.#informers()) informer.start();
+	}
+
+	stop(): void {
+		for (const informer of this.#informers()) informer.stop();
+	}
+
+	/** All informers have listed once. */
+	async synced(): Promise<void> {
+		await Promise.all(this.#informers().map((informer) => new Promise<void>((resolve) => informer.onSynced(resolve))));
+	}
+
+	async affinitiesOf(node: string): Promise<readonly Affinity[]> {
+		await this.#whenSynced(this.claims);
+		return this.#readable(this.claims, toAffinity).filter((affinity) => affinity.node === node && !affinity.deleted);
+	}
+
+	async pools(): Promise<readonly Pool[]> {
+		await this.#whenSynced(this.poolInformer);
+		return this.#readable(this.poolInformer, toPool);
+	}
+
+	async reservations(): Promise<readonly PrefixKey[]> {
+		await this.#whenSynced(this.#settings.reservations);
+		return this.#readable(this.#settings.reservations, toReservedCidrs).flat();
+	}
+
+	async config() {
+		await this.#whenSynced(this.#settings.configs);
+		return toIpamConfig(this.#settings.configs.items.get('default'));
+	}
+
+	async nodeLabels(node: string): Promise<Readonly<Record<string, string>>> {
+		await this.#whenSynced(this.#nodes);
+		const resource = this.#nodes.items.get(node);
+		return resource === undefined ? {} : toNodeFacts(resource).labels;
+	}
+
+	async namespaceLabels(namespace: string): Promise<Readonly<Record<string, string>>> {
+		await this.#whenSynced(this.#settings.namespaces);
+		return this.#settings.namespaces.items.get(namespace)?.labels ?? {};
+	}
+
+	async readOnlyReason(): Promise<string | undefined> {
+		await this.#whenSynced(this.#settings.clusters);
+		const cluster = this.#settings.clusters.items.get('default');
+		const isReady = cluster === undefined || specOf(cluster)['datastoreReady'] !== false;
+		return isReady ? undefined : 'ClusterInformation default says datastoreReady: false: a migration or an upgrade holds the datastore';
+	}
+
+	#informers(): Informer[] {
+		return [this.claims, this.poolInformer, ...Object.values(this.#settings)];
+	}
+
+	/** Nothing is decided on half a list. */
+	#whenSynced(informer: Informer): Promise<void> {
+		return informer.synced ? Promise.resolve() : new Promise((resolve) => informer.onSynced(resolve));
+	}
+
+	/** Values of all resources that can be read; the others are named once each time they change. */
+	#readable<T>({ items }: Informer, read: (resource: Resource) => T): T[] {
+		return [...items.values()].flatMap((resource) => {
+			try {
+				return [read(resource)];
+			} catch (error) {
+				if (!(error instanceof ResourceError)) throw error;
+				this.#log.warn('resource can not be used', { resource: error.resource, reason: error.message });
+				return [];
+			}
+		});
+	}
+}

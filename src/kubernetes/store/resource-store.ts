@@ -1,0 +1,135 @@
+import { ConflictError, type Store, type Versioned } from '../../ipam/index.ts';
+import type { ApiClient, ResourceKind } from '../client/api-client.ts';
+import { ApiError } from '../client/errors.ts';
+import type { JsonObject } from '../json/index.ts';
+import { isObject } from '../json/index.ts';
+import { type Resource, toResource } from '../model/resource.ts';
+
+/** How values of one kind are written as resources. */
+export interface ResourceCodec<T> {
+	readonly kind: ResourceKind;
+	/** @throws ResourceError */
+	toValue(resource: Resource): T;
+	toSpec(value: T): JsonObject;
+	labels?(value: T): Readonly<Record<string, string>>;
+	isDeleted(value: T): boolean;
+}
+
+/** What keeps copies: told of all that is read and written, asked before the server is. */
+export interface ResourceCache {
+	get(name: string): Resource | undefined;
+	absorb(object: JsonObject): Resource;
+	forget(name: string, resourceVersion: string): void;
+}
+
+/** Keeps nothing. */
+export const noCache: ResourceCache = { get: () => undefined, absorb: toResource, forget() {} };
+
+/** Keeps what this process read and wrote last; a conflict says when it is old. */
+export function ownCache(): ResourceCache {
+	const known = new Map<string, Resource>();
+	return {
+		get: (name) => known.get(name),
+		absorb(object) {
+			const resource = toResource(object);
+			known.set(resource.name, resource);
+			return resource;
+		},
+		forget: (name) => void known.delete(name),
+	};
+}
+
+/**
+ * Resources of one kind as conditional writes on values. Everything in a resource that the value does not carry is written back
+ * as it was read. What Calico marked as deleted and did not get to delete is deleted on sight, and reported as absent.
+ */
+export class ResourceStore<T> implements Store<T> {
+	readonly #client: ApiClient;
+	readonly #codec: ResourceCodec<T>;
+	readonly #cache: ResourceCache;
+	/** A resource is decoded once. */
+	readonly #decoded = new WeakMap<Resource, T>();
+
+	constructor(client: ApiClient, codec: ResourceCodec<T>, cache: ResourceCache) {
+		this.#client = client;
+		this.#codec = codec;
+		this.#cache = cache;
+	}
+
+	async read(name: string, fresh?: 'fresh'): Promise<Versioned<T> | undefined> {
+		const cached = fresh === 'fresh' ? undefined : this.#cache.get(name);
+		if (cached !== undefined) return this.#versioned(cached);
+		const object = await this.#client.get(this.#codec.kind, name);
+		if (object === undefined) {
+			const known = this.#cache.get(name);
+			if (known !== undefined) this.#cache.forget(name, known.resourceVersion);
+			return undefined;
+		}
+		const resource = this.#cache.absorb(object);
+		const versioned = this.#versioned(resource);
+		if (!this.#codec.isDeleted(versioned.value)) return versioned;
+		await this.remove(name, versioned);
+		return undefined;
+	}
+
+	async create(name: string, value: T): Promise<Versioned<T>> {
+		const { kind, toSpec, labels } = this.#codec;
+		const object = {
+			apiVersion: kind.apiVersion,
+			kind: kind.kind,
+			metadata: { name, ...(labels === undefined ? {} : { labels: labels(value) }) },
+			spec: toSpec(value),
+		};
+		return this.#written(name, () => this.#client.create(kind, object));
+	}
+
+	async write(name: string, { value, version, origin }: Versioned<T>): Promise<Versioned<T>> {
+		// Only this class makes the origins it is given back.
+		const { raw } = origin as Resource;
+		const metadata = isObject(raw['metadata']) ? raw['metadata'] : {};
+		const object = { ...raw, metadata: { ...metadata, resourceVersion: version }, spec: this.#codec.toSpec(value) };
+		return this.#written(name, () => this.#client.replace(this.#codec.kind, object));
+	}
+
+	async remove(name: string, { version, origin }: Versioned<T>): Promise<void> {
+		const { uid } = origin as Resource;
+		try {
+			await this.#client.remove(this.#codec.kind, name, { uid, resourceVersion: version });
+		} catch (error) {
+			throw asConflict(error, name);
+		}
+		this.#cache.forget(name, version);
+	}
+
+	async list(): Promise<readonly (Versioned<T> & { readonly name: string })[]> {
+		const { items } = await this.#client.list(this.#codec.kind);
+		return items.flatMap((object) => {
+			const resource = toResource(object);
+			const versioned = this.#versioned(resource);
+			return this.#codec.isDeleted(versioned.value) ? [] : [{ name: resource.name, ...versioned }];
+		});
+	}
+
+	async #written(name: string, send: () => Promise<JsonObject>): Promise<Versioned<T>> {
+		try {
+			return this.#versioned(this.#cache.absorb(await send()));
+		} catch (error) {
+			throw asConflict(error, name);
+		}
+	}
+
+	#versioned(resource: Resource): Versioned<T> {
+		let value = this.#decoded.get(resource);
+		if (value === undefined) {
+			value = this.#codec.toValue(resource);
+			this.#decoded.set(resource, value);
+		}
+		return { value, version: resource.resourceVersion, origin: resource };
+	}
+}
+
+/** A stale version, a name that is taken, or an object that is gone: the caller reads again. */
+function asConflict(error: unknown, name: string): unknown {
+	if (error instanceof ApiError && (error.code === 409 || error.code === 404)) return new ConflictError(`${name}: ${error.message}`, { cause: error });
+	return error;
+}
