@@ -29,7 +29,6 @@ export class KubernetesIpamStore implements IpamStore {
 	/** This node's claims as they change: confirmed ones are originated. */
 	readonly claims: Informer;
 	readonly poolInformer: Informer;
-	readonly #client: ApiClient;
 	readonly #log: Logger;
 	readonly #nodes: Informer;
 	readonly #settings: { readonly reservations: Informer; readonly configs: Informer; readonly clusters: Informer; readonly namespaces: Informer };
@@ -39,7 +38,6 @@ export class KubernetesIpamStore implements IpamStore {
 		const informer = (kind: ResourceKind, labelSelector?: string) =>
 			new Informer({ client, kind, log, clock, random, ...(labelSelector === undefined ? {} : { labelSelector }) });
 		const labels = affinityLabels(node, 'host', '' as PrefixKey);
-		this.#client = client;
 		this.#log = log;
 		this.claims = informer(kinds.affinities, `projectcalico.org/hostname-hash=${labels['projectcalico.org/hostname-hash']}`);
 		this.poolInformer = informer(kinds.pools);
