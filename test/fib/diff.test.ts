@@ -1,0 +1,108 @@
+import test from 'ava';
+import fc from 'fast-check';
+import type { PrefixKey } from '../../src/core/index.ts';
+import { byPrefix, ordered } from '../../src/fib/diff.ts';
+import { diff, type KernelRoute, type RouteOperation, reconcile, sameRoute } from '../../src/fib/index.ts';
+import { FakeRouteKernel } from '../fakes/route-kernel.ts';
+import { blackhole, ourProtocol, unicast } from './kernel-contract.ts';
+
+// Few prefixes, gateways and metrics, so that routes often meet.
+const prefixes = ['192.168.0.0/26', '192.168.0.64/26', '192.168.0.128/26'];
+const route: fc.Arbitrary<KernelRoute> = fc.oneof(
+	fc
+		.record({
+			prefix: fc.constantFrom(...prefixes),
+			gateway: fc.constantFrom('10.7.0.2', '10.7.0.3', '10.8.0.2'),
+			metric: fc.constantFrom(10, 1024),
+			onlink: fc.boolean(),
+		})
+		.map(({ prefix, gateway, metric, onlink }) => unicast(prefix, gateway, gateway.startsWith('10.7.') ? 'left' : 'right', { metric, onlink })),
+	fc.record({ prefix: fc.constantFrom(...prefixes), metric: fc.constantFrom(10, 1024) }).map(({ prefix, metric }) => blackhole(prefix, metric)),
+);
+const wantedRoutes = fc.uniqueArray(route, { selector: ({ prefix }) => prefix }).map((routes) => new Map(routes.map((each) => [each.prefix, each])));
+const actualRoutes = fc.uniqueArray(route, { selector: ({ prefix, metric }) => `${prefix} ${metric}` });
+
+const world = (routes: readonly KernelRoute[]): FakeRouteKernel => {
+	const kernel = new FakeRouteKernel(ourProtocol);
+	kernel.setInterface('left', ['10.7.0.1/24']);
+	kernel.setInterface('right', ['10.8.0.1/24']);
+	for (const each of routes) kernel.addByOthers(each, ourProtocol);
+	return kernel;
+};
+
+const keys = (routes: Iterable<KernelRoute>) => [...routes].map((each) => JSON.stringify(each)).sort();
+
+test('carried out, the difference makes the kernel hold exactly what is wanted', async (t) => {
+	await fc.assert(
+		fc.asyncProperty(wantedRoutes, actualRoutes, async (wanted, actual) => {
+			const kernel = world(actual);
+			t.deepEqual(await kernel.apply(diff(wanted, byPrefix(actual), true)), []);
+			t.deepEqual(keys(await kernel.list()), keys(wanted.values()));
+		}),
+	);
+});
+
+test('what is right already needs nothing', (t) => {
+	fc.assert(
+		fc.property(wantedRoutes, (wanted) => {
+			t.deepEqual(diff(wanted, byPrefix([...wanted.values()]), true), []);
+		}),
+	);
+});
+
+test('without sweeping no prefix loses its last route', async (t) => {
+	await fc.assert(
+		fc.asyncProperty(wantedRoutes, actualRoutes, async (wanted, actual) => {
+			const kernel = world(actual);
+			await kernel.apply(diff(wanted, byPrefix(actual), false));
+			const left = new Set((await kernel.list()).map(({ prefix }) => prefix));
+			for (const { prefix } of actual) t.true(left.has(prefix));
+		}),
+	);
+});
+
+test('at no moment between the operations is a wanted prefix without any route that it had', async (t) => {
+	await fc.assert(
+		fc.asyncProperty(wantedRoutes, actualRoutes, async (wanted, actual) => {
+			const kernel = world(actual);
+			const had = new Set(actual.map(({ prefix }) => prefix));
+			for (const operation of diff(wanted, byPrefix(actual), true)) {
+				await kernel.apply([operation]);
+				const now = new Set((await kernel.list()).map(({ prefix }) => prefix));
+				for (const prefix of wanted.keys()) if (had.has(prefix)) t.true(now.has(prefix));
+			}
+		}),
+	);
+});
+
+test('new routes come grouped by next hop, removals last', (t) => {
+	const add = (prefix: string, via: string): RouteOperation => ({ type: 'add', route: unicast(prefix, via, 'left') });
+	const gone: RouteOperation = { type: 'remove', route: blackhole('192.168.9.0/26') };
+	const [one, two, three] = [add('192.168.1.0/26', '10.7.0.2'), add('192.168.2.0/26', '10.7.0.3'), add('192.168.3.0/26', '10.7.0.2')];
+	t.deepEqual(ordered([gone, one, two, three]), [one, three, two, gone]);
+});
+
+test('a wanted route without interface is content with the one that the kernel found', (t) => {
+	t.true(sameRoute(unicast('192.168.1.0/26', '10.7.0.2', undefined), unicast('192.168.1.0/26', '10.7.0.2', 'left')));
+	t.false(sameRoute(unicast('192.168.1.0/26', '10.7.0.2', 'right'), unicast('192.168.1.0/26', '10.7.0.2', 'left')));
+});
+
+test('an old route stays where the new one is refused', async (t) => {
+	const old = unicast('192.168.0.0/26', '10.7.0.2', 'left', { metric: 10 });
+	const kernel = world([old]);
+	const actual: Map<PrefixKey, readonly KernelRoute[]> = byPrefix([old]);
+	const wanted = unicast('192.168.0.0/26', '10.99.0.1', undefined);
+	const report = await reconcile([old.prefix], { wanted: () => wanted, actual, maySweep: () => true }, kernel);
+	t.is(report.failures.length, 1);
+	t.deepEqual(await kernel.list(), [old]);
+});
+
+test('over many prefixes everything new stands before anything old goes', async (t) => {
+	const olds = Array.from({ length: 6000 }, (_, index) => unicast(`172.16.${index >> 8}.${index & 255}/32`, '10.7.0.2', 'left'));
+	const kernel = world(olds);
+	const wanted = unicast('192.168.0.0/26', '10.7.0.3', 'left');
+	const prefixes = [...olds.map(({ prefix }) => prefix), wanted.prefix];
+	await reconcile(prefixes, { wanted: (prefix) => (prefix === wanted.prefix ? wanted : undefined), actual: byPrefix(olds), maySweep: () => true }, kernel);
+	t.is(kernel.operations[0]?.type, 'add');
+	t.deepEqual(await kernel.list(), [wanted]);
+});

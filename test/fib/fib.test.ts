@@ -1,0 +1,282 @@
+import test, { type ExecutionContext } from 'ava';
+import { type BestRoute, type Encapsulate, type PrefixKey, prefixKey, type RouteChange } from '../../src/core/index.ts';
+import { Fib, type FibDependencies, type RouteKernel, untouchedKernel } from '../../src/fib/index.ts';
+import { FakeClock } from '../fakes/clock.ts';
+import { recordingLogger } from '../fakes/log.ts';
+import { FakeRouteKernel } from '../fakes/route-kernel.ts';
+import { blackhole, ourProtocol, unicast } from './kernel-contract.ts';
+
+const route = (prefix: string, nextHop: string): BestRoute => ({
+	prefix: prefixKey(prefix),
+	family: 'ipv4',
+	nextHop,
+	source: 'internal',
+	peer: 'node-b',
+	localPref: 100,
+});
+const install = (prefix: string, nextHop: string): RouteChange => ({ type: 'install', route: route(prefix, nextHop) });
+const withdraw = (prefix: string): RouteChange => ({ type: 'remove', prefix: prefixKey(prefix) });
+
+/** 10.0.1.0/24 is ours, 10.0.2.0/24 is behind the tunnel, everything else goes where the kernel's routes lead. */
+const encapsulate: Encapsulate = (_, nextHop) => {
+	if (nextHop.startsWith('10.0.1.')) return { type: 'direct', device: 'eth0' };
+	return nextHop.startsWith('10.0.2.') ? { type: 'tunnel', device: 'tunl0' } : { type: 'direct' };
+};
+
+function setUp(t: ExecutionContext, more: Partial<FibDependencies> = {}) {
+	const kernel = new FakeRouteKernel(ourProtocol);
+	kernel.setInterface('eth0', ['10.0.1.2/24']);
+	kernel.setInterface('tunl0', ['192.168.1.1/32']);
+	const clock = new FakeClock();
+	const log = recordingLogger();
+	const fib = new Fib({ routeProtocol: ourProtocol }, { kernel, encapsulate, clock, random: () => 0.5, log, ...more });
+	t.teardown(() => fib.stop());
+	/** Lets time pass and what it set off end. */
+	const pass = async (ms: number) => {
+		clock.advance(ms);
+		await fib.whenIdle();
+	};
+	return { kernel, clock, log, fib, pass };
+}
+
+const listed = async (kernel: RouteKernel) => (await kernel.list()).map(({ prefix, via, device }) => `${prefix} ${via} ${device}`).sort();
+
+test('best routes reach the kernel: direct in the subnet, through the tunnel elsewhere, a blackhole for the own block', async (t) => {
+	const { fib, kernel } = setUp(t);
+	await fib.start();
+	fib.setOrigins([prefixKey('192.168.1.0/26')]);
+	fib.apply([install('192.168.2.0/26', '10.0.1.3'), install('192.168.3.0/26', '10.0.2.2')]);
+	await fib.whenIdle();
+	t.deepEqual(await kernel.list(), [
+		blackhole('192.168.1.0/26'),
+		unicast('192.168.2.0/26', '10.0.1.3', 'eth0'),
+		unicast('192.168.3.0/26', '10.0.2.2', 'tunl0', { onlink: true }),
+	]);
+});
+
+test('a withdrawn prefix leaves the kernel', async (t) => {
+	const { fib, kernel } = setUp(t);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3'), install('192.168.3.0/26', '10.0.1.4')]);
+	await fib.whenIdle();
+	fib.apply([withdraw('192.168.2.0/26')]);
+	await fib.whenIdle();
+	t.deepEqual(await listed(kernel), ['192.168.3.0/26 10.0.1.4 eth0']);
+});
+
+test('of several changes for one prefix the last one counts', async (t) => {
+	const { fib, kernel } = setUp(t);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3'), withdraw('192.168.2.0/26'), install('192.168.2.0/26', '10.0.1.4')]);
+	fib.apply([install('192.168.3.0/26', '10.0.1.4'), withdraw('192.168.3.0/26')]);
+	await fib.whenIdle();
+	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.4 eth0']);
+	t.is(kernel.operations.length, 1);
+});
+
+test('after a restart what is right is not written again', async (t) => {
+	const { fib, kernel } = setUp(t);
+	kernel.addByOthers(unicast('192.168.2.0/26', '10.0.1.3', 'eth0'), ourProtocol);
+	fib.waitFor(['bgp']);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	fib.setInSync('bgp');
+	await fib.whenIdle();
+	t.deepEqual(kernel.operations, []);
+});
+
+test('nothing is swept before every source is in sync', async (t) => {
+	const { fib, kernel } = setUp(t);
+	kernel.addByOthers(unicast('192.168.9.0/26', '10.0.1.9', 'eth0'), ourProtocol);
+	fib.waitFor(['bgp', 'blocks']);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	fib.setInSync('bgp');
+	await fib.whenIdle();
+	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0', '192.168.9.0/26 10.0.1.9 eth0']);
+	t.deepEqual(fib.view().waitingFor, ['blocks']);
+	t.is(fib.view().routes.find(({ prefix }) => prefix === '192.168.9.0/26')?.state, 'extra');
+	fib.setInSync('blocks');
+	await fib.whenIdle();
+	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0']);
+	t.true(fib.view().inSync);
+});
+
+test('a route that was announced and withdrawn goes at once, in sync or not', async (t) => {
+	const { fib, kernel } = setUp(t);
+	fib.waitFor(['bgp']);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	await fib.whenIdle();
+	fib.apply([withdraw('192.168.2.0/26')]);
+	await fib.whenIdle();
+	t.deepEqual(await listed(kernel), []);
+});
+
+test('stopping leaves the routes as they are', async (t) => {
+	const { fib, kernel } = setUp(t);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	await fib.whenIdle();
+	await fib.stop();
+	fib.apply([withdraw('192.168.2.0/26')]);
+	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0']);
+});
+
+test('routes of others are left alone, also where they stand in the way', async (t) => {
+	const { fib, kernel } = setUp(t);
+	kernel.addByOthers(unicast('192.168.2.0/26', '10.0.1.77', 'eth0'), 4);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	await fib.whenIdle();
+	const [view] = fib.view().routes;
+	t.is(view?.state, 'failed');
+	t.regex(view?.reason ?? '', /somebody else/);
+	fib.apply([withdraw('192.168.2.0/26')]);
+	await fib.whenIdle();
+	t.deepEqual(
+		(await kernel.listForeign()).filter(({ protocol }) => protocol === 4).map(({ via }) => via),
+		['10.0.1.77'],
+	);
+});
+
+test('a refused route does not hold up the rest, and is tried again with growing delay until it succeeds', async (t) => {
+	const { fib, kernel, pass, log } = setUp(t);
+	kernel.addByOthers(unicast('192.168.2.0/26', '10.0.1.77', 'eth0'), 4);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3'), install('192.168.3.0/26', '10.0.1.3')]);
+	await fib.whenIdle();
+	t.deepEqual(await listed(kernel), ['192.168.3.0/26 10.0.1.3 eth0']);
+	const attempts = () => kernel.operations.filter(({ route: { prefix } }) => prefix === '192.168.2.0/26').length;
+	await pass(149);
+	t.is(attempts(), 1);
+	await pass(1);
+	t.is(attempts(), 2);
+	await pass(299);
+	t.is(attempts(), 2);
+	await pass(1);
+	t.is(attempts(), 3);
+	kernel.removeByOthers(prefixKey('192.168.2.0/26'));
+	await pass(600);
+	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0', '192.168.3.0/26 10.0.1.3 eth0']);
+	t.deepEqual([...new Set(fib.view().routes.map(({ state }) => state))], ['installed']);
+	t.is(log.lines.filter(({ message }) => message === 'the kernel refused a route').length, 1, 'told once');
+});
+
+test('what somebody else removes comes back, and what they add goes', async (t) => {
+	const { fib, kernel } = setUp(t);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	await fib.whenIdle();
+	kernel.removeByOthers(prefixKey('192.168.2.0/26'));
+	kernel.addByOthers(unicast('192.168.8.0/26', '10.0.1.8', 'eth0'), ourProtocol);
+	await fib.whenIdle();
+	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0']);
+});
+
+test('routes that vanished with their interface come back with it', async (t) => {
+	const { fib, kernel, pass } = setUp(t);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	await fib.whenIdle();
+	kernel.setUp('eth0', false);
+	await pass(100);
+	t.is(fib.view().routes[0]?.state, 'failed');
+	kernel.setUp('eth0', true);
+	await pass(100);
+	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0']);
+});
+
+test('after lost events the kernel is read again', async (t) => {
+	const { fib, kernel, pass } = setUp(t);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	await fib.whenIdle();
+	kernel.close();
+	kernel.removeByOthers(prefixKey('192.168.2.0/26'));
+	t.deepEqual(await listed(kernel), []);
+	await pass(89_999);
+	t.deepEqual(await listed(kernel), [], 'nobody told');
+	await pass(1);
+	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0'], 'the slow audit finds it');
+});
+
+test('a next hop beyond a gateway follows the routes of others', async (t) => {
+	const { fib, kernel, pass } = setUp(t);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '172.31.0.9')]);
+	await fib.whenIdle();
+	t.is(fib.view().routes[0]?.state, 'skipped');
+	kernel.addByOthers(unicast('0.0.0.0/0', '10.0.1.1', 'eth0'), 4);
+	await pass(100);
+	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.1 eth0']);
+	kernel.removeByOthers(prefixKey('0.0.0.0/0'));
+	kernel.addByOthers(unicast('172.31.0.0/16', '10.0.1.254', 'eth0'), 4);
+	await pass(100);
+	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.254 eth0']);
+});
+
+test('another encapsulation rewrites the routes that it concerns', async (t) => {
+	const { fib, kernel } = setUp(t);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3'), install('192.168.3.0/26', '10.0.2.2')]);
+	await fib.whenIdle();
+	fib.setEncapsulate(() => ({ type: 'tunnel', device: 'tunl0' }));
+	await fib.whenIdle();
+	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 tunl0', '192.168.3.0/26 10.0.2.2 tunl0']);
+	t.is(kernel.operations.length, 3);
+});
+
+test('a kernel that does not answer is asked again, and nothing is forgotten', async (t) => {
+	const { fib, kernel, pass, log } = setUp(t);
+	kernel.broken = new Error('ENOBUFS');
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	await fib.whenIdle();
+	t.true(log.lines.some(({ level, fields }) => level === 'warn' && fields['error'] === 'ENOBUFS'));
+	kernel.broken = undefined;
+	await pass(30_000);
+	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0']);
+});
+
+test('who the tunnels lead to is told, with what a former life left until all is in sync', async (t) => {
+	const told: string[][] = [];
+	const { fib, kernel } = setUp(t, { onTunnelEnds: (addresses) => void told.push([...addresses].sort()) });
+	kernel.addByOthers(unicast('192.168.9.0/26', '10.0.2.9', 'tunl0', { onlink: true }), ourProtocol);
+	fib.waitFor(['bgp']);
+	await fib.start();
+	fib.apply([install('192.168.3.0/26', '10.0.2.2'), install('192.168.4.0/26', '10.0.2.2'), install('192.168.2.0/26', '10.0.1.3')]);
+	await fib.whenIdle();
+	fib.setInSync('bgp');
+	await fib.whenIdle();
+	fib.apply([withdraw('192.168.3.0/26')]);
+	await fib.whenIdle();
+	fib.apply([withdraw('192.168.4.0/26')]);
+	await fib.whenIdle();
+	t.deepEqual(told, [['10.0.2.9'], ['10.0.2.2', '10.0.2.9'], ['10.0.2.2'], []]);
+});
+
+test('with the FIB disabled nothing is touched, and the view says so', async (t) => {
+	const touched = (): never => t.fail('the kernel was touched') as never;
+	const kernel: RouteKernel = { ...untouchedKernel, list: touched, listForeign: touched, apply: touched, watch: touched };
+	const { fib } = setUp(t, { kernel });
+	fib.waitFor(['bgp']);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	fib.setOrigins([prefixKey('192.168.1.0/26')]);
+	fib.setEncapsulate(encapsulate);
+	fib.setInSync('bgp');
+	await fib.whenIdle();
+	t.deepEqual(fib.view(), { enabled: false, inSync: true, waitingFor: [], routeProtocol: 80, routes: [] });
+});
+
+test('an own block that is given up leaves the kernel', async (t) => {
+	const { fib, kernel } = setUp(t);
+	await fib.start();
+	const blocks: readonly PrefixKey[] = [prefixKey('192.168.1.0/26'), prefixKey('192.168.1.64/26')];
+	fib.setOrigins(blocks);
+	await fib.whenIdle();
+	fib.setOrigins(blocks.slice(1));
+	await fib.whenIdle();
+	t.deepEqual(await kernel.list(), [blackhole('192.168.1.64/26')]);
+});
