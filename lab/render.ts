@@ -38,7 +38,7 @@ export function renderReport(report: LabReport, topology: LabTopology, palette: 
 		palette.heading(`Routes to pods of other nodes: ${routes.direct} direct, ${routes.tunnelled} through the tunnel`),
 		...shown.flatMap(({ name, subnet, address }) => [
 			`  ${name} ${palette.quiet(`(${address}, ${subnet.name})`)}`,
-			renderTable([], (routes.nodes[name] ?? []).map(routeCells), palette, '    '),
+			(routes.nodes[name] ?? []).length === 0 ? '    none' : renderTable([], (routes.nodes[name] ?? []).map(routeCells), palette, '    '),
 		]),
 		'',
 		palette.heading('Pings, average round trip'),

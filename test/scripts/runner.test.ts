@@ -1,0 +1,91 @@
+import { resolve } from 'node:path';
+import test from 'ava';
+
+interface TapResult {
+	readonly outcome: string;
+	readonly title: string;
+	readonly detail: readonly string[];
+}
+interface Reader {
+	readonly passed: number;
+	readonly failed: number;
+	readonly skipped: number;
+	readonly ended: boolean;
+	push(text: string): void;
+	end(): void;
+}
+
+// The scripts are plain JavaScript, so that they run before anything is installed or compiled: their shapes are told here.
+const tap = (await import(resolve('scripts/lib/tap.mjs'))) as { TapReader: new (onResult: (result: TapResult) => void) => Reader };
+const suites = (await import(resolve('scripts/lib/suites.mjs'))) as {
+	chooseFiles: (files: readonly string[], paths: readonly string[], options?: { quick: boolean }) => { together: string[]; serial: string[] };
+	compiledPath: (path: string) => string;
+};
+
+const text = `TAP version 13
+ok 1 - a › skipped one # SKIP
+not ok 2 - a › later # TODO
+ok 3 - a › passes
+ok 4 - a › talks
+#   hello
+not ok 5 - a › fails
+  ---
+    name: AssertionError
+  ...
+
+`;
+
+function read(chunks: readonly string[]) {
+	const results: TapResult[] = [];
+	const reader = new tap.TapReader((result) => results.push(result));
+	for (const chunk of chunks) reader.push(chunk);
+	reader.end();
+	return { results, reader };
+}
+
+test('TAP is counted: passed, failed, and skipped together with announced', (t) => {
+	const { reader, results } = read([text, '1..5\n']);
+	t.deepEqual([reader.passed, reader.failed, reader.skipped, reader.ended], [2, 1, 2, true]);
+	t.deepEqual(
+		results.map(({ outcome }) => outcome),
+		['skipped', 'todo', 'passed', 'passed', 'failed'],
+	);
+	t.true(results[4]?.detail.includes('    name: AssertionError'));
+});
+
+test('it does not matter where the text is cut', (t) => {
+	const whole = read([text, '1..5\n']).results;
+	for (const size of [1, 7, 40]) {
+		const chunks = Array.from({ length: Math.ceil(text.length / size) }, (_, index) => text.slice(index * size, (index + 1) * size));
+		t.deepEqual(read([...chunks, '1..5\n']).results, whole);
+	}
+});
+
+test('a runner that dies has written no plan', (t) => t.false(read([text]).reader.ended));
+
+const files = [
+	'dist/test/fib/diff.test.js',
+	'dist/test/fib.test.js',
+	'dist/test/interop/ebgp.test.js',
+	'dist/test/lab/lab.test.js',
+	'packages/bgp-packet/dist/test/x.test.js',
+];
+
+test('suites with real daemons are kept apart, and the long ones left out of a quick run', (t) => {
+	t.deepEqual(suites.chooseFiles(files, []).serial, ['dist/test/interop/ebgp.test.js', 'dist/test/lab/lab.test.js']);
+	t.deepEqual(suites.chooseFiles(files, [], { quick: true }).serial, ['dist/test/lab/lab.test.js']);
+});
+
+test('a folder means what is in it, not what begins like it', (t) => {
+	t.deepEqual(suites.chooseFiles(files, ['dist/test/fib']).together, ['dist/test/fib/diff.test.js']);
+});
+
+for (const [given, compiled] of [
+	['test/fib', 'dist/test/fib'],
+	['test/fib/', 'dist/test/fib'],
+	['test/fib/diff.test.ts', 'dist/test/fib/diff.test.js'],
+	['./dist/test/fib', 'dist/test/fib'],
+	['packages/bgp-packet/test', 'packages/bgp-packet/dist/test'],
+] as const) {
+	test(`'${given}' names ${compiled}`, (t) => t.is(suites.compiledPath(given), compiled));
+}
