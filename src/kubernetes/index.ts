@@ -1,5 +1,6 @@
 /**
- * Kubernetes: lossless JSON, clients and models of Calico's resources, and the embedded API server.
+ * Kubernetes: lossless JSON, clients and models of Calico's resources. The embedded API server is a room of its own behind `apiserver/index.ts`: it
+ * brings a disk store along that a daemon does not need.
  */
 
 export * from './client/index.ts';

@@ -1,0 +1,77 @@
+import { parse as parseYaml } from 'yaml';
+import { isObject, type JsonObject, JsonSyntaxError, type JsonValue, parseJson, stringifyJson, textAt } from '../../json/index.ts';
+import { apiVersionOf, type ResourceType } from '../resources/index.ts';
+import { ApiError, badRequest } from './status.ts';
+import type { Request, Target } from './types.ts';
+
+/** The body as JSON, from JSON or YAML. @throws ApiError 400 */
+export function bodyValue({ body, contentType }: Pick<Request, 'body' | 'contentType'>): JsonValue {
+	const text = body.toString();
+	const yaml = contentType.includes('yaml') && !text.trimStart().startsWith('{');
+	try {
+		return yaml ? fromYaml(text) : parseJson(text);
+	} catch (error) {
+		if (error instanceof JsonSyntaxError || error instanceof RangeError)
+			throw badRequest(
+				`the object provided is unrecognized (must be of type or have a recognized kind): couldn't get version/kind; json parse error: ${error.message}`,
+			);
+		throw badRequest(`error converting YAML to JSON: ${error instanceof Error ? error.message : String(error)}`);
+	}
+}
+
+function fromYaml(text: string): JsonValue {
+	const value: unknown = parseYaml(text, { intAsBigInt: true });
+	// Through JSON, which makes ordinary numbers of the integers that are safe.
+	return parseJson(
+		JSON.stringify(value, (_, member: unknown) => (typeof member === 'bigint' ? `\u0000${member}` : member)).replaceAll(/"\\u0000(-?\d+)"/g, '$1'),
+	);
+}
+
+/** The body as an object of the target's kind. @throws ApiError 400, 415 */
+export function bodyObject(request: Request, target: Target): JsonObject {
+	const media = request.contentType.split(';')[0]?.trim() ?? '';
+	if (!['', 'application/json', 'application/yaml', '*/*'].includes(media)) {
+		throw new ApiError(
+			415,
+			'UnsupportedMediaType',
+			'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf',
+			{},
+		);
+	}
+	const value = bodyValue(request);
+	if (!isObject(value))
+		throw badRequest(
+			`the object provided is unrecognized (must be of type or have a recognized kind): couldn't get version/kind; json parse error: json: cannot unmarshal ${stringifyJson(value).slice(0, 20)}`,
+		);
+	return ofKind(target.type, value);
+}
+
+/** The same with `apiVersion` and `kind`, which must be the type's where they are given. @throws ApiError 400 */
+export function ofKind(type: ResourceType, value: JsonObject): JsonObject {
+	const wanted = apiVersionOf(type);
+	const apiVersion = textAt(value, 'apiVersion') ?? '';
+	const kind = textAt(value, 'kind') ?? '';
+	if (type.custom && kind === '') throw badRequest(`Object 'Kind' is missing in '${stringifyJson(value)}'`);
+	if ((apiVersion !== '' && apiVersion !== wanted) || (kind !== '' && kind !== type.kind)) {
+		throw badRequest(
+			`${kind === '' ? type.kind : kind} in version "${apiVersion.split('/').at(-1)}" cannot be handled as a ${type.kind}: no kind "${kind}" is registered for version "${apiVersion}"`,
+		);
+	}
+	return { ...value, apiVersion: wanted, kind: type.kind };
+}
+
+/** The object with the namespace and name of the URL, which those it says must agree with. @throws ApiError 400 */
+export function placed(target: Target, object: JsonObject): JsonObject {
+	const { namespace, name } = target;
+	const metadata = isObject(object['metadata']) ? object['metadata'] : {};
+	const ownNamespace = textAt(metadata, 'namespace') ?? '';
+	const ownName = textAt(metadata, 'name') ?? '';
+	if (ownNamespace !== '' && ownNamespace !== namespace) {
+		throw badRequest('the namespace of the provided object does not match the namespace sent on the request');
+	}
+	if (name !== '' && ownName !== '' && ownName !== name) {
+		throw badRequest(`the name of the object (${ownName}) does not match the name on the URL (${name})`);
+	}
+	const own = name === '' ? ownName : name;
+	return { ...object, metadata: { ...metadata, ...(own === '' ? {} : { name: own }), ...(namespace === '' ? {} : { namespace }) } };
+}

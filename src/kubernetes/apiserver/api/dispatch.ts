@@ -1,0 +1,112 @@
+import { collectionOf, keyOf } from '../resources/index.ts';
+import { aggregated, apiGroup, groupList, legacyVersions, resourceList, versionInfo } from './discovery.ts';
+import { list } from './list.ts';
+import { openApiDocument, openApiIndex, openApiV2 } from './openapi.ts';
+import { patch } from './patch.ts';
+import { formOf, presentObject } from './present.ts';
+import { selfReview } from './reviews.ts';
+import { ApiError, methodNotAllowed, noSuchPath, notFound } from './status.ts';
+import type { Answer, Api, Request, Target } from './types.ts';
+import { watch } from './watch.ts';
+import { create, remove, removeMany, replace } from './write.ts';
+
+/** Answers a request of somebody who may make it. @throws ApiError */
+export async function dispatch(api: Api, request: Request): Promise<Answer> {
+	const [root = '', ...rest] = request.path;
+	if (root === 'api' || root === 'apis') {
+		const discovery = discover(api, request, root, rest);
+		if (discovery !== undefined) return discovery;
+		const review = selfReview(request);
+		if (review !== undefined) return review;
+		return act(api, request, targetOf(api, root, rest));
+	}
+	if (request.method !== 'GET' && request.method !== 'HEAD') throw noSuchPath();
+	switch (root) {
+		case 'version':
+			return { code: 200, body: versionInfo };
+		case 'healthz':
+		case 'livez':
+		case 'readyz':
+			return { code: 200, text: request.query.has('verbose') ? `[+]ping ok\n${root} check passed\n` : 'ok', contentType: 'text/plain; charset=utf-8' };
+		case 'openapi':
+			return openApi(api, request, rest);
+		case '':
+			return { code: 200, body: { paths: ['/api', '/apis', '/healthz', '/livez', '/openapi/v2', '/openapi/v3', '/readyz', '/version'] } };
+		default:
+			throw noSuchPath();
+	}
+}
+
+function openApi({ registry }: Api, request: Request, [version = '', ...path]: readonly string[]): Answer {
+	if (version === 'v3' && path.length === 0) return { code: 200, body: openApiIndex(registry) };
+	const document = version === 'v3' ? openApiDocument(registry, path.join('/')) : undefined;
+	if (document !== undefined) return { code: 200, body: document };
+	if (version !== 'v2') throw noSuchPath();
+	if (!/json|\*/.test(request.accept) && request.accept !== '')
+		throw new ApiError(406, 'NotAcceptable', 'only the following media types are accepted: application/json', {});
+	return { code: 200, body: openApiV2(registry) };
+}
+
+/** Which groups, versions and resources there are; `undefined` for paths below. */
+function discover({ registry }: Api, { method, accept }: Request, root: 'api' | 'apis', rest: readonly string[]): Answer | undefined {
+	const depth = root === 'api' ? rest.length : rest.length - 1;
+	if (depth > 1) return undefined;
+	if (method !== 'GET' && method !== 'HEAD') throw methodNotAllowed();
+	if (rest.length === 0) {
+		if (accept.includes('as=APIGroupDiscoveryList') && accept.includes('v=v2')) {
+			const contentType = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
+			return { code: 200, text: JSON.stringify(aggregated(registry, root === 'api')), contentType };
+		}
+		return { code: 200, body: root === 'api' ? legacyVersions('') : groupList(registry) };
+	}
+	const [group, version] = root === 'api' ? ['', rest[0]] : [rest[0] ?? '', rest[1]];
+	if (version === undefined) {
+		const found = apiGroup(registry, group);
+		if (found === undefined) throw noSuchPath();
+		return { code: 200, body: found };
+	}
+	if (!registry.hasVersion(group, version)) throw noSuchPath();
+	return { code: 200, body: resourceList(registry, group, version) };
+}
+
+/** What a path names. @throws ApiError 404 */
+export function targetOf({ registry }: Pick<Api, 'registry'>, root: 'api' | 'apis', rest: readonly string[]): Target {
+	const [group = '', version = '', ...steps] = root === 'api' ? ['', ...rest] : rest;
+	const spaced = steps[0] === 'namespaces' && steps.length > 2 && registry.find(group, version, steps[2] ?? '')?.namespaced === true;
+	const [plural = '', name = '', subresource = '', ...more] = spaced ? steps.slice(2) : steps;
+	const type = registry.find(group, version, plural);
+	if (type === undefined || more.length > 0) throw noSuchPath();
+	const namespace = spaced ? (steps[1] ?? '') : '';
+	if (type.namespaced && !spaced && name !== '') throw noSuchPath();
+	if (subresource !== '' && !(subresource === 'status' && type.status)) throw noSuchPath();
+	return { type, namespace, name, subresource };
+}
+
+async function act(api: Api, request: Request, target: Target): Promise<Answer> {
+	const { type, namespace, name, subresource } = target;
+	const collection = name === '';
+	switch (request.method) {
+		case 'GET':
+		case 'HEAD': {
+			const watching = ['true', '1'].includes(request.query.get('watch') ?? '');
+			if (collection) return watching ? watch(api, request, target) : list(api, request, target);
+			const found = api.store.get(collectionOf(type), keyOf(namespace, name));
+			if (found === undefined) throw notFound(type, name);
+			return { code: 200, text: presentObject(type, formOf(request.accept, request.query), found, api.clock.wallMs()) };
+		}
+		case 'POST':
+			if (!collection || (type.namespaced && namespace === '')) throw methodNotAllowed();
+			return create(api, request, target);
+		case 'PUT':
+			if (collection) throw methodNotAllowed();
+			return replace(api, request, target);
+		case 'PATCH':
+			if (collection) throw methodNotAllowed();
+			return patch(api, request, target);
+		case 'DELETE':
+			if (subresource !== '' || (type.namespaced && namespace === '')) throw methodNotAllowed();
+			return collection ? removeMany(api, request, target) : remove(api, request, target);
+		default:
+			throw methodNotAllowed();
+	}
+}

@@ -1,0 +1,123 @@
+import { isObject, type JsonObject, type JsonValue, stringifyJson, textAt, withAt } from '../../json/index.ts';
+import { decideCreate, decideUpdate, resetFields, writerOf } from '../objects/index.ts';
+import { apply, type FieldConflict, jsonPatch, mergePatch, PatchError, strategicMergePatch } from '../patch/index.ts';
+import { collectionOf, keyOf } from '../resources/index.ts';
+import { prune } from '../schema/index.ts';
+import { bodyValue, ofKind, placed } from './body.ts';
+import { inVersion } from './present.ts';
+import { ApiError, badRequest, notFound } from './status.ts';
+import type { Answer, Api, Request, Target } from './types.ts';
+import { checkNamespace, circumstances, finishCreate, finishUpdate, normalized, storedForm } from './write.ts';
+
+/** PATCH, by content type. @throws ApiError */
+export async function patch(api: Api, request: Request, target: Target): Promise<Answer> {
+	const media = request.contentType.split(';')[0]?.trim() ?? '';
+	if (media === 'application/apply-patch+yaml') return applyPatch(api, request, target);
+	const { type, namespace, name } = target;
+	const how = patchers[media];
+	if (how === undefined || (type.custom && media === 'application/strategic-merge-patch+json')) {
+		const accepted = [
+			'application/json-patch+json',
+			'application/merge-patch+json',
+			...(type.custom ? [] : ['application/strategic-merge-patch+json']),
+			'application/apply-patch+yaml',
+		];
+		throw new ApiError(
+			415,
+			'UnsupportedMediaType',
+			`the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`,
+			{},
+		);
+	}
+	if (request.query.get('force') !== null)
+		throw new ApiError(422, 'Invalid', 'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch', {});
+	const current = api.store.latest(collectionOf(type), keyOf(namespace, name));
+	if (current === undefined) throw notFound(type, name);
+	const shown = inVersion(type, current.value);
+	const patched = attempt(() => how(target, shown, bodyValue(request)));
+	if (!isObject(patched)) throw badRequest('the patched object is not an object');
+	const { object, warnings } = normalized(request, type, placed(target, ofKind(type, patched)));
+	const decision = decideUpdate(type, storedForm(type, current), object, circumstances(api, request, target));
+	return finishUpdate(api, request, target, current, decision, warnings);
+}
+
+type Patcher = (target: Target, document: JsonObject, patch: JsonValue) => JsonValue;
+
+const patchers: Readonly<Record<string, Patcher>> = {
+	'application/json-patch+json': (_, document, patch) => jsonPatch(document, patch),
+	'application/merge-patch+json': (_, document, patch) => mergePatch(document, asObject(patch)),
+	'application/strategic-merge-patch+json': ({ type }, document, patch) => strategicMergePatch(type.schema, document, asObject(patch)),
+};
+
+function asObject(patch: JsonValue): JsonObject {
+	if (!isObject(patch)) throw new PatchError('malformed', `cannot unmarshal ${stringifyJson(patch).slice(0, 40)} into an object`);
+	return patch;
+}
+
+function attempt(decide: () => JsonValue): JsonValue {
+	try {
+		return decide();
+	} catch (error) {
+		if (!(error instanceof PatchError)) throw error;
+		if (error.kind === 'malformed') throw badRequest(error.message);
+		throw new ApiError(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
+	}
+}
+
+/** Server-side apply: creates what is not there. */
+async function applyPatch(api: Api, request: Request, target: Target): Promise<Answer> {
+	const { type, namespace, name } = target;
+	const manager = request.query.get('fieldManager') ?? '';
+	if (manager === '') {
+		throw new ApiError(422, 'Invalid', 'PatchOptions.meta.k8s.io "" is invalid: fieldManager: Required value: is required for apply patch', {
+			group: 'meta.k8s.io',
+			kind: 'PatchOptions',
+			causes: [{ reason: 'FieldValueRequired', message: 'Required value: is required for apply patch', field: 'fieldManager' }],
+		});
+	}
+	const body = bodyValue(request);
+	if (!isObject(body)) throw badRequest('error decoding YAML: an object is expected');
+	if ((textAt(body, 'apiVersion') ?? '') === '' || (textAt(body, 'kind') ?? '') === '') throw badRequest('invalid object type: /, Kind=');
+	if (body['metadata'] !== undefined && isObject(body['metadata']) && body['metadata']['managedFields'] !== undefined)
+		throw badRequest('metadata.managedFields must be nil');
+	const config = placed(target, ofKind(type, body));
+	const { warnings } = normalized(request, type, config);
+	// Without defaults: those are nobody's wish.
+	const pruned = prune(type.schema, config).value;
+	const current = api.store.latest(collectionOf(type), keyOf(namespace, name));
+	const around = circumstances(api, request, target);
+	const options = { force: request.query.get('force') === 'true' || request.query.get('force') === '1', reset: resetFields(type, target.subresource) };
+	if (current === undefined && (target.subresource !== '' || (textAt(config, 'metadata', 'uid') ?? '') !== '')) throw notFound(type, name);
+	const live = current === undefined ? undefined : storedForm(type, current);
+	const sent = withAt(withAt(pruned, ['metadata', 'resourceVersion'], undefined), ['metadata', 'uid'], undefined);
+	const result = apply(type.schema, live, sent, writerOf(config, around), options);
+	if (result.type === 'conflict') throw conflictError(result.conflicts);
+	const { object } = normalized(request, type, result.object);
+	if (current === undefined || live === undefined) {
+		checkNamespace(api, target);
+		return finishCreate(api, request, target, decideCreate(type, object, around, true), warnings);
+	}
+	const version = textAt(config, 'metadata', 'resourceVersion');
+	const decision = decideUpdate(type, live, version === undefined ? object : withAt(object, ['metadata', 'resourceVersion'], version), around, true);
+	return finishUpdate(api, request, target, current, decision, warnings);
+}
+
+function conflictError(conflicts: readonly FieldConflict[]): ApiError {
+	const byManager = new Map<string, FieldConflict[]>();
+	for (const one of conflicts) {
+		const who = describe(one);
+		byManager.set(who, [...(byManager.get(who) ?? []), one]);
+	}
+	const lines = [...byManager].map(([who, paths]) =>
+		paths.length === 1 ? `conflict with ${who}: ${paths[0]?.path}` : `conflicts with ${who}:\n${paths.map(({ path }) => `- ${path}`).join('\n')}`,
+	);
+	const plural = conflicts.length === 1 ? 'conflict' : 'conflicts';
+	return new ApiError(409, 'Conflict', `Apply failed with ${conflicts.length} ${plural}: ${lines.join('\n')}`, {
+		causes: conflicts.map((one) => ({ reason: 'FieldManagerConflict', message: `conflict with ${describe(one)}`, field: one.path })),
+	});
+}
+
+function describe({ manager, operation, apiVersion, subresource, time }: FieldConflict): string {
+	const who = `${JSON.stringify(manager)}${subresource === '' ? '' : ` with subresource ${JSON.stringify(subresource)}`}`;
+	return operation === 'Apply' ? who : `${who} using ${apiVersion}${time === '' ? '' : ` at ${time}`}`;
+}

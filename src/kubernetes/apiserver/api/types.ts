@@ -1,0 +1,58 @@
+import type { Clock, Logger, Random } from '../../../core/index.ts';
+import type { JsonObject } from '../../json/index.ts';
+import type { Registry, ResourceType } from '../resources/index.ts';
+import type { Store } from '../store/index.ts';
+
+/** Who asks. */
+export interface User {
+	readonly name: string;
+	readonly uid: string;
+	readonly groups: readonly string[];
+}
+
+/** A request with its body read, before anybody has looked into it. */
+export interface Request {
+	readonly method: string;
+	/** Decoded steps of the path. */
+	readonly path: readonly string[];
+	readonly query: URLSearchParams;
+	readonly accept: string;
+	readonly contentType: string;
+	readonly userAgent: string;
+	readonly body: Buffer;
+	readonly user: User;
+	/** Aborted when the client goes away or the server stops. */
+	readonly signal: AbortSignal;
+}
+
+/** What a request is about. */
+export interface Target {
+	readonly type: ResourceType;
+	readonly namespace: string;
+	/** `''`: the collection. */
+	readonly name: string;
+	readonly subresource: string;
+}
+
+/** A finished answer, or a stream of lines that ends when the client leaves or the time is up. */
+export type Answer =
+	| { readonly code: number; readonly body: JsonObject; readonly warnings?: readonly string[] }
+	| { readonly code: number; readonly text: string; readonly contentType?: string; readonly warnings?: readonly string[] }
+	| { readonly code: number; readonly stream: (write: (chunk: string) => boolean, end: () => void) => void };
+
+/** What every handler works with. */
+export interface Api {
+	readonly store: Store;
+	readonly registry: Registry;
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly log: Logger;
+	/** The range that Services get their cluster addresses from, such as `10.96.0.0/16`. */
+	readonly serviceCidr: string;
+	newUid(): string;
+}
+
+/** Now, as Kubernetes writes it: whole seconds, UTC. */
+export function timestamp(clock: Clock): string {
+	return `${new Date(clock.wallMs()).toISOString().slice(0, 19)}Z`;
+}

@@ -1,0 +1,128 @@
+import { type JsonObject, stringifyJson, textAt, withAt } from '../../json/index.ts';
+import { apiVersionOf, collectionOf } from '../resources/index.ts';
+import { CompactedError, type StoreEvent } from '../store/index.ts';
+import { revisionParameter, waitFor } from './list.ts';
+import { type Form, formOf, inVersion, presentObject } from './present.ts';
+import { type Predicate, selectorOf } from './selectors.ts';
+import { cause, expired, invalid } from './status.ts';
+import type { Answer, Api, Request, Target } from './types.ts';
+
+/** How often a quiet watch is told how far it is. */
+const bookmarkMs = 60_000;
+
+type EventType = 'ADDED' | 'MODIFIED' | 'DELETED';
+
+/** GET of a collection with `watch`: the events after a revision, one JSON object a line. @throws ApiError */
+export async function watch(api: Api, request: Request, target: Target): Promise<Answer> {
+	const { store, clock } = api;
+	const { query, signal } = request;
+	const { type, namespace, name } = target;
+	const form = formOf(request.accept, query);
+	const selector = selectorOf(type, query);
+	const inScope = scope(namespace, name, selector.matches);
+	const initial = query.get('sendInitialEvents') === 'true';
+	checkOptions(query, initial);
+	const asked = revisionParameter(query);
+	if (asked !== undefined && asked > store.committed) await waitFor(api, asked, signal);
+	const fromNow = asked === undefined || asked === 0 || initial;
+	const collection = collectionOf(type);
+	const missed = fromNow ? [] : eventsSince(api, collection, asked);
+	const bookmarks = query.get('allowWatchBookmarks') === 'true' || query.get('allowWatchBookmarks') === '1';
+	const timeoutSeconds = Number(query.get('timeoutSeconds') ?? 0) || 1800 + Math.floor(api.random() * 1800);
+
+	return {
+		code: 200,
+		stream(write, end) {
+			let columns = true;
+			const line = (kind: EventType, value: JsonObject, text: () => string) => {
+				const object = presentObject(
+					type,
+					form,
+					{
+						value,
+						get text() {
+							return text();
+						},
+					},
+					clock.wallMs(),
+					columns,
+				);
+				columns = false;
+				write(`{"type":"${kind}","object":${object}}\n`);
+			};
+			const bookmark = (annotations?: JsonObject) => write(`{"type":"BOOKMARK","object":${bookmarkText(target, form, store.committed, annotations)}}\n`);
+			const deliver = (event: StoreEvent) => {
+				const seen = classify(event, inScope);
+				if (seen === undefined) return;
+				if (seen.type !== 'DELETED') return line(seen.type, seen.value, () => event.current.text);
+				const gone = withAt(seen.value, ['metadata', 'resourceVersion'], String(event.revision));
+				line('DELETED', gone, () => stringifyJson(inVersion(type, gone)));
+			};
+			if (fromNow && query.get('sendInitialEvents') !== 'false') {
+				for (const item of store.scan(collection, namespace === '' ? '' : `${namespace}/`))
+					if (inScope(item.key, item.value)) line('ADDED', item.value, () => item.text);
+				if (initial) bookmark({ 'k8s.io/initial-events-end': 'true' });
+			}
+			for (const event of missed) deliver(event);
+			const unsubscribe = store.subscribe(collection, deliver);
+			const timers = new Set<NodeJS.Timeout>();
+			const stop = () => {
+				unsubscribe();
+				for (const timer of timers) clearTimeout(timer);
+				end();
+			};
+			timers.add(setTimeout(stop, timeoutSeconds * 1000));
+			if (bookmarks) {
+				timers.add(setInterval(bookmark, bookmarkMs));
+				// The last one comes shortly before the end, so that the next watch starts late.
+				if (timeoutSeconds > 2) timers.add(setTimeout(bookmark, (timeoutSeconds - 2) * 1000));
+			}
+			if (signal.aborted) stop();
+			else signal.addEventListener('abort', stop, { once: true });
+		},
+	};
+}
+
+type InScope = (key: string, value: JsonObject) => boolean;
+
+function scope(namespace: string, name: string, matches: Predicate): InScope {
+	const prefix = namespace === '' ? '' : `${namespace}/`;
+	return (key, value) => key.startsWith(prefix) && (name === '' || textAt(value, 'metadata', 'name') === name) && matches(value);
+}
+
+/** What an event is to a watcher: an object that comes to match is added, one that no longer does is deleted. Pure. */
+export function classify({ key, current, previous }: StoreEvent, inScope: InScope): { type: EventType; value: JsonObject } | undefined {
+	const before = previous?.value !== undefined && inScope(key, previous.value) ? previous.value : undefined;
+	const after = current.value !== undefined && inScope(key, current.value) ? current.value : undefined;
+	if (after !== undefined) return { type: before === undefined ? 'ADDED' : 'MODIFIED', value: after };
+	return before === undefined ? undefined : { type: 'DELETED', value: before };
+}
+
+function eventsSince({ store }: Api, collection: string, revision: number): StoreEvent[] {
+	try {
+		return store.eventsSince(collection, revision);
+	} catch (error) {
+		if (!(error instanceof CompactedError)) throw error;
+		throw expired(`too old resource version: ${error.revision} (${error.oldest})`);
+	}
+}
+
+function bookmarkText({ type }: Target, form: Form, revision: number, annotations: JsonObject | undefined): string {
+	const metadata = { resourceVersion: String(revision), creationTimestamp: null, ...(annotations === undefined ? {} : { annotations }) };
+	if (form.type === 'table') {
+		return stringifyJson({ kind: 'Table', apiVersion: 'meta.k8s.io/v1', metadata: { resourceVersion: String(revision) }, columnDefinitions: null, rows: [] });
+	}
+	if (form.type === 'partial') return stringifyJson({ kind: 'PartialObjectMetadata', apiVersion: 'meta.k8s.io/v1', metadata });
+	return stringifyJson({ kind: type.kind, apiVersion: apiVersionOf(type), metadata });
+}
+
+function checkOptions(query: URLSearchParams, initial: boolean): void {
+	const sent = query.get('sendInitialEvents') !== null;
+	const match = query.get('resourceVersionMatch');
+	const refuse = (detail: string) => invalid('meta.k8s.io', 'ListOptions', '', [cause.forbidden('resourceVersionMatch', detail)]);
+	if (sent && match !== 'NotOlderThan') throw refuse('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
+	if (!sent && match !== null) throw refuse('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
+	if (initial && query.get('allowWatchBookmarks') !== 'true') {
+		throw invalid('meta.k8s.io', 'ListOptions', '', [cause.forbidden('allowWatchBookmarks', 'sendInitialEvents requires setting allowWatchBookmarks to true')]);
+	}
+}

@@ -1,0 +1,127 @@
+import { createServer as createPlainServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
+import type { Server } from 'node:net';
+import type { Logger } from '../../../core/index.ts';
+import { stringifyJson } from '../../json/index.ts';
+import { type Answer, type Api, ApiError, dispatch, internal, type Request, tooLarge } from '../api/index.ts';
+import { StoreFailedError } from '../store/index.ts';
+import { type Authenticator, authorize } from './auth.ts';
+import type { Certificate } from './certificate.ts';
+
+/** As kube-apiserver. */
+const mostBodyBytes = 3 * 1024 * 1024;
+/** A watcher that is further behind than this is cut off; it lists and watches again. */
+const mostWaitingBytes = 32 * 1024 * 1024;
+
+/** What the listener needs. */
+export interface ListenerOptions {
+	readonly api: Api;
+	readonly authenticator: Authenticator;
+	readonly log: Logger;
+	/** Absent: plain HTTP. */
+	readonly certificate: Certificate | undefined;
+	/** Ends all watches. */
+	readonly signal: AbortSignal;
+}
+
+/** An HTTP server that answers Kubernetes API requests; not yet listening. */
+export function createListener(options: ListenerOptions): Server {
+	const onRequest = (message: IncomingMessage, response: ServerResponse) => void serve(options, message, response);
+	const settings = { keepAlive: true, noDelay: true, requestTimeout: 0 };
+	const { certificate } = options;
+	return certificate === undefined ? createPlainServer(settings, onRequest) : createTlsServer({ ...settings, ...certificate }, onRequest);
+}
+
+async function serve(options: ListenerOptions, message: IncomingMessage, response: ServerResponse): Promise<void> {
+	const gone = new AbortController();
+	const stopped = () => gone.abort();
+	options.signal.addEventListener('abort', stopped, { once: true });
+	response.on('close', () => {
+		options.signal.removeEventListener('abort', stopped);
+		gone.abort();
+	});
+	try {
+		const user = options.authenticator.identify(message.headers.authorization);
+		const url = new URL(message.url ?? '/', 'http://server');
+		const request: Request = {
+			method: message.method ?? 'GET',
+			path: decodePath(url.pathname),
+			query: url.searchParams,
+			accept: message.headers.accept ?? '',
+			contentType: message.headers['content-type'] ?? '',
+			userAgent: message.headers['user-agent'] ?? '',
+			body: Buffer.alloc(0),
+			user,
+			signal: gone.signal,
+		};
+		authorize(request);
+		send(response, await dispatch(options.api, { ...request, body: await readBody(message) }), request.method);
+	} catch (error) {
+		const refusal = asApiError(error, options.log, message);
+		if (!response.headersSent) send(response, { code: refusal.code, body: refusal.toStatus() }, message.method ?? 'GET');
+		else response.destroy();
+	}
+}
+
+function asApiError(error: unknown, log: Logger, { method, url }: IncomingMessage): ApiError {
+	if (error instanceof ApiError) return error;
+	if (error instanceof RangeError) return new ApiError(400, 'BadRequest', 'the object provided is nested too deeply');
+	if (!(error instanceof StoreFailedError))
+		log.error('request failed', { method, url, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
+	return internal(error instanceof Error ? error.message : String(error));
+}
+
+function decodePath(pathname: string): string[] {
+	try {
+		return pathname
+			.split('/')
+			.slice(1)
+			.filter((step, index, all) => step !== '' || index < all.length - 1)
+			.map(decodeURIComponent);
+	} catch {
+		throw new ApiError(400, 'BadRequest', 'the path is not properly encoded');
+	}
+}
+
+async function readBody(message: IncomingMessage): Promise<Buffer> {
+	const announced = Number(message.headers['content-length'] ?? 0);
+	if (announced > mostBodyBytes) throw tooLarge(mostBodyBytes);
+	const chunks: Buffer[] = [];
+	let length = 0;
+	for await (const chunk of message) {
+		// Without an encoding set, a request yields buffers.
+		const bytes = chunk as Buffer;
+		length += bytes.length;
+		if (length > mostBodyBytes) throw tooLarge(mostBodyBytes);
+		chunks.push(bytes);
+	}
+	const [only] = chunks;
+	return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
+}
+
+function send(response: ServerResponse, answer: Answer, method: string): void {
+	if ('stream' in answer) {
+		stream(response, answer.stream);
+		return;
+	}
+	const text = 'text' in answer ? answer.text : stringifyJson(answer.body);
+	const contentType = ('text' in answer ? answer.contentType : undefined) ?? 'application/json';
+	for (const warning of answer.warnings ?? []) response.appendHeader('Warning', `299 - ${JSON.stringify(warning)}`);
+	const bytes = Buffer.from(text);
+	response.writeHead(answer.code, { 'Content-Type': contentType, 'Content-Length': bytes.length, 'Cache-Control': 'no-cache, private' });
+	response.end(method === 'HEAD' ? undefined : bytes);
+}
+
+function stream(response: ServerResponse, run: (write: (chunk: string) => boolean, end: () => void) => void): void {
+	response.writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache, private' });
+	response.flushHeaders();
+	const write = (chunk: string): boolean => {
+		if (response.destroyed || response.writableEnded) return false;
+		if (response.writableLength > mostWaitingBytes) {
+			response.destroy();
+			return false;
+		}
+		return response.write(chunk);
+	};
+	run(write, () => response.end());
+}

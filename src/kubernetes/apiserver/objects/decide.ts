@@ -1,0 +1,188 @@
+import { arrayAt, at, type JsonObject, type JsonValue, objectAt, sameJson, textAt, withAt } from '../../json/index.ts';
+import { conflict, stale } from '../api/status.ts';
+import { emptySet, type FieldSet, leaf, managersAfterUpdate, managersOf, setOf, type Writer, withManagers } from '../patch/index.ts';
+import type { ResourceType } from '../resources/index.ts';
+import { check } from './normalize.ts';
+
+/** What a decision needs from outside: the time, an identity, and who writes. */
+export interface Circumstances {
+	/** RFC 3339, whole seconds, UTC. */
+	readonly now: string;
+	readonly uid: string;
+	readonly manager: string;
+	/** `''` for the object itself, or `status`. */
+	readonly subresource: string;
+}
+
+/** Fields that a write through this door cannot change, so that nobody comes to manage them by it. */
+export function resetFields(type: ResourceType, subresource: string): FieldSet {
+	if (!type.status) return emptySet;
+	if (subresource === '') return setOf(false, [['f:status', leaf]]);
+	const others = [...type.schema.properties.keys()].filter((name) => name !== 'status' && (name !== 'metadata' || type.rules.statusKeepsMetadata));
+	return setOf(
+		false,
+		others.map((name) => [`f:${name}`, leaf] as const),
+	);
+}
+
+export const writerOf = (object: JsonObject, { manager, now, subresource }: Circumstances): Writer => ({
+	manager,
+	apiVersion: textAt(object, 'apiVersion') ?? '',
+	subresource,
+	time: now,
+});
+
+/** A normalized object as it is stored first. `managed` says that its managers are settled already (server-side apply). @throws ApiError */
+export function decideCreate(type: ResourceType, body: JsonObject, circumstances: Circumstances, managed = false): JsonObject {
+	const {
+		resourceVersion: _,
+		selfLink: __,
+		deletionTimestamp: ___,
+		deletionGracePeriodSeconds: ____,
+		managedFields,
+		generation: _____,
+		...metadata
+	} = objectAt(body, 'metadata');
+	// Nodes report their own status from the start; for others it begins anew.
+	const own = type.status && type.plural !== 'nodes' ? withAt(body, ['status'], undefined) : body;
+	const identified = {
+		...own,
+		metadata: {
+			...metadata,
+			uid: circumstances.uid,
+			creationTimestamp: circumstances.now,
+			...(type.rules.generation ? { generation: 1 } : {}),
+			...(managed && managedFields !== undefined ? { managedFields } : {}),
+		},
+	};
+	const object = type.rules.prepare(identified, undefined);
+	check(type, object, undefined);
+	if (managed) return object;
+	// What the server filled in by itself belongs to whoever wrote the object.
+	return withManagers(object, managersAfterUpdate(type.schema, {}, own, [], writerOf(object, circumstances), resetFields(type, circumstances.subresource)));
+}
+
+/** What an update comes to: another state, none, or the end of an object whose last finalizer went. */
+export type Update = { readonly type: 'write'; readonly object: JsonObject } | { readonly type: 'unchanged' } | { readonly type: 'remove' };
+
+/** A normalized object in the place of `current`. @throws ApiError */
+export function decideUpdate(type: ResourceType, current: JsonObject, body: JsonObject, circumstances: Circumstances, managed = false): Update {
+	const name = textAt(current, 'metadata', 'name') ?? '';
+	checkVersion(type, current, body);
+	const allowed = circumstances.subresource === 'status' ? statusOnly(type, current, body) : type.status ? withAt(body, ['status'], current['status']) : body;
+	const kept = objectAt(current, 'metadata');
+	const given = objectAt(allowed, 'metadata');
+	const merged: JsonObject = {
+		...allowed,
+		metadata: {
+			...without(given, ['resourceVersion', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'generation', 'selfLink']),
+			name,
+			...pick(kept, ['namespace', 'uid', 'creationTimestamp', 'deletionTimestamp', 'deletionGracePeriodSeconds', 'generation']),
+		},
+	};
+	const prepared = type.rules.prepare(merged, current);
+	const counted = type.rules.generation && circumstances.subresource !== 'status' && !sameJson(ownContent(type, prepared), ownContent(type, current));
+	const object = counted ? withAt(prepared, ['metadata', 'generation'], Number(at(current, 'metadata', 'generation') ?? 0) + 1) : prepared;
+	check(type, object, current);
+	const settled = managed ? object : withManagers(object, managersFor(type, current, allowed, object, circumstances));
+	if (isFinished(settled)) return { type: 'remove' };
+	if (sameJson(withAt(settled, ['metadata', 'resourceVersion'], undefined), withAt(current, ['metadata', 'resourceVersion'], undefined)))
+		return { type: 'unchanged' };
+	return { type: 'write', object: settled };
+}
+
+/** Managers of before, or those the writer sends; `[{}]` clears them. */
+function managersFor(type: ResourceType, current: JsonObject, body: JsonObject, after: JsonObject, circumstances: Circumstances) {
+	const sent = arrayAt(body, 'metadata', 'managedFields');
+	const base = sent.length === 0 ? managersOf(current) : managersOf(body);
+	return managersAfterUpdate(type.schema, current, after, base, writerOf(after, circumstances), resetFields(type, circumstances.subresource));
+}
+
+function checkVersion(type: ResourceType, current: JsonObject, body: JsonObject): void {
+	const name = textAt(current, 'metadata', 'name') ?? '';
+	const version = textAt(body, 'metadata', 'resourceVersion') ?? '';
+	const uid = textAt(body, 'metadata', 'uid') ?? '';
+	const currentUid = textAt(current, 'metadata', 'uid') ?? '';
+	if (uid !== '' && uid !== currentUid) throw conflict(type, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${currentUid}`);
+	if (version !== '' && version !== '0' && version !== textAt(current, 'metadata', 'resourceVersion')) throw stale(type, name);
+}
+
+function statusOnly(type: ResourceType, current: JsonObject, body: JsonObject): JsonObject {
+	const managedFields = at(body, 'metadata', 'managedFields');
+	const metadata = type.rules.statusKeepsMetadata ? withAt(current, ['metadata', 'managedFields'], managedFields)['metadata'] : body['metadata'];
+	const { status: _, ...rest } = current;
+	return body['status'] === undefined ? { ...rest, metadata } : { ...rest, metadata, status: body['status'] };
+}
+
+const without = (object: JsonObject, members: readonly string[]): JsonObject =>
+	Object.fromEntries(Object.entries(object).filter(([name]) => !members.includes(name)));
+const pick = (object: JsonObject, members: readonly string[]): JsonObject =>
+	Object.fromEntries(members.flatMap((name) => (object[name] === undefined ? [] : [[name, object[name]] as const])));
+
+const ownContent = (type: ResourceType, object: JsonObject): JsonObject =>
+	without(object, type.status ? ['metadata', 'status', 'apiVersion'] : ['metadata', 'apiVersion']);
+
+const isFinished = (object: JsonObject): boolean =>
+	at(object, 'metadata', 'deletionTimestamp') !== undefined &&
+	arrayAt(object, 'metadata', 'finalizers').length === 0 &&
+	Number(at(object, 'metadata', 'deletionGracePeriodSeconds') ?? 0) === 0 &&
+	arrayAt(object, 'spec', 'finalizers').length === 0;
+
+/** What somebody asks of a deletion. */
+export interface DeleteOptions {
+	readonly graceSeconds: number | undefined;
+	readonly uid: string | undefined;
+	readonly resourceVersion: string | undefined;
+	/** A finalizer that the way of deleting adds: `foregroundDeletion`, `orphan`, or none. */
+	readonly finalizer: string | undefined;
+}
+
+export const plainDelete: DeleteOptions = { graceSeconds: undefined, uid: undefined, resourceVersion: undefined, finalizer: undefined };
+
+/** The options of a request's body and query. */
+export function deleteOptions(body: JsonObject, query: URLSearchParams): DeleteOptions {
+	const grace = at(body, 'gracePeriodSeconds') ?? query.get('gracePeriodSeconds') ?? undefined;
+	const policy = textAt(body, 'propagationPolicy') ?? query.get('propagationPolicy');
+	return {
+		graceSeconds: grace === undefined || grace === null ? undefined : Number(grace),
+		uid: textAt(body, 'preconditions', 'uid'),
+		resourceVersion: textAt(body, 'preconditions', 'resourceVersion'),
+		finalizer: policy === 'Foreground' ? 'foregroundDeletion' : policy === 'Orphan' ? 'orphan' : undefined,
+	};
+}
+
+/** Gone at once, or marked and waiting for finalizers or a grace period. @throws ApiError 409 */
+export function decideDelete(type: ResourceType, current: JsonObject, options: DeleteOptions, now: string): Update {
+	const name = textAt(current, 'metadata', 'name') ?? '';
+	const uid = textAt(current, 'metadata', 'uid') ?? '';
+	const version = textAt(current, 'metadata', 'resourceVersion') ?? '';
+	if (options.uid !== undefined && options.uid !== uid) {
+		throw conflict(type, name, `Precondition failed: UID in precondition: ${options.uid}, UID in object meta: ${uid}`);
+	}
+	if (options.resourceVersion !== undefined && options.resourceVersion !== version) {
+		throw conflict(type, name, `Precondition failed: ResourceVersion in precondition: ${options.resourceVersion}, ResourceVersion in object meta: ${version}`);
+	}
+	const grace =
+		options.graceSeconds === undefined ? type.rules.graceSeconds(current) : Math.min(options.graceSeconds, Math.max(type.rules.graceSeconds(current), 0));
+	const finalizers: readonly JsonValue[] = withFinalizer(arrayAt(current, 'metadata', 'finalizers'), options.finalizer);
+	const waits = grace > 0 || finalizers.length > 0 || arrayAt(current, 'spec', 'finalizers').length > 0;
+	if (!waits) return { type: 'remove' };
+	const terminating = at(current, 'metadata', 'deletionTimestamp') !== undefined;
+	const graceBefore = Number(at(current, 'metadata', 'deletionGracePeriodSeconds') ?? 0);
+	if (terminating && grace >= graceBefore) return { type: 'unchanged' };
+	const generation = at(current, 'metadata', 'generation');
+	const metadata = {
+		...objectAt(current, 'metadata'),
+		...(finalizers.length === 0 ? {} : { finalizers }),
+		...(generation === undefined || terminating ? {} : { generation: Number(generation) + 1 }),
+		deletionTimestamp: terminating
+			? (at(current, 'metadata', 'deletionTimestamp') ?? now)
+			: new Date(Date.parse(now) + grace * 1000).toISOString().replace('.000', ''),
+		deletionGracePeriodSeconds: grace,
+	};
+	const phase = type.plural === 'namespaces' ? { status: { ...objectAt(current, 'status'), phase: 'Terminating' } } : {};
+	return { type: 'write', object: { ...current, metadata, ...phase } };
+}
+
+const withFinalizer = (finalizers: readonly JsonValue[], added: string | undefined): readonly JsonValue[] =>
+	added === undefined || finalizers.includes(added) ? finalizers : [...finalizers, added];

@@ -1,0 +1,67 @@
+import { isArray, isObject, type JsonObject, type JsonValue, objectAt, withAt } from '../../json/index.ts';
+import { badRequest, invalid } from '../api/status.ts';
+import { apiVersionOf, type ResourceType, validateMetadata } from '../resources/index.ts';
+import { applyDefaults, prune, validate } from '../schema/index.ts';
+
+/** An object as its kind wants it, and the fields that were dropped. */
+export interface Normalized {
+	readonly object: JsonObject;
+	readonly unknown: readonly string[];
+}
+
+/** Drops what the schema does not know, fills in defaults, puts `kind` and `apiVersion` first. Types are checked for built-in kinds. @throws ApiError 400 */
+export function normalize(type: ResourceType, body: JsonObject): Normalized {
+	const bare = type.custom ? withAt(body, ['metadata'], withoutNothing(objectAt(body, 'metadata'))) : withoutNulls(body);
+	const { value, unknown } = prune(type.schema, tidyMetadata(isObject(bare) ? bare : body));
+	checkTypes(type, value);
+	const { kind: _, apiVersion: __, metadata, ...rest } = applyDefaults(type.schema, value);
+	return { object: { kind: type.kind, apiVersion: apiVersionOf(type), metadata: metadata ?? {}, ...rest }, unknown };
+}
+
+/** A built-in object of the wrong shape cannot even be read; custom ones are told all that is wrong with them later. */
+function checkTypes(type: ResourceType, value: JsonObject): void {
+	const causes = validate(type.schema, type.custom ? { metadata: value['metadata'] } : value).filter(
+		({ reason, field }) => reason === 'FieldValueTypeInvalid' && (!type.custom || field.startsWith('metadata')),
+	);
+	const [first] = causes;
+	if (first !== undefined) {
+		throw badRequest(
+			`${type.kind} in version "${type.version}" cannot be handled as a ${type.kind}: json: cannot unmarshal into ${first.field}: ${first.message}`,
+		);
+	}
+}
+
+/** Go leaves out members that are nothing. */
+function withoutNulls(value: JsonValue): JsonValue {
+	if (isArray(value)) return value.some(holdsNull) ? value.map(withoutNulls) : value;
+	if (!isObject(value) || !holdsNull(value)) return value;
+	return Object.fromEntries(
+		Object.entries(value).flatMap(([name, member]) => (member === null || member === undefined ? [] : [[name, withoutNulls(member)] as const])),
+	);
+}
+
+const holdsNull = (value: JsonValue | undefined): boolean =>
+	value === null || (isArray(value) ? value.some(holdsNull) : isObject(value) && Object.values(value).some(holdsNull));
+
+const withoutNothing = (metadata: JsonObject): JsonObject =>
+	Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== null && value !== undefined));
+
+/** Empty lists, maps and texts of metadata are not kept. */
+function tidyMetadata(object: JsonObject): JsonObject {
+	const metadata = Object.entries(objectAt(object, 'metadata')).filter(([, value]) => {
+		if (value === '' || value === undefined) return false;
+		return isArray(value) ? value.length > 0 : !isObject(value) || Object.keys(value).length > 0;
+	});
+	return { ...object, metadata: Object.fromEntries(metadata) };
+}
+
+/** Refuses what breaks the rules of its kind. @throws ApiError 422 */
+export function check(type: ResourceType, object: JsonObject, previous: JsonObject | undefined): void {
+	const bySchema = validate(type.schema, object).filter(
+		({ reason, field }) => (type.custom ? true : reason === 'FieldValueNotSupported') && !field.startsWith('metadata.'),
+	);
+	const causes = [...validateMetadata(type, object, previous), ...bySchema, ...type.rules.validate(object, previous)];
+	if (causes.length === 0) return;
+	const name = objectAt(object, 'metadata')['name'];
+	throw invalid(type.group, type.kind, typeof name === 'string' ? name : '', causes);
+}

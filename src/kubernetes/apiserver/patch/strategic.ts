@@ -1,0 +1,124 @@
+import { isArray, isObject, type JsonArray, type JsonObject, type JsonValue, sameJson, stringifyJson } from '../../json/index.ts';
+import { anything, type Schema } from '../schema/index.ts';
+import { PatchError } from './json-patch.ts';
+
+const orderPrefix = '$setElementOrder/';
+const deletePrefix = '$deleteFromPrimitiveList/';
+const retainKeys = '$retainKeys';
+const directive = '$patch';
+
+/**
+ * Kubernetes' strategic merge patch: as a merge patch, but lists that the schema gives a merge key (or the strategy `merge`) are merged item by item,
+ * and directives delete, replace, retain and order. @throws PatchError
+ */
+export function strategicMergePatch(schema: Schema, document: JsonObject, patch: JsonObject): JsonObject {
+	const how = patch[directive];
+	if (how === 'replace') return plain(patch);
+	if (how === 'delete') return {};
+	if (how !== undefined && how !== 'merge') throw new PatchError('malformed', `unknown patch type: ${stringifyJson(how)}`);
+	const members = new Map(Object.entries(document));
+	const keep = patch[retainKeys];
+	if (isArray(keep)) for (const name of members.keys()) if (!keep.includes(name)) members.delete(name);
+	for (const [name, value] of Object.entries(patch)) {
+		if (value === undefined || name === directive || name === retainKeys || name.startsWith(orderPrefix)) continue;
+		if (name.startsWith(deletePrefix)) {
+			removePrimitives(members, name.slice(deletePrefix.length), value);
+			continue;
+		}
+		if (value === null) {
+			members.delete(name);
+			continue;
+		}
+		const child = schema.member(name) ?? anything;
+		const merged = mergeMember(child, members.get(name), value, patch[`${orderPrefix}${name}`]);
+		if (merged === undefined) members.delete(name);
+		else members.set(name, merged);
+	}
+	orderOnly(schema, members, patch);
+	return Object.fromEntries(members);
+}
+
+function mergeMember(schema: Schema, current: JsonValue | undefined, value: JsonValue, order: JsonValue | undefined): JsonValue | undefined {
+	if (isArray(value)) {
+		if (!schema.patchStrategies.includes('merge')) return value;
+		return mergeList(schema, isArray(current) ? current : [], value, isArray(order) ? order : undefined);
+	}
+	if (!isObject(value)) return value;
+	if (value[directive] === 'delete') return undefined;
+	// The strategy `replace` takes the object as it is.
+	if (schema.patchStrategies.includes('replace')) return plain(value);
+	return strategicMergePatch(schema, isObject(current) ? current : {}, value);
+}
+
+/** What is new in a document has no directives: those of a patch that met nothing are dropped. */
+function plain(value: JsonObject): JsonObject {
+	const { [directive]: _, [retainKeys]: __, ...rest } = value;
+	return Object.fromEntries(Object.entries(rest).filter(([name]) => !name.startsWith(orderPrefix) && !name.startsWith(deletePrefix)));
+}
+
+function mergeList(schema: Schema, current: JsonArray, patch: JsonArray, order: JsonArray | undefined): JsonArray {
+	const { mergeKey } = schema;
+	if (mergeKey === undefined) {
+		const merged = [...current, ...patch.filter((item) => !current.some((there) => sameJson(there, item)))];
+		return order === undefined ? merged : ordered(merged, order, (item) => stringifyJson(item), current);
+	}
+	const keyOf = (item: JsonValue): string => {
+		const key = isObject(item) ? item[mergeKey] : undefined;
+		if (key === undefined) throw new PatchError('malformed', `map: ${stringifyJson(item)} does not contain declared merge key: ${mergeKey}`);
+		return stringifyJson(key);
+	};
+	if (patch.some((item) => isObject(item) && item[directive] === 'replace')) return patch.filter((item) => isObject(item) && item[directive] !== 'replace');
+	const result = [...current];
+	for (const item of patch) {
+		if (!isObject(item)) throw new PatchError('malformed', 'a list that is merged by key holds objects');
+		const key = keyOf(item);
+		const index = result.findIndex((there) => keyOf(there) === key);
+		const there = result[index];
+		if (item[directive] === 'delete') {
+			if (index >= 0) result.splice(index, 1);
+		} else if (isObject(there)) result[index] = strategicMergePatch(schema.items ?? anything, there, item);
+		else result.push(strategicMergePatch(schema.items ?? anything, {}, item));
+	}
+	return order === undefined ? result : ordered(result, order, keyOf, current);
+}
+
+/** Items in the order that the patch asks for; those it does not name keep their place relative to their neighbours of before. */
+function ordered(items: JsonArray, order: JsonArray, keyOf: (item: JsonValue) => string, before: JsonArray): JsonArray {
+	const wanted = order.map(keyOf);
+	const rank = new Map(wanted.map((key, index) => [key, index]));
+	const named = items.filter((item) => rank.has(keyOf(item))).sort((left, right) => (rank.get(keyOf(left)) ?? 0) - (rank.get(keyOf(right)) ?? 0));
+	const others = items.filter((item) => !rank.has(keyOf(item)));
+	const places = new Map(before.map((item, index) => [keyOf(item), index]));
+	const placeOf = (item: JsonValue) => places.get(keyOf(item));
+	const result: JsonValue[] = [];
+	for (const item of named) {
+		const place = placeOf(item);
+		// What the live object has before this item, and nobody ordered, stays before it.
+		while (place !== undefined && others[0] !== undefined && (placeOf(others[0]) ?? 0) < place) result.push(...others.splice(0, 1));
+		result.push(item);
+	}
+	return [...result, ...others];
+}
+
+/** An order without a change of the list itself. */
+function orderOnly(schema: Schema, members: Map<string, JsonValue | undefined>, patch: JsonObject): void {
+	for (const [name, order] of Object.entries(patch)) {
+		if (!name.startsWith(orderPrefix) || !isArray(order)) continue;
+		const member = name.slice(orderPrefix.length);
+		const current = members.get(member);
+		if (member in patch || !isArray(current)) continue;
+		const { mergeKey } = schema.member(member) ?? anything;
+		const keyOf = (item: JsonValue) => stringifyJson((mergeKey !== undefined && isObject(item) ? item[mergeKey] : item) ?? null);
+		members.set(member, ordered(current, order, keyOf, current));
+	}
+}
+
+function removePrimitives(members: Map<string, JsonValue | undefined>, name: string, values: JsonValue): void {
+	const current = members.get(name);
+	if (isArray(current) && isArray(values)) {
+		members.set(
+			name,
+			current.filter((item) => !values.some((value) => sameJson(item, value))),
+		);
+	}
+}

@@ -1,0 +1,102 @@
+import { arrayAt, at, isObject, type JsonArray, type JsonObject, objectAt, stringifyJson, textAt, withAt } from '../../json/index.ts';
+import { type Cause, cause } from '../api/status.ts';
+import { storageVersion } from './custom.ts';
+import { commonRules } from './rules.ts';
+import type { Rules } from './types.ts';
+
+/** The finalizer that holds a definition until its objects are gone. */
+export const cleanupFinalizer = 'customresourcecleanup.apiextensions.k8s.io';
+
+/** How a CustomResourceDefinition is filled in and checked. */
+export const definitionRules: Rules = {
+	...commonRules,
+	unconditionalUpdate: false,
+	generation: true,
+	statusKeepsMetadata: true,
+	prepare(object, previous) {
+		const spec = objectAt(object, 'spec');
+		const names = objectAt(spec, 'names');
+		const kind = textAt(names, 'kind') ?? '';
+		const filled: JsonObject = {
+			...object,
+			spec: { conversion: { strategy: 'None' }, ...spec, names: { listKind: `${kind}List`, singular: kind.toLowerCase(), ...names } },
+		};
+		const stored = arrayAt(previous, 'status', 'storedVersions');
+		const version = storageVersion(filled);
+		const storedVersions: JsonArray = stored.includes(version) ? stored : [...stored, version];
+		const before = objectAt(object, 'status');
+		return { ...filled, status: { conditions: [], acceptedNames: { plural: '', kind: '' }, ...before, storedVersions } };
+	},
+	validate(object, previous) {
+		const spec = objectAt(object, 'spec');
+		const group = textAt(spec, 'group') ?? '';
+		const plural = textAt(spec, 'names', 'plural') ?? '';
+		const scope = textAt(spec, 'scope') ?? '';
+		const versions = arrayAt(spec, 'versions');
+		const name = textAt(object, 'metadata', 'name') ?? '';
+		const storage = versions.filter((version) => at(version, 'storage') === true);
+		return [
+			...(name === `${plural}.${group}` ? [] : [cause.invalid('metadata.name', stringifyJson(name), 'must be spec.names.plural+"."+spec.group')]),
+			...(group === '' ? [cause.required('spec.group')] : []),
+			...(group !== '' && !group.includes('.') ? [cause.invalid('spec.group', stringifyJson(group), 'should be a domain with at least one dot')] : []),
+			...(scope === 'Cluster' || scope === 'Namespaced'
+				? []
+				: scope === ''
+					? [cause.required('spec.scope')]
+					: [cause.unsupported('spec.scope', stringifyJson(scope), ['"Cluster"', '"Namespaced"'])]),
+			...(plural === '' ? [cause.required('spec.names.plural')] : []),
+			...((textAt(spec, 'names', 'kind') ?? '') === '' ? [cause.required('spec.names.kind')] : []),
+			...(storage.length === 1 ? [] : [cause.invalid('spec.versions', stringifyJson(versions), 'must have exactly one version marked as storage version')]),
+			...versions.flatMap((version, index) => schemaCauses(isObject(version) ? version : {}, `spec.versions[${index}]`)),
+			...immutable(object, previous),
+		];
+	},
+};
+
+function immutable(object: JsonObject, previous: JsonObject | undefined): Cause[] {
+	if (previous === undefined) return [];
+	return [['group'], ['scope'], ['names', 'plural'], ['names', 'kind']]
+		.filter((path) => textAt(object, 'spec', ...path) !== textAt(previous, 'spec', ...path))
+		.map((path) => cause.invalid(`spec.${path.join('.')}`, stringifyJson(textAt(object, 'spec', ...path) ?? ''), 'field is immutable'));
+}
+
+/** Every version has a structural schema: each object, list and value says its type. */
+function schemaCauses(version: JsonObject, path: string): Cause[] {
+	const schema = at(version, 'schema', 'openAPIV3Schema');
+	if (!isObject(schema)) return [cause.required(`${path}.schema.openAPIV3Schema`, 'schemas are required')];
+	return structuralCauses(schema, `${path}.schema.openAPIV3Schema`);
+}
+
+function structuralCauses(schema: JsonObject, path: string): Cause[] {
+	const typed = typeof schema['type'] === 'string' || schema['x-kubernetes-int-or-string'] === true || schema['x-kubernetes-preserve-unknown-fields'] === true;
+	const children = Object.entries(objectAt(schema, 'properties')).flatMap(([name, child]) =>
+		isObject(child) ? structuralCauses(child, `${path}.properties[${name}]`) : [],
+	);
+	const { items, additionalProperties } = schema;
+	return [
+		...(typed
+			? []
+			: [cause.required(`${path}.type`, path.endsWith('openAPIV3Schema') ? 'must not be empty at the root' : 'must not be empty for specified object fields')]),
+		...(schema['type'] === 'array' && !isObject(items) ? [cause.required(`${path}.items`, 'must be specified')] : []),
+		...children,
+		...(isObject(items) ? structuralCauses(items, `${path}.items`) : []),
+		...(isObject(additionalProperties) ? structuralCauses(additionalProperties, `${path}.additionalProperties`) : []),
+	];
+}
+
+/** The definition once its names are taken: accepted and served, with the finalizer that cleans up after it. */
+export function established(definition: JsonObject, now: string): JsonObject {
+	const names = objectAt(definition, 'spec', 'names');
+	const condition = (type: string, reason: string, message: string) => ({ type, status: 'True', lastTransitionTime: now, reason, message });
+	const conditions = arrayAt(definition, 'status', 'conditions');
+	const has = (type: string) => conditions.some((present) => at(present, 'type') === type && at(present, 'status') === 'True');
+	const added = [
+		...(has('NamesAccepted') ? [] : [condition('NamesAccepted', 'NoConflicts', 'no conflicts found')]),
+		...(has('Established') ? [] : [condition('Established', 'InitialNamesAccepted', 'the initial names have been accepted')]),
+	];
+	const finalizers = arrayAt(definition, 'metadata', 'finalizers');
+	const terminating = at(definition, 'metadata', 'deletionTimestamp') !== undefined;
+	const held = terminating || finalizers.includes(cleanupFinalizer) ? finalizers : [...finalizers, cleanupFinalizer];
+	const status = { ...objectAt(definition, 'status'), conditions: [...conditions, ...added], acceptedNames: names };
+	return { ...withAt(definition, ['metadata', 'finalizers'], held.length === 0 ? undefined : held), status };
+}

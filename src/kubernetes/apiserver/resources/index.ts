@@ -1,0 +1,8 @@
+/** The resources that are served: their names, schemas, columns and rules. */
+export * from './columns.ts';
+export * from './custom.ts';
+export * from './definition-rules.ts';
+export { loadDefinitions, objectMeta } from './definitions.ts';
+export * from './metadata.ts';
+export * from './registry.ts';
+export * from './types.ts';

@@ -1,0 +1,236 @@
+import { arrayAt, at, isObject, type JsonObject, type JsonValue, objectAt, stringifyJson, textAt, withAt } from '../../json/index.ts';
+import { type Cause, cause } from '../api/status.ts';
+import type { Rules } from './types.ts';
+
+/** What most built-in kinds have in common. */
+export const commonRules: Rules = {
+	unconditionalUpdate: true,
+	createOnUpdate: false,
+	generation: false,
+	statusKeepsMetadata: false,
+	deleteReturnsObject: false,
+	nameFormat: 'subdomain',
+	graceSeconds: () => 0,
+	prepare: (object) => object,
+	validate: () => [],
+};
+
+/** Sets members of an object that are absent. */
+function withDefaults(object: JsonObject, path: readonly string[], defaults: JsonObject): JsonObject {
+	return withAt(object, path, { ...defaults, ...objectAt(object, ...path) });
+}
+
+const namespaceRules: Rules = {
+	...commonRules,
+	nameFormat: 'label',
+	deleteReturnsObject: true,
+	prepare(object, previous) {
+		const named = withAt(object, ['metadata', 'labels', 'kubernetes.io/metadata.name'], textAt(object, 'metadata', 'name'));
+		const finalizers = at(previous, 'spec', 'finalizers') ?? ['kubernetes'];
+		return withDefaults({ ...named, spec: { ...objectAt(named, 'spec'), finalizers } }, ['status'], { phase: 'Active' });
+	},
+};
+
+/** Base64 of what is given as text. */
+const secretRules: Rules = {
+	...commonRules,
+	prepare(object) {
+		const texts = Object.entries(objectAt(object, 'stringData')).map(([key, value]) => [key, Buffer.from(String(value ?? '')).toString('base64')] as const);
+		const { stringData: _, ...rest } = object;
+		const typed: JsonObject = { ...rest, type: textAt(rest, 'type') || 'Opaque' };
+		return texts.length === 0 ? typed : { ...typed, data: { ...objectAt(rest, 'data'), ...Object.fromEntries(texts) } };
+	},
+	validate: (object, previous) => [
+		...dataCauses(object, ['data']),
+		...(previous !== undefined && at(object, 'type') !== at(previous, 'type')
+			? [cause.invalid('type', stringifyJson(at(object, 'type') ?? null), 'field is immutable')]
+			: []),
+		...immutableCauses(object, previous, ['data', 'immutable']),
+	],
+};
+
+const configMapRules: Rules = {
+	...commonRules,
+	validate: (object, previous) => [...dataCauses(object, ['data', 'binaryData']), ...immutableCauses(object, previous, ['data', 'binaryData', 'immutable'])],
+};
+
+const dataKey = /^[-._a-zA-Z0-9]+$/;
+const mostDataBytes = 1024 * 1024;
+
+function dataCauses(object: JsonObject, members: readonly string[]): Cause[] {
+	const causes: Cause[] = [];
+	let bytes = 0;
+	for (const member of members) {
+		for (const [key, value] of Object.entries(objectAt(object, member))) {
+			bytes += typeof value === 'string' ? Buffer.byteLength(value) : 0;
+			if (!dataKey.test(key)) {
+				causes.push(
+					cause.invalid(
+						`${member}[${key}]`,
+						stringifyJson(key),
+						"a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or 'key-name', regex used for validation is '[-._a-zA-Z0-9]+')",
+					),
+				);
+			}
+		}
+	}
+	if (bytes > mostDataBytes) causes.push(cause.tooLong('', `may not be more than ${mostDataBytes} bytes`));
+	return causes;
+}
+
+function immutableCauses(object: JsonObject, previous: JsonObject | undefined, members: readonly string[]): Cause[] {
+	if (previous === undefined || at(previous, 'immutable') !== true) return [];
+	return members
+		.filter((member) => stringifyJson(at(object, member) ?? null) !== stringifyJson(at(previous, member) ?? null))
+		.map((member) => cause.forbidden(member, 'field is immutable when `immutable` is set'));
+}
+
+const podRules: Rules = {
+	...commonRules,
+	generation: true,
+	deleteReturnsObject: true,
+	graceSeconds(object) {
+		// Nobody would confirm the end of a pod that runs nowhere, or no longer.
+		const phase = textAt(object, 'status', 'phase');
+		if ((textAt(object, 'spec', 'nodeName') ?? '') === '' || phase === 'Succeeded' || phase === 'Failed') return 0;
+		return Number(at(object, 'spec', 'terminationGracePeriodSeconds') ?? 30);
+	},
+	prepare(object, previous) {
+		const filled = withDefaults(object, ['spec'], {
+			restartPolicy: 'Always',
+			terminationGracePeriodSeconds: 30,
+			dnsPolicy: 'ClusterFirst',
+			securityContext: {},
+			schedulerName: 'default-scheduler',
+			enableServiceLinks: true,
+			preemptionPolicy: 'PreemptLowerPriority',
+			priority: 0,
+			tolerations: [
+				{ key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 },
+				{ key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 },
+			],
+		});
+		const containers = arrayAt(filled, 'spec', 'containers').map(containerDefaults);
+		const result = withAt(filled, ['spec', 'containers'], containers);
+		if (previous !== undefined) return result;
+		return { ...result, status: { phase: 'Pending', qosClass: 'BestEffort' } };
+	},
+	validate: (object, previous) => [
+		...(arrayAt(object, 'spec', 'containers').length === 0 ? [cause.required('spec.containers')] : []),
+		...(previous !== undefined && withoutMutable(object) !== withoutMutable(previous)
+			? [
+					cause.forbidden(
+						'spec',
+						'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)',
+					),
+				]
+			: []),
+	],
+};
+
+/** A pod's spec less what may change. */
+function withoutMutable(object: JsonObject): string {
+	const {
+		activeDeadlineSeconds: _,
+		tolerations: __,
+		containers: ___,
+		initContainers: ____,
+		terminationGracePeriodSeconds: _____,
+		...rest
+	} = objectAt(object, 'spec');
+	const images = arrayAt(object, 'spec', 'containers').map((container) => (isObject(container) ? { ...container, image: '' } : container));
+	return stringifyJson({ ...sortedMembers(rest), images });
+}
+
+const sortedMembers = (object: JsonObject): JsonObject => Object.fromEntries(Object.entries(object).sort(([left], [right]) => (left < right ? -1 : 1)));
+
+function containerDefaults(container: JsonValue): JsonValue {
+	if (!isObject(container)) return container;
+	const image = textAt(container, 'image') ?? '';
+	const tag = image.slice(image.lastIndexOf('/') + 1);
+	const latest = !tag.includes('@') && (!tag.includes(':') || tag.endsWith(':latest'));
+	return {
+		resources: {},
+		terminationMessagePath: '/dev/termination-log',
+		terminationMessagePolicy: 'File',
+		imagePullPolicy: latest ? 'Always' : 'IfNotPresent',
+		...container,
+	};
+}
+
+const serviceRules: Rules = {
+	...commonRules,
+	nameFormat: 'service',
+	deleteReturnsObject: true,
+	createOnUpdate: true,
+	prepare(object, previous) {
+		const spec = objectAt(object, 'spec');
+		const type = textAt(spec, 'type') ?? 'ClusterIP';
+		const ports = arrayAt(spec, 'ports').map((port) => (isObject(port) ? { targetPort: port['port'] ?? 0, protocol: 'TCP', ...port } : port));
+		const clusterIp = textAt(spec, 'clusterIP') ?? textAt(previous, 'spec', 'clusterIP');
+		const addressed =
+			clusterIp === undefined || type === 'ExternalName'
+				? {}
+				: { clusterIP: clusterIp, clusterIPs: arrayAt(spec, 'clusterIPs').length > 0 ? arrayAt(spec, 'clusterIPs') : [clusterIp] };
+		const outside = type === 'NodePort' || type === 'LoadBalancer' ? { externalTrafficPolicy: 'Cluster' } : {};
+		const inside =
+			type === 'ExternalName'
+				? {}
+				: { internalTrafficPolicy: 'Cluster', ipFamilies: [clusterIp?.includes(':') ? 'IPv6' : 'IPv4'], ipFamilyPolicy: 'SingleStack' };
+		const balanced = type === 'LoadBalancer' ? { allocateLoadBalancerNodePorts: true } : {};
+		return {
+			...withDefaults(object, ['status'], { loadBalancer: {} }),
+			spec: { sessionAffinity: 'None', ...outside, ...inside, ...balanced, ...spec, type, ...addressed, ...(ports.length === 0 ? {} : { ports }) },
+		};
+	},
+	validate(object, previous) {
+		const type = textAt(object, 'spec', 'type');
+		const clusterIp = textAt(object, 'spec', 'clusterIP');
+		const ports = arrayAt(object, 'spec', 'ports');
+		return [
+			...(ports.length === 0 && clusterIp !== 'None' && type !== 'ExternalName' ? [cause.required('spec.ports')] : []),
+			...(previous !== undefined &&
+			type !== 'ExternalName' &&
+			textAt(previous, 'spec', 'type') !== 'ExternalName' &&
+			clusterIp !== textAt(previous, 'spec', 'clusterIP')
+				? [cause.invalid('spec.clusterIPs[0]', stringifyJson([clusterIp ?? '']), 'may not change once set')]
+				: []),
+		];
+	},
+};
+
+const eventRules: Rules = {
+	...commonRules,
+	createOnUpdate: true,
+	validate: (object) =>
+		(textAt(object, 'involvedObject', 'namespace') ?? '') !== (textAt(object, 'metadata', 'namespace') ?? '') &&
+		!((textAt(object, 'involvedObject', 'namespace') ?? '') === '' && textAt(object, 'metadata', 'namespace') === 'default')
+			? [cause.invalid('involvedObject.namespace', stringifyJson(textAt(object, 'involvedObject', 'namespace') ?? ''), 'does not match event.namespace')]
+			: [],
+};
+
+const leaseRules: Rules = {
+	...commonRules,
+	unconditionalUpdate: false,
+	createOnUpdate: true,
+	validate(object) {
+		const seconds = at(object, 'spec', 'leaseDurationSeconds');
+		return typeof seconds === 'number' && seconds <= 0 ? [cause.invalid('spec.leaseDurationSeconds', String(seconds), 'must be greater than 0')] : [];
+	},
+};
+
+/** Rules of the built-in kinds by plural name; the common ones for the rest. */
+export const builtInRules: Readonly<Record<string, Rules>> = {
+	namespaces: namespaceRules,
+	nodes: { ...commonRules, deleteReturnsObject: false },
+	secrets: secretRules,
+	configmaps: configMapRules,
+	pods: podRules,
+	services: serviceRules,
+	serviceaccounts: { ...commonRules, deleteReturnsObject: true },
+	endpoints: { ...commonRules, createOnUpdate: true },
+	endpointslices: { ...commonRules, unconditionalUpdate: false, generation: true },
+	events: eventRules,
+	leases: leaseRules,
+	networkpolicies: { ...commonRules, unconditionalUpdate: false, generation: true },
+};

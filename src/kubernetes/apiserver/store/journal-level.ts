@@ -1,0 +1,34 @@
+import { ClassicLevel } from 'classic-level';
+import type { Journal, JournalContents, JournalEntry } from './journal.ts';
+
+const revisionKey = 'revision';
+const objectPrefix = 'object/';
+
+/**
+ * A LevelDB folder: `object/COLLECTION NUL KEY` to the object's JSON, and the last revision. Every batch is synced, so what `append` has
+ * acknowledged survives `kill -9` and loss of power. The folder is locked: one server at a time.
+ */
+export async function openLevelJournal(folder: string): Promise<Journal> {
+	const level = new ClassicLevel<string, string>(folder, { keyEncoding: 'utf8', valueEncoding: 'utf8', writeBufferSize: 16 << 20 });
+	await level.open();
+	return {
+		async load(): Promise<JournalContents> {
+			const entries: JournalEntry[] = [];
+			for await (const [key, text] of level.iterator({ gte: objectPrefix, lt: 'object0' })) {
+				const [collection = '', name = ''] = key.slice(objectPrefix.length).split('\0');
+				entries.push({ collection, key: name, revision: 0, text });
+			}
+			return { revision: Number((await level.get(revisionKey)) ?? 0), entries };
+		},
+		async append(entries) {
+			const last = entries.at(-1);
+			if (last === undefined) return;
+			const operations = entries.map(({ collection, key, text }) => {
+				const name = `${objectPrefix}${collection}\0${key}`;
+				return text === undefined ? { type: 'del' as const, key: name } : { type: 'put' as const, key: name, value: text };
+			});
+			await level.batch([...operations, { type: 'put', key: revisionKey, value: String(last.revision) }], { sync: true });
+		},
+		close: () => level.close(),
+	};
+}

@@ -1,0 +1,235 @@
+import type { Clock } from '../../../core/index.ts';
+import { type JsonObject, parseJson } from '../../json/index.ts';
+import { Collection, stored } from './collection.ts';
+import type { Journal, JournalEntry } from './journal.ts';
+import { type Stored, type StoreEvent, Version } from './version.ts';
+
+/** A revision that history no longer reaches back to. */
+export class CompactedError extends Error {
+	override readonly name = 'CompactedError';
+	readonly revision: number;
+	readonly oldest: number;
+
+	constructor(revision: number, oldest: number) {
+		super(`revision ${revision} is older than ${oldest}, the oldest that is kept`);
+		this.revision = revision;
+		this.oldest = oldest;
+	}
+}
+
+/** The disk refused a write; nothing is written any more until a restart. `cause` is what it said. */
+export class StoreFailedError extends Error {
+	override readonly name = 'StoreFailedError';
+}
+
+/** How far back watches can start and pages can be continued. */
+export interface HistoryLimits {
+	readonly mostEvents: number;
+	readonly mostAgeMs: number;
+}
+
+/** Five minutes, as etcd keeps it under a kube-apiserver, and a bound on memory. */
+export const defaultHistory: HistoryLimits = { mostEvents: 100_000, mostAgeMs: 5 * 60_000 };
+
+type Listener = (event: StoreEvent) => void;
+
+interface Pending {
+	readonly event: StoreEvent;
+	readonly resolve: () => void;
+	readonly reject: (error: Error) => void;
+}
+
+/**
+ * A map with versions. Writers decide on the newest state (`head`), readers and watchers see what is durable (`committed`); in between, one batch
+ * at a time is on its way to the disk, and all that arrives meanwhile goes with the next one (group commit).
+ */
+export class Store {
+	readonly #collections = new Map<string, Collection>();
+	readonly #listeners = new Map<string, Set<Listener>>();
+	/** Committed events, oldest first, with the time each was committed. */
+	#events: { readonly event: StoreEvent; readonly atMs: number }[] = [];
+	readonly #journal: Journal | undefined;
+	readonly #clock: Clock;
+	readonly #history: HistoryLimits;
+	#pending: Pending[] = [];
+	#flushing = false;
+	#failure: StoreFailedError | undefined;
+	#head = 0;
+	#committed = 0;
+	#compacted = 0;
+
+	private constructor(journal: Journal | undefined, clock: Clock, history: HistoryLimits) {
+		this.#journal = journal;
+		this.#clock = clock;
+		this.#history = history;
+	}
+
+	/** A store with what the journal holds; without a journal, an empty one in memory. */
+	static async open(journal: Journal | undefined, clock: Clock, history: HistoryLimits = defaultHistory): Promise<Store> {
+		const store = new Store(journal, clock, history);
+		const contents = await journal?.load();
+		if (contents === undefined) return store;
+		const { revision, entries } = contents;
+		for (const { collection, key, text = '' } of entries) {
+			// Only objects are ever written.
+			const value = parseJson(text) as JsonObject;
+			store.#collection(collection).push(key, new Version(revisionOf(value), value, text));
+		}
+		store.#head = store.#committed = store.#compacted = revision;
+		return store;
+	}
+
+	/** The revision of the newest write, durable or not. */
+	get head(): number {
+		return this.#head;
+	}
+
+	/** The revision of the newest write that readers may see. */
+	get committed(): number {
+		return this.#committed;
+	}
+
+	/** Revisions below this one can no longer be read or watched from. */
+	get oldest(): number {
+		return this.#compacted;
+	}
+
+	/** The newest state for a decision to write: it may not be durable yet. */
+	latest(collection: string, key: string): Stored | undefined {
+		return this.get(collection, key, this.#head);
+	}
+
+	/** The state at a revision, the newest durable one by default. */
+	get(collection: string, key: string, revision = this.#committed): Stored | undefined {
+		const version = this.#collections.get(collection)?.version(key, revision);
+		return version?.value === undefined ? undefined : stored(key, version, version.value);
+	}
+
+	/** Objects at a revision by key, lazily: those under `prefix`, at or after `from`. @throws CompactedError */
+	scan(collection: string, prefix = '', from = '', revision = this.#committed): Iterable<Stored> {
+		if (revision < this.#compacted) throw new CompactedError(revision, this.#compacted);
+		return this.#collections.get(collection)?.scan(prefix, from, revision) ?? [];
+	}
+
+	/** As `scan`, on the newest state, for decisions to write. */
+	scanLatest(collection: string, prefix = ''): Iterable<Stored> {
+		return this.#collections.get(collection)?.scan(prefix, '', this.#head) ?? [];
+	}
+
+	/**
+	 * Writes `make(revision)`, or deletes when `make` is undefined. Takes effect for writers at once, for readers when durable: then it resolves.
+	 * @throws StoreFailedError
+	 */
+	write(collection: string, key: string, make: ((revision: number) => JsonObject) | undefined): Promise<Stored | undefined> {
+		if (this.#failure !== undefined) return Promise.reject(this.#failure);
+		const revision = this.#head + 1;
+		const value = make?.(revision);
+		this.#head = revision;
+		const current = new Version(revision, value);
+		const previous = this.#collection(collection).push(key, current);
+		const event: StoreEvent = { revision, collection, key, current, previous: previous?.value === undefined ? undefined : previous };
+		const result = value === undefined ? undefined : stored(key, current, value);
+		if (this.#journal === undefined) {
+			this.#commit([event]);
+			return Promise.resolve(result);
+		}
+		return new Promise((resolve, reject) => {
+			this.#pending.push({ event, resolve: () => resolve(result), reject });
+			void this.#flush(this.#journal);
+		});
+	}
+
+	/** Committed events after `revision`, oldest first. @throws CompactedError */
+	eventsSince(collection: string, revision: number): StoreEvent[] {
+		if (revision < this.#compacted) throw new CompactedError(revision, this.#compacted);
+		return this.#events.filter(({ event }) => event.revision > revision && event.collection === collection).map(({ event }) => event);
+	}
+
+	/** Calls back for each committed event of a collection, in order, until the returned function is called. */
+	subscribe(collection: string, listener: Listener): () => void {
+		const listeners = this.#listeners.get(collection) ?? new Set();
+		this.#listeners.set(collection, listeners);
+		listeners.add(listener);
+		return () => void listeners.delete(listener);
+	}
+
+	/** Forgets events that are too many or too old; without `upTo`, by the limits. */
+	compact(upTo?: number): void {
+		const now = this.#clock.monotonicMs();
+		const { mostEvents, mostAgeMs } = this.#history;
+		let count = 0;
+		for (const { event, atMs } of this.#events) {
+			const stale = upTo === undefined ? this.#events.length - count > mostEvents || now - atMs > mostAgeMs : event.revision <= upTo;
+			if (!stale) break;
+			count++;
+		}
+		if (count === 0) return;
+		const dropped = this.#events.slice(0, count);
+		this.#events = this.#events.slice(count);
+		this.#compacted = dropped.at(-1)?.event.revision ?? this.#compacted;
+		for (const { event } of dropped) this.#collection(event.collection).compact(event.key, this.#compacted);
+	}
+
+	/** Waits for what is on its way to the disk, then closes it. */
+	async close(): Promise<void> {
+		while (this.#flushing) await new Promise((resolve) => setImmediate(resolve));
+		this.#failure ??= new StoreFailedError('the store is closed');
+		await this.#journal?.close();
+	}
+
+	#collection(name: string): Collection {
+		const collection = this.#collections.get(name) ?? new Collection();
+		this.#collections.set(name, collection);
+		return collection;
+	}
+
+	async #flush(journal: Journal | undefined): Promise<void> {
+		if (this.#flushing || journal === undefined) return;
+		this.#flushing = true;
+		// Requests that arrived in the same turn of the loop share the first batch.
+		await new Promise((resolve) => setImmediate(resolve));
+		while (this.#pending.length > 0) {
+			const batch = this.#pending;
+			this.#pending = [];
+			try {
+				await journal.append(batch.map(({ event }) => entryOf(event)));
+			} catch (error) {
+				this.#fail(batch, error);
+				break;
+			}
+			this.#commit(batch.map(({ event }) => event));
+			for (const { resolve } of batch) resolve();
+		}
+		this.#flushing = false;
+	}
+
+	/** Nobody has been told of these writes: take them back, newest first, and refuse further ones. */
+	#fail(batch: readonly Pending[], cause: unknown): void {
+		const failure = new StoreFailedError('the disk refused a write', { cause });
+		this.#failure = failure;
+		const lost = [...batch, ...this.#pending];
+		this.#pending = [];
+		for (const { event } of lost.toReversed()) this.#collection(event.collection).pop(event.key);
+		this.#head = this.#committed;
+		for (const { reject } of lost) reject(failure);
+	}
+
+	#commit(events: readonly StoreEvent[]): void {
+		const atMs = this.#clock.monotonicMs();
+		for (const event of events) {
+			this.#committed = event.revision;
+			this.#events.push({ event, atMs });
+			for (const listener of this.#listeners.get(event.collection) ?? []) listener(event);
+		}
+		if (this.#events.length > this.#history.mostEvents * 1.25) this.compact();
+	}
+}
+
+function entryOf({ collection, key, revision, current }: StoreEvent): JournalEntry {
+	return { collection, key, revision, text: current.value === undefined ? undefined : current.text };
+}
+
+function revisionOf(value: JsonObject): number {
+	const metadata = value['metadata'] as JsonObject | undefined;
+	return Number(metadata?.['resourceVersion'] ?? 0);
+}
