@@ -1,6 +1,10 @@
+export { ListenError } from './listener.ts';
 export type * from './negotiated.ts';
 export type * from './policy/types.ts';
 export * from './rib/index.ts';
+export * from './session/change.ts';
+export { Md5KeyError, readMd5Key } from './session/md5-key.ts';
 export * from './session/options.ts';
 export * from './speaker/api.ts';
 export type * from './speaker/options.ts';
+export { Speaker } from './speaker/speaker.ts';

@@ -9,6 +9,9 @@ import type { TimerWheel } from './timer-wheel.ts';
 const mostQueuedBytes = 256 * 1024;
 const lingerMs = 1000;
 
+/** What may wait in a socket before `write` says so: some of the RIB's largest pieces. */
+export const writeAheadBytes = 256 * 1024;
+
 /** Who is told what arrives. */
 export interface ConnectionHandler {
 	/** One whole message at `[start, end)`, valid during the call. */

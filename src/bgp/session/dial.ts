@@ -2,7 +2,9 @@ import { connect, type NetConnectOpts, Socket, type TcpNetConnectOpts } from 'no
 
 import { formatAddress, parseAddress } from '../../core/index.ts';
 import { bindToDevice, closeTcpSocket, descriptorOf, openTcpSocket, setMd5Key, setMinimumTtl, setTrafficClass, setTtl } from '../../linux/index.ts';
+import { writeAheadBytes } from './connection.ts';
 import type { PeerOptions } from './options.ts';
+import type { CoarseTimer, TimerWheel } from './timer-wheel.ts';
 
 /** Network control: RFC 4271 appendix E, DSCP CS6. */
 const networkControl = 0xc0;
@@ -28,11 +30,12 @@ export function md5KeyBytes(key: string): Uint8Array {
 }
 
 /** Starts to connect; the caller listens to `connect`, `error`, `close`. Options of the socket are there before the SYN. @throws SystemCallError */
-export function dial(options: PeerOptions, kind: 'internal' | 'external'): Socket {
+function dial(options: PeerOptions, kind: 'internal' | 'external'): Socket {
 	const { address, port, localAddress } = options;
 	const target: TcpNetConnectOpts = { host: address, port, ...(localAddress === undefined ? {} : { localAddress }) };
 	const { ttl, minimum } = ttlPlan(options, kind);
-	if (options.md5Key === undefined && ttl === undefined && minimum === undefined && options.device === undefined) return connect(target as NetConnectOpts);
+	if (options.md5Key === undefined && ttl === undefined && minimum === undefined && options.device === undefined)
+		return connect({ ...target, writableHighWaterMark: writeAheadBytes } as NetConnectOpts);
 	const { family, bytes } = parseAddress(address);
 	const fd = openTcpSocket(family);
 	try {
@@ -45,7 +48,7 @@ export function dial(options: PeerOptions, kind: 'internal' | 'external'): Socke
 		closeTcpSocket(fd);
 		throw error;
 	}
-	return new Socket({ fd, manualStart: true } as ConstructorParameters<typeof Socket>[0]).connect(target);
+	return new Socket({ fd, manualStart: true, writableHighWaterMark: writeAheadBytes } as ConstructorParameters<typeof Socket>[0]).connect(target);
 }
 
 /** Puts the options of a neighbour on a connection that it opened. The MD5 key is there already: it came with the listener. @throws SystemCallError */
@@ -78,4 +81,58 @@ export function plainAddress(address: string): string {
 /** Its octets, 4 or 16. */
 export function plainAddressBytes(address: string): Uint8Array {
 	return parseAddress(plainAddress(address)).bytes;
+}
+
+/** Who is told how an attempt went: one of the two, once, never before the constructor returned. */
+export interface AttemptHandler {
+	connected(socket: Socket): void;
+	failed(reason: string): void;
+}
+
+/** One attempt to connect, with an end. */
+export class Attempt {
+	readonly #handler: AttemptHandler;
+	readonly #patience: CoarseTimer;
+	#socket: Socket | undefined;
+	#over = false;
+
+	constructor(options: PeerOptions, kind: 'internal' | 'external', wheel: TimerWheel, handler: AttemptHandler) {
+		this.#handler = handler;
+		this.#patience = wheel.timer(() => this.#failed('timed out'));
+		this.#patience.arm(options.connectTimeoutSeconds * 1000);
+		try {
+			const socket = dial(options, kind);
+			this.#socket = socket;
+			socket.once('connect', () => this.#connected(socket));
+			socket.once('error', (error: NodeJS.ErrnoException) => this.#failed(error.code ?? error.message));
+			socket.once('close', () => this.#failed('closed'));
+		} catch (error) {
+			queueMicrotask(() => this.#failed(error instanceof Error ? error.message : String(error)));
+		}
+	}
+
+	/** Nobody is told. */
+	cancel(): void {
+		if (this.#end()) this.#socket?.destroy();
+	}
+
+	#connected(socket: Socket): void {
+		if (!this.#end()) return;
+		socket.removeAllListeners();
+		this.#handler.connected(socket);
+	}
+
+	#failed(reason: string): void {
+		if (!this.#end()) return;
+		this.#socket?.destroy();
+		this.#handler.failed(reason);
+	}
+
+	#end(): boolean {
+		if (this.#over) return false;
+		this.#over = true;
+		this.#patience.disarm();
+		this.#socket?.on('error', () => {});
+		return true;
+	}
 }
