@@ -7,5 +7,5 @@ export { ConfigError, type ConfigProblem, formatProblem } from './errors.ts';
 export type { ReloadEffect } from './keys.ts';
 export { loadConfig } from './load.ts';
 export { parseConfig } from './parse.ts';
-export { configJsonSchema, configReference } from './reference.ts';
+export { configJsonSchema, configManual, configReference } from './reference.ts';
 export type { BgpConfig, Config, PeerConfig, PeerRangeConfig } from './resolve.ts';

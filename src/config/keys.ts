@@ -19,10 +19,13 @@ export interface KeyInfo {
 const keyInfos = new WeakMap<z.core.$ZodType, KeyInfo>();
 const expectations = new WeakMap<z.core.$ZodType, string>();
 
-/** Declares a key of the configuration: its schema, what it means, and what changing it does. */
+/** Declares a key of the configuration: its schema, what it means, and what changing it does. The answer is a schema of its own. */
 export function key<S extends z.core.$ZodType>(schema: S, description: string, effect: ReloadEffect, defaultText?: string): S {
-	keyInfos.set(schema, defaultText === undefined ? { description, effect } : { description, effect, defaultText });
-	return schema;
+	// Scalars are shared among keys.
+	const own = z.core.clone(schema);
+	keyInfos.set(own, defaultText === undefined ? { description, effect } : { description, effect, defaultText });
+	const expected = expectations.get(schema);
+	return expected === undefined ? own : expects(own, expected);
 }
 
 /** Declares what a person may write for a value, as the end of "expected ...": with its unit and its bounds. */

@@ -62,8 +62,40 @@ export function configJsonSchema(): object {
 		override: ({ zodSchema, jsonSchema }) => {
 			const info = keyInfo(zodSchema);
 			const expected = expectation(zodSchema);
-			const description = [info?.description, expected === undefined ? undefined : `Expected: ${expected}.`].filter((part) => part !== undefined).join(' ');
+			const description = [info?.description, expected === undefined ? undefined : `Expected: ${expected}.`].filter((part) => part !== undefined).join('. ');
 			if (description !== '') jsonSchema.description = description;
 		},
 	});
+}
+
+/** The keys as tables in Markdown, one for each section; what peers, groups and ranges share is listed once. */
+export function configManual(): string {
+	const keys = configReference();
+	const sections: readonly { readonly title: string; readonly under: string }[] = [
+		{ title: 'The file', under: '' },
+		...['datastore', 'bgp', 'bgp.listen', 'bgp.peers[]', 'bgp.peerRanges[]', 'bgp.groups.NAME', 'bgp.originate[]'].map(section),
+		...['policies.NAME', 'policies.NAME.terms[]', 'policies.NAME.terms[].match', 'pools[]', 'ipip', 'fib', 'control', 'metrics', 'log'].map(section),
+	];
+	const shared = new Set(keys.flatMap(({ key }) => (key.startsWith('bgp.groups.NAME.') ? [key.slice('bgp.groups.NAME.'.length)] : [])));
+	return sections
+		.map(({ title, under }) => {
+			const deep = under === 'bgp.groups.NAME' || under === 'metrics';
+			const own = keys.filter(({ key }) => inside(key, under, deep)).map((row) => ({ ...row, key: row.key.slice(under === '' ? 0 : under.length + 1) }));
+			const listed = under === 'bgp.peers[]' || under === 'bgp.peerRanges[]' ? own.filter(({ key }) => !shared.has(key) || key === 'asNumber') : own;
+			return `### ${title}\n\n| key | expected | default | at a reload | |\n|---|---|---|---|---|\n${listed.map(manualRow).join('')}`;
+		})
+		.join('\n');
+}
+
+const section = (under: string) => ({ title: `\`${under}\``, under });
+
+function inside(key: string, under: string, deep: boolean): boolean {
+	if (under !== '' && !key.startsWith(`${under}.`)) return false;
+	const rest = under === '' ? key : key.slice(under.length + 1);
+	return deep || !/[.[]/.test(rest);
+}
+
+function manualRow({ key, expected, default: fallback, effect, description }: KeyReference): string {
+	const cell = (text: string) => text.replaceAll('|', '\\|');
+	return `| \`${key}\` | ${cell(expected)} | ${cell(fallback)} | ${effect} | ${cell(description)} |\n`;
 }

@@ -71,14 +71,14 @@ const ipip = z.strictObject({
 		'live',
 		'the first address of the first originated block in a pool with IPIP',
 	),
-	mtuBytes: key(integer(576, 65515, 'bytes').exactOptional(), 'MTU of the tunnel device', 'live', "20 less than the node's device"),
-	guard: key(flag.default(true), 'take IP-in-IP packets from known nodes alone (nftables)', 'live'),
+	mtuBytes: key(integer(576, 65515, 'bytes').exactOptional(), 'MTU of the tunnel device', 'restart', "20 less than the node's device"),
+	guard: key(flag.default(true), 'take IP-in-IP packets from known nodes alone (nftables)', 'restart'),
 });
 
 const fib = z.strictObject({
 	enabled: key(flag.default(true), '`false`: nothing of the kernel is touched', 'restart'),
 	routeProtocol: key(integer(5, 255, 'a route protocol number').default(80), 'by which we know our routes in the kernel', 'restart'),
-	metric: key(integer(0, 0xffff_ffff).default(0), "metric of our routes in the kernel, unless a policy sets one; 0: the kernel's default", 'restart'),
+	metric: key(integer(1, 0xffff_ffff).default(1024), 'metric of our routes in the kernel, unless a policy sets one', 'restart'),
 });
 
 const control = z.strictObject({

@@ -1,0 +1,184 @@
+import test from 'ava';
+import { ConfigError, parseConfig } from '../../src/config/index.ts';
+
+const minimal = 'bgp: { asNumber: 64512 }\n';
+const withPeer = (keys: string) => `bgp:\n  asNumber: 64512\n  peers:\n    - { address: 10.0.0.1, asNumber: 64512, ${keys} }\n`;
+
+test('the smallest file is complete once it is read', (t) => {
+	const config = parseConfig(minimal, 'x.yaml');
+	t.like(config, {
+		datastore: { type: 'none' },
+		bgp: { asNumber: 64512, listen: { address: '0.0.0.0', port: 179 }, peers: [], peerRanges: [], originate: [] },
+		fib: { enabled: true, routeProtocol: 80, metric: 1024 },
+		control: { socket: '/run/bgpmesh/bgpmesh.sock' },
+		log: { level: 'info', format: 'json' },
+	});
+});
+
+test('a configuration is frozen all the way down', (t) => {
+	const config = parseConfig(withPeer('families: [ipv4]'), 'x.yaml');
+	t.throws(() => Object.assign(config.fib, { enabled: false }), { instanceOf: TypeError });
+	t.throws(() => Object.assign(config.bgp?.peers[0]?.families ?? {}, { 0: 'ipv6' }), { instanceOf: TypeError });
+});
+
+test("a peer's own value goes before its group's, and that before the default", (t) => {
+	const config = parseConfig(
+		`bgp:
+  asNumber: 64512
+  groups:
+    reflectors: { asNumber: 64512, holdTimeSeconds: 30, connectRetrySeconds: 5, reflectorClient: true }
+  peers:
+    - { address: 10.0.0.1, group: reflectors, holdTimeSeconds: 9 }
+`,
+		'x.yaml',
+	);
+	t.like(config.bgp?.peers[0], {
+		name: '10.0.0.1',
+		asNumber: 64512,
+		holdTimeSeconds: 9,
+		connectRetrySeconds: 5,
+		reflectorClient: true,
+		port: 179,
+		passive: false,
+	});
+});
+
+const asNumbers = [
+	{ text: '64512', value: 64512 },
+	{ text: '4200000000', value: 4200000000 },
+	{ text: '1.10', value: 65546 },
+	{ text: '64512.0', value: 64512 * 65536 },
+	{ text: "'0.64512'", value: 64512 },
+];
+for (const { text, value } of asNumbers) {
+	test(`AS number ${text} is ${value}`, (t) => t.is(parseConfig(`bgp: { asNumber: ${text} }`, 'x.yaml').bgp?.asNumber, value));
+}
+
+test('a router ID may be a number', (t) => {
+	t.is(parseConfig('bgp: { asNumber: 1, routerId: 167772418 }', 'x.yaml').bgp?.routerId, '10.0.1.2');
+});
+
+test('a policy has the name of its key, and its prefixes contain what is inside them', (t) => {
+	const { policies } = parseConfig(
+		`${minimal}policies:\n  a: { terms: [ { match: { prefixes: [10.0.0.0/8] }, action: accept, operations: [ { type: remove-med } ] } ] }\n`,
+		'x.yaml',
+	);
+	t.deepEqual(policies['a'], {
+		name: 'a',
+		otherwise: 'reject',
+		terms: [{ match: { prefixes: [{ prefix: '10.0.0.0/8', operator: 'in' }] }, action: 'accept', operations: [{ type: 'set-med', value: undefined }] }],
+	} as never);
+});
+
+/** Each file has one mistake or a few; the messages are exactly these. */
+const mistakes: readonly { title: string; text: string; messages: readonly string[] }[] = [
+	{ title: 'an empty file', text: '', messages: ['x.yaml: bgp: found nothing, expected the BGP settings, at least { asNumber: 64512 }'] },
+	{ title: 'a file that is no map', text: '- a\n', messages: ['x.yaml:1:1: found a list of 1, expected a map of settings such as bgp:, fib:, log:'] },
+	{
+		title: 'a missing required key',
+		text: 'bgp: {}\n',
+		messages: ['x.yaml:1:1: bgp.asNumber: found nothing, expected an AS number, 1 to 4294967294 except 65535, or asdot such as 1.10'],
+	},
+	{
+		title: 'an unknown key with a likely meaning',
+		text: 'bgp:\n  asNumber: 1\n  routerID: 10.0.0.1\n',
+		messages: ['x.yaml:3:3: bgp.routerID: found an unknown key, expected a known key; did you mean routerId?'],
+	},
+	{
+		title: 'an unknown key without one',
+		text: `${minimal}fib: { frobnicate: 1 }\n`,
+		messages: ['x.yaml:2:8: fib.frobnicate: found an unknown key, expected one of the keys enabled, routeProtocol, metric'],
+	},
+	{
+		title: 'an AS number that is reserved',
+		text: 'bgp: { asNumber: 65535 }\n',
+		messages: ['x.yaml:1:18: bgp.asNumber: found 65535, expected an AS number, 1 to 4294967294 except 65535, or asdot such as 1.10'],
+	},
+	{
+		title: 'a hold time that RFC 4271 forbids',
+		text: withPeer('holdTimeSeconds: 2'),
+		messages: ['x.yaml:4:62: bgp.peers[0].holdTimeSeconds: found 2, expected seconds, 0 or 3 to 65535'],
+	},
+	{
+		title: 'text where a number belongs',
+		text: withPeer("port: '179'"),
+		messages: ["x.yaml:4:51: bgp.peers[0].port: found '179', expected a TCP port, 1 to 65535"],
+	},
+	{ title: 'YAML 1.1 words for true', text: withPeer('passive: yes'), messages: ["x.yaml:4:54: bgp.peers[0].passive: found 'yes', expected true or false"] },
+	{
+		title: 'a key without a value',
+		text: `${minimal}log:\n  level:\n`,
+		messages: ['x.yaml:3:3: log.level: found nothing, expected error, warn, info or debug'],
+	},
+	{
+		title: 'a prefix with host bits',
+		text: 'bgp: { asNumber: 1, originate: [ 192.168.1.1/26 ] }\n',
+		messages: ["x.yaml:1:34: bgp.originate[0]: found '192.168.1.1/26', expected a prefix without host bits; did you mean 192.168.1.0/26?"],
+	},
+	{
+		title: 'a mistake inside one of several shapes',
+		text: 'bgp: { asNumber: 1, originate: [ { prefix: 10.0.0.0/8, communities: [ 1:2:3 ] } ] }\n',
+		messages: ["x.yaml:1:71: bgp.originate[0].communities[0]: found '1:2:3', expected a community such as 65000:100, or a well-known name such as no-export"],
+	},
+	{
+		title: 'a mistake inside an operation',
+		text: `${minimal}policies: { a: { terms: [ { action: accept, operations: [ { type: set-med, value: x } ] } ] } }\n`,
+		messages: ["x.yaml:2:83: policies.a.terms[0].operations[0].value: found 'x', expected a whole number, 0 to 4294967295"],
+	},
+	{
+		title: 'a regular expression that is none',
+		text: `${minimal}policies: { a: { terms: [ { action: accept, match: { asPathMatches: '(' } } ] } }\n`,
+		messages: ["x.yaml:2:69: policies.a.terms[0].match.asPathMatches: found '(', expected a regular expression over the AS path, such as ^64999( |$)"],
+	},
+	{
+		title: 'a peer without an AS number anywhere',
+		text: 'bgp: { asNumber: 1, peers: [ { address: 10.0.0.1 } ] }\n',
+		messages: ['x.yaml:1:30: bgp.peers[0].asNumber: found nothing, expected an AS number, here or in the group'],
+	},
+	{
+		title: 'names that point nowhere',
+		text: withPeer('group: a, importPolicies: [b]'),
+		messages: [
+			"x.yaml:4:52: bgp.peers[0].group: found 'a', expected a group; bgp.groups has none",
+			"x.yaml:4:72: bgp.peers[0].importPolicies[0]: found 'b', expected a policy; `policies` has none",
+		],
+	},
+	{
+		title: 'two peers of one name',
+		text: 'bgp: { asNumber: 1, peers: [ { name: a, address: 10.0.0.1, asNumber: 1 }, { name: a, address: 10.0.0.2, asNumber: 1 } ] }\n',
+		messages: ["x.yaml:1:83: bgp.peers[1].name: found 'a', expected another name: 'a' is peers[0]'s"],
+	},
+	{
+		title: 'multihop together with GTSM',
+		text: withPeer('multihopTtl: 2, ttlSecurityHops: 1'),
+		messages: ['x.yaml:4:78: bgp.peers[0].ttlSecurityHops: found 1, expected only one of multihopTtl and ttlSecurityHops'],
+	},
+	{
+		title: 'a tunnel for IPv6',
+		text: `${minimal}pools: [ { cidr: 'fd00::/48' } ]\n`,
+		messages: ['x.yaml:2:10: pools[0]: found a map, expected ipipMode: Never for an IPv6 pool: IP-in-IP carries IPv4 alone'],
+	},
+	{
+		title: 'broken YAML',
+		text: 'bgp: { asNumber: 1\n',
+		messages: ['x.yaml:2:1: found a YAML error (Flow map in block collection must be sufficiently indented and end with a }), expected YAML'],
+	},
+];
+for (const { title, text, messages } of mistakes) {
+	test(`${title} is told with its place`, (t) => {
+		const error = t.throws(() => parseConfig(text, 'x.yaml'), { instanceOf: ConfigError });
+		t.deepEqual(error?.message.split('\n'), messages);
+	});
+}
+
+test('every mistake is told at once, in the order of the file', (t) => {
+	const error = t.throws(() => parseConfig('fib: { enabled: 1 }\nbgp: { asNumber: 0, peers: [ { address: x } ] }\n', 'x.yaml'), { instanceOf: ConfigError });
+	t.deepEqual(
+		error?.problems.map(({ line, key }) => [line, key]),
+		[
+			[1, 'fib.enabled'],
+			[2, 'bgp.asNumber'],
+			[2, 'bgp.peers[0].address'],
+		],
+	);
+});
