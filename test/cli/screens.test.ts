@@ -1,0 +1,95 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import test from 'ava';
+import { renderFib, renderFibDiff } from '../../src/cli/render/fib.ts';
+import { renderEvent } from '../../src/cli/render/monitor.ts';
+import { renderPeer, renderPeers } from '../../src/cli/render/peers.ts';
+import { renderReload } from '../../src/cli/render/reload.ts';
+import { renderExplanation, renderRoutes } from '../../src/cli/render/routes.ts';
+import { duration, type Screen } from '../../src/cli/render/screen.ts';
+import { renderStatus } from '../../src/cli/render/status.ts';
+import { explanation, fib, nowMs, peers, routes, status, tor } from './views.ts';
+
+const folder = resolve(dirname(fileURLToPath(import.meta.url)), '../../../test/cli/golden');
+const plain: Screen = { colours: false, nowMs };
+const coloured: Screen = { colours: true, nowMs };
+
+const screens: Readonly<Record<string, string>> = {
+	status: renderStatus(plain, status),
+	'status-fib-off': renderStatus(plain, { ...status, fib: { ...status.fib, enabled: false }, warnings: [] }),
+	peers: renderPeers(plain, peers),
+	'peers-coloured': renderPeers(coloured, peers),
+	'peers-none': renderPeers(plain, []),
+	peer: renderPeer(plain, tor),
+	routes: renderRoutes(plain, routes, true),
+	'routes-none': renderRoutes(plain, [], false),
+	explain: renderExplanation(plain, explanation),
+	fib: renderFib(plain, fib),
+	'fib-diff': renderFibDiff(plain, fib),
+	'fib-off': renderFib(plain, { ...fib, enabled: false }),
+	'reload-dry-run': renderReload(plain, {
+		file: '/etc/bgpmesh/bgpmeshd.yaml',
+		dryRun: true,
+		resets: ['tor'],
+		changes: [
+			{ change: 'added', what: 'peer', name: 'node-e', effect: 'live', keys: [] },
+			{ change: 'removed', what: 'peer', name: 'node-d', effect: 'reset', keys: [] },
+			{
+				change: 'changed',
+				what: 'peer',
+				name: 'tor',
+				effect: 'reset',
+				keys: [
+					{ key: 'holdTimeSeconds', effect: 'reset', from: 90, to: 30 },
+					{ key: 'description', effect: 'live', from: undefined, to: 'the top of the rack, on the left as one comes in' },
+				],
+			},
+			{
+				change: 'changed',
+				what: 'setting',
+				name: 'bgp.asNumber',
+				effect: 'restart',
+				keys: [{ key: 'bgp.asNumber', effect: 'restart', from: 64512, to: 64513 }],
+			},
+			{ change: 'changed', what: 'policy', name: 'tor-in', effect: 'routes', keys: [{ key: 'otherwise', effect: 'routes', from: 'reject', to: 'accept' }] },
+		],
+	}),
+	'reload-nothing': renderReload(plain, { file: '/etc/bgpmesh/bgpmeshd.yaml', dryRun: false, changes: [], resets: [] }),
+	monitor: [
+		renderEvent(plain, { type: 'session', at: '2026-01-02T12:00:00.000Z', event: 'established', peer: 'tor', state: 'established' }),
+		renderEvent(plain, { type: 'session', at: '2026-01-02T12:00:01.000Z', event: 'state', peer: 'tor', state: 'idle', reason: 'peer says: "bye\n"' }),
+		renderEvent(plain, { type: 'route', at: '2026-01-02T12:00:01.000Z', change: 'install', prefix: '10.0.0.0/8', nextHop: '10.0.1.1', peer: 'tor' }),
+		renderEvent(plain, { type: 'route', at: '2026-01-02T12:00:01.000Z', change: 'remove', prefix: '10.0.0.0/8' }),
+		renderEvent(plain, { type: 'config', at: '2026-01-02T12:00:02.000Z', event: 'reloaded', message: '2 changes' }),
+		renderEvent(plain, { type: 'lost', at: '2026-01-02T12:00:03.000Z', count: 12 }),
+	].join(''),
+};
+
+for (const [name, screen] of Object.entries(screens)) {
+	test(`the screen ${name} is as it was agreed`, (t) => {
+		const file = join(folder, `${name}.txt`);
+		if (process.env['UPDATE_GOLDEN'] === '1') {
+			mkdirSync(folder, { recursive: true });
+			writeFileSync(file, screen);
+		}
+		t.true(existsSync(file), `${file} is missing: UPDATE_GOLDEN=1 writes it`);
+		t.is(screen, readFileSync(file, 'utf8'));
+	});
+}
+
+test('nothing that a peer says reaches the terminal as a command', (t) => {
+	// biome-ignore lint/suspicious/noControlCharactersInRegex: the test is about them.
+	for (const [name, screen] of Object.entries(screens)) if (name !== 'peers-coloured') t.notRegex(screen, /[\u0000-\u0009\u000b-\u001f\u007f]/, name);
+});
+
+const durations = [
+	{ seconds: 0, text: '00:00:00' },
+	{ seconds: 3_723, text: '01:02:03' },
+	{ seconds: 86_399, text: '23:59:59' },
+	{ seconds: 86_400, text: '1d00h00m' },
+	{ seconds: 14 * 86_400 - 1, text: '13d23h59m' },
+	{ seconds: 17 * 86_400, text: '2w3d' },
+	{ seconds: -5, text: '00:00:00' },
+];
+for (const { seconds, text } of durations) test(`${seconds} seconds are ${text}`, (t) => t.is(duration(seconds), text));
