@@ -1,0 +1,29 @@
+# syntax=docker/dockerfile:1
+# Built from the repository's root: docker build -t bgpmesh .
+# Run on a node: docker run --network host --cap-drop ALL --cap-add NET_ADMIN --cap-add NET_BIND_SERVICE --cap-add NET_RAW \
+#   -v /etc/bgpmesh:/etc/bgpmesh:ro -v /run/bgpmesh:/run/bgpmesh bgpmesh
+
+FROM node:24-bookworm-slim AS build
+WORKDIR /opt/bgpmesh
+COPY package.json package-lock.json ./
+COPY packages/bgp-packet/package.json packages/bgp-packet/
+RUN npm ci --ignore-scripts --no-audit --no-fund
+COPY . .
+RUN npx tsc -b && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+
+FROM node:24-bookworm-slim
+# nftables: the guard of the tunnel and the masquerade.
+RUN apt-get update && apt-get install -y --no-install-recommends nftables && rm -rf /var/lib/apt/lists/*
+WORKDIR /opt/bgpmesh
+COPY --from=build /opt/bgpmesh/package.json ./
+COPY --from=build /opt/bgpmesh/bin bin
+COPY --from=build /opt/bgpmesh/node_modules node_modules
+COPY --from=build /opt/bgpmesh/packages/bgp-packet packages/bgp-packet
+COPY --from=build /opt/bgpmesh/dist/src dist/src
+RUN ln -s /opt/bgpmesh/bin/bgpmesh.js /usr/local/bin/bgpmesh && ln -s /opt/bgpmesh/bin/bgpmeshd.js /usr/local/bin/bgpmeshd
+ENV NODE_ENV=production
+# SIGTERM ends the sessions with a CEASE; the kernel keeps the routes.
+STOPSIGNAL SIGTERM
+HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["bgpmesh", "status", "--json"]
+ENTRYPOINT ["bgpmeshd"]
+CMD ["--config", "/etc/bgpmesh/bgpmeshd.yaml"]
