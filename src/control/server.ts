@@ -33,11 +33,11 @@ export class ControlServer {
 		this.#server = createServer((request, response) => this.#serve(request, response, (url) => this.#answer(request, response, url)));
 	}
 
-	/** Listens. @throws SocketInUseError, SocketPathError, or the system's error */
-	async start(): Promise<void> {
+	/** Listens. `leftBehind`: a dead daemon's socket was there. @throws SocketInUseError, SocketPathError, or the system's error */
+	async start(): Promise<{ readonly leftBehind: boolean }> {
 		const { socket, group, metrics } = this.#options;
-		await listenUnix(this.#server, socket, group);
-		if (metrics === undefined) return;
+		const left = await listenUnix(this.#server, socket, group);
+		if (metrics === undefined) return left;
 		const server = createServer((request, response) =>
 			this.#serve(request, response, async ({ pathname }) => {
 				if (pathname !== '/metrics') throw new ControlError(404, 'no-such-endpoint', `there is nothing at ${pathname}`, 'try /metrics');
@@ -49,6 +49,7 @@ export class ControlServer {
 			server.listen(metrics.port, metrics.address, resolve);
 		});
 		this.#metricsServer = server;
+		return left;
 	}
 
 	/** Ends open answers, too, and removes the socket. */

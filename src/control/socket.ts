@@ -22,10 +22,10 @@ export class SocketPathError extends Error {
  * Listens at a Unix socket with mode 0660. A socket that a dead daemon left is removed; one that answers is not.
  * @throws SocketInUseError, SocketPathError
  */
-export async function listenUnix(server: Server, socket: string, group: string | undefined): Promise<void> {
+export async function listenUnix(server: Server, socket: string, group: string | undefined): Promise<{ readonly leftBehind: boolean }> {
 	const gid = group === undefined ? undefined : await groupId(group);
 	await mkdir(dirname(socket), { recursive: true });
-	await removeStale(socket);
+	const leftBehind = await removeStale(socket);
 	const listening = new Promise<void>((resolve, reject) => {
 		server.once('error', reject);
 		server.once('listening', resolve);
@@ -39,14 +39,17 @@ export async function listenUnix(server: Server, socket: string, group: string |
 	}
 	await listening;
 	if (gid !== undefined) await chown(socket, -1, gid);
+	return { leftBehind };
 }
 
-async function removeStale(socket: string): Promise<void> {
+/** Was there one to remove? */
+async function removeStale(socket: string): Promise<boolean> {
 	const found = await stat(socket).catch(() => undefined);
-	if (found === undefined) return;
+	if (found === undefined) return false;
 	if (!found.isSocket()) throw new SocketPathError(`${socket} is there and is no socket`);
 	if (await answers(socket)) throw new SocketInUseError(socket);
 	await unlink(socket);
+	return true;
 }
 
 /** Does somebody accept connections there? */

@@ -1,0 +1,82 @@
+import { createRib, Speaker, type SpeakerOptions } from '../bgp/index.ts';
+import { type BgpConfig, type Config, ConfigError } from '../config/index.ts';
+import { type Logger, systemClock } from '../core/index.ts';
+import { identifierNumber, type NodeAddresses, nodeAddresses } from './addresses.ts';
+import { openKernelSide } from './kernel-side.ts';
+import { originsOf } from './origins.ts';
+import { type PasswordKeys, peerOptionsOf, rangeOptionsOf } from './peer-options.ts';
+import type { Rooms } from './rooms.ts';
+
+/** What the rooms are made from. */
+export interface Ingredients {
+	readonly config: Config;
+	readonly configFile: string;
+	readonly keys: PasswordKeys;
+	readonly log: Logger;
+	/** An earlier process of this node died a moment ago: neighbours may still hold its routes (RFC 4724 §4.1). */
+	readonly restarting: boolean;
+}
+
+/**
+ * The one place that constructs rooms and connects them: best routes of the RIB go to the FIB, own blocks to both, sessions
+ * to the RIB. Starts everything; what can't start is thrown.
+ */
+export async function compose({ config, configFile, keys, log, restarting }: Ingredients): Promise<Rooms> {
+	const bgp = speakerConfig(config, configFile);
+	const addresses = nodeAddresses();
+	const routerId = bgp.routerId ?? defaultRouterId(addresses, configFile);
+	const random = Math.random;
+	const clock = systemClock;
+
+	const rib = createRib(
+		{
+			localAsNumber: bgp.asNumber,
+			routerId: identifierNumber(routerId),
+			clusterId: bgp.clusterId === undefined ? undefined : identifierNumber(bgp.clusterId),
+			clientToClientReflection: bgp.clientToClientReflection,
+			localAddresses: addresses.all,
+		},
+		{ clock, random, log: log.child({ room: 'rib' }) },
+	);
+
+	const origins = originsOf(bgp);
+	const kernel = await openKernelSide(config, log, origins.keys());
+	if (kernel !== undefined) {
+		rib.onChanges((changes) => kernel.fib.apply(changes));
+		rib.onInSync(() => kernel.setInSync());
+	}
+
+	const options: SpeakerOptions = {
+		asNumber: bgp.asNumber,
+		routerId: identifierNumber(routerId),
+		clusterId: bgp.clusterId === undefined ? undefined : identifierNumber(bgp.clusterId),
+		listen: [bgp.listen],
+		peers: bgp.peers.map((peer) => peerOptionsOf(config, peer, keys)),
+		ranges: bgp.peerRanges.map((range) => rangeOptionsOf(config, range, keys)),
+		// Forwarding goes on without us: either the kernel keeps the routes, or this node forwards nothing.
+		gracefulRestart: { restarting, forwardingPreserved: true },
+	};
+	const speaker = new Speaker(options, { rib, clock, random, log: log.child({ room: 'bgp' }) });
+	for (const [prefix, attributes] of origins) rib.originate(prefix, attributes);
+	rib.expectPeers(
+		bgp.peers.filter((peer) => peer.enabled).map(({ name }) => name),
+		bgp.inSyncTimeoutSeconds,
+		restarting,
+	);
+	await speaker.start();
+	return { speaker, rib, kernel, routerId, listen: [`${bgp.listen.address} port ${bgp.listen.port}`] };
+}
+
+function speakerConfig({ bgp, datastore }: Config, configFile: string): BgpConfig {
+	if (bgp !== undefined) return bgp;
+	throw new ConfigError(configFile, [
+		{ line: 0, column: 0, key: 'bgp', found: `nothing, with datastore ${datastore.type}`, expected: 'the BGP settings, at least { asNumber: 64512 }' },
+	]);
+}
+
+function defaultRouterId({ ipv4 }: NodeAddresses, configFile: string): string {
+	if (ipv4 !== undefined) return ipv4;
+	throw new ConfigError(configFile, [
+		{ line: 0, column: 0, key: 'bgp.routerId', found: 'nothing, and no IPv4 address on this node to take instead', expected: 'an identifier such as 10.0.1.2' },
+	]);
+}

@@ -1,0 +1,123 @@
+import { hostname } from 'node:os';
+import { parseArgs } from 'node:util';
+import { ConfigError, loadConfig } from '../config/index.ts';
+import { SocketInUseError } from '../control/index.ts';
+import { notifySystemd, watchdogIntervalMs } from '../linux/index.ts';
+import { Daemon } from './daemon.ts';
+import { createLog, type DaemonLog } from './log.ts';
+
+const usage = `bgpmeshd --config FILE
+
+The BGP daemon of a node. It stays in the foreground and logs to standard error.
+
+  --config FILE   configuration file (docs/configuration.md)
+  --version       print the version
+  --help          print this
+
+Signals: SIGHUP reads the configuration again. SIGTERM and SIGINT end every session with a CEASE and leave the kernel's
+routes in place. SIGUSR2 leaves without a word, so that neighbours bridge the time until the next start (graceful restart).
+Exit codes: 0 stopped as asked, 1 could not go on, 2 wrong usage or configuration.
+`;
+
+export const ExitCode = { stopped: 0, failed: 1, usage: 2 } as const;
+
+/** What the process gives to `main`. */
+export interface Process {
+	readonly arguments: readonly string[];
+	readonly version: string;
+	readonly stdout: NodeJS.WritableStream;
+	readonly stderr: NodeJS.WritableStream;
+}
+
+/** Runs `bgpmeshd` until a signal ends it; the answer is the exit code. */
+export async function main({ arguments: given, version, stdout, stderr }: Process): Promise<number> {
+	const file = configFileOf(given);
+	if (file.type === 'print') stdout.write(file.what === 'version' ? `${version}\n` : usage);
+	if (file.type === 'print') return ExitCode.stopped;
+	if (file.type === 'wrong') {
+		stderr.write(`bgpmeshd: ${file.message}\nTry: bgpmeshd --help\n`);
+		return ExitCode.usage;
+	}
+	let log: DaemonLog | undefined;
+	try {
+		const config = await loadConfig(file.name);
+		log = createLog(config.log.level, config.log.format, stderr);
+		const node = config.node ?? hostname();
+		const daemon = new Daemon({ configFile: file.name, config, node, version, log });
+		log.info('starting', { node, version, pid: process.pid, config: file.name });
+		const ended = untilStopped(daemon, log);
+		await daemon.start();
+		log.info('ready', { socket: config.control.socket });
+		const heart = tellServiceManager(log, `READY=1\nSTATUS=AS ${config.bgp?.asNumber ?? ''}, node ${node}`);
+		const { signal, graceful } = await ended;
+		log.info('stopping', { signal });
+		tellServiceManager(log, 'STOPPING=1');
+		clearInterval(heart);
+		await daemon.stop(`bgpmeshd on ${node} is stopping`, graceful);
+		log.info('stopped');
+		await log.end();
+		return ExitCode.stopped;
+	} catch (error) {
+		if (error instanceof ConfigError) {
+			stderr.write(`${error.message}\n`);
+			return ExitCode.usage;
+		}
+		const known = error instanceof SocketInUseError || (error instanceof Error && 'code' in error);
+		const text = error instanceof Error ? (known ? error.message : (error.stack ?? error.message)) : String(error);
+		if (log === undefined) stderr.write(`bgpmeshd: ${text}\n`);
+		else {
+			log.error('could not start', { error: text });
+			await log.end();
+		}
+		return ExitCode.failed;
+	}
+}
+
+type Asked =
+	| { readonly type: 'run'; readonly name: string }
+	| { readonly type: 'print'; readonly what: 'version' | 'help' }
+	| { readonly type: 'wrong'; readonly message: string };
+
+function configFileOf(given: readonly string[]): Asked {
+	try {
+		const { values } = parseArgs({ args: [...given], options: { config: { type: 'string' }, version: { type: 'boolean' }, help: { type: 'boolean' } } });
+		if (values.help === true) return { type: 'print', what: 'help' };
+		if (values.version === true) return { type: 'print', what: 'version' };
+		return values.config === undefined ? { type: 'wrong', message: 'which configuration? --config FILE' } : { type: 'run', name: values.config };
+	} catch (error) {
+		return { type: 'wrong', message: error instanceof Error ? error.message : String(error) };
+	}
+}
+
+interface Stop {
+	readonly signal: string;
+	readonly graceful: boolean;
+}
+
+/** Listens to signals from now on; resolves when one says stop. */
+function untilStopped(daemon: Daemon, log: DaemonLog): Promise<Stop> {
+	process.on('SIGHUP', () => void reload(daemon, log));
+	return new Promise((resolve) => {
+		for (const signal of ['SIGTERM', 'SIGINT', 'SIGUSR2'] as const) process.on(signal, () => resolve({ signal, graceful: signal === 'SIGUSR2' }));
+	});
+}
+
+async function reload(daemon: Daemon, log: DaemonLog): Promise<void> {
+	const microseconds = process.hrtime.bigint() / 1000n;
+	tellServiceManager(log, `RELOADING=1\nMONOTONIC_USEC=${microseconds}`);
+	// What is wrong was logged where it was found.
+	await daemon.reload(false).catch(() => undefined);
+	tellServiceManager(log, 'READY=1');
+}
+
+/** Tells the state, and with READY begins to feed the watchdog. A service manager that does not listen is no reason to stop. */
+function tellServiceManager(log: DaemonLog, state: string): NodeJS.Timeout | undefined {
+	try {
+		if (!notifySystemd(state) || !state.startsWith('READY=1\n')) return undefined;
+		const everyMs = watchdogIntervalMs();
+		return everyMs === undefined ? undefined : setInterval(() => tellServiceManager(log, 'WATCHDOG=1'), everyMs).unref();
+	} catch (error) {
+		log.warn('the service manager does not listen', { state, error: error instanceof Error ? error.message : String(error) });
+		return undefined;
+	}
+}

@@ -1,0 +1,150 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { RibStatistics } from '../bgp/index.ts';
+import type { FibView, PeerView } from '../core/index.ts';
+import type { EventLoopMonitor } from './event-loop.ts';
+import { renderPeerMetrics } from './peer-metrics.ts';
+
+/** What the figures are read from when somebody asks. */
+export interface MetricSources {
+	readonly version: string;
+	readonly eventLoop: EventLoopMonitor;
+	readonly peers: () => readonly PeerView[];
+	readonly rib: () => RibStatistics | undefined;
+	readonly fib: () => FibView | undefined;
+	readonly reloads: () => { readonly done: number; readonly refused: number };
+}
+
+type Samples = readonly (readonly [labels: Readonly<Record<string, string>>, value: number])[];
+
+/** One metric: a row says everything about it. Names end in their unit. */
+interface MetricRow {
+	readonly name: string;
+	readonly kind: 'gauge' | 'counter';
+	readonly help: string;
+	readonly labels: readonly string[];
+	readonly samples: (sources: MetricSources) => Samples;
+}
+
+const one = (value: number | undefined): Samples => (value === undefined ? [] : [[{}, value]]);
+const byFamily = (numbers: Readonly<Record<'ipv4' | 'ipv6', number>> | undefined): Samples =>
+	numbers === undefined
+		? []
+		: [
+				[{ family: 'ipv4' }, numbers.ipv4],
+				[{ family: 'ipv6' }, numbers.ipv6],
+			];
+
+const rows: readonly MetricRow[] = [
+	{ name: 'bgpmesh_info', kind: 'gauge', help: 'Always 1; the version is a label.', labels: ['version'], samples: ({ version }) => [[{ version }, 1]] },
+	{
+		name: 'bgpmesh_event_loop_longest_block_seconds',
+		kind: 'gauge',
+		help: 'Longest time in which the event loop did not turn, since the daemon was ready.',
+		labels: [],
+		samples: ({ eventLoop }) => one(eventLoop.longestSeconds()),
+	},
+	{
+		name: 'bgpmesh_event_loop_recent_block_seconds',
+		kind: 'gauge',
+		help: 'Longest time in which the event loop did not turn, in the last minute.',
+		labels: [],
+		samples: ({ eventLoop }) => one(eventLoop.recentSeconds()),
+	},
+	{
+		name: 'bgpmesh_peers',
+		kind: 'gauge',
+		help: 'Neighbours by the state of their session.',
+		labels: ['state'],
+		samples: ({ peers }) => {
+			const states = new Map<string, number>();
+			for (const { state } of peers()) states.set(state, (states.get(state) ?? 0) + 1);
+			return ['idle', 'connect', 'active', 'open-sent', 'open-confirm', 'established'].map((state) => [{ state }, states.get(state) ?? 0]);
+		},
+	},
+	{ name: 'bgpmesh_rib_prefixes', kind: 'gauge', help: 'Prefixes in the Loc-RIB.', labels: ['family'], samples: ({ rib }) => byFamily(rib()?.prefixes) },
+	{
+		name: 'bgpmesh_rib_paths',
+		kind: 'gauge',
+		help: 'Paths in all Adj-RIBs-In, and own ones.',
+		labels: ['family'],
+		samples: ({ rib }) => byFamily(rib()?.paths),
+	},
+	{ name: 'bgpmesh_rib_attribute_sets', kind: 'gauge', help: 'Different attribute blocks held.', labels: [], samples: ({ rib }) => one(rib()?.attributeSets) },
+	{
+		name: 'bgpmesh_rib_update_groups',
+		kind: 'gauge',
+		help: 'Groups of peers that share one stream of updates.',
+		labels: [],
+		samples: ({ rib }) => one(rib()?.updateGroups),
+	},
+	{
+		name: 'bgpmesh_rib_dirty_prefixes',
+		kind: 'gauge',
+		help: 'Prefixes whose best path is still to be decided.',
+		labels: [],
+		samples: ({ rib }) => one(rib()?.dirty),
+	},
+	{
+		name: 'bgpmesh_fib_routes',
+		kind: 'gauge',
+		help: 'Routes by their state in the kernel.',
+		labels: ['state'],
+		samples: ({ fib }) => {
+			const view = fib();
+			if (view === undefined || !view.enabled) return [];
+			return ['installed', 'missing', 'failed', 'extra', 'skipped'].map((state) => [{ state }, view.routes.filter((route) => route.state === state).length]);
+		},
+	},
+	{
+		name: 'bgpmesh_fib_in_sync',
+		kind: 'gauge',
+		help: '1 when every source of routes has said that it is complete.',
+		labels: [],
+		samples: ({ fib }) => {
+			const view = fib();
+			return view?.enabled === true ? one(view.inSync ? 1 : 0) : [];
+		},
+	},
+	{
+		name: 'bgpmesh_config_reloads_total',
+		kind: 'counter',
+		help: 'Reloads of the configuration by their outcome.',
+		labels: ['outcome'],
+		samples: ({ reloads }) => {
+			const { done, refused } = reloads();
+			return [
+				[{ outcome: 'done' }, done],
+				[{ outcome: 'refused' }, refused],
+			];
+		},
+	},
+];
+
+/** Prometheus' text: the rows above, the process, and the neighbours (in slices: there may be thousands). */
+export function createMetrics(sources: MetricSources): () => Promise<{ readonly contentType: string; readonly text: string }> {
+	const registry = new Registry();
+	collectDefaultMetrics({ register: registry });
+	for (const row of rows) register(registry, row, sources);
+	return async () => ({ contentType: registry.contentType, text: `${await registry.metrics()}\n${await renderPeerMetrics(sources.peers())}` });
+}
+
+function register(registry: Registry, { name, kind, help, labels, samples }: MetricRow, sources: MetricSources): void {
+	const options = { name, help, labelNames: [...labels], registers: [registry] };
+	if (kind === 'gauge') {
+		new Gauge({
+			...options,
+			collect() {
+				this.reset();
+				for (const [values, value] of samples(sources)) this.set({ ...values }, value);
+			},
+		});
+	} else {
+		new Counter({
+			...options,
+			collect() {
+				this.reset();
+				for (const [values, value] of samples(sources)) this.inc({ ...values }, value);
+			},
+		});
+	}
+}

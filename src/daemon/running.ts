@@ -1,0 +1,56 @@
+import type { PeerChange } from '../bgp/index.ts';
+import { type Config, type ConfigChange, diffConfig } from '../config/index.ts';
+import type { ReloadChangeView, ReloadView } from '../control/index.ts';
+
+/** What the speaker itself says of changing a peer from one configuration to another; `none` where nothing differs for it. */
+export type DescribePeer = (name: string) => PeerChange | undefined;
+
+/** What a reload from `before` to `after` means. Pure. */
+export function planReload(file: string, dryRun: boolean, before: Config, after: Config, describePeer: DescribePeer): ReloadView {
+	const changes = diffConfig(before, after).map((change) => changeView(change, describePeer));
+	const listed = new Set(changes.flatMap(({ what, name }) => (what === 'peer' ? [name] : [])));
+	// A policy, or a key in a file, may have changed under a peer whose own keys are the same.
+	const followers = (after.bgp?.peers ?? [])
+		.filter(({ name }) => !listed.has(name))
+		.flatMap(({ name }): ReloadChangeView[] => {
+			const described = describePeer(name);
+			if (described === undefined || described.effect === 'none') return [];
+			return [
+				{
+					change: 'changed',
+					what: 'peer',
+					name,
+					effect: described.effect,
+					keys: described.fields.map(({ field, effect, why }) => ({ key: field, effect, from: '…', to: '…', why })),
+				},
+			];
+		});
+	const all = [...changes, ...followers];
+	const resets = all.filter(({ what, change, effect }) => what === 'peer' && change === 'changed' && effect === 'reset').map(({ name }) => name);
+	return { file, dryRun, changes: all, resets };
+}
+
+function changeView(change: ConfigChange, describePeer: DescribePeer): ReloadChangeView {
+	const { type, what, name, effect } = change;
+	if (type !== 'changed') return { change: type, what, name, effect, keys: [] };
+	const described = what === 'peer' ? describePeer(name) : undefined;
+	// The speaker has the last word on what its change costs.
+	const actual = described === undefined || described.effect === 'none' ? effect : described.effect;
+	return { change: type, what, name, effect: actual, keys: change.keys.map(({ key, effect: own, from, to }) => ({ key, effect: own, from, to })) };
+}
+
+/** The configuration that holds after a reload: the new one, but for settings that need a restart. Pure. */
+export function afterReload(before: Config, after: Config): Config {
+	const kept = diffConfig(before, after).flatMap((change) =>
+		change.what === 'setting' && change.type === 'changed' ? change.keys.filter(({ effect }) => effect === 'restart') : [],
+	);
+	return kept.reduce<Config>((config, { key, from }) => withValue(config, key.split('.'), from), after);
+}
+
+/** A copy in which one key has another value; absent for `undefined`. */
+function withValue<T extends object>(value: T, [step = '', ...rest]: readonly string[], to: unknown): T {
+	const { [step]: old, ...others } = value as Readonly<Record<string, unknown>>;
+	const next = rest.length === 0 ? to : withValue(typeof old === 'object' && old !== null ? old : {}, rest, to);
+	// One key of the same type has changed its value.
+	return Object.freeze(next === undefined ? others : { ...others, [step]: next }) as T;
+}

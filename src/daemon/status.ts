@@ -1,0 +1,58 @@
+import type { Config } from '../config/index.ts';
+import type { StatusView } from '../control/index.ts';
+import type { ErrorView } from '../core/index.ts';
+import { untouchedView } from './kernel-side.ts';
+import type { Rooms } from './rooms.ts';
+
+/** What the screen is made from. */
+export interface StatusSources {
+	readonly node: string;
+	readonly version: string;
+	readonly configFile: string;
+	readonly config: Config;
+	readonly rooms: Rooms;
+	readonly startedAtMs: number;
+	readonly nowMs: number;
+	readonly loadedAt: string;
+	readonly lastReloadError: ErrorView | undefined;
+	readonly longestBlockSeconds: number;
+	readonly warnings: readonly string[];
+}
+
+/** The daemon in one screen. */
+export function statusOf({ config, rooms, lastReloadError, ...sources }: StatusSources): StatusView {
+	const { speaker, rib, kernel, routerId, listen } = rooms;
+	const peers = speaker.peers();
+	const fibView = kernel?.fib.view() ?? untouchedView;
+	const inState = (state: string) => fibView.routes.filter((route) => route.state === state).length;
+	const cpu = process.cpuUsage();
+	const memory = process.memoryUsage();
+	const clusterId = config.bgp?.clusterId;
+	return {
+		node: sources.node,
+		version: sources.version,
+		pid: process.pid,
+		startedAt: new Date(sources.startedAtMs).toISOString(),
+		uptimeSeconds: Math.floor((sources.nowMs - sources.startedAtMs) / 1000),
+		asNumber: config.bgp?.asNumber ?? 0,
+		routerId,
+		...(clusterId === undefined ? {} : { clusterId }),
+		listen,
+		peers: {
+			configured: peers.filter(({ dynamic }) => !dynamic).length,
+			dynamic: peers.filter(({ dynamic }) => dynamic).length,
+			established: peers.filter(({ state }) => state === 'established').length,
+			disabled: peers.filter(({ enabled }) => !enabled).length,
+		},
+		rib: { inSync: rib.inSync, waitingFor: rib.waitingFor, ...rib.statistics() },
+		fib: { enabled: fibView.enabled, inSync: fibView.inSync, installed: inState('installed'), missing: inState('missing'), failed: inState('failed') },
+		config: { file: sources.configFile, loadedAt: sources.loadedAt, ...(lastReloadError === undefined ? {} : { lastReloadError }) },
+		process: {
+			residentBytes: memory.rss,
+			heapBytes: memory.heapUsed,
+			cpuSeconds: (cpu.user + cpu.system) / 1e6,
+			longestBlockSeconds: sources.longestBlockSeconds,
+		},
+		warnings: sources.warnings,
+	};
+}
