@@ -121,6 +121,8 @@ export interface Answer {
 	readonly updates?: number;
 	readonly bytes?: number;
 	readonly longestSilence?: number;
+	/** CPU seconds of the generator in this step. */
+	readonly cpu?: number;
 	readonly firstProblem?: string;
 	readonly firstLoss?: string;
 	readonly events?: number;

@@ -152,7 +152,9 @@ static u64 capacity, used;
 static void grow(void) {
 	struct entry *old = entries;
 	u64 before = capacity;
-	capacity = capacity == 0 ? 1 << 20 : capacity * 2;
+	/* As small as it may be: what lies in the cache decides how fast we are. */
+	if (capacity == 0) for (capacity = 1 << 10; capacity < universe.sets * 2; capacity *= 2);
+	else capacity *= 2;
 	entries = allocate(sizeof(struct entry) * capacity);
 	for (u64 i = 0; i < before; i++) {
 		if (old[i].key == 0) continue;

@@ -5,11 +5,14 @@
 #include <stdlib.h>
 #include <time.h>
 
-double now_seconds(void) {
+static double clock_seconds(clockid_t clock) {
 	struct timespec time;
-	clock_gettime(CLOCK_MONOTONIC, &time);
+	clock_gettime(clock, &time);
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
+
+double now_seconds(void) { return clock_seconds(CLOCK_MONOTONIC); }
+double cpu_seconds(void) { return clock_seconds(CLOCK_PROCESS_CPUTIME_ID); }
 
 void *allocate(size_t bytes) {
 	void *memory = calloc(1, bytes);

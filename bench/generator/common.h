@@ -21,18 +21,18 @@ static inline u32 get32(const u8 *at) { return (u32)at[0] << 24 | (u32)at[1] << 
 static inline u8 *put16(u8 *at, u32 value) { at[0] = (u8)(value >> 8); at[1] = (u8)value; return at + 2; }
 static inline u8 *put32(u8 *at, u32 value) { put16(at, value >> 16); put16(at + 2, value & 0xffff); return at + 4; }
 
-/* A 64-bit hash of some bytes: two lanes folded by a 128-bit product. */
+/* A 64-bit hash of some bytes: 16 a step, folded by a 128-bit product. */
 static inline u64 fold(u64 a, u64 b) { __uint128_t product = (__uint128_t)a * b; return (u64)product ^ (u64)(product >> 64); }
 static inline u64 hash_bytes(const u8 *at, u32 length, u64 seed) {
-	u64 hash = seed ^ 0x9e3779b97f4a7c15ull ^ length, word;
-	for (; length >= 8; length -= 8, at += 8) {
-		memcpy(&word, at, 8);
-		hash = fold(hash ^ word, 0xd6e8feb86659fd93ull);
+	u64 hash = seed ^ 0x9e3779b97f4a7c15ull ^ length, words[2];
+	for (; length >= 16; length -= 16, at += 16) {
+		memcpy(words, at, 16);
+		hash = fold(hash ^ words[0], words[1] ^ 0xd6e8feb86659fd93ull);
 	}
 	if (length > 0) {
-		word = 0;
-		memcpy(&word, at, length);
-		hash = fold(hash ^ word ^ (u64)length << 56, 0xa0761d6478bd642full);
+		words[0] = words[1] = 0;
+		memcpy(words, at, length);
+		hash = fold(hash ^ words[0], words[1] ^ 0xa0761d6478bd642full);
 	}
 	return fold(hash, 0xe7037ed1a0b428dbull);
 }
@@ -46,6 +46,7 @@ static inline u64 next_random(u64 *state) {
 }
 
 double now_seconds(void); /* monotonic */
+double cpu_seconds(void); /* of this process */
 void *allocate(size_t bytes); /* zeroed; ends the process when there is no memory */
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 u8 *write_header(u8 *at, u32 length, u8 type);

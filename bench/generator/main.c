@@ -25,7 +25,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-static double clock_started;
+static double clock_started, cpu_started;
 static u32 variants = 1000;
 
 static u32 number(char **words, int at) { return words[at] == NULL ? 0 : (u32)strtoul(words[at], NULL, 10); }
@@ -61,11 +61,13 @@ static void report(double seconds, bool done) {
 	printf(",\"established\":%u,\"lost\":%u,\"retries\":%u,\"pending\":%u,\"updates\":%llu,\"announcements\":%llu,\"withdrawals\":%llu,\"bytes\":%llu,\"longestSilence\":%.3f",
 		totals.established, totals.lost, totals.retries, totals.pending, (unsigned long long)totals.updates, (unsigned long long)totals.announcements,
 		(unsigned long long)totals.withdrawals, (unsigned long long)totals.bytes, totals.longest_silence);
+	printf(",\"cpu\":%.6f", cpu_seconds() - cpu_started);
 	if (totals.first_problem[0] != 0) print_text("firstProblem", totals.first_problem);
 	if (totals.first_loss[0] != 0) print_text("firstLoss", totals.first_loss);
 }
 
 static void reset_totals(void) {
+	cpu_started = cpu_seconds();
 	u32 established = totals.established, lost = totals.lost, pending = totals.pending;
 	char loss[sizeof totals.first_loss];
 	memcpy(loss, totals.first_loss, sizeof loss);

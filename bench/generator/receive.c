@@ -1,4 +1,5 @@
 /* What arrives: framing, and the judgement of every prefix with its attributes. */
+#include "seen.h"
 #include "session.h"
 #include "universe.h"
 
@@ -16,9 +17,14 @@ static void complain(struct session *session, enum problem problem, const u8 *nl
 	totals.first_problem[at] = 0;
 }
 
-static void announced(struct session *session, const u8 *at, const u8 *end, struct meaning meaning, const u8 *attributes, const u8 *attributes_end) {
+/* Fewer sessions than this get so few equal messages that remembering them costs more than it saves. */
+enum { FEW_SESSIONS = 5 };
+
+/* Answers whether all prefixes were as expected. */
+static bool announced(struct session *session, const u8 *at, const u8 *end, struct meaning meaning, const u8 *attributes, const u8 *attributes_end) {
 	/* RFC 4456 section 8: whoever finds itself in ORIGINATOR_ID ignores the route. FRR counts on that. */
 	bool echo = meaning.originator == session_router_id(session->index);
+	bool right = true;
 	for (; at < end; at += 1 + (at[0] + 7u) / 8) {
 		u32 id = universe_find(at);
 		totals.announcements++;
@@ -26,12 +32,24 @@ static void announced(struct session *session, const u8 *at, const u8 *end, stru
 			/* Nothing withdraws what has no bit: it stays wrong for good. */
 			session->view.wrong_count++;
 			complain(session, UNKNOWN_PREFIX, at, attributes, attributes_end);
+			right = false;
 			continue;
 		}
-		if (echo) { totals.echoes++; continue; }
+		if (echo) { totals.echoes++; right = false; continue; }
 		enum problem problem = routes_announced(&session->view, id, meaning.hash);
-		if (problem != NO_PROBLEM) complain(session, problem, at, attributes, attributes_end);
+		if (problem == NO_PROBLEM) { seen_collect(id); continue; }
+		complain(session, problem, at, attributes, attributes_end);
+		right = false;
 	}
+	return right;
+}
+
+static bool judged_before(struct session *session, u64 key) {
+	const struct seen *seen = seen_find(key, &session->hint);
+	if (seen == NULL || seen->originator == session_router_id(session->index)) return false;
+	for (u32 i = 0; i < seen->mark_count; i++) routes_announced_right(&session->view, seen->marks[i].word, seen->marks[i].mask);
+	totals.announcements += seen->prefixes;
+	return true;
 }
 
 static void withdrawn(struct session *session, const u8 *at, const u8 *end) {
@@ -44,6 +62,9 @@ static void withdrawn(struct session *session, const u8 *at, const u8 *end) {
 
 static void update(struct session *session, const u8 *at, const u8 *end) {
 	totals.updates++;
+	bool remember = session_count >= FEW_SESSIONS;
+	u64 key = remember ? seen_key(at, (u32)(end - at)) : 0;
+	if (remember && judged_before(session, key)) return;
 	const u8 *withdrawn_end = at + 2 + get16(at);
 	if (at + 4 > end || withdrawn_end + 2 > end) { session_lost(session, "an UPDATE with wrong lengths"); return; }
 	const u8 *attributes = withdrawn_end + 2, *attributes_end = attributes + get16(withdrawn_end);
@@ -55,8 +76,11 @@ static void update(struct session *session, const u8 *at, const u8 *end) {
 	if (block.unreach != NULL) withdrawn(session, block.unreach + 3, block.unreach_end);
 	if (block.reach == NULL && attributes_end == end) return;
 	struct meaning meaning = block_meaning(attributes, attributes_end, &block);
-	announced(session, attributes_end, end, meaning, attributes, attributes_end);
-	if (block.reach != NULL) announced(session, block.reach_nlri, block.reach_end, meaning, attributes, attributes_end);
+	bool right = at + 2 == withdrawn_end && block.unreach == NULL;
+	right &= announced(session, attributes_end, end, meaning, attributes, attributes_end);
+	if (block.reach != NULL) right &= announced(session, block.reach_nlri, block.reach_end, meaning, attributes, attributes_end);
+	if (right && remember) seen_keep(key, meaning.originator);
+	else seen_discard();
 }
 
 static void notification(struct session *session, const u8 *body, u32 length) {

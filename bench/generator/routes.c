@@ -5,6 +5,8 @@
 
 enum { NOBODY = 0xffff };
 
+u64 routes_epoch = 1;
+
 static u64 *expected; /* hash by id; 0: not announced */
 static u16 *owners;   /* session by id */
 static bool *denied;  /* by id */
@@ -55,6 +57,7 @@ static void spoil(u32 id) {
 static void forget(u32 id) {
 	if (expected[id] == 0) return;
 	expected[id] = 0;
+	routes_epoch++;
 	announced--;
 	own[owners[id]]--;
 	owners[id] = NOBODY;
@@ -68,6 +71,7 @@ void routes_expect(u32 position, struct announcement what, u64 hash) {
 	if (denied[id] || expected[id] == hash) return;
 	forget(id);
 	expected[id] = hash;
+	routes_epoch++;
 	owners[id] = (u16)what.session;
 	announced++;
 	own[what.session]++;
@@ -109,6 +113,14 @@ enum problem routes_announced(struct view *view, u32 id, u64 hash) {
 		view->wrong_count++;
 	}
 	return hash == 0 ? NOT_REFLECTED : expected[id] == 0 ? UNEXPECTED_PREFIX : WRONG_ATTRIBUTES;
+}
+
+void routes_announced_right(struct view *view, u32 word, u64 mask) {
+	view->good_count += (u32)__builtin_popcountll(mask & ~view->good[word]);
+	view->good[word] |= mask;
+	if (view->wrong_count == 0) return;
+	view->wrong_count -= (u32)__builtin_popcountll(mask & view->wrong[word]);
+	view->wrong[word] &= ~mask;
 }
 
 void routes_withdrawn(struct view *view, u32 id) {

@@ -15,6 +15,9 @@ struct view {
 
 enum problem { NO_PROBLEM, UNKNOWN_PREFIX, WRONG_ATTRIBUTES, UNEXPECTED_PREFIX, NOT_REFLECTED };
 
+/* Grows whenever something is expected differently. */
+extern u64 routes_epoch;
+
 void routes_make(void);
 void view_make(struct view *view);
 void view_clear(struct view *view);
@@ -32,6 +35,8 @@ void routes_watch(struct view *view);
 
 /* What a session received. */
 enum problem routes_announced(struct view *view, u32 id, u64 hash);
+/* The prefixes of these bits, all as expected. */
+void routes_announced_right(struct view *view, u32 word, u64 mask);
 void routes_withdrawn(struct view *view, u32 id);
 
 #endif

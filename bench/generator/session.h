@@ -15,7 +15,7 @@ struct session {
 	bool stalled, blocked, released, receiver, complete, was_established;
 	u16 hold_seconds;
 	u8 *tail; /* the beginning of a message that has not arrived whole */
-	u32 tail_length;
+	u32 tail_length, hint;
 	struct stream out;
 	struct view view;
 	double retry_at, keepalive_at, heard_at, established_at, complete_at;

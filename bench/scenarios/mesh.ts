@@ -42,7 +42,11 @@ const churn = (block: number): Pick<Scenario, 'layout' | 'run'> => ({
 
 /** 1000 established sessions, a block each, and then nothing but keepalives. */
 async function idle(bench: Bench): Promise<Measured> {
-	await converged(bench);
+	const { sessions } = bench.layout;
+	await announceAll(bench);
+	// In small groups: how a daemon takes a storm of connections is another scenario.
+	for (let first = 0; first < sessions; first += 25) await connect(bench, first, Math.min(25, sessions - first));
+	await converge(bench, 0, sessions);
 	await bench.tell('wait 1000');
 	const seconds = Math.max(3, 30 * bench.scale);
 	const before = bench.usage().cpuSeconds;

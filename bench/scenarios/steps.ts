@@ -49,6 +49,6 @@ export function measured(answer: Answer, figures: NonNullable<Measured['figures'
 	return {
 		seconds: answer.seconds ?? 0,
 		verified: answer.verified === true,
-		figures: { updatesReceived: answer.updates ?? 0, receivedMiB: (answer.bytes ?? 0) / 2 ** 20, ...figures },
+		figures: { updatesReceived: answer.updates ?? 0, receivedMiB: (answer.bytes ?? 0) / 2 ** 20, generatorCpuSeconds: answer.cpu ?? 0, ...figures },
 	};
 }
