@@ -89,6 +89,8 @@ export interface Scenario {
 	/** Scenarios that are chosen together, by this name too. */
 	readonly group?: string;
 	readonly about: string;
+	/** Only a reflector with a table passes: there is policy, or a choice between paths. */
+	readonly beyondFloor?: boolean;
 	/** `scale` 1 is the full size. */
 	layout(scale: number): Layout;
 	run(bench: Bench): Promise<Measured>;

@@ -90,6 +90,7 @@ export const tableScenarios: readonly Scenario[] = [
 	{
 		name: 'policy',
 		group: 'policy',
+		beyondFloor: true,
 		about: 'full table through an export policy of 19 prefixes',
 		layout: (scale) => ({ ...fullTable('table4', scale), denied }),
 		run: feed,
@@ -97,6 +98,7 @@ export const tableScenarios: readonly Scenario[] = [
 	{
 		name: 'policy-fan-out',
 		group: 'policy',
+		beyondFloor: true,
 		about: 'fan-out through an export policy of 19 prefixes',
 		layout: (scale) => ({ ...fanOut('table4', scale), denied }),
 		run: feed,
@@ -107,6 +109,7 @@ export const tableScenarios: readonly Scenario[] = [
 	{
 		name: 'memory-three-feeds',
 		group: 'memory',
+		beyondFloor: true,
 		about: 'resident memory with 1M routes from each of three feeds',
 		layout: memoryLayout,
 		run: (bench) => memory(bench, 3),
