@@ -1,6 +1,6 @@
 import { type NetConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { check, libc } from '../libc.ts';
-import { eachMessage, type Message } from './reader.ts';
+import { eachMessage, type Message, NetlinkFormatError } from './reader.ts';
 import { joinGroup, openNetlinkFd } from './socket.ts';
 import { littleEndian } from './writer.ts';
 
@@ -44,7 +44,7 @@ export class NetlinkEvents {
 	}
 
 	#open(): void {
-		const { groups, ignorePortId, onMessage } = this.#options;
+		const { groups, ignorePortId } = this.#options;
 		const fd = openNetlinkFd();
 		try {
 			if (ignorePortId !== undefined) filterPort(fd, ignorePortId);
@@ -55,12 +55,21 @@ export class NetlinkEvents {
 		}
 		const stream = adopt(fd);
 		this.#stream = stream;
-		stream.on('data', (bytes: Uint8Array) => eachMessage(bytes, onMessage));
+		stream.on('data', (bytes: Uint8Array) => this.#read(bytes, stream));
 		stream.on('error', (error) => this.#lost(stream, error.message));
 		stream.on('close', () => this.#lost(stream, 'closed'));
 		// Watching alone does not keep the process alive.
 		stream.unref();
 		stream.resume();
+	}
+
+	#read(bytes: Uint8Array, stream: Socket): void {
+		try {
+			eachMessage(bytes, this.#options.onMessage);
+		} catch (error) {
+			if (!(error instanceof NetlinkFormatError)) throw error;
+			this.#lost(stream, error.message);
+		}
 	}
 
 	#lost(stream: Socket, reason: string): void {

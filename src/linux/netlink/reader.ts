@@ -88,13 +88,15 @@ export interface Acknowledgement {
 export function decodeAcknowledgement(message: Message): Acknowledgement {
 	const { view, flags, bodyStart, bodyEnd } = message;
 	requireBody(message, 4);
-	const errno = -view.getInt32(bodyStart, littleEndian);
+	const errno = Math.abs(view.getInt32(bodyStart, littleEndian));
 	let sentence = '';
 	if ((flags & MessageFlag.ackTlvs) !== 0) {
 		requireBody(message, 4 + headerLength);
 		const quoted = view.getUint32(bodyStart + 4, littleEndian);
 		// The request's body is quoted only with an error and without `capped`.
-		const tlvs = bodyStart + 4 + (errno === 0 || (flags & MessageFlag.capped) !== 0 ? headerLength : aligned(quoted));
+		const quotedLength = errno === 0 || (flags & MessageFlag.capped) !== 0 ? headerLength : quoted;
+		if (quotedLength < headerLength || bodyStart + 4 + quotedLength > bodyEnd) throw new NetlinkFormatError(`an answer that quotes ${quoted} bytes`);
+		const tlvs = bodyStart + 4 + aligned(quotedLength);
 		eachAttribute(view, tlvs, bodyEnd, (type, start, end) => {
 			if (type === ErrorAttribute.message) sentence = readText(view, start, end);
 		});

@@ -196,7 +196,7 @@ export class NetlinkSocket {
 }
 
 function doneErrno({ view, bodyStart, bodyEnd }: Message): number {
-	return bodyEnd - bodyStart >= 4 ? -view.getInt32(bodyStart, littleEndian) : 0;
+	return bodyEnd - bodyStart >= 4 ? Math.abs(view.getInt32(bodyStart, littleEndian)) : 0;
 }
 
 /** The address that the kernel gave a netlink socket; what a socket causes carries it in its events. */
