@@ -10,7 +10,8 @@ export const systemPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sb
 
 /** The absolute path of a command, as a shell would find it; `undefined` where it is not installed. */
 export function findCommand(name: string): string | undefined {
-	const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...systemPath.split(':')];
+	// The system's own first: npm puts programs of packages into PATH.
+	const folders = [...systemPath.split(':'), ...(process.env['PATH'] ?? '').split(delimiter)];
 	return folders
 		.filter((folder) => folder !== '')
 		.map((folder) => join(folder, name))

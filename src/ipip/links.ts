@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { formatAddress } from '../core/index.ts';
-import { Group, type Link, type LinkAddress, NetlinkEvents, Rtnetlink } from '../linux/index.ts';
+import { Group, type Link, type LinkAddress, NetlinkEvents, Rtnetlink, systemEnvironment } from '../linux/index.ts';
 import type { InterfaceAddress } from './types.ts';
 
 /** The kernel's interfaces. Implemented for netlink, and by a fake. */
@@ -56,7 +56,7 @@ async function addLink(netlink: Rtnetlink, link: { readonly name: string; readon
 
 /** Best effort: the module may be built in, or modprobe missing in a container. */
 async function loadModule(name: string): Promise<void> {
-	const child = spawn('modprobe', ['-q', name], { stdio: 'ignore', env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` } });
+	const child = spawn('modprobe', ['-q', name], { stdio: 'ignore', env: systemEnvironment() });
 	await once(child, 'exit').catch(() => undefined);
 }
 

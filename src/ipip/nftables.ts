@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import type { Backoff, Clock, Logger, Random, Timer } from '../core/index.ts';
 import { backoffMs } from '../core/index.ts';
+import { systemEnvironment } from '../linux/index.ts';
 
 /** Loads a ruleset as one transaction. @throws Error with the loader's own words */
 export type LoadRules = (rules: string) => Promise<void>;
@@ -15,7 +16,7 @@ export const loadByNft: LoadRules = (rules) =>
 	new Promise((resolve, reject) => {
 		const child = spawn('nft', ['-f', '-'], {
 			stdio: ['pipe', 'ignore', 'pipe'],
-			env: { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` },
+			env: systemEnvironment(),
 		});
 		let said = '';
 		child.stderr.setEncoding('utf8').on('data', (text: string) => {

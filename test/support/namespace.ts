@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { check, libc } from '../../src/linux/index.ts';
+import { check, libc, systemEnvironment } from '../../src/linux/index.ts';
 
 const cloneNewNet = 0x40000000;
 
@@ -8,7 +8,7 @@ export const noNamespaces: string | undefined = process.getuid?.() === 0 ? findI
 
 function findIp(): string | undefined {
 	try {
-		execFileSync('ip', ['-V'], { stdio: 'ignore' });
+		execFileSync('ip', ['-V'], { stdio: 'ignore', env: systemEnvironment() });
 		return undefined;
 	} catch {
 		return 'the command ip is missing; install: iproute2';
@@ -23,7 +23,7 @@ export function enterNewNamespace(): void {
 
 /** Runs `ip` with these words, in our namespace; gives what it printed. */
 export function ip(words: string): string {
-	return execFileSync('ip', words.split(' '), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+	return execFileSync('ip', words.split(' '), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env: systemEnvironment() });
 }
 
 /** An interface that is up, with addresses; its other end has none. */
