@@ -76,7 +76,9 @@ export class FakeRib implements Rib {
 	}
 	originate(): void {}
 	withdrawOrigin(): void {}
-	onChanges(): void {}
+	onChanges() {
+		return () => undefined;
+	}
 	expectPeers(): void {}
 	routes(): [] {
 		return [];

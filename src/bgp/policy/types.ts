@@ -1,9 +1,10 @@
-import type { PrefixKey } from '../../core/index.ts';
+import type { Family, PrefixKey } from '../../core/index.ts';
 
 /**
  * Policy as data: ordered terms; within a term all matches must hold (absent: holds); the first term whose action is not
  * `continue` decides; operations of a matching term are applied whatever its action, `reject` aside. The matches and
- * operations contain those of Calico's BGPFilter, so that a BGPFilter rule becomes exactly one term.
+ * operations contain those of Calico's BGPFilter, so that a BGPFilter rule becomes exactly one term. In a list of policies the
+ * terms of all count as one list, and what no term decided is up to the last one's `otherwise`.
  */
 export interface Policy {
 	readonly name: string;
@@ -20,7 +21,9 @@ export interface PolicyTerm {
 }
 
 export interface PolicyMatch {
-	/** Any of these; `in`: equal or more specific (Calico's `In`), clamped by `length`. */
+	/** Routes of this family alone. */
+	readonly family?: Family;
+	/** Any of these; a prefix of another family never matches, negated operators included. `in`: equal or more specific (Calico's `In`), clamped by `length`. */
 	readonly prefixes?: readonly PrefixMatch[];
 	readonly source?: 'internal' | 'external' | 'local' | 'remote';
 	/** Of the peer the policy is applied towards (or from, on import). */
@@ -37,8 +40,10 @@ export interface PolicyMatch {
 	/** The AS the route comes from (last of the path). */
 	readonly originAs?: readonly number[];
 	readonly nextHop?: readonly PrefixKey[];
+	/** A missing MED is 0. */
 	readonly med?: { readonly min?: number; readonly max?: number };
 	readonly localPref?: { readonly min?: number; readonly max?: number };
+	/** Learned from one of these peers, by name. */
 	readonly peers?: readonly string[];
 	/** The kernel metric (Calico's `priority`). */
 	readonly priority?: number;

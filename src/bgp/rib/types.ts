@@ -65,8 +65,8 @@ export interface Rib {
 	/** Originates a prefix of this node; idempotent. `nextHop`: default is the session's own address. */
 	originate(prefix: PrefixKey, attributes?: OriginateAttributes): void;
 	withdrawOrigin(prefix: PrefixKey): void;
-	/** Batches of best-route changes, after each slice of selection. At once on subscription: everything that is there. */
-	onChanges(listener: (changes: readonly RouteChange[]) => void): void;
+	/** Batches of best-route changes, after each slice of selection. At once on subscription: everything that is there. Returns what ends the subscription. */
+	onChanges(listener: (changes: readonly RouteChange[]) => void): () => void;
 	/** Calls `listener` once every session that was announced by `expectPeers` has sent End-of-RIB, or `timeoutSeconds` passed; at once if that was before. */
 	onInSync(listener: () => void): void;
 	/** Nothing is in sync before this was called; with no names it is so at once. `deferSelection`: no route is selected until then (RFC 4724 §4.1). */

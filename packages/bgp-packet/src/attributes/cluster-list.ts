@@ -9,7 +9,7 @@ export const clusterList: AttributeCodec<'clusterList', readonly number[]> = {
 	name: 'clusterList',
 	code: AttributeCode.clusterList,
 	flags: AttributeFlag.optional,
-	refused: { sender: 'external', fault: fromOutside },
+	refuse: ({ external }) => (external ? fromOutside : undefined),
 	check: (_bytes, start, end) => (end > start && (end - start) % 4 === 0 ? undefined : badLength),
 	decode: (reader) => Array.from({ length: reader.remaining / 4 }, () => reader.u32()),
 	encode(writer, ids) {

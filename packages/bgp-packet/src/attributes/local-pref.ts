@@ -9,7 +9,7 @@ export const localPref: AttributeCodec<'localPref', number> = {
 	name: 'localPref',
 	code: AttributeCode.localPref,
 	flags: AttributeFlag.transitive,
-	refused: { sender: 'external', fault: fromOutside },
+	refuse: ({ external }) => (external ? fromOutside : undefined),
 	check: (_bytes, start, end) => (end - start === 4 ? undefined : badLength),
 	decode: (reader) => reader.u32(),
 	encode: (writer, value) => writer.u32(value),

@@ -1,0 +1,125 @@
+import { asPathLength, type PathAttributes } from 'bgp-packet';
+import { familyOf, formatAddress, type Prefix, parsePrefix, prefixContains } from '../../core/index.ts';
+import type { PolicyInput, PolicyState } from './state.ts';
+import { formatAsPath, parseCommunity, parseLargeCommunity } from './text.ts';
+import type { PolicyMatch, PrefixMatch } from './types.ts';
+
+/** A prefix as it is asked about: its first `bits` bits at the front of `address`, rubbish behind them. */
+export type PrefixTest = (address: Uint8Array, bits: number) => boolean;
+
+/** A test of what is known without the prefix. */
+export interface AttributeTest {
+	readonly readsAttributes: boolean;
+	readonly holds: (input: PolicyInput, state: PolicyState) => boolean;
+}
+
+type Range = { readonly min?: number; readonly max?: number };
+const within = (value: number, { min = 0, max = Number.POSITIVE_INFINITY }: Range) => value >= min && value <= max;
+
+/** The next hop as bytes, wherever it stands. */
+export const nextHopOf = ({ nextHop, mpReach }: PathAttributes): Uint8Array | undefined => nextHop ?? mpReach?.nextHop;
+
+/** One row per match that looks at the route; absent ones hold. */
+const attributeMatches: { readonly [K in keyof PolicyMatch]?: (wanted: NonNullable<PolicyMatch[K]>) => (state: PolicyState) => boolean } = {
+	communities(texts) {
+		const wanted = texts.map(parseCommunity);
+		return ({ attributes }) => wanted.every((value) => attributes.communities?.includes(value));
+	},
+	largeCommunities(texts) {
+		const wanted = texts.map((text) => parseLargeCommunity(text).join(':'));
+		return ({ attributes }) => wanted.every((value) => attributes.largeCommunities?.some((present) => present.join(':') === value));
+	},
+	asPathPrefix: (wanted) => (state) => {
+		const path = sequenceOf(state.attributes);
+		return wanted.every((asNumber, index) => path[index] === asNumber);
+	},
+	asPathMatches(source) {
+		const expression = new RegExp(source);
+		return ({ attributes }) => expression.test(formatAsPath(attributes.asPath ?? []));
+	},
+	asPathLength: (range) => (state) => within(asPathLength(state.attributes.asPath ?? []), range),
+	originAs: (wanted) => (state) => {
+		const last = state.attributes.asPath?.at(-1)?.asNumbers ?? [];
+		const ends = state.attributes.asPath?.at(-1)?.type === 'sequence' ? last.slice(-1) : last;
+		return ends.some((asNumber) => wanted.includes(asNumber));
+	},
+	nextHop(keys) {
+		const prefixes = keys.map((key) => parsePrefix(key));
+		return ({ attributes }) => {
+			const bytes = nextHopOf(attributes)?.subarray(0, 16);
+			return bytes !== undefined && prefixes.some((prefix) => prefixContains(prefix, { family: familyOf(bytes), bytes }));
+		};
+	},
+	med: (range) => (state) => within(state.attributes.med ?? 0, range),
+	localPref: (range) => (state) => within(state.attributes.localPref ?? 100, range),
+};
+
+/** Everything of a match but its prefixes. @throws CommunityError, AddressError, SyntaxError */
+export function compileMatch(match: PolicyMatch): AttributeTest {
+	const { family, source, peerType, peers, priority } = match;
+	const tests: ((state: PolicyState) => boolean)[] = [];
+	for (const [name, make] of Object.entries(attributeMatches)) {
+		const wanted = match[name as keyof PolicyMatch];
+		// A row is looked up by the name of the field that it gets.
+		if (wanted !== undefined) tests.push((make as (wanted: unknown) => (state: PolicyState) => boolean)(wanted));
+	}
+	return {
+		readsAttributes: tests.length > 0 || priority !== undefined,
+		holds: (input, state) =>
+			(family === undefined || family === input.family) &&
+			(source === undefined || source === input.source || (source === 'remote' && input.source !== 'local')) &&
+			(peerType === undefined || peerType === input.peerType) &&
+			(peers === undefined || (input.sourcePeer !== undefined && peers.includes(input.sourcePeer))) &&
+			(priority === undefined || priority === state.priority) &&
+			tests.every((test) => test(state)),
+	};
+}
+
+/** Any of these prefix matches. @throws AddressError */
+export function compilePrefixes(matches: readonly PrefixMatch[]): (family: 'ipv4' | 'ipv6') => PrefixTest {
+	const compiled = matches.map((match) => ({ match, prefix: parsePrefix(match.prefix, 'clear') }));
+	return (family) => {
+		const tests = compiled.filter(({ prefix }) => prefix.family === family).map(({ match, prefix }) => prefixTest(match, prefix));
+		return (address, bits) => tests.some((test) => test(address, bits));
+	};
+}
+
+/** Calico's operators: `in` is equal or more specific, with the length clamped to what is asked for. */
+function prefixTest({ operator, length = {} }: PrefixMatch, prefix: Prefix): PrefixTest {
+	const shortest = Math.max(prefix.length, length.min ?? 0);
+	const longest = Math.min(prefix.bytes.length * 8, length.max ?? 128);
+	const inside: PrefixTest = (address, bits) => bits >= shortest && bits <= longest && sharesBits(prefix, address);
+	const equal: PrefixTest = (address, bits) => bits === prefix.length && bits >= shortest && bits <= longest && sharesBits(prefix, address);
+	switch (operator) {
+		case 'in':
+			return inside;
+		case 'not-in':
+			return (address, bits) => !inside(address, bits);
+		case 'equal':
+			return equal;
+		case 'not-equal':
+			return (address, bits) => !equal(address, bits);
+		default:
+			return operator satisfies never;
+	}
+}
+
+function sharesBits({ bytes, length }: Prefix, address: Uint8Array): boolean {
+	const whole = length >> 3;
+	for (let index = 0; index < whole; index++) if (bytes[index] !== address[index]) return false;
+	const rest = length & 7;
+	return rest === 0 || (((bytes[whole] ?? 0) ^ (address[whole] ?? 0)) & (0xff00 >> rest) & 0xff) === 0;
+}
+
+/** The AS numbers of a path in order, up to its first set. */
+function sequenceOf({ asPath = [] }: PathAttributes): readonly number[] {
+	const numbers: number[] = [];
+	for (const { type, asNumbers } of asPath) {
+		if (type !== 'sequence') break;
+		numbers.push(...asNumbers);
+	}
+	return numbers;
+}
+
+/** For people: an address of 4, 16 or 32 bytes. */
+export const formatNextHop = (bytes: Uint8Array): string => formatAddress(bytes.subarray(0, 16));

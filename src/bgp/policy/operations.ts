@@ -1,0 +1,109 @@
+import { uniqueLargeCommunities } from 'bgp-packet';
+import { familyOf, parseAddress } from '../../core/index.ts';
+import type { PolicyState } from './state.ts';
+import { parseCommunity, parseLargeCommunity } from './text.ts';
+import type { PolicyOperation } from './types.ts';
+
+/** What an operation makes of a route. */
+export type Apply = (state: PolicyState) => PolicyState;
+
+const u32Max = 0xffff_ffff;
+
+/** One operation as a function. @throws CommunityError, AddressError */
+export function compileOperation(operation: PolicyOperation): Apply {
+	switch (operation.type) {
+		case 'add-community': {
+			const value = parseCommunity(operation.value);
+			return withCommunities((present) => (present.includes(value) ? present : [...present, value]));
+		}
+		case 'remove-community': {
+			const value = parseCommunity(operation.value);
+			return withCommunities((present) => present.filter((other) => other !== value));
+		}
+		case 'set-communities': {
+			const values = operation.values.map(parseCommunity);
+			return withCommunities(() => values);
+		}
+		case 'add-large-community': {
+			const value = parseLargeCommunity(operation.value);
+			return (state) =>
+				state.with({ attributes: { ...state.attributes, largeCommunities: uniqueLargeCommunities([...(state.attributes.largeCommunities ?? []), value]) } });
+		}
+		case 'remove-large-community': {
+			const gone = parseLargeCommunity(operation.value).join(':');
+			return (state) => {
+				const { largeCommunities = [], ...attributes } = state.attributes;
+				const kept = largeCommunities.filter((value) => value.join(':') !== gone);
+				return state.with({ attributes: kept.length === 0 ? attributes : { ...attributes, largeCommunities: kept } });
+			};
+		}
+		case 'prepend-as-path':
+			return prepend(operation.asNumbers);
+		case 'set-med': {
+			const { value } = operation;
+			return (state) => {
+				const { med: _, ...attributes } = state.attributes;
+				return state.with({ attributes: value === undefined ? attributes : { ...attributes, med: value }, medSet: true });
+			};
+		}
+		case 'add-med': {
+			const { value } = operation;
+			return (state) => state.with({ attributes: { ...state.attributes, med: clamp((state.attributes.med ?? 0) + value) }, medSet: true });
+		}
+		case 'set-local-pref': {
+			const { value } = operation;
+			return (state) => state.with({ attributes: { ...state.attributes, localPref: value } });
+		}
+		case 'set-next-hop':
+			return setNextHop(operation.value);
+		case 'set-origin': {
+			const { value } = operation;
+			return (state) => state.with({ attributes: { ...state.attributes, origin: value } });
+		}
+		case 'set-priority': {
+			const { value } = operation;
+			return (state) => state.with({ priority: value });
+		}
+		default:
+			return operation satisfies never;
+	}
+}
+
+const clamp = (value: number) => Math.max(0, Math.min(u32Max, value));
+
+function withCommunities(change: (present: readonly number[]) => readonly number[]): Apply {
+	return (state) => {
+		const { communities = [], ...attributes } = state.attributes;
+		const changed = change(communities);
+		return state.with({ attributes: changed.length === 0 ? attributes : { ...attributes, communities: changed } });
+	};
+}
+
+function prepend(asNumbers: readonly number[]): Apply {
+	return (state) => {
+		const asPath = state.attributes.asPath ?? [];
+		const [first, ...rest] = asPath;
+		// RFC 4271 §5.1.2: into the first segment where that is a sequence with room.
+		const joined =
+			first?.type === 'sequence' && first.asNumbers.length + asNumbers.length <= 255
+				? [{ type: 'sequence' as const, asNumbers: [...asNumbers, ...first.asNumbers] }, ...rest]
+				: [{ type: 'sequence' as const, asNumbers }, ...asPath];
+		return state.with({ attributes: { ...state.attributes, asPath: asNumbers.length === 0 ? asPath : joined } });
+	};
+}
+
+function setNextHop(value: string): Apply {
+	if (value === 'self' || value === 'keep') return (state) => state.with({ nextHop: value });
+	const address = parseAddress(value).bytes;
+	return (state) => {
+		const { nextHop: _, mpReach, ...attributes } = state.attributes;
+		// The family of the routes: what MP_REACH_NLRI says, IPv4 without.
+		const afi = mpReach?.afi ?? 1;
+		const routes = { type: 'prefixes', nlri: [] } as const;
+		const plain = familyOf(address) === 'ipv4' && afi === 1;
+		return state.with({
+			attributes: plain ? { ...attributes, nextHop: address } : { ...attributes, mpReach: { afi, safi: 1, nextHop: address, routes } },
+			nextHop: 'keep',
+		});
+	};
+}

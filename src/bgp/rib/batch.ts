@@ -1,0 +1,20 @@
+/** How many prefixes one step of selection decides. */
+export const batchCapacity = 4096;
+
+/** Prefixes whose best path has changed: the attribute sets before and after, 0 for none. Reused for every step. */
+export class Batch {
+	count = 0;
+	readonly prefixes = new Int32Array(batchCapacity);
+	readonly before = new Int32Array(batchCapacity);
+	readonly after = new Int32Array(batchCapacity);
+
+	clear(): void {
+		this.count = 0;
+	}
+
+	add(prefix: number, before: number, after: number): void {
+		this.prefixes[this.count] = prefix;
+		this.before[this.count] = before;
+		this.after[this.count++] = after;
+	}
+}

@@ -1,0 +1,243 @@
+import {
+	AttributeCode,
+	AttributeScan,
+	attributesOf,
+	encodeAttributes,
+	judgeAttributes,
+	type PacketContext,
+	type PathAttributes,
+	packetContext,
+	remedyLevel,
+	Summary,
+	updateError,
+} from 'bgp-packet';
+import type { Family } from '../../core/index.ts';
+import type { ByPrefix, Decided, Verdict } from '../policy/program.ts';
+import { type PolicyInput, PolicyState } from '../policy/state.ts';
+import { type AttributePool, Kind } from './attribute-pool.ts';
+import { Flag, summarize } from './attribute-summary.ts';
+import type { NextHops } from './next-hops.ts';
+import type { RibPeer } from './peers.ts';
+import type { PrefixTable } from './prefix-table.ts';
+import type { RibOptions } from './types.ts';
+
+/** What `AttributePool.imported` says instead of an id. */
+export const Imported = {
+	/** Malformed: every route with it is withdrawn. RFC 7606 §2. */
+	withdraw: -1,
+	/** Policy looks at the prefix: ask `forPrefix`. */
+	byPrefix: -2,
+} as const;
+
+/** How stored blocks are read: 4-octet AS numbers, every attribute allowed, any next hop. */
+export const storedContext: PacketContext = packetContext({ extendedNextHop: () => true });
+
+/** A set that came from a peer, while it is looked at. */
+interface Incoming {
+	readonly peer: RibPeer;
+	readonly id: number;
+	/** Its bytes can be kept and sent as they are. */
+	readonly usable: boolean;
+	/** Its attributes, with what import adds before any policy. */
+	readonly attributes: () => PathAttributes;
+}
+
+/** A set whose policy looks at prefixes: the decision tree, and what was made of each outcome. */
+interface Undecided {
+	readonly incoming: Incoming;
+	readonly tree: ByPrefix;
+	readonly made: Map<Decided, number>;
+}
+
+/**
+ * What becomes of attribute sets that come in: judged once on first sight (RFC 7606), rewritten once where the bytes can't be
+ * kept as they are, put through import policy once, or once per outcome where the policy asks for the prefix.
+ */
+export class Importer {
+	readonly #pool: AttributePool;
+	readonly #options: RibOptions;
+	readonly #nextHops: NextHops;
+	readonly #scan = new AttributeScan();
+	readonly #undecided = new Map<number, Undecided>();
+	readonly #prefix = new Uint8Array(20);
+
+	constructor(pool: AttributePool, options: RibOptions, nextHops: NextHops) {
+		this.#pool = pool;
+		this.#options = options;
+		this.#nextHops = nextHops;
+		pool.onFree((id) => this.#forget(id));
+	}
+
+	/**
+	 * The attribute set of a block that came from a peer, with `imported` decided; held for the caller, who releases it.
+	 * `multiprotocol`: it goes with routes in MP_REACH_NLRI, which is trimmed. @throws PacketError with remedy `session-reset`
+	 */
+	receive(peer: RibPeer, family: Family, multiprotocol: boolean, bytes: Uint8Array, start: number, end: number): number {
+		const pool = this.#pool;
+		const kind = (peer.isClient ? Kind.fromClient : 0) | (peer.context.fourOctetAs ? 0 : Kind.twoOctetAs);
+		const id = pool.intern(peer.id, kind, 0, 0, bytes, start, end);
+		pool.retain(id);
+		if (pool.imported[id] !== 0) return id;
+		if (multiprotocol) pool.flags[id] = Flag.multiprotocol;
+		try {
+			this.#import(peer, id, family, multiprotocol);
+		} catch (error) {
+			pool.release(id);
+			throw error;
+		}
+		return id;
+	}
+
+	/** The set for one prefix, where `imported` is `byPrefix`; nobody holds a new one yet. */
+	forPrefix(id: number, prefixes: PrefixTable, prefix: number): number {
+		const undecided = this.#undecided.get(id);
+		if (undecided === undefined) return id;
+		prefixes.write(prefix, this.#prefix, 0);
+		const decided = undecided.tree.decide(this.#prefix.subarray(1), this.#prefix[0] ?? 0);
+		const known = undecided.made.get(decided);
+		if (known !== undefined) return known;
+		const made = this.#make(undecided.incoming, decided);
+		if (made !== id) undecided.made.set(decided, made);
+		return made;
+	}
+
+	/** Forgets what import made of the sets of a peer: it is decided again when they are next received. */
+	forgetPeer(peer: number): void {
+		const pool = this.#pool;
+		for (let id = 1; id < pool.limit; id++) {
+			if (pool.peer[id] !== peer || pool.source[id] !== 0) continue;
+			pool.imported[id] = 0;
+			this.#undecided.delete(id);
+		}
+	}
+
+	/** A set of this node's own; nobody holds a new one yet. */
+	originate(peer: RibPeer, kind: number, priority: number | undefined, attributes: PathAttributes): number {
+		return this.#intern(peer, kind, priority, 0, encodeAttributes(attributes, storedContext));
+	}
+
+	/** The set that export policy made of `id`, which came from `peer`; nobody holds a new one yet. */
+	exported(peer: RibPeer, id: number, state: PolicyState): number {
+		const kind = (this.#pool.kind[id] ?? 0) | kindOf(state) | Kind.exported;
+		return this.#intern(peer, kind, state.priority, id, encodeAttributes(state.attributes, storedContext));
+	}
+
+	/** `id` with other attributes (a community added, say), made from the same received set; nobody holds a new one yet. */
+	variant(peer: RibPeer, id: number, kind: number, attributes: PathAttributes): number {
+		const kinds = ((this.#pool.kind[id] ?? 0) & ~Kind.twoOctetAs) | kind;
+		return this.#intern(peer, kinds, this.priorityOf(id), this.received(id), encodeAttributes(attributes, storedContext));
+	}
+
+	/** The set as it came, of which import made `id`. */
+	received(id: number): number {
+		return this.#pool.source[id] || id;
+	}
+
+	/** The kernel metric that a policy asked for. */
+	priorityOf(id: number): number | undefined {
+		const priority = this.#pool.priority[id] ?? 0;
+		return priority === 0 ? undefined : priority - 1;
+	}
+
+	/** The attributes of a set as objects, for people and for policy. */
+	attributes(id: number): PathAttributes {
+		const twoOctetAs = ((this.#pool.kind[id] ?? 0) & Kind.twoOctetAs) !== 0;
+		return this.#decode(id, twoOctetAs ? { ...storedContext, fourOctetAs: false } : storedContext);
+	}
+
+	#import(peer: RibPeer, id: number, family: Family, multiprotocol: boolean): void {
+		const pool = this.#pool;
+		const scan = this.#scan;
+		const slab = pool.slab(id);
+		const start = pool.start(id);
+		judgeAttributes(slab, start, start + (pool.length[id] ?? 0), peer.context, scan);
+		if (multiprotocol) scan.summary |= Summary.reachable;
+		const level = remedyLevel(scan.summary, !multiprotocol);
+		if (level === 3) throw updateError(slab, scan, !multiprotocol);
+		if (level === 2) {
+			pool.imported[id] = Imported.withdraw;
+			return;
+		}
+		// RFC 9234 §5, ingress: what a provider, peer or route server sends without the mark gets it here.
+		const marks = peer.marksOnlyToCustomer && !scan.codes.subarray(0, scan.count).includes(AttributeCode.onlyToCustomer);
+		const usable = (scan.summary & Summary.rewrite) === 0 && peer.context.fourOctetAs && !marks;
+		if (usable) summarize(pool, id, scan, peer, this.#options, this.#nextHops);
+		if (usable && peer.importProgram === undefined && !peer.deniesImport) {
+			pool.imported[id] = id;
+			return;
+		}
+		const attributes = once((): PathAttributes => {
+			const decoded = this.#decode(id, peer.context);
+			return marks ? { ...decoded, onlyToCustomer: peer.asNumber } : decoded;
+		});
+		const incoming = { peer, id, usable, attributes };
+		const verdict = verdictOf(incoming, family);
+		if (verdict?.type === 'by-prefix') {
+			this.#undecided.set(id, { incoming, tree: verdict, made: new Map() });
+			pool.imported[id] = Imported.byPrefix;
+		} else pool.imported[id] = this.#make(incoming, verdict);
+	}
+
+	/** The set that an outcome leads to; without one, what came as it is. */
+	#make({ peer, id, usable, attributes }: Incoming, decided: Decided | undefined): number {
+		const pool = this.#pool;
+		const kind = (pool.kind[id] ?? 0) & ~Kind.twoOctetAs;
+		if (decided !== undefined && !decided.accepted) {
+			return this.#intern(peer, kind | Kind.rejected, undefined, id, usable ? pool.bytes(id) : encodeAttributes(attributes(), storedContext));
+		}
+		if (decided?.state.changed) {
+			const { state } = decided;
+			return this.#intern(peer, kind | kindOf(state), state.priority, id, encodeAttributes(state.attributes, storedContext));
+		}
+		return usable ? id : this.#intern(peer, kind, undefined, id, encodeAttributes(attributes(), storedContext));
+	}
+
+	#intern(peer: RibPeer, kind: number, priority: number | undefined, source: number, block: Uint8Array): number {
+		const pool = this.#pool;
+		const id = pool.intern(peer.id, kind, priority === undefined ? 0 : priority + 1, source, block, 0, block.length);
+		if (pool.isNew) {
+			const start = pool.start(id);
+			const scan = new AttributeScan();
+			judgeAttributes(pool.slab(id), start, start + block.length, storedContext, scan);
+			summarize(pool, id, scan, peer, this.#options, this.#nextHops);
+		}
+		return id;
+	}
+
+	#decode(id: number, context: PacketContext): PathAttributes {
+		const bytes = this.#pool.bytes(id);
+		const scan = new AttributeScan();
+		judgeAttributes(bytes, 0, bytes.length, context, scan);
+		return attributesOf(bytes, scan, context);
+	}
+
+	/** A set is about to go: nothing that was made of it, or led to it, may be found any more. */
+	#forget(id: number): void {
+		if (this.#undecided.size === 0) return;
+		this.#undecided.delete(id);
+		const undecided = this.#undecided.get(this.#pool.source[id] ?? 0);
+		for (const [outcome, made] of undecided?.made ?? []) if (made === id) undecided?.made.delete(outcome);
+	}
+}
+
+/** What import policy says; `undefined` without one. */
+function verdictOf({ peer, attributes }: Incoming, family: Family): Verdict | undefined {
+	const source = peer.external ? 'external' : 'internal';
+	const input: PolicyInput = { attributes, family, source, sourcePeer: peer.name, peerType: source, priority: undefined };
+	// RFC 8212 §2.
+	if (peer.deniesImport) return { type: 'decided', accepted: false, state: new PolicyState(input) };
+	return peer.importProgram?.ask(input);
+}
+
+function kindOf({ nextHop, medSet }: PolicyState): number {
+	return (nextHop === 'self' ? Kind.nextHopSelf : nextHop === 'keep' ? Kind.nextHopKeep : 0) | (medSet ? Kind.medSet : 0);
+}
+
+/** Makes a value when it is first asked for. */
+function once<T extends object>(make: () => T): () => T {
+	let value: T | undefined;
+	return () => {
+		value ??= make();
+		return value;
+	};
+}

@@ -1,0 +1,63 @@
+import { type Family, formatAddress } from '../../core/index.ts';
+import { grown } from './columns.ts';
+
+/** Next hops as small ids, 1 and up; there are few. */
+export class NextHops {
+	readonly #ids = new Map<number | string, number>();
+	readonly #bytes: Uint8Array[] = [new Uint8Array(0)];
+	/** Interior cost plus one; 0: unreachable (RFC 4271 §9.1.2.1). */
+	metric = new Int32Array(64);
+	readonly #cost: (address: string) => number | undefined;
+
+	/** `cost` is the interior cost of a way to an address, `undefined` for none. */
+	constructor(cost: (address: string) => number | undefined) {
+		this.#cost = cost;
+	}
+
+	/** The id of the next hop whose 4, 16 or 32 bytes (global and link-local, RFC 2545 §3) begin at `start`. */
+	intern(bytes: Uint8Array, start: number, end: number): number {
+		const key = end - start === 4 ? word(bytes, start) : bytes.subarray(start, end).join();
+		const known = this.#ids.get(key);
+		if (known !== undefined) return known;
+		const id = this.#bytes.length;
+		this.#bytes.push(bytes.slice(start, end));
+		this.#ids.set(key, id);
+		if (id === this.metric.length) this.metric = grown(this.metric, id * 2);
+		this.metric[id] = this.#metricOf(id);
+		return id;
+	}
+
+	/** 4, 16 or 32 bytes; none for id 0. */
+	bytes(id: number): Uint8Array {
+		return this.#bytes[id] ?? new Uint8Array(0);
+	}
+
+	/** Canonical text of the (global) address; `undefined` for none. */
+	text(id: number): string | undefined {
+		const bytes = this.bytes(id);
+		return bytes.length === 0 ? undefined : formatAddress(bytes.subarray(0, 16));
+	}
+
+	family(id: number): Family {
+		return this.bytes(id).length === 4 ? 'ipv4' : 'ipv6';
+	}
+
+	/** Asks for all costs again; the ids whose cost changed. */
+	refresh(): Set<number> {
+		const changed = new Set<number>();
+		for (let id = 1; id < this.#bytes.length; id++) {
+			const metric = this.#metricOf(id);
+			if (metric !== this.metric[id]) changed.add(id);
+			this.metric[id] = metric;
+		}
+		return changed;
+	}
+
+	#metricOf(id: number): number {
+		return (this.#cost(this.text(id) ?? '') ?? -1) + 1;
+	}
+}
+
+function word(bytes: Uint8Array, at: number): number {
+	return (((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0)) >>> 0;
+}

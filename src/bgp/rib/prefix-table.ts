@@ -1,0 +1,84 @@
+import type { Family, PrefixKey, Random } from '../../core/index.ts';
+import { grown, NumberStack } from './columns.ts';
+import { SegmentedIndex } from './segmented-index.ts';
+
+/**
+ * Prefixes of one family as small ids, 1 and up; the columns of everything that is known of a prefix are indexed by them. Prefixes
+ * come and go in wire form (RFC 4271 §4.3): a length in bits and as many octets as needed, host bits ignored.
+ */
+export abstract class PrefixTable {
+	abstract readonly family: Family;
+	/** Octets of an address. */
+	abstract readonly width: 4 | 16;
+	/** Prefix length in bits. */
+	bits: Uint8Array;
+	/** Ids are less than this. */
+	limit = 1;
+	protected readonly index: SegmentedIndex;
+	protected readonly seed: number;
+	/** Where `find` ended: the hash of what it looked for. */
+	protected hash = 0;
+	readonly #free = new NumberStack();
+	/** Called after the columns grew, so that others grow theirs. */
+	readonly #onGrowth: ((capacity: number) => void)[] = [];
+
+	constructor(random: Random, capacity: number) {
+		this.seed = Math.trunc(random() * 0x1_0000_0000) | 0;
+		this.bits = new Uint8Array(capacity);
+		this.index = new SegmentedIndex((id) => this.hashOf(id));
+	}
+
+	/** The id of the prefix whose octets begin at `at`, 0 for none. */
+	abstract find(bytes: Uint8Array, at: number, bits: number): number;
+	/** Writes length and octets; returns where they end. */
+	abstract write(id: number, bytes: Uint8Array, at: number): number;
+	abstract key(id: number): PrefixKey;
+	/** Is it outside of what a unicast route may say (multicast, loopback, this-network, link-local, class E)? */
+	abstract isMartian(bytes: Uint8Array, at: number, bits: number): boolean;
+	protected abstract hashOf(id: number): number;
+	/** Stores the prefix that `find` last looked for. */
+	protected abstract store(id: number): void;
+	protected abstract growColumns(capacity: number): void;
+
+	/** How many ids the columns have room for. */
+	get capacity(): number {
+		return this.bits.length;
+	}
+
+	/** Prefixes that have an id. */
+	get size(): number {
+		return this.limit - 1 - this.#free.size;
+	}
+
+	onGrowth(callback: (capacity: number) => void): void {
+		this.#onGrowth.push(callback);
+	}
+
+	/** The id of a prefix, made where there is none. */
+	intern(bytes: Uint8Array, at: number, bits: number): number {
+		const known = this.find(bytes, at, bits);
+		if (known !== 0) return known;
+		const id = this.#newId();
+		this.bits[id] = bits;
+		this.store(id);
+		this.index.add(id, this.hash);
+		return id;
+	}
+
+	/** Gives the id back. Its columns must be empty. */
+	release(id: number): void {
+		this.index.remove(id, this.hashOf(id));
+		this.#free.push(id);
+	}
+
+	#newId(): number {
+		if (this.#free.size > 0) return this.#free.pop();
+		if (this.limit === this.bits.length) {
+			const capacity = this.limit * 2;
+			this.bits = grown(this.bits, capacity);
+			this.growColumns(capacity);
+			for (const grow of this.#onGrowth) grow(capacity);
+		}
+		return this.limit++;
+	}
+}

@@ -1,0 +1,299 @@
+import {
+	Afi,
+	AttributeScan,
+	badNetworkField,
+	judgeAttributes,
+	readU16,
+	readU32,
+	remedyLevel,
+	Safi,
+	scanUpdate,
+	UpdateSpans,
+	updateError,
+	validateNlri,
+} from 'bgp-packet';
+import type { Family } from '../../core/index.ts';
+import type { SessionEnd, SessionReceiver } from '../negotiated.ts';
+import { copyBytes } from './attribute-pool.ts';
+import { Imported, type Importer } from './importer.ts';
+import type { Limits } from './limits.ts';
+import type { PeerFamily, RibPeer } from './peers.ts';
+import { attributesMask, type RouteTable, staleBit } from './route-table.ts';
+
+/** What a receiver tells the RIB. */
+export interface ReceiverContext {
+	readonly importer: Importer;
+	readonly tables: Readonly<Record<Family, RouteTable>>;
+	/** Paths changed: select when there is time. */
+	readonly changed: (table: RouteTable) => void;
+	readonly endOfRib: (peer: RibPeer, family: Family) => void;
+	readonly refresh: (peer: RibPeer, family: Family, subtype: 'request' | 'begin' | 'end') => void;
+	readonly drained: (peer: RibPeer) => void;
+	readonly ended: (peer: RibPeer, end: SessionEnd) => void;
+	readonly limits: Limits;
+}
+
+const mpReachCode = 14;
+const mpUnreachCode = 15;
+const nextHopCode = 3;
+
+// One of each serves all sessions: an UPDATE is dealt with before the next one.
+const spans = new UpdateSpans();
+const scan = new AttributeScan();
+const scratch = new Uint8Array(0x1_0000 + 64);
+
+/** Takes the UPDATEs of one session apart, in place, and puts their routes into the tables. */
+export class Receiver implements SessionReceiver {
+	readonly #peer: RibPeer;
+	readonly #context: ReceiverContext;
+	readonly #addPath: Readonly<Record<Family, boolean>>;
+	#ended = false;
+	/** Of the block that was walked last: where the values of MP_REACH_NLRI and MP_UNREACH_NLRI are, 0 without. */
+	#reach = 0;
+	#reachEnd = 0;
+	#unreach = 0;
+	#unreachEnd = 0;
+	/** Attributes besides these two. */
+	#others = 0;
+
+	constructor(peer: RibPeer, context: ReceiverContext) {
+		this.#peer = peer;
+		this.#context = context;
+		this.#addPath = { ipv4: peer.context.addPath(Afi.ipv4, Safi.unicast), ipv6: peer.context.addPath(Afi.ipv6, Safi.unicast) };
+	}
+
+	update(buffer: Uint8Array, start: number, end: number): void {
+		if (this.#ended) return;
+		scanUpdate(buffer, start, end, spans);
+		const { withdrawnStart, withdrawnEnd, attributesStart, attributesEnd, nlriStart, nlriEnd } = spans;
+		const addPath = this.#addPath.ipv4;
+		// RFC 7606 §5.3: without all prefixes nothing can be withdrawn instead.
+		if (withdrawnEnd > withdrawnStart && validateNlri(buffer, withdrawnStart, withdrawnEnd, 32, addPath) < 0) throw badNetworkField('Withdrawn Routes');
+		if (nlriEnd > nlriStart && validateNlri(buffer, nlriStart, nlriEnd, 32, addPath) < 0) throw badNetworkField('NLRI');
+		if (end === nlriStart && attributesEnd === attributesStart && withdrawnEnd === withdrawnStart) {
+			if (this.#peer.families.ipv4.negotiated !== undefined) this.#context.endOfRib(this.#peer, 'ipv4');
+			return;
+		}
+		this.#withdraw('ipv4', buffer, withdrawnStart, withdrawnEnd);
+		if (attributesEnd === attributesStart && nlriEnd === nlriStart) return;
+		if (!this.#walk(buffer, attributesStart, attributesEnd)) {
+			this.#judgeWhole(buffer, attributesStart, attributesEnd, nlriStart, nlriEnd);
+			return;
+		}
+		const multiprotocol = this.#reach !== 0 || this.#unreach !== 0;
+		if (nlriEnd > nlriStart) {
+			if (!multiprotocol) this.#announce('ipv4', false, buffer, attributesStart, attributesEnd, buffer, nlriStart, nlriEnd);
+			else {
+				const length = this.#trimmed(buffer, attributesStart, attributesEnd, false);
+				this.#announce('ipv4', false, scratch, 0, length, buffer, nlriStart, nlriEnd);
+			}
+		} else if (this.#reach === 0 && this.#others > 0) {
+			// Nothing is announced, yet an error may ask for a reset (RFC 7606 §5.2).
+			this.#judgeWhole(buffer, attributesStart, attributesEnd, nlriStart, nlriEnd);
+		}
+		if (this.#unreach !== 0) this.#takeUnreach(buffer, attributesStart, attributesEnd, end === nlriStart && withdrawnEnd === withdrawnStart);
+		if (this.#reach !== 0) this.#takeReach(buffer, attributesStart, attributesEnd);
+	}
+
+	refresh(family: Family, subtype: 'request' | 'begin' | 'end'): void {
+		if (!this.#ended) this.#context.refresh(this.#peer, family, subtype);
+	}
+
+	drained(): void {
+		if (!this.#ended) this.#context.drained(this.#peer);
+	}
+
+	ended(end: SessionEnd): void {
+		if (this.#ended) return;
+		this.#ended = true;
+		this.#context.ended(this.#peer, end);
+	}
+
+	/** Finds the MP attributes of a block. `false`: it is not well-formed, or has one of them twice. */
+	#walk(buffer: Uint8Array, start: number, end: number): boolean {
+		this.#reach = 0;
+		this.#unreach = 0;
+		this.#others = 0;
+		for (let at = start; at < end; ) {
+			const extended = ((buffer[at] ?? 0) & 0x10) !== 0;
+			const code = buffer[at + 1] ?? 0;
+			const value = at + (extended ? 4 : 3);
+			if (value > end) return false;
+			const next = value + (extended ? readU16(buffer, at + 2) : (buffer[at + 2] ?? 0));
+			if (next > end) return false;
+			if (code === mpReachCode) {
+				if (this.#reach !== 0 || next < value + 5 || value + 5 + (buffer[value + 3] ?? 0) > next) return false;
+				this.#reach = value;
+				this.#reachEnd = next;
+			} else if (code === mpUnreachCode) {
+				if (this.#unreach !== 0 || next < value + 3) return false;
+				this.#unreach = value;
+				this.#unreachEnd = next;
+			} else this.#others++;
+			at = next;
+		}
+		return true;
+	}
+
+	/** A block that is malformed as a whole, or announces nothing: the table says what becomes of it. @throws PacketError */
+	#judgeWhole(buffer: Uint8Array, start: number, end: number, nlriStart: number, nlriEnd: number): void {
+		const hasNlri = nlriEnd > nlriStart;
+		judgeAttributes(buffer, start, end, this.#peer.context, scan);
+		const level = remedyLevel(scan.summary, hasNlri);
+		if (level === 3) throw updateError(buffer, scan, hasNlri);
+		if (level < 2) return;
+		this.#withdraw('ipv4', buffer, nlriStart, nlriEnd);
+		if (scan.mpReach < 0) return;
+		const value = scan.valueStarts[scan.mpReach] ?? 0;
+		const family = familyAt(buffer, value);
+		if (family !== undefined) this.#withdraw(family, buffer, value + 5 + (buffer[value + 3] ?? 0), scan.ends[scan.mpReach] ?? 0);
+	}
+
+	#takeUnreach(buffer: Uint8Array, start: number, end: number, alone: boolean): void {
+		const family = familyAt(buffer, this.#unreach);
+		if (family === undefined) return;
+		const routes = this.#unreach + 3;
+		if (validateNlri(buffer, routes, this.#unreachEnd, family === 'ipv4' ? 32 : 128, this.#addPath[family]) < 0) {
+			judgeAttributes(buffer, start, end, this.#peer.context, scan);
+			throw updateError(buffer, scan, false);
+		}
+		this.#withdraw(family, buffer, routes, this.#unreachEnd);
+		// RFC 4724 §2.
+		if (alone && this.#others === 0 && this.#reach === 0 && routes === this.#unreachEnd && this.#peer.families[family].negotiated !== undefined) {
+			this.#context.endOfRib(this.#peer, family);
+		}
+	}
+
+	#takeReach(buffer: Uint8Array, start: number, end: number): void {
+		const family = familyAt(buffer, this.#reach);
+		const nextHopBytes = buffer[this.#reach + 3] ?? 0;
+		const routes = this.#reach + 5 + nextHopBytes;
+		if (family === undefined) return;
+		if (nextHopBytes > 32 || validateNlri(buffer, routes, this.#reachEnd, family === 'ipv4' ? 32 : 128, this.#addPath[family]) < 0) {
+			judgeAttributes(buffer, start, end, this.#peer.context, scan);
+			throw updateError(buffer, scan, false);
+		}
+		const length = this.#trimmed(buffer, start, end, true);
+		this.#announce(family, true, scratch, 0, length, buffer, routes, this.#reachEnd);
+	}
+
+	/** Copies a block to `scratch`: MP_REACH_NLRI without routes first if it is wanted, no NEXT_HOP then; never MP_UNREACH_NLRI. Returns its length. */
+	#trimmed(buffer: Uint8Array, start: number, end: number, wantsReach: boolean): number {
+		let length = 0;
+		if (wantsReach) {
+			const value = 5 + (buffer[this.#reach + 3] ?? 0);
+			scratch[0] = 0x80;
+			scratch[1] = mpReachCode;
+			scratch[2] = value;
+			copyBytes(buffer, this.#reach, scratch, 3, value);
+			// RFC 4760 §3: the reserved octet is ignored.
+			scratch[2 + value] = 0;
+			length = 3 + value;
+		}
+		for (let at = start; at < end; ) {
+			const extended = ((buffer[at] ?? 0) & 0x10) !== 0;
+			const code = buffer[at + 1] ?? 0;
+			const next = at + (extended ? 4 + readU16(buffer, at + 2) : 3 + (buffer[at + 2] ?? 0));
+			// RFC 4760 §3: NEXT_HOP is not for these routes.
+			if (code !== mpReachCode && code !== mpUnreachCode && !(wantsReach && code === nextHopCode)) {
+				copyBytes(buffer, at, scratch, length, next - at);
+				length += next - at;
+			}
+			at = next;
+		}
+		return length;
+	}
+
+	/** Puts routes with one attribute block into a table; withdraws them where the block is malformed. */
+	#announce(
+		family: Family,
+		multiprotocol: boolean,
+		block: Uint8Array,
+		blockStart: number,
+		blockEnd: number,
+		buffer: Uint8Array,
+		start: number,
+		end: number,
+	): void {
+		const peer = this.#peer;
+		const state = peer.families[family];
+		if (state.negotiated === undefined) return;
+		const { importer, tables } = this.#context;
+		const table = tables[family];
+		const { pool } = table;
+		const received = importer.receive(peer, family, multiprotocol, block, blockStart, blockEnd);
+		const imported = pool.imported[received] ?? 0;
+		if (imported === Imported.withdraw) this.#withdraw(family, buffer, start, end);
+		else {
+			if (imported > 0) pool.retain(imported);
+			this.#store(table, family, state, received, imported, buffer, start, end);
+			if (imported > 0) pool.release(imported);
+		}
+		pool.release(received);
+		this.#context.changed(table);
+	}
+
+	#store(table: RouteTable, family: Family, state: PeerFamily, received: number, imported: number, buffer: Uint8Array, start: number, end: number): void {
+		const peer = this.#peer;
+		const { prefixes, pool } = table;
+		const addPath = this.#addPath[family];
+		const limit = peer.options.maxPrefix?.limit ?? Number.POSITIVE_INFINITY;
+		for (let at = start; at < end; ) {
+			const pathId = addPath ? readU32(buffer, at) : 0;
+			if (addPath) at += 4;
+			const bits = buffer[at++] ?? 0;
+			const octets = at;
+			at += (bits + 7) >>> 3;
+			if (prefixes.isMartian(buffer, octets, bits)) {
+				this.#context.limits.martian(peer);
+				continue;
+			}
+			const prefix = prefixes.intern(buffer, octets, bits);
+			if (state.received >= limit && table.path(prefix, peer.id, pathId) === 0 && !this.#context.limits.over(peer, family)) {
+				table.discardIfEmpty(prefix);
+				if (this.#ended) return;
+				continue;
+			}
+			const set = imported > 0 ? imported : this.#context.importer.forPrefix(received, prefixes, prefix);
+			const old = table.announce(prefix, peer.id, pathId, set);
+			if (old === 0) state.received++;
+			else {
+				if (pool.reason[old & attributesMask] === 0) state.accepted--;
+				if ((old & staleBit) !== 0) state.stale--;
+			}
+			if (pool.reason[set] === 0) state.accepted++;
+		}
+		if (state.received > limit * ((peer.options.maxPrefix?.warnPercent ?? 100) / 100) && !state.warned) this.#context.limits.near(peer, family);
+	}
+
+	#withdraw(family: Family, buffer: Uint8Array, start: number, end: number): void {
+		const peer = this.#peer;
+		const state = peer.families[family];
+		if (start === end || state.negotiated === undefined) return;
+		const table = this.#context.tables[family];
+		const { prefixes, pool } = table;
+		const addPath = this.#addPath[family];
+		for (let at = start; at < end; ) {
+			const pathId = addPath ? readU32(buffer, at) : 0;
+			if (addPath) at += 4;
+			const bits = buffer[at++] ?? 0;
+			const prefix = prefixes.find(buffer, at, bits);
+			at += (bits + 7) >>> 3;
+			if (prefix === 0) continue;
+			const old = table.path(prefix, peer.id, pathId);
+			if (old === 0) continue;
+			state.received--;
+			if (pool.reason[old & attributesMask] === 0) state.accepted--;
+			if ((old & staleBit) !== 0) state.stale--;
+			table.withdraw(prefix, peer.id, pathId);
+		}
+		this.#context.changed(table);
+	}
+}
+
+/** The unicast family that an MP attribute is about, `undefined` for any other. */
+function familyAt(buffer: Uint8Array, at: number): Family | undefined {
+	if (buffer[at + 2] !== Safi.unicast) return undefined;
+	const afi = readU16(buffer, at);
+	return afi === Afi.ipv4 ? 'ipv4' : afi === Afi.ipv6 ? 'ipv6' : undefined;
+}

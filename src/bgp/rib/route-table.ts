@@ -1,0 +1,315 @@
+import type { Random } from '../../core/index.ts';
+import type { AttributePool } from './attribute-pool.ts';
+import { grown, NumberRing, NumberStack } from './columns.ts';
+import type { Candidates } from './decision.ts';
+import { Ipv4Table } from './ipv4-table.ts';
+import { Ipv6Table } from './ipv6-table.ts';
+import type { NextHops } from './next-hops.ts';
+import type { PrefixTable } from './prefix-table.ts';
+
+/** Bit of a path beside the id of its attribute set: held from before a restart or refresh. RFC 4724 §4.2, RFC 7313 §4. */
+export const staleBit = 1 << 30;
+/** The id of the attribute set of a path. */
+export const attributesMask = staleBit - 1;
+
+const dirtyFlag = 1;
+const zombieFlag = 2;
+
+/**
+ * All paths of one family. The first path of a prefix is in its column, further ones in a list; a path is the id of its
+ * attribute set (which knows the peer) and the stale bit, and where path identifiers are in use (RFC 7911) its identifier.
+ * `announced` is the attribute set that the outside knows as best: what every update group has sent follows from it.
+ */
+export class RouteTable {
+	readonly prefixes: PrefixTable;
+	readonly pool: AttributePool;
+	/** First path by prefix, 0 for none. After selection it is the best one if any is eligible. */
+	head: Int32Array;
+	/** Further paths by prefix: an index into the list, 0 for none. */
+	more: Int32Array;
+	/** By prefix: the set last announced as best, 0 for none. Holds a reference. */
+	announced: Int32Array;
+	#flags: Uint8Array;
+	readonly #dirty = new NumberRing();
+	readonly #nextHops: NextHops;
+	/** Paths there are. */
+	paths = 0;
+	/** Counts the steps of selection that changed anything announced. */
+	version = 0;
+	#holders = 0;
+	readonly #zombies: number[] = [];
+
+	// The list: a path and the index of the next.
+	#path = new Int32Array(256);
+	#next = new Int32Array(256);
+	#limit = 1;
+	readonly #free = new NumberStack();
+
+	// Path identifiers, beside `head` and the list; absent until the first peer sends them.
+	#headPathId: Uint32Array | undefined = undefined;
+	#pathId: Uint32Array | undefined = undefined;
+
+	constructor(family: 'ipv4' | 'ipv6', pool: AttributePool, nextHops: NextHops, random: Random, capacity: number) {
+		this.prefixes = family === 'ipv4' ? new Ipv4Table(random, capacity) : new Ipv6Table(random, capacity);
+		this.pool = pool;
+		this.#nextHops = nextHops;
+		this.head = new Int32Array(capacity);
+		this.more = new Int32Array(capacity);
+		this.announced = new Int32Array(capacity);
+		this.#flags = new Uint8Array(capacity);
+		this.prefixes.onGrowth((larger) => this.#grow(larger));
+	}
+
+	/** Prefixes waiting for selection. */
+	get dirtyCount(): number {
+		return this.#dirty.size;
+	}
+
+	/** Call before a peer that sends path identifiers announces. */
+	usePathIds(): void {
+		this.#headPathId ??= new Uint32Array(this.prefixes.capacity);
+		this.#pathId ??= new Uint32Array(this.#path.length);
+	}
+
+	get usesPathIds(): boolean {
+		return this.#headPathId !== undefined;
+	}
+
+	/** Stores a peer's path; returns the path that it replaces, 0 for none. Nothing is marked where both are the same. */
+	announce(prefix: number, peer: number, pathId: number, attributes: number): number {
+		const old = this.#find(prefix, peer, pathId);
+		if (old === attributes) return old;
+		this.pool.retain(attributes);
+		if (old === 0) {
+			this.#insert(prefix, pathId, attributes);
+			this.paths++;
+		} else {
+			this.#replace(prefix, attributes);
+			if ((old & attributesMask) === attributes) {
+				// Only refreshed: nothing that anybody else knows of has changed.
+				this.pool.release(attributes);
+				return old;
+			}
+			this.pool.release(old & attributesMask);
+		}
+		this.markDirty(prefix);
+		return old;
+	}
+
+	/** Removes a peer's path; returns it, 0 for none. */
+	withdraw(prefix: number, peer: number, pathId: number): number {
+		const old = this.#find(prefix, peer, pathId);
+		if (old !== 0) this.#removeFound(prefix, old);
+		return old;
+	}
+
+	/** The path of a peer to a prefix, 0 for none. */
+	path(prefix: number, peer: number, pathId: number): number {
+		return this.#find(prefix, peer, pathId);
+	}
+
+	/**
+	 * Calls `change` with every path to a prefix. It returns the path as it is to be: the same, another attribute set of the
+	 * same peer, with or without the stale bit, or 0 to remove it.
+	 */
+	rewrite(prefix: number, change: (path: number) => number): void {
+		for (let index = 0; ; ) {
+			const path = index === 0 ? (this.head[prefix] ?? 0) : (this.#path[index] ?? 0);
+			if (path === 0) return;
+			const wanted = change(path);
+			this.#previous = index === 0 ? -1 : this.#previousOf(prefix, index);
+			this.#found = index;
+			if (wanted === 0) {
+				const next = index === 0 ? 0 : (this.#next[index] ?? 0);
+				this.#removeFound(prefix, path);
+				// The place of the first path was taken by the next one.
+				if (index !== 0 && next === 0) return;
+				index = next;
+				continue;
+			}
+			if (wanted !== path) {
+				this.#replace(prefix, wanted);
+				if (((wanted ^ path) & attributesMask) !== 0) {
+					this.pool.retain(wanted & attributesMask);
+					this.pool.release(path & attributesMask);
+					this.markDirty(prefix);
+				}
+			}
+			index = index === 0 ? (this.more[prefix] ?? 0) : (this.#next[index] ?? 0);
+			if (index === 0) return;
+		}
+	}
+
+	/** Calls `visit` with every path to a prefix and its path identifier. */
+	each(prefix: number, visit: (path: number, pathId: number) => void): void {
+		const head = this.head[prefix] ?? 0;
+		if (head === 0) return;
+		visit(head, this.#headPathId?.[prefix] ?? 0);
+		for (let index = this.more[prefix] ?? 0; index !== 0; index = this.#next[index] ?? 0) visit(this.#path[index] ?? 0, this.#pathId?.[index] ?? 0);
+	}
+
+	/** Adds the eligible paths of a prefix to `candidates`. */
+	collect(prefix: number, candidates: Candidates): void {
+		const head = this.head[prefix] ?? 0;
+		if (head === 0) return;
+		if (this.isEligible(head)) candidates.add(head & attributesMask, this.#headPathId?.[prefix] ?? 0);
+		for (let index = this.more[prefix] ?? 0; index !== 0; index = this.#next[index] ?? 0) {
+			const path = this.#path[index] ?? 0;
+			if (this.isEligible(path)) candidates.add(path & attributesMask, this.#pathId?.[index] ?? 0);
+		}
+	}
+
+	isEligible(path: number): boolean {
+		const attributes = path & attributesMask;
+		if (this.pool.reason[attributes] !== 0) return false;
+		const nextHop = this.pool.nextHop[attributes] ?? 0;
+		return nextHop === 0 || (this.#nextHops.metric[nextHop] ?? 0) > 0;
+	}
+
+	/** Puts the path with this set and identifier first. */
+	promote(prefix: number, attributes: number, pathId: number): void {
+		const head = this.head[prefix] ?? 0;
+		const headId = this.#headPathId?.[prefix] ?? 0;
+		if ((head & attributesMask) === attributes && headId === pathId) return;
+		for (let index = this.more[prefix] ?? 0; index !== 0; index = this.#next[index] ?? 0) {
+			const path = this.#path[index] ?? 0;
+			if ((path & attributesMask) !== attributes || (this.#pathId?.[index] ?? 0) !== pathId) continue;
+			this.head[prefix] = path;
+			this.#path[index] = head;
+			if (this.#headPathId !== undefined) this.#headPathId[prefix] = pathId;
+			if (this.#pathId !== undefined) this.#pathId[index] = headId;
+			return;
+		}
+	}
+
+	markDirty(prefix: number): void {
+		const flags = this.#flags[prefix] ?? 0;
+		if ((flags & dirtyFlag) !== 0) return;
+		this.#flags[prefix] = flags | dirtyFlag;
+		this.#dirty.push(prefix);
+	}
+
+	/** The next prefix to decide, 0 when none waits. */
+	takeDirty(): number {
+		const prefix = this.#dirty.shift();
+		if (prefix !== 0) this.#flags[prefix] = (this.#flags[prefix] ?? 0) & ~dirtyFlag;
+		return prefix;
+	}
+
+	/**
+	 * Gives the prefix up if nothing is known of it. While somebody is still to be told of withdrawals it stays as a zombie: its id
+	 * must go on meaning the same prefix.
+	 */
+	discardIfEmpty(prefix: number): void {
+		const flags = this.#flags[prefix] ?? 0;
+		if (this.head[prefix] !== 0 || this.announced[prefix] !== 0 || flags !== 0) return;
+		if (this.#holders === 0) this.prefixes.release(prefix);
+		else {
+			this.#flags[prefix] = zombieFlag;
+			this.#zombies.push(prefix);
+		}
+	}
+
+	/** Somebody remembers prefixes by their ids from now on. */
+	hold(): void {
+		this.#holders++;
+	}
+
+	/** The counterpart of `hold`. */
+	unhold(): void {
+		this.#holders--;
+		if (this.#holders > 0) return;
+		for (const prefix of this.#zombies.splice(0)) {
+			this.#flags[prefix] = (this.#flags[prefix] ?? 0) & ~zombieFlag;
+			this.discardIfEmpty(prefix);
+		}
+	}
+
+	/** Where `#find` found: -1 for nothing, 0 for the head, otherwise an index of the list; and the index before that. */
+	#found = -1;
+	#previous = -1;
+
+	#find(prefix: number, peer: number, pathId: number): number {
+		const head = this.head[prefix] ?? 0;
+		if (head !== 0 && this.pool.peer[head & attributesMask] === peer && (this.#headPathId === undefined || this.#headPathId[prefix] === pathId)) {
+			this.#found = 0;
+			return head;
+		}
+		this.#previous = 0;
+		for (let index = this.more[prefix] ?? 0; index !== 0; index = this.#next[index] ?? 0) {
+			const path = this.#path[index] ?? 0;
+			if (this.pool.peer[path & attributesMask] === peer && (this.#pathId === undefined || this.#pathId[index] === pathId)) {
+				this.#found = index;
+				return path;
+			}
+			this.#previous = index;
+		}
+		this.#found = -1;
+		return 0;
+	}
+
+	#previousOf(prefix: number, index: number): number {
+		let previous = 0;
+		for (let at = this.more[prefix] ?? 0; at !== index && at !== 0; at = this.#next[at] ?? 0) previous = at;
+		return previous;
+	}
+
+	#insert(prefix: number, pathId: number, attributes: number): void {
+		if (this.head[prefix] === 0) {
+			this.head[prefix] = attributes;
+			if (this.#headPathId !== undefined) this.#headPathId[prefix] = pathId;
+			return;
+		}
+		const index = this.#newIndex();
+		this.#path[index] = attributes;
+		this.#next[index] = this.more[prefix] ?? 0;
+		if (this.#pathId !== undefined) this.#pathId[index] = pathId;
+		this.more[prefix] = index;
+	}
+
+	#replace(prefix: number, path: number): void {
+		if (this.#found === 0) this.head[prefix] = path;
+		else this.#path[this.#found] = path;
+	}
+
+	#removeFound(prefix: number, path: number): void {
+		const first = this.more[prefix] ?? 0;
+		// What goes from the list: the found entry, or the first one after it moved to the head.
+		let gone = this.#found;
+		if (gone === 0) {
+			this.head[prefix] = first === 0 ? 0 : (this.#path[first] ?? 0);
+			if (this.#headPathId !== undefined) this.#headPathId[prefix] = this.#pathId?.[first] ?? 0;
+			gone = first;
+			this.#previous = 0;
+		}
+		if (gone !== 0) {
+			const next = this.#next[gone] ?? 0;
+			if (this.#previous === 0) this.more[prefix] = next;
+			else this.#next[this.#previous] = next;
+			this.#path[gone] = 0;
+			this.#next[gone] = 0;
+			this.#free.push(gone);
+		}
+		this.paths--;
+		this.pool.release(path & attributesMask);
+		this.markDirty(prefix);
+	}
+
+	#newIndex(): number {
+		if (this.#free.size > 0) return this.#free.pop();
+		if (this.#limit === this.#path.length) {
+			this.#path = grown(this.#path, this.#limit * 2);
+			this.#next = grown(this.#next, this.#limit * 2);
+			if (this.#pathId !== undefined) this.#pathId = grown(this.#pathId, this.#limit * 2);
+		}
+		return this.#limit++;
+	}
+
+	#grow(capacity: number): void {
+		this.head = grown(this.head, capacity);
+		this.more = grown(this.more, capacity);
+		this.announced = grown(this.announced, capacity);
+		this.#flags = grown(this.#flags, capacity);
+		if (this.#headPathId !== undefined) this.#headPathId = grown(this.#headPathId, capacity);
+	}
+}

@@ -1,0 +1,70 @@
+const sequence = 2;
+
+/** Private use. RFC 6996 §5. */
+export function isPrivateAs(asNumber: number): boolean {
+	return (asNumber >= 64512 && asNumber <= 65534) || (asNumber >= 4_200_000_000 && asNumber <= 4_294_967_294);
+}
+
+/**
+ * Writes the AS_PATH at `[start, end)` of `bytes` (4-octet numbers) to `out` at `at`, private numbers left out if so asked and
+ * `prepend` put in front (RFC 4271 §5.1.2 b: into the first segment if that is a sequence with room). Returns where it ends.
+ */
+export function writeAsPath(
+	bytes: Uint8Array,
+	start: number,
+	end: number,
+	prepend: readonly number[],
+	dropPrivate: boolean,
+	out: Uint8Array,
+	at: number,
+): number {
+	let segment = start;
+	const firstCount = start < end && bytes[start] === sequence ? (bytes[start + 1] ?? 0) : 0;
+	if (prepend.length > 0) {
+		const joins = firstCount > 0 && firstCount + prepend.length <= 255 && !dropPrivate;
+		out[at++] = sequence;
+		out[at++] = prepend.length + (joins ? firstCount : 0);
+		for (const asNumber of prepend) at = writeU32(out, at, asNumber);
+		if (joins) {
+			segment = start + 2 + firstCount * 4;
+			for (let index = start + 2; index < segment; index++) out[at++] = bytes[index] ?? 0;
+		}
+	}
+	while (segment < end) {
+		const count = bytes[segment + 1] ?? 0;
+		const segmentEnd = segment + 2 + count * 4;
+		at = dropPrivate ? writePublic(bytes, segment, segmentEnd, out, at) : copy(bytes, segment, segmentEnd, out, at);
+		segment = segmentEnd;
+	}
+	return at;
+}
+
+/** One segment without its private numbers; nothing where none is left. */
+function writePublic(bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
+	const head = at;
+	out[at++] = bytes[start] ?? 0;
+	let count = 0;
+	at++;
+	for (let index = start + 2; index < end; index += 4) {
+		const asNumber = (((bytes[index] ?? 0) << 24) | ((bytes[index + 1] ?? 0) << 16) | ((bytes[index + 2] ?? 0) << 8) | (bytes[index + 3] ?? 0)) >>> 0;
+		if (isPrivateAs(asNumber)) continue;
+		at = writeU32(out, at, asNumber);
+		count++;
+	}
+	out[head + 1] = count;
+	return count === 0 ? head : at;
+}
+
+function copy(bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
+	for (let index = start; index < end; index++) out[at++] = bytes[index] ?? 0;
+	return at;
+}
+
+/** Writes an unsigned number in network order; returns where it ends. */
+export function writeU32(out: Uint8Array, at: number, value: number): number {
+	out[at] = value >>> 24;
+	out[at + 1] = value >>> 16;
+	out[at + 2] = value >>> 8;
+	out[at + 3] = value;
+	return at + 4;
+}

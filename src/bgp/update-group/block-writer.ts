@@ -1,0 +1,213 @@
+import { AttributeCode, AttributeFlag, AttributeScan, attributesOf, encodeAttributes, judgeAttributes, packetContext } from 'bgp-packet';
+import { copyBytes, Kind } from '../rib/attribute-pool.ts';
+import { defaultLocalPref, Flag } from '../rib/attribute-summary.ts';
+import { storedContext } from '../rib/importer.ts';
+import { writeAsPath, writeU32 } from './as-path.ts';
+import type { ExportTerms } from './export-terms.ts';
+import { type ExportContext, setsSelf } from './exporter.ts';
+
+const { optional, transitive, extendedLength } = AttributeFlag;
+const twoOctetContext = packetContext({ fourOctetAs: false });
+
+/**
+ * The attributes of one set as the peers of a group get them: a walk over the stored block that copies, drops, rewrites, and
+ * inserts what is missing, once per set and batch. MP_REACH_NLRI is not in the result: its next hop is apart, since routes follow.
+ */
+export class BlockWriter {
+	/** Attributes without MP_REACH_NLRI. */
+	bytes: Uint8Array = new Uint8Array(0x1_0000 + 4096);
+	length = 0;
+	/** For MP_REACH_NLRI: 4, 16 or 32 bytes; `undefined`: NEXT_HOP is among the attributes. */
+	nextHop: Uint8Array | undefined = undefined;
+	readonly #terms: ExportTerms;
+	readonly #context: ExportContext;
+	readonly #self: Uint8Array;
+	readonly #external: boolean;
+	/** A route server is not on the path. RFC 7947 §2.2. */
+	readonly #transparent: boolean;
+	readonly #clusterId: number;
+
+	constructor(terms: ExportTerms, context: ExportContext) {
+		this.#terms = terms;
+		this.#context = context;
+		this.#self = Uint8Array.from(terms.nextHopSelf);
+		this.#external = terms.kind === 'external';
+		this.#transparent = terms.client === 'route-server';
+		// RFC 4456 §7.
+		this.#clusterId = context.options.clusterId ?? context.options.routerId;
+	}
+
+	/** Writes what the group gets of the set `id`. */
+	write(id: number): void {
+		const { pool } = this.#context;
+		const flags = pool.flags[id] ?? 0;
+		const kind = pool.kind[id] ?? 0;
+		const inside = flags & (Flag.external | Flag.local) ? 0 : 1;
+		const reflects = !this.#external && inside === 1;
+		const nextHop = this.#chooseNextHop(id, flags, kind);
+		this.nextHop = nextHop.length === 4 && this.#terms.family === 'ipv4' ? undefined : nextHop;
+
+		// What is not there and has to be. A stored block need not be in ascending order; the result is, where the block is.
+		let wantsNextHop = this.nextHop === undefined;
+		let wantsLocalPref = !this.#external && (flags & Flag.hasLocalPref) === 0;
+		let wantsOriginator = reflects && (flags & Flag.hasOriginator) === 0;
+		let wantsCluster = reflects && (flags & Flag.hasClusterList) === 0;
+		const wantsMark = (flags & Flag.onlyToCustomer) === 0 && this.#marks();
+
+		const slab = pool.slab(id);
+		const start = pool.start(id);
+		const end = start + (pool.length[id] ?? 0);
+		this.length = 0;
+		for (let at = start; at < end; ) {
+			const code = slab[at + 1] ?? 0;
+			const extended = ((slab[at] ?? 0) & extendedLength) !== 0;
+			const value = at + (extended ? 4 : 3);
+			const next = value + (extended ? ((slab[at + 2] ?? 0) << 8) | (slab[at + 3] ?? 0) : (slab[at + 2] ?? 0));
+			if (wantsNextHop && code >= AttributeCode.nextHop && code !== AttributeCode.mpReach) {
+				this.#writeNextHop(nextHop);
+				wantsNextHop = false;
+			}
+			if (wantsLocalPref && code > AttributeCode.localPref && code !== AttributeCode.mpReach) {
+				this.#writeNumber(transitive, AttributeCode.localPref, this.#localPref(id, flags));
+				wantsLocalPref = false;
+			}
+			if (wantsOriginator && code > AttributeCode.originatorId && code !== AttributeCode.mpReach) {
+				this.#writeNumber(optional, AttributeCode.originatorId, pool.routerId[id] ?? 0);
+				wantsOriginator = false;
+			}
+			if (wantsCluster && code > AttributeCode.clusterList && code !== AttributeCode.mpReach) {
+				this.#writeNumber(optional, AttributeCode.clusterList, this.#clusterId);
+				wantsCluster = false;
+			}
+			this.#attribute(code, slab, at, value, next, flags, kind, reflects);
+			at = next;
+		}
+		if (wantsNextHop) this.#writeNextHop(nextHop);
+		if (wantsLocalPref) this.#writeNumber(transitive, AttributeCode.localPref, this.#localPref(id, flags));
+		if (wantsOriginator) this.#writeNumber(optional, AttributeCode.originatorId, pool.routerId[id] ?? 0);
+		if (wantsCluster) this.#writeNumber(optional, AttributeCode.clusterList, this.#clusterId);
+		if (wantsMark) this.#writeNumber(optional | transitive, AttributeCode.onlyToCustomer, this.#terms.prepend[0] ?? 0);
+		if (!this.#terms.fourOctetAs) this.#narrow();
+	}
+
+	/** One attribute of the stored block: as it is, not at all, or rewritten. */
+	#attribute(code: number, slab: Uint8Array, at: number, value: number, next: number, flags: number, kind: number, reflects: boolean): void {
+		switch (code) {
+			case AttributeCode.asPath:
+				if (this.#external && !this.#transparent) {
+					this.#writeAsPath(slab, value, next);
+					return;
+				}
+				break;
+			case AttributeCode.nextHop:
+			case AttributeCode.mpReach:
+				return;
+			case AttributeCode.med:
+				// RFC 4271 §5.1.4: what one AS sent is not passed to another.
+				if (this.#external && !this.#transparent && (flags & Flag.local) === 0 && (kind & Kind.medSet) === 0) return;
+				break;
+			case AttributeCode.localPref:
+				if (this.#external) return;
+				break;
+			case AttributeCode.originatorId:
+				if (this.#external) return;
+				break;
+			case AttributeCode.clusterList:
+				if (this.#external) return;
+				if (reflects) {
+					this.#writeClusterList(slab, value, next);
+					return;
+				}
+				break;
+			case AttributeCode.extendedCommunities:
+				if (this.#external && (flags & Flag.nonTransitive) !== 0) {
+					this.#writeTransitive(slab, value, next);
+					return;
+				}
+				break;
+		}
+		copyBytes(slab, at, this.bytes, this.length, next - at);
+		this.length += next - at;
+	}
+
+	/** 4, 16 or 32 bytes. */
+	#chooseNextHop(id: number, flags: number, kind: number): Uint8Array {
+		const { pool, nextHops } = this.#context;
+		const stored = pool.nextHop[id] ?? 0;
+		if (setsSelf(this.#terms, kind, flags, stored)) return this.#self;
+		const bytes = nextHops.bytes(stored);
+		// RFC 2545 §3: a link-local address goes no further than its link, which is not known to be the peer's.
+		return bytes.length === 32 ? bytes.subarray(0, 16) : bytes;
+	}
+
+	/** RFC 4271 §5.1.5: LOCAL_PREF goes with every route inside the AS. */
+	#localPref(id: number, flags: number): number {
+		return (flags & Flag.local) !== 0 ? defaultLocalPref : (this.#context.pool.localPref[id] ?? 0);
+	}
+
+	/** RFC 9234 §5, egress. */
+	#marks(): boolean {
+		const { role } = this.#terms;
+		return this.#external && (role === 'provider' || role === 'peer' || role === 'route-server');
+	}
+
+	#writeNextHop(nextHop: Uint8Array): void {
+		this.#head(transitive, AttributeCode.nextHop, 4);
+		copyBytes(nextHop, 0, this.bytes, this.length, 4);
+		this.length += 4;
+	}
+
+	#writeNumber(flags: number, code: number, value: number): void {
+		this.#head(flags, code, 4);
+		this.length = writeU32(this.bytes, this.length, value);
+	}
+
+	#writeClusterList(slab: Uint8Array, start: number, end: number): void {
+		this.#head(optional, AttributeCode.clusterList, end - start + 4);
+		this.length = writeU32(this.bytes, this.length, this.#clusterId);
+		copyBytes(slab, start, this.bytes, this.length, end - start);
+		this.length += end - start;
+	}
+
+	#writeAsPath(slab: Uint8Array, start: number, end: number): void {
+		const { prepend, removePrivateAs } = this.#terms;
+		const head = this.length;
+		// Room for the longer kind of header; the path moves up where the shorter one is enough.
+		const pathEnd = writeAsPath(slab, start, end, prepend, removePrivateAs, this.bytes, head + 4);
+		const length = pathEnd - head - 4;
+		this.#head(transitive, AttributeCode.asPath, length);
+		if (this.length !== head + 4) this.bytes.copyWithin(this.length, head + 4, pathEnd);
+		this.length += length;
+	}
+
+	/** RFC 4360 §6: non-transitive ones stay in the AS. */
+	#writeTransitive(slab: Uint8Array, start: number, end: number): void {
+		const kept: number[] = [];
+		for (let at = start; at < end; at += 8) if (((slab[at] ?? 0) & 0x40) === 0) kept.push(at);
+		if (kept.length === 0) return;
+		this.#head(optional | transitive, AttributeCode.extendedCommunities, kept.length * 8);
+		for (const at of kept) {
+			copyBytes(slab, at, this.bytes, this.length, 8);
+			this.length += 8;
+		}
+	}
+
+	#head(flags: number, code: number, length: number): void {
+		const { bytes } = this;
+		const extended = length > 255;
+		bytes[this.length++] = extended ? flags | extendedLength : flags;
+		bytes[this.length++] = code;
+		if (extended) bytes[this.length++] = length >> 8;
+		bytes[this.length++] = length;
+	}
+
+	/** RFC 6793 §4.2.2: for a speaker of 2-octet AS numbers, with AS4_PATH and AS4_AGGREGATOR where they are needed. */
+	#narrow(): void {
+		const scan = new AttributeScan();
+		const wide = this.bytes.slice(0, this.length);
+		judgeAttributes(wide, 0, wide.length, storedContext, scan);
+		const narrow = encodeAttributes(attributesOf(wide, scan, storedContext), twoOctetContext);
+		this.bytes.set(narrow);
+		this.length = narrow.length;
+	}
+}

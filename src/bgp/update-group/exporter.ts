@@ -1,0 +1,186 @@
+import type { PathAttributes } from 'bgp-packet';
+import type { RouteSource } from '../../core/index.ts';
+import type { ByPrefix, Decided } from '../policy/program.ts';
+import { PolicyProgram } from '../policy/program.ts';
+import type { PolicyState } from '../policy/state.ts';
+import { type AttributePool, Kind } from '../rib/attribute-pool.ts';
+import { Flag } from '../rib/attribute-summary.ts';
+import type { NextHops } from '../rib/next-hops.ts';
+import type { PrefixTable } from '../rib/prefix-table.ts';
+import type { RibOptions } from '../rib/types.ts';
+import type { ExportTerms } from './export-terms.ts';
+
+/** What an exporter asks of the RIB. */
+export interface ExportContext {
+	readonly pool: AttributePool;
+	readonly nextHops: NextHops;
+	readonly options: RibOptions;
+	readonly peerName: (peer: number) => string;
+	readonly attributes: (id: number) => PathAttributes;
+	/** The set that policy made of `id`; nobody holds a new one yet. */
+	readonly exported: (id: number, state: PolicyState) => number;
+	readonly priorityOf: (id: number) => number | undefined;
+}
+
+/** A set whose export policy looks at prefixes. */
+interface Undecided {
+	readonly tree: ByPrefix;
+	readonly made: Map<Decided, number>;
+}
+
+const refused = -1;
+const byPrefix = -2;
+
+/**
+ * Which routes the peers of a group are sent, and with which attribute set: a function of the set and, if policy says so, of
+ * the prefix. So what has been sent needs no table of its own. Outcomes of policy are remembered by set.
+ */
+export class Exporter {
+	readonly terms: ExportTerms;
+	readonly #context: ExportContext;
+	readonly #program: PolicyProgram | undefined;
+	/** By set: 0 not asked yet, `refused`, `byPrefix`, or the set to send; empty without policy. */
+	#decided = new Int32Array(0);
+	readonly #undecided = new Map<number, Undecided>();
+	readonly #prefix = new Uint8Array(20);
+
+	constructor(terms: ExportTerms, context: ExportContext) {
+		this.terms = terms;
+		this.#context = context;
+		this.#program = terms.policies === undefined || terms.policies.length === 0 ? undefined : new PolicyProgram(terms.policies);
+		if (this.#program !== undefined) this.#decided = new Int32Array(context.pool.capacity);
+	}
+
+	/** The set to send for a route with this set, 0 for none. */
+	resolve(id: number, prefixes: PrefixTable, prefix: number): number {
+		if (id === 0 || !this.#permits(id)) return 0;
+		if (this.#program === undefined) return id;
+		const decided = this.#decided[id] || this.#decide(id, this.#program);
+		if (decided > 0) return decided;
+		return decided === refused ? 0 : this.#forPrefix(id, prefixes, prefix);
+	}
+
+	/** A set is about to go; the pool tells. */
+	forget(id: number): void {
+		const decided = this.#decided[id] ?? 0;
+		if (decided === 0) return;
+		this.#decided[id] = 0;
+		if (decided > 0 && decided !== id) this.#context.pool.release(decided);
+		for (const made of this.#undecided.get(id)?.made.values() ?? []) if (made !== 0 && made !== id) this.#context.pool.release(made);
+		this.#undecided.delete(id);
+	}
+
+	/** The group is gone: lets go of all that policy made. */
+	close(): void {
+		for (let id = 1; id < this.#decided.length; id++) this.forget(id);
+	}
+
+	/** The rules that ask for nothing but the set. */
+	#permits(id: number): boolean {
+		const { pool, options } = this.#context;
+		const { kind, client, policies, role, longLived } = this.terms;
+		const flags = pool.flags[id] ?? 0;
+		// RFC 8212 §2.
+		if (policies === undefined) return false;
+		// RFC 1997: NO_ADVERTISE to nobody.
+		if ((flags & Flag.noAdvertise) !== 0) return false;
+		// RFC 9494 §4.3: not to who does not know what it means.
+		if ((flags & Flag.llgrStale) !== 0 && !longLived) return false;
+		if (!this.#hasNextHop(id, flags)) return false;
+		if (kind === 'external') {
+			if ((flags & (Flag.noExport | Flag.noExportSubconfed)) !== 0) return false;
+			// RFC 9234 §5, egress.
+			const upwards = role === 'customer' || role === 'peer' || role === 'route-server-client';
+			return (flags & Flag.onlyToCustomer) === 0 || !upwards;
+		}
+		if ((flags & (Flag.external | Flag.local)) !== 0) return true;
+		// RFC 4456 §6: what is learned inside the AS goes on only as a reflector does it.
+		const fromClient = ((pool.kind[id] ?? 0) & Kind.fromClient) !== 0;
+		if (!fromClient && client === 'none') return false;
+		if (fromClient && client !== 'none') return options.clientToClientReflection;
+		return true;
+	}
+
+	/** Is there a next hop that the peer can be told? RFC 8950 §3 for IPv4 routes. */
+	#hasNextHop(id: number, flags: number): boolean {
+		const { family, extendedNextHop, nextHopSelf } = this.terms;
+		const { pool, nextHops } = this.#context;
+		if (setsSelf(this.terms, pool.kind[id] ?? 0, flags, pool.nextHop[id] ?? 0)) return nextHopSelf.length > 0;
+		return family === 'ipv6' || extendedNextHop || nextHops.family(pool.nextHop[id] ?? 0) === 'ipv4';
+	}
+
+	#decide(id: number, program: PolicyProgram): number {
+		const { pool, peerName, attributes, priorityOf } = this.#context;
+		if (id >= this.#decided.length) {
+			const larger = new Int32Array(pool.capacity);
+			larger.set(this.#decided);
+			this.#decided = larger;
+		}
+		const source = sourceOf(pool.flags[id] ?? 0);
+		const verdict = program.ask({
+			attributes: () => attributes(id),
+			family: this.terms.family,
+			source,
+			sourcePeer: source === 'local' ? undefined : peerName(pool.peer[id] ?? 0),
+			peerType: this.terms.kind,
+			priority: priorityOf(id),
+		});
+		if (verdict.type === 'by-prefix') {
+			this.#undecided.set(id, { tree: verdict, made: new Map() });
+			this.#decided[id] = byPrefix;
+			return byPrefix;
+		}
+		const made = this.#make(id, verdict);
+		this.#decided[id] = made === 0 ? refused : made;
+		return made === 0 ? refused : made;
+	}
+
+	#forPrefix(id: number, prefixes: PrefixTable, prefix: number): number {
+		const undecided = this.#undecided.get(id);
+		if (undecided === undefined) return 0;
+		prefixes.write(prefix, this.#prefix, 0);
+		const decided = undecided.tree.decide(this.#prefix.subarray(1), this.#prefix[0] ?? 0);
+		const known = undecided.made.get(decided);
+		if (known !== undefined) return known;
+		const made = this.#make(id, decided);
+		undecided.made.set(decided, made);
+		return made;
+	}
+
+	/** The set to send, held; 0: none. */
+	#make(id: number, { accepted, state }: Decided): number {
+		if (!accepted) return 0;
+		if (!state.changed) return id;
+		const { pool, exported } = this.#context;
+		const made = exported(id, state);
+		pool.retain(made);
+		// Policy may have added NO_EXPORT, or a next hop that the peer can't be told.
+		if (this.#permits(made)) return made;
+		pool.release(made);
+		return 0;
+	}
+}
+
+/** What a route is to us. */
+export function sourceOf(flags: number): RouteSource {
+	return (flags & Flag.local) !== 0 ? 'local' : (flags & Flag.external) !== 0 ? 'external' : 'internal';
+}
+
+/** Is NEXT_HOP to be our own address? RFC 4271 §5.1.3; policy before the session's mode, and that before the rule. */
+export function setsSelf(terms: ExportTerms, kind: number, flags: number, nextHop: number): boolean {
+	if (nextHop === 0) return true;
+	if ((kind & Kind.nextHopKeep) !== 0) return false;
+	if ((kind & Kind.nextHopSelf) !== 0) return true;
+	switch (terms.nextHopMode) {
+		case 'keep':
+			return false;
+		case 'self':
+			// RFC 4456 §10: a reflector leaves what it reflects as it is; `self` is for what comes from outside or from here.
+			return terms.kind === 'external' || (flags & (Flag.external | Flag.local)) !== 0;
+		case 'auto':
+			// A route server (RFC 7947 §2.2) is not on the path.
+			return terms.kind === 'external' && terms.client !== 'route-server';
+		default:
+			return terms.nextHopMode satisfies never;
+	}
+}

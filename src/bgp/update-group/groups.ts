@@ -1,0 +1,85 @@
+import type { Batch } from '../rib/batch.ts';
+import type { RibPeer } from '../rib/peers.ts';
+import type { ExportTerms } from './export-terms.ts';
+import { type GroupContext, UpdateGroup } from './group.ts';
+
+/** All update groups of one family, by the text of their terms. */
+export class Groups {
+	readonly #context: GroupContext;
+	readonly #groups = new Map<string, UpdateGroup>();
+	readonly #ofPeer = new Map<number, UpdateGroup>();
+
+	constructor(context: GroupContext) {
+		this.#context = context;
+		context.pool.onFree((id) => {
+			for (const group of this.#groups.values()) group.exporter.forget(id);
+		});
+	}
+
+	get size(): number {
+		return this.#groups.size;
+	}
+
+	of(peer: number): UpdateGroup | undefined {
+		return this.#ofPeer.get(peer);
+	}
+
+	/** Puts a peer into the group of its terms. A new peer is sent everything, and `finish` at the end. */
+	join(peer: RibPeer, terms: ExportTerms, finish: Uint8Array | undefined): void {
+		this.#enter(peer, terms).join(peer, true, finish);
+	}
+
+	/** The terms of a peer changed: it is told the difference, and everything again. `false`: they are what they were. */
+	move(peer: RibPeer, terms: ExportTerms): boolean {
+		const old = this.#ofPeer.get(peer.id);
+		if (old === undefined || JSON.stringify(old.terms) === JSON.stringify(terms)) return false;
+		const finish = old.members.get(peer.id)?.catchUp?.finish;
+		const group = this.#enter(peer, terms);
+		const member = group.join(peer, false, finish);
+		const { prefixes, announced } = this.#context.table;
+		for (let prefix = 1; prefix < prefixes.limit; prefix++) {
+			const set = announced[prefix] ?? 0;
+			if (set === 0 || old.exporter.resolve(set, prefixes, prefix) === 0) continue;
+			if (group.exporter.resolve(set, prefixes, prefix) === 0) member.catchUp?.miss(prefix);
+		}
+		old.leaveFor(peer.id, member);
+		this.#closeIfEmpty(old);
+		return true;
+	}
+
+	/** Sends a peer everything again, `begin` before and `finish` behind it. */
+	resend(peer: number, begin: Uint8Array | undefined, finish: Uint8Array | undefined): void {
+		const group = this.#ofPeer.get(peer);
+		const member = group?.members.get(peer);
+		if (member !== undefined) group?.resend(member, begin, finish);
+	}
+
+	leave(peer: number): void {
+		const group = this.#ofPeer.get(peer);
+		if (group === undefined) return;
+		this.#ofPeer.delete(peer);
+		group.leave(peer);
+		this.#closeIfEmpty(group);
+	}
+
+	emit(batch: Batch): void {
+		for (const group of this.#groups.values()) group.emit(batch);
+	}
+
+	#enter(peer: RibPeer, terms: ExportTerms): UpdateGroup {
+		const key = JSON.stringify(terms);
+		let group = this.#groups.get(key);
+		if (group === undefined) {
+			group = new UpdateGroup(terms, this.#context);
+			this.#groups.set(key, group);
+		}
+		this.#ofPeer.set(peer.id, group);
+		return group;
+	}
+
+	#closeIfEmpty(group: UpdateGroup): void {
+		if (group.members.size > 0) return;
+		group.close();
+		this.#groups.delete(JSON.stringify(group.terms));
+	}
+}

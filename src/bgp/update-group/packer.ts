@@ -1,0 +1,103 @@
+import type { AttributePool } from '../rib/attribute-pool.ts';
+import { batchCapacity } from '../rib/batch.ts';
+import { grown } from '../rib/columns.ts';
+import type { Audience, MessageLog } from './log.ts';
+import { type PrefixList, prefixList, type UpdateWriter } from './update-writer.ts';
+
+/**
+ * Collects what a group is to be told in one step, chained by attribute set and by audience, and writes it as few messages: an
+ * UPDATE holds one set. Prefixes keep the order in which they were added, so what came in together goes out together.
+ */
+export class Packer {
+	readonly #pool: AttributePool;
+	readonly #writer: UpdateWriter;
+	// Announcements, chained by set.
+	#prefix = new Int32Array(batchCapacity);
+	#pathId = new Uint32Array(batchCapacity);
+	#next = new Int32Array(batchCapacity);
+	#count = 0;
+	/** Sets that have a chain, in order, with the first and last entry of each; `pool.chain` holds the place of a set here, plus one. */
+	#sets = new Int32Array(batchCapacity);
+	#heads = new Int32Array(batchCapacity);
+	#tails = new Int32Array(batchCapacity);
+	#setCount = 0;
+	readonly #withdrawn = new Map<Audience, PrefixList>();
+	readonly #list = prefixList(batchCapacity);
+
+	constructor(pool: AttributePool, writer: UpdateWriter) {
+		this.#pool = pool;
+		this.#writer = writer;
+	}
+
+	announce(set: number, prefix: number, pathId: number): void {
+		if (this.#count === this.#prefix.length) this.#grow();
+		const entry = this.#count++;
+		this.#prefix[entry] = prefix;
+		this.#pathId[entry] = pathId;
+		this.#next[entry] = -1;
+		const { chain } = this.#pool;
+		const known = chain[set] ?? 0;
+		if (known === 0) {
+			this.#sets[this.#setCount] = set;
+			this.#heads[this.#setCount] = entry;
+			this.#tails[this.#setCount] = entry;
+			chain[set] = ++this.#setCount;
+		} else {
+			this.#next[this.#tails[known - 1] ?? 0] = entry;
+			this.#tails[known - 1] = entry;
+		}
+	}
+
+	withdraw(audience: Audience, prefix: number, pathId: number): void {
+		let list = this.#withdrawn.get(audience);
+		if (list === undefined || list.count === list.ids.length) {
+			const larger = prefixList(list === undefined ? 64 : list.count * 2);
+			if (list !== undefined) {
+				larger.ids.set(list.ids);
+				larger.pathIds.set(list.pathIds);
+				larger.count = list.count;
+			}
+			list = larger;
+			this.#withdrawn.set(audience, list);
+		}
+		list.ids[list.count] = prefix;
+		list.pathIds[list.count++] = pathId;
+	}
+
+	/**
+	 * Writes it all and is empty again. `audienceOf` says who gets the announcements with a set; what does not fit into a
+	 * message is withdrawn instead and given to `tooLong`.
+	 */
+	flush(log: MessageLog, audienceOf: (set: number) => Audience, tooLong: (set: number) => void): void {
+		for (const [audience, list] of this.#withdrawn) this.#writer.withdraw(log, audience, list);
+		this.#withdrawn.clear();
+		const list = this.#list;
+		for (let index = 0; index < this.#setCount; index++) {
+			const set = this.#sets[index] ?? 0;
+			this.#pool.chain[set] = 0;
+			for (let entry = this.#heads[index] ?? 0; entry >= 0; ) {
+				list.count = 0;
+				for (; entry >= 0 && list.count < list.ids.length; entry = this.#next[entry] ?? -1) {
+					list.ids[list.count] = this.#prefix[entry] ?? 0;
+					list.pathIds[list.count++] = this.#pathId[entry] ?? 0;
+				}
+				const audience = audienceOf(set);
+				if (this.#writer.announce(log, set, audience, list)) continue;
+				this.#writer.withdraw(log, audience, list);
+				tooLong(set);
+			}
+		}
+		this.#count = 0;
+		this.#setCount = 0;
+	}
+
+	#grow(): void {
+		const capacity = this.#prefix.length * 2;
+		this.#prefix = grown(this.#prefix, capacity);
+		this.#pathId = grown(this.#pathId, capacity);
+		this.#next = grown(this.#next, capacity);
+		this.#sets = grown(this.#sets, capacity);
+		this.#tails = grown(this.#tails, capacity);
+		this.#heads = grown(this.#heads, capacity);
+	}
+}

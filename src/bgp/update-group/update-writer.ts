@@ -1,0 +1,179 @@
+import { Afi, AttributeScan, attributesOf, judgeAttributes, MessageType, type PathAttributes, Safi } from 'bgp-packet';
+import { copyBytes } from '../rib/attribute-pool.ts';
+import { storedContext } from '../rib/importer.ts';
+import type { PrefixTable } from '../rib/prefix-table.ts';
+import { writeU32 } from './as-path.ts';
+import { BlockWriter } from './block-writer.ts';
+import type { ExportTerms } from './export-terms.ts';
+import type { ExportContext } from './exporter.ts';
+import type { Audience, MessageLog } from './log.ts';
+
+const headerBytes = 19;
+const usualMessage = 4096;
+const longestMessage = 0xffff;
+const optionalExtended = 0x90;
+
+/** Prefixes to put into messages, with path identifiers where the family has them (RFC 7911 §3). */
+export interface PrefixList {
+	readonly ids: Int32Array;
+	readonly pathIds: Uint32Array;
+	count: number;
+}
+
+/** An empty list with room for `capacity`. */
+export function prefixList(capacity: number): PrefixList {
+	return { ids: new Int32Array(capacity), pathIds: new Uint32Array(capacity), count: 0 };
+}
+
+/** Packs prefixes of one attribute set, or withdrawals, into as few UPDATEs as there can be, straight into a log. */
+export class UpdateWriter {
+	readonly #prefixes: PrefixTable;
+	readonly #block: BlockWriter;
+	readonly #addPath: boolean;
+	readonly #extended: boolean;
+	readonly #fourOctetAs: boolean;
+	/** The most bytes that one prefix takes. */
+	readonly #nlriBytes: number;
+
+	constructor(terms: ExportTerms, context: ExportContext, prefixes: PrefixTable) {
+		this.#prefixes = prefixes;
+		this.#block = new BlockWriter(terms, context);
+		this.#addPath = terms.addPath;
+		this.#extended = terms.extendedMessage;
+		this.#fourOctetAs = terms.fourOctetAs;
+		this.#nlriBytes = 1 + prefixes.width + (terms.addPath ? 4 : 0);
+	}
+
+	/** Announces the prefixes with the set `id`. `false`: it does not fit into a message that the peer accepts (RFC 8654 §5), nothing is written. */
+	announce(log: MessageLog, id: number, audience: Audience, list: PrefixList): boolean {
+		const block = this.#block;
+		block.write(id);
+		const { nextHop } = block;
+		const fixed = headerBytes + 4 + block.length + (nextHop === undefined ? 0 : 4 + 5 + nextHop.length);
+		const limit = fixed + this.#nlriBytes <= usualMessage ? usualMessage : this.#extended ? longestMessage : 0;
+		if (fixed + this.#nlriBytes > limit) return false;
+		for (let index = 0; index < list.count; ) {
+			const chunk = log.room(Math.min(limit, fixed + (list.count - index) * this.#nlriBytes));
+			const { bytes, used: head } = chunk;
+			// RFC 7606 §5.1: MP_REACH_NLRI stands first; without one the routes stand behind the attributes.
+			let at = head + headerBytes + 4;
+			if (nextHop === undefined) {
+				at = this.#copyBlock(bytes, at);
+				const routes = at;
+				({ index, at } = this.#writePrefixes(list, index, bytes, at, head + limit));
+				finish(bytes, head, at, 0, routes - head - headerBytes - 4);
+			} else {
+				const reach = at;
+				at = this.#writeReach(nextHop, bytes, at);
+				({ index, at } = this.#writePrefixes(list, index, bytes, at, head + limit - block.length));
+				writeU16(bytes, reach + 2, at - reach - 4);
+				at = this.#copyBlock(bytes, at);
+				finish(bytes, head, at, 0, at - head - headerBytes - 4);
+			}
+			log.commit(at, audience);
+		}
+		return true;
+	}
+
+	/** What `announce` sends of a set, as objects; routes aside. */
+	attributes(id: number): PathAttributes {
+		this.#block.write(id);
+		const { nextHop } = this.#block;
+		const bytes = this.#block.bytes.slice(0, this.#block.length);
+		const scan = new AttributeScan();
+		const context = { ...storedContext, fourOctetAs: this.#fourOctetAs };
+		judgeAttributes(bytes, 0, bytes.length, context, scan);
+		const attributes = attributesOf(bytes, scan, context);
+		if (nextHop === undefined) return attributes;
+		const afi = this.#prefixes.family === 'ipv4' ? Afi.ipv4 : Afi.ipv6;
+		return { ...attributes, mpReach: { afi, safi: Safi.unicast, nextHop: nextHop.slice(), routes: { type: 'prefixes', nlri: [] } } };
+	}
+
+	/** Withdraws the prefixes. */
+	withdraw(log: MessageLog, audience: Audience, list: PrefixList): void {
+		const plain = this.#prefixes.family === 'ipv4';
+		for (let index = 0; index < list.count; ) {
+			const chunk = log.room(Math.min(usualMessage, headerBytes + 4 + 7 + (list.count - index) * this.#nlriBytes));
+			const { bytes, used: head } = chunk;
+			let at = head + headerBytes + 2;
+			if (plain) {
+				const routes = at;
+				({ index, at } = this.#writePrefixes(list, index, bytes, at, head + usualMessage - 2));
+				finish(bytes, head, at + 2, at - routes, 0);
+				at += 2;
+			} else {
+				at += 2;
+				const unreach = at;
+				at = this.#writeUnreach(bytes, at);
+				({ index, at } = this.#writePrefixes(list, index, bytes, at, head + usualMessage));
+				writeU16(bytes, unreach + 2, at - unreach - 4);
+				finish(bytes, head, at, 0, at - head - headerBytes - 4);
+			}
+			log.commit(at, audience);
+		}
+	}
+
+	/** As many prefixes as fit before `end`, one at least. */
+	#writePrefixes(list: PrefixList, index: number, bytes: Uint8Array, at: number, end: number): { index: number; at: number } {
+		const { ids, pathIds, count } = list;
+		const prefixes = this.#prefixes;
+		const last = end - this.#nlriBytes;
+		while (index < count && at <= last) {
+			if (this.#addPath) at = writeU32(bytes, at, pathIds[index] ?? 0);
+			at = prefixes.write(ids[index++] ?? 0, bytes, at);
+		}
+		return { index, at };
+	}
+
+	#copyBlock(bytes: Uint8Array, at: number): number {
+		copyBytes(this.#block.bytes, 0, bytes, at, this.#block.length);
+		return at + this.#block.length;
+	}
+
+	#writeReach(nextHop: Uint8Array, bytes: Uint8Array, at: number): number {
+		bytes[at] = optionalExtended;
+		bytes[at + 1] = 14;
+		at = this.#writeFamily(bytes, at + 4);
+		bytes[at++] = nextHop.length;
+		copyBytes(nextHop, 0, bytes, at, nextHop.length);
+		at += nextHop.length;
+		// RFC 4760 §3: reserved.
+		bytes[at++] = 0;
+		return at;
+	}
+
+	#writeUnreach(bytes: Uint8Array, at: number): number {
+		bytes[at] = optionalExtended;
+		bytes[at + 1] = 15;
+		return this.#writeFamily(bytes, at + 4);
+	}
+
+	#writeFamily(bytes: Uint8Array, at: number): number {
+		bytes[at] = 0;
+		bytes[at + 1] = this.#prefixes.family === 'ipv4' ? Afi.ipv4 : Afi.ipv6;
+		bytes[at + 2] = Safi.unicast;
+		return at + 3;
+	}
+}
+
+/** End-of-RIB of a family. RFC 4724 §2. */
+export function endOfRibBytes(family: 'ipv4' | 'ipv6'): Uint8Array {
+	const bytes = new Uint8Array(family === 'ipv4' ? 23 : 29);
+	finish(bytes, 0, bytes.length, 0, bytes.length - 23);
+	if (family === 'ipv6') bytes.set([0x80, 15, 3, 0, Afi.ipv6, Safi.unicast], 23);
+	return bytes;
+}
+
+/** Fills in what is known at the end: header, length of withdrawn routes (which stand there already), length of attributes. */
+function finish(bytes: Uint8Array, head: number, end: number, withdrawn: number, attributes: number): void {
+	for (let index = 0; index < 16; index++) bytes[head + index] = 0xff;
+	writeU16(bytes, head + 16, end - head);
+	bytes[head + 18] = MessageType.update;
+	writeU16(bytes, head + headerBytes, withdrawn);
+	writeU16(bytes, head + headerBytes + 2 + withdrawn, attributes);
+}
+
+function writeU16(bytes: Uint8Array, at: number, value: number): void {
+	bytes[at] = value >> 8;
+	bytes[at + 1] = value;
+}
