@@ -20,6 +20,6 @@ export * from './messages/notification.ts';
 export type { OpenMessage } from './messages/open.ts';
 export { type RouteRefreshMessage, routeRefreshMessage } from './messages/route-refresh.ts';
 export { badNetworkField, endOfRib, endOfRibMessage, type UpdateMessage, updateError, updateMessage, withdrawInstead } from './messages/update.ts';
-export { type Nlri, NlriCursor, validateNlri } from './nlri.ts';
+export { isMulticast, type Nlri, NlriCursor, validateNlri } from './nlri.ts';
 export { readU16, readU32 } from './reader.ts';
 export { scanUpdate, UpdateSpans } from './update-scan.ts';

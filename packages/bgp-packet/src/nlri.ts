@@ -130,3 +130,9 @@ export class NlriCursor {
 		return bits >= 32 ? word >>> 0 : (word & (-1 << (32 - bits))) >>> 0;
 	}
 }
+
+/** Is it a group's prefix, which unicast routing has no use for (RFC 4271 §6.3: to be ignored)? 224.0.0.0/4, ff00::/8 and inside. */
+export function isMulticast({ family, bytes, length }: Nlri): boolean {
+	const first = bytes[0] ?? 0;
+	return family === 'ipv4' ? length >= 4 && first >> 4 === 0xe : length >= 8 && first === 0xff;
+}

@@ -1,3 +1,5 @@
+import { decodeMessage, type Message, type PacketContext, PacketError, packetContext, strongestRemedy } from '../src/index.ts';
+
 /** Bytes written in hex; white space and `# comments` are skipped. */
 export function bytes(hex: string): Uint8Array {
 	const digits = hex.replace(/#.*$/gm, '').replace(/\s+/g, '');
@@ -22,3 +24,31 @@ export function update({ withdrawn = '', attributes = '', nlri = '' }: { withdra
 	const [gone, block, come] = [bytes(withdrawn), bytes(attributes), bytes(nlri)];
 	return frame(2, Uint8Array.of(gone.length >>> 8, gone.length, ...gone, block.length >>> 8, block.length, ...block, ...come));
 }
+
+/** What a frame deserves: a message, or the error as `code/subcode` with its data in hex. Anything else that is thrown comes through. */
+export function verdict(wire: Uint8Array, context: PacketContext = packetContext()): Message | { readonly error: string; readonly data: string } {
+	try {
+		return decodeMessage(wire, context);
+	} catch (error) {
+		if (!(error instanceof PacketError)) throw error;
+		return { error: `${error.code}/${error.subcode}`, data: hex(error.data) };
+	}
+}
+
+/** The remedy of an UPDATE: the strongest of its problems, `none`, or the NOTIFICATION as `code/subcode`. */
+export function remedyOf(wire: Uint8Array, context: PacketContext = packetContext()): string {
+	const result = verdict(wire, context);
+	if ('error' in result) return result.error;
+	return result.type === 'update' ? (strongestRemedy(result.problems) ?? 'none') : 'none';
+}
+
+/** Well-formed pieces of an UPDATE, in hex. */
+export const pieces = {
+	origin: '40 01 01 00',
+	asPath: '40 02 06 02 01 0000fde8',
+	nextHop: '40 03 04 0a000001',
+	nlri: '18 0a0102',
+};
+
+/** What every UPDATE with NLRI needs. */
+export const mandatory = `${pieces.origin} ${pieces.asPath} ${pieces.nextHop}`;

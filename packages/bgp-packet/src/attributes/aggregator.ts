@@ -40,7 +40,7 @@ export const as4Aggregator: AttributeCodec<'as4Aggregator', Aggregator> = {
 	code: AttributeCode.as4Aggregator,
 	flags: AttributeFlag.optional | AttributeFlag.transitive,
 	// RFC 6793 §4.1.
-	refuse: ({ fourOctetAs }) => (fourOctetAs ? fromNewSpeaker : undefined),
+	refused: { sender: 'four-octet-as', fault: fromNewSpeaker },
 	check: (bytes, start, end) => (end - start !== 8 || readU32(bytes, start) === 0 ? badAs4 : undefined),
 	decode: (reader) => ({ asNumber: reader.u32(), routerId: reader.u32() }),
 	encode(writer, { asNumber, routerId }) {

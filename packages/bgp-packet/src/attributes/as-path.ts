@@ -95,7 +95,7 @@ export const as4Path: AttributeCodec<'as4Path', AsPath> = {
 	code: AttributeCode.as4Path,
 	flags: AttributeFlag.optional | AttributeFlag.transitive,
 	// RFC 6793 §4.1.
-	refuse: ({ fourOctetAs }) => (fourOctetAs ? fromNewSpeaker : undefined),
+	refused: { sender: 'four-octet-as', fault: fromNewSpeaker },
 	check: (bytes, start, end) => (start === end || flawOf(bytes, start, end, 4, true) !== undefined ? badAs4Path : undefined),
 	decode: (reader) => decodeSegments(reader, 4).filter(({ type }) => type === 'sequence' || type === 'set'),
 	encode: (writer, path) => encodeSegments(writer, path, 4),

@@ -9,7 +9,7 @@ export const clusterList: AttributeCodec<'clusterList', readonly number[]> = {
 	name: 'clusterList',
 	code: AttributeCode.clusterList,
 	flags: AttributeFlag.optional,
-	refuse: ({ external }) => (external ? fromOutside : undefined),
+	refused: { sender: 'external', fault: fromOutside },
 	check: (_bytes, start, end) => (end > start && (end - start) % 4 === 0 ? undefined : badLength),
 	decode: (reader) => Array.from({ length: reader.remaining / 4 }, () => reader.u32()),
 	encode(writer, ids) {

@@ -12,6 +12,12 @@ export interface Fault {
 	readonly text: string;
 }
 
+/** An attribute that certain peers must not send. */
+export interface Refusal {
+	readonly sender: 'external' | 'four-octet-as';
+	readonly fault: Fault;
+}
+
 /** Everything about one path attribute. */
 export interface AttributeCodec<Name extends string, Value> {
 	/** Its field in `PathAttributes`. */
@@ -21,8 +27,8 @@ export interface AttributeCodec<Name extends string, Value> {
 	readonly flags: number;
 	/** Remedy for other bits; treat-as-withdraw unless given. RFC 7606 §3 (c). */
 	readonly flagsRemedy?: Remedy;
-	/** Set: the attribute is dropped without a look at its flags or value when this returns a fault. */
-	readonly refuse?: (context: PacketContext) => Fault | undefined;
+	/** From such a peer the attribute is dropped without a look at its flags or value. */
+	readonly refused?: Refusal;
 	/** What is wrong with the value at `[start, end)`. Allocates nothing. This alone judges; both decoders ask it. */
 	check(bytes: Uint8Array, start: number, end: number, context: PacketContext): Fault | undefined;
 	/** The value of bytes that `check` let pass. */

@@ -31,16 +31,17 @@ export interface DecodedAttributes {
 	readonly problems: readonly PacketError[];
 }
 
+// Nothing of it outlives a call.
+const scan = new AttributeScan();
+
 /**
  * The attributes of a block. A malformed attribute is absent and its problem is a value, whatever its remedy; missing ones are
  * no problem here, as that depends on the message. Where the peer has 2-octet AS numbers, AS4_PATH and AS4_AGGREGATOR are
  * merged (RFC 6793 §4.2.3).
  */
 export function decodeAttributes(bytes: Uint8Array, context: PacketContext): DecodedAttributes {
-	const scan = new AttributeScan();
 	const problems: PacketError[] = [];
-	scan.problems = problems;
-	judgeAttributes(bytes, 0, bytes.length, context, scan);
+	judgeAttributes(bytes, 0, bytes.length, context, scan, problems);
 	const { nextHopFault, nextHopStart, nextHopEnd } = scan;
 	if (nextHopFault !== undefined) problems.push(faultError(nextHopFault, bytes, nextHopStart, nextHopEnd));
 	return { attributes: attributesOf(bytes, scan, context), problems };

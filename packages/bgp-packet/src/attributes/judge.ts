@@ -51,9 +51,12 @@ export class AttributeScan {
 	/** Index of MP_REACH_NLRI and MP_UNREACH_NLRI among the entries, -1 without. */
 	mpReach = -1;
 	mpUnreach = -1;
-	/** One bit per code that occurred. */
-	readonly seen = new Uint32Array(8);
-	/** Set to collect every problem as an error; `undefined` on the hot path. */
+	/** One bit per code that occurred: 0 to 31, and the others. */
+	seenLow = 0;
+	readonly seenHigh = new Uint32Array(8);
+	/** Is a bit of `seenHigh` set? */
+	anyHigh = false;
+	/** Where every problem goes as an error during a judgement that was asked for them. */
 	problems: PacketError[] | undefined = undefined;
 }
 
@@ -91,16 +94,22 @@ function record(scan: AttributeScan, found: Fault, bytes: Uint8Array, start: num
 
 /**
  * Walks the attribute block at `[start, end)`, judges each attribute (RFC 7606 §3, §4, §7) and notes where those are that
- * count. Allocates nothing. The verdict depends on bytes and context alone; what is missing is judged by `remedyLevel`.
+ * count. Allocates nothing, unless asked to collect `problems`. The verdict depends on bytes and context alone; what is missing
+ * is judged by `remedyLevel`.
  */
-export function judgeAttributes(bytes: Uint8Array, start: number, end: number, context: PacketContext, scan: AttributeScan): number {
+export function judgeAttributes(bytes: Uint8Array, start: number, end: number, context: PacketContext, scan: AttributeScan, problems?: PacketError[]): number {
+	scan.problems = problems;
 	scan.summary = 0;
 	scan.fault = undefined;
 	scan.nextHopFault = undefined;
 	scan.count = 0;
 	scan.mpReach = -1;
 	scan.mpUnreach = -1;
-	scan.seen.fill(0);
+	scan.seenLow = 0;
+	if (scan.anyHigh) {
+		scan.seenHigh.fill(0);
+		scan.anyHigh = false;
+	}
 	let offset = start;
 	while (offset < end) {
 		const flags = bytes[offset] ?? 0;
@@ -136,14 +145,11 @@ function judgeOne(
 	context: PacketContext,
 	scan: AttributeScan,
 ): void {
-	const word = scan.seen[code >> 5] ?? 0;
-	const bit = 1 << (code & 31);
-	if ((word & bit) !== 0) {
+	if (seenBefore(scan, code)) {
 		// RFC 7606 §3 (g).
 		record(scan, isMp(code) ? mpTwice : twice, bytes, start, end);
 		return;
 	}
-	scan.seen[code >> 5] = word | bit;
 	if (code !== AttributeCode.mpUnreach) scan.summary |= Summary.others;
 	const codec = codecByCode[code];
 	if (codec === undefined) {
@@ -155,7 +161,8 @@ function judgeOne(
 		} else scan.summary |= Summary.rewrite;
 		return;
 	}
-	const refused = codec.refuse?.(context);
+	const refused =
+		context.external && codec.refusedFromExternal !== undefined ? codec.refusedFromExternal : context.fourOctetAs ? codec.refusedFromFourOctetAs : undefined;
 	if (refused !== undefined) {
 		record(scan, refused, bytes, start, end);
 		return;
@@ -180,7 +187,7 @@ function judgeOne(
 			return;
 		}
 	}
-	if (badFlags) record(scan, flagFaults[codec.flagsRemedy ?? 'treat-as-withdraw'], bytes, start, end);
+	if (badFlags) record(scan, flagFaults[codec.flagsRemedy], bytes, start, end);
 	if (badValue !== undefined) record(scan, badValue, bytes, start, end);
 	if (!badFlags && badValue === undefined) keep(scan, code, flags, start, valueStart, end);
 	// What is withdrawn instead must be known: the routes are readable unless the value asks for a reset.
@@ -194,6 +201,18 @@ function judgeOne(
 		scan.mpUnreach = scan.count - 1;
 		scan.summary |= Summary.unreach;
 	}
+}
+
+function seenBefore(scan: AttributeScan, code: number): boolean {
+	const bit = 1 << (code & 31);
+	const word = code < 32 ? scan.seenLow : (scan.seenHigh[code >> 5] ?? 0);
+	if ((word & bit) !== 0) return true;
+	if (code < 32) scan.seenLow = word | bit;
+	else {
+		scan.seenHigh[code >> 5] = word | bit;
+		scan.anyHigh = true;
+	}
+	return false;
 }
 
 function keep(scan: AttributeScan, code: number, flags: number, start: number, valueStart: number, end: number): void {

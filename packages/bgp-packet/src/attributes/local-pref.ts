@@ -9,7 +9,7 @@ export const localPref: AttributeCodec<'localPref', number> = {
 	name: 'localPref',
 	code: AttributeCode.localPref,
 	flags: AttributeFlag.transitive,
-	refuse: ({ external }) => (external ? fromOutside : undefined),
+	refused: { sender: 'external', fault: fromOutside },
 	check: (_bytes, start, end) => (end - start === 4 ? undefined : badLength),
 	decode: (reader) => reader.u32(),
 	encode: (writer, value) => writer.u32(value),

@@ -23,6 +23,13 @@ const badNextHopLength = reset('MP_REACH_NLRI next hop of a length that does not
 const badNlri = reset('MP_REACH_NLRI with a prefix that is too long or cut off');
 const badNextHop = fault('treat-as-withdraw', 'MP_REACH_NLRI next hop is no host address', UpdateSubcode.invalidNextHop);
 
+/** A host's address of 4 or 16 bytes, or a global and a link-local one; some speakers leave the global one zero. */
+function isHost(bytes: Uint8Array, offset: number, length: number): boolean {
+	if (length === 4) return isHostIpv4(bytes, offset);
+	if (isHostIpv6(bytes, offset)) return true;
+	return length === 32 && bytes[offset] !== 0xff && bytes[offset + 16] === 0xfe && ((bytes[offset + 17] ?? 0) & 0xc0) === 0x80;
+}
+
 /** Neither unspecified nor multicast. */
 function isHostIpv6(bytes: Uint8Array, offset: number): boolean {
 	if (bytes[offset] === 0xff) return false;
@@ -47,7 +54,7 @@ export const mpReach: AttributeCodec<'mpReach', MpReach> = {
 		if (family === undefined) return undefined;
 		if (!family.acceptsNextHop(nextHopLength, context.extendedNextHop(afi, safi))) return badNextHopLength;
 		if (validateNlri(bytes, routesStart, end, family.addressBits, context.addPath(afi, safi)) < 0) return badNlri;
-		return (nextHopLength === 4 ? isHostIpv4(bytes, start + 4) : isHostIpv6(bytes, start + 4)) ? undefined : badNextHop;
+		return isHost(bytes, start + 4, nextHopLength) ? undefined : badNextHop;
 	},
 	decode(reader, context) {
 		const afi = reader.u16();

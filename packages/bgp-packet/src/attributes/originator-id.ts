@@ -9,7 +9,7 @@ export const originatorId: AttributeCodec<'originatorId', number> = {
 	name: 'originatorId',
 	code: AttributeCode.originatorId,
 	flags: AttributeFlag.optional,
-	refuse: ({ external }) => (external ? fromOutside : undefined),
+	refused: { sender: 'external', fault: fromOutside },
 	check: (_bytes, start, end) => (end - start === 4 ? undefined : badLength),
 	decode: (reader) => reader.u32(),
 	encode: (writer, value) => writer.u32(value),

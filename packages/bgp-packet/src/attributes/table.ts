@@ -1,8 +1,9 @@
+import type { Remedy } from '../errors.ts';
 import { aggregator, as4Aggregator } from './aggregator.ts';
 import { as4Path, asPath } from './as-path.ts';
 import { atomicAggregate } from './atomic-aggregate.ts';
 import { clusterList } from './cluster-list.ts';
-import type { AttributeCodec } from './codec.ts';
+import type { AttributeCodec, Fault, Refusal } from './codec.ts';
 import { communities } from './communities.ts';
 import { extendedCommunities, ipv6ExtendedCommunities } from './extended-communities.ts';
 import { largeCommunities } from './large-communities.ts';
@@ -58,11 +59,20 @@ export type WireAttributes = { readonly [R in Row as R['name']]?: ReturnType<R['
 /** The attributes of a route, AS numbers already as RFC 6793 §4.2.3 says. */
 export type PathAttributes = Omit<WireAttributes, 'as4Path' | 'as4Aggregator'>;
 
-/** A row without its types, for loops over the table. */
-export type AnyCodec = AttributeCodec<Row['name'], unknown>;
+/** A row without its types, for loops over the table. All have one shape, which keeps the walk over bytes fast. */
+export interface AnyCodec extends Pick<AttributeCodec<Row['name'], unknown>, 'name' | 'code' | 'flags' | 'check' | 'decode' | 'encode'> {
+	readonly flagsRemedy: Remedy;
+	readonly refusedFromExternal: Fault | undefined;
+	readonly refusedFromFourOctetAs: Fault | undefined;
+}
+
+function anyCodec({ name, code, flags, flagsRemedy = 'treat-as-withdraw', refused, check, decode, encode }: AttributeCodec<Row['name'], unknown>): AnyCodec {
+	const refusal = (sender: Refusal['sender']) => (refused?.sender === sender ? refused.fault : undefined);
+	return { name, code, flags, flagsRemedy, refusedFromExternal: refusal('external'), refusedFromFourOctetAs: refusal('four-octet-as'), check, decode, encode };
+}
+
+// A row is looked up by the code that stands beside the bytes: each `encode` gets only what its own `decode` made.
+const rows = (attributeCodecs as readonly unknown[] as readonly AttributeCodec<Row['name'], unknown>[]).map(anyCodec);
 
 /** The table by code. */
-export const codecByCode: readonly (AnyCodec | undefined)[] = Array.from({ length: 256 }, (_, code) =>
-	// A row is looked up by the code that stands beside the bytes: each `encode` gets only what its own `decode` made.
-	(attributeCodecs as readonly unknown[] as readonly AnyCodec[]).find((row) => row.code === code),
-);
+export const codecByCode: readonly (AnyCodec | undefined)[] = Array.from({ length: 256 }, (_, code) => rows.find((row) => row.code === code));

@@ -27,18 +27,19 @@ export function updateMessage(parts: Partial<Omit<UpdateMessage, 'type'>>): Upda
 	return { type: 'update', withdrawn: [], attributes: {}, nlri: [], problems: [], ...parts };
 }
 
+// Nothing of these outlives a call.
+const spans = new UpdateSpans();
+const scan = new AttributeScan();
+
 /** The UPDATE at `[start, end)` of `bytes`, header included. @throws PacketError where only a reset is left (RFC 7606 §2) */
 export function decodeUpdate(bytes: Uint8Array, start: number, end: number, context: PacketContext): UpdateMessage {
-	const spans = new UpdateSpans();
 	scanUpdate(bytes, start, end, spans);
 	const addPath = context.addPath(1, 1);
 	// RFC 7606 §5.3: without all prefixes nothing can be withdrawn instead.
 	if (validateNlri(bytes, spans.withdrawnStart, spans.withdrawnEnd, 32, addPath) < 0) throw badNetworkField('Withdrawn Routes');
 	if (validateNlri(bytes, spans.nlriStart, spans.nlriEnd, 32, addPath) < 0) throw badNetworkField('NLRI');
-	const scan = new AttributeScan();
 	const found: PacketError[] = [];
-	scan.problems = found;
-	judgeAttributes(bytes, spans.attributesStart, spans.attributesEnd, context, scan);
+	judgeAttributes(bytes, spans.attributesStart, spans.attributesEnd, context, scan, found);
 	const hasNlri = spans.nlriEnd > spans.nlriStart;
 	const problems = [...found, ...problemsOfWhole(bytes, scan, hasNlri)];
 	if (remedyLevel(scan.summary, hasNlri) === 3) throw updateError(bytes, scan, hasNlri);
@@ -113,7 +114,7 @@ export function encodeUpdate(writer: Writer, { withdrawn, attributes, nlri }: Up
 	encodeNlri(writer, nlri, addPath);
 }
 
-/** The family whose End-of-RIB this is, `undefined` for any other UPDATE. RFC 4724 §2. */
+/** The family whose End-of-RIB this is, `undefined` for any other UPDATE. RFC 4724 §2. An UPDATE of nothing but attributes that are dropped silently (RFC 4271 §5) looks empty too. */
 export function endOfRib(update: UpdateMessage): { readonly afi: number; readonly safi: number } | undefined {
 	if (update.withdrawn.length > 0 || update.nlri.length > 0) return undefined;
 	const names = Object.keys(update.attributes);
