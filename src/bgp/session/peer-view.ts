@@ -1,4 +1,4 @@
-import type { Clock, ErrorView, NotificationView, PeerView } from '../../core/index.ts';
+import type { ErrorView, NotificationView, PeerView } from '../../core/index.ts';
 import { formatAddress } from '../../core/index.ts';
 import { describeCapability } from '../fsm/capabilities.ts';
 import type { State } from '../fsm/states.ts';
@@ -10,7 +10,7 @@ import type { Session } from './session.ts';
 /** What stays known of a peer between its sessions. */
 export interface PeerHistory {
 	establishedCount: number;
-	idleSinceMs: number;
+	idleSinceWallMs: number;
 	/** The state that was last reported. */
 	shownState: State;
 	lastError?: ErrorView;
@@ -24,10 +24,9 @@ export function formatRouterId(routerId: number): string {
 }
 
 /** A peer for people. The prefixes are the RIB's to count: the speaker adds them. */
-export function peerView(peer: Peer, history: PeerHistory, clock: Clock): PeerView {
+export function peerView(peer: Peer, history: PeerHistory): PeerView {
 	const { options, foremost } = peer;
 	const { lastError, lastNotificationSent, lastNotificationReceived } = history;
-	const sinceMs = foremost?.sinceMs ?? history.idleSinceMs;
 	return {
 		name: options.name,
 		address: options.address,
@@ -40,7 +39,7 @@ export function peerView(peer: Peer, history: PeerHistory, clock: Clock): PeerVi
 		passive: options.passive,
 		state: peer.state,
 		enabled: peer.wanted,
-		since: new Date(clock.wallMs() - (clock.monotonicMs() - sinceMs)).toISOString(),
+		since: new Date(foremost?.sinceWallMs ?? history.idleSinceWallMs).toISOString(),
 		prefixes: [],
 		messages: { received: peer.received.view(), sent: peer.sent.view() },
 		establishedCount: history.establishedCount,

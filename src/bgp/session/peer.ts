@@ -56,7 +56,7 @@ export class Peer implements SessionHost {
 	#attempts = 0;
 	#withoutParameters = false;
 	#parked: Socket | undefined;
-	readonly #history: PeerHistory = { establishedCount: 0, idleSinceMs: 0, shownState: 'idle' };
+	readonly #history: PeerHistory = { establishedCount: 0, idleSinceWallMs: 0, shownState: 'idle' };
 
 	constructor(options: PeerOptions, dynamic: boolean, host: PeerHost) {
 		this.#options = options;
@@ -64,7 +64,7 @@ export class Peer implements SessionHost {
 		this.#host = host;
 		this.log = host.log.child({ peer: options.name });
 		this.#idleHold = host.surroundings.wheel.timer(() => this.#begin(this.#options.passive));
-		this.#history.idleSinceMs = host.surroundings.clock.monotonicMs();
+		this.#history.idleSinceWallMs = host.surroundings.clock.wallMs();
 	}
 
 	get options(): PeerOptions {
@@ -152,7 +152,7 @@ export class Peer implements SessionHost {
 	}
 
 	view(): PeerView {
-		return peerView(this, this.#history, this.#host.surroundings.clock);
+		return peerView(this, this.#history);
 	}
 
 	// SessionHost: what sessions ask and tell.
@@ -213,7 +213,7 @@ export class Peer implements SessionHost {
 		const { state } = this;
 		if (state === this.#history.shownState) return;
 		this.#history.shownState = state;
-		if (state === 'idle') this.#history.idleSinceMs = this.#host.surroundings.clock.monotonicMs();
+		if (state === 'idle') this.#history.idleSinceWallMs = this.#host.surroundings.clock.wallMs();
 		this.#host.changed(this, { type: 'state' });
 	}
 

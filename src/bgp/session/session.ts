@@ -25,7 +25,8 @@ export class Session implements ConnectionHandler, AttemptHandler, TimerHandler,
 	readonly timers: SessionTimers;
 	readonly #sender: MessageSender;
 	#state: State = 'idle';
-	#sinceMs: number;
+	#sinceWallMs: number;
+	/** By the monotonic clock. */
 	#establishedAtMs: number | undefined;
 	#attempt: Attempt | undefined;
 	#connection: Connection | undefined;
@@ -46,15 +47,15 @@ export class Session implements ConnectionHandler, AttemptHandler, TimerHandler,
 		this.#host = host;
 		this.timers = new SessionTimers(surroundings.wheel, surroundings.random, this);
 		this.#sender = new MessageSender(host.sent, this.timers);
-		this.#sinceMs = surroundings.clock.monotonicMs();
+		this.#sinceWallMs = surroundings.clock.wallMs();
 	}
 
 	get state(): State {
 		return this.#state;
 	}
-	/** When the state began, by the monotonic clock. */
-	get sinceMs(): number {
-		return this.#sinceMs;
+	/** When the state began, by the wall clock. */
+	get sinceWallMs(): number {
+		return this.#sinceWallMs;
 	}
 	/** Who opened the connection; an attempt is ours. */
 	get direction(): Direction {
@@ -179,14 +180,15 @@ export class Session implements ConnectionHandler, AttemptHandler, TimerHandler,
 		this.#fire(event);
 	}
 
-	/** The peer is not judged by messages that we did not come to read: first the poll phase, and what waits in our own queue. */
+	/** The peer is not judged by messages that we did not come to read: first a whole poll phase, and what waits in our own queue. */
 	holdPassed(): void {
 		const connection = this.#connection;
-		setImmediate(() => {
+		const judge = (): void => {
 			if (this.#connection !== connection || this.timers.hold.armed || this.#state === 'idle') return;
 			if (connection?.busy === true) this.timers.hold.arm(1000);
 			else this.#end('hold-expired', 'hold timer expired', { type: 'hold-expired' });
-		});
+		};
+		setImmediate(() => setImmediate(judge));
 	}
 
 	sendHoldPassed(): void {
@@ -260,7 +262,7 @@ export class Session implements ConnectionHandler, AttemptHandler, TimerHandler,
 		const { next, do: actions } = transition(from, event);
 		if (next !== from) {
 			this.#state = next;
-			this.#sinceMs = this.#surroundings.clock.monotonicMs();
+			this.#sinceWallMs = this.#surroundings.clock.wallMs();
 			if (next === 'idle' || next === 'active') this.timers.disarmAll();
 			this.#host.changed(this, from, next);
 		}
@@ -337,7 +339,7 @@ export class Session implements ConnectionHandler, AttemptHandler, TimerHandler,
 	#establish(): void {
 		const negotiated = this.#negotiated;
 		if (negotiated === undefined) return;
-		this.#establishedAtMs = this.#sinceMs;
+		this.#establishedAtMs = this.#surroundings.clock.monotonicMs();
 		this.#rib = new RibLink((error) => this.#reject('update-rejected', notificationMessage(error), error.message));
 		this.#rib.establish(() => this.#host.established(this, negotiated));
 	}

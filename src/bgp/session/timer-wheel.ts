@@ -14,6 +14,8 @@ export class TimerWheel {
 	/** The number of the next slot to look at, counted from the clock's origin. */
 	#position: number;
 	#wake: { readonly slot: number; readonly timer: Timer } | undefined;
+	/** Callbacks run: when to wake is decided after them. */
+	#turning = false;
 
 	constructor(clock: Clock) {
 		this.#clock = clock;
@@ -41,7 +43,7 @@ export class TimerWheel {
 		const within = Math.min(slot, this.#position + slotCount - 1);
 		timer.slot = within;
 		this.#slots[within % slotCount]?.add(timer);
-		if (this.#wake === undefined || within < this.#wake.slot) this.#sleepUntil(within);
+		if (!this.#turning && (this.#wake === undefined || within < this.#wake.slot)) this.#sleepUntil(within);
 	}
 
 	#sleepUntil(slot: number): void {
@@ -67,8 +69,13 @@ export class TimerWheel {
 			}
 		}
 		this.#position = Math.max(this.#position, last + 1);
-		for (const timer of due) timer.arrive(now);
-		if (this.#timers > 0 && this.#wake === undefined) this.#sleepUntil(this.#nextSlot());
+		this.#turning = true;
+		try {
+			for (const timer of due) timer.arrive(now);
+		} finally {
+			this.#turning = false;
+			if (this.#timers > 0) this.#sleepUntil(this.#nextSlot());
+		}
 	}
 
 	#nextSlot(): number {

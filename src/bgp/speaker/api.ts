@@ -30,6 +30,8 @@ export interface SpeakerApi {
 	/** Sorted by name. */
 	peers(): PeerView[];
 	peer(name: string): PeerView | undefined;
+	/** What is configured of a peer, or of the range it came from. */
+	peerOptions(name: string): PeerOptions | undefined;
 	/** @returns a function that ends the subscription. */
 	onEvent(listener: (event: SessionEvent) => void): () => void;
 }

@@ -137,6 +137,10 @@ export class Speaker implements SpeakerApi, PeerHost {
 		return names.flatMap((name) => this.peer(name) ?? []);
 	}
 
+	peerOptions(name: string): PeerOptions | undefined {
+		return this.#peers.get(name)?.options;
+	}
+
 	peer(name: string): PeerView | undefined {
 		const peer = this.#peers.get(name);
 		return peer === undefined ? undefined : { ...peer.view(), prefixes: this.#rib.counts(name) };

@@ -45,6 +45,34 @@ test('arming again moves the deadline, back and forth', (t) => {
 	t.false(timer.armed);
 });
 
+test('many timers, armed and moved at any time, each fire within a slot of their last deadline', (t) => {
+	const move = fc.record({ timer: fc.nat(5), delay: fc.integer({ min: 1, max: 120_000 }), pause: fc.integer({ min: 0, max: 20_000 }) });
+	fc.assert(
+		fc.property(fc.array(move, { maxLength: 40 }), (moves) => {
+			const clock = new FakeClock();
+			const wheel = new TimerWheel(clock);
+			const deadlines: (number | undefined)[] = [];
+			const timers = Array.from({ length: 6 }, (_, index) =>
+				wheel.timer(() => {
+					const deadline = deadlines[index] ?? Number.POSITIVE_INFINITY;
+					t.true(clock.monotonicMs() >= deadline && clock.monotonicMs() <= deadline + slotMs, `${clock.monotonicMs()} for ${deadline}`);
+					deadlines[index] = undefined;
+				}),
+			);
+			for (const { timer, delay, pause } of moves) {
+				timers[timer]?.arm(delay);
+				deadlines[timer] = clock.monotonicMs() + delay;
+				clock.advance(pause);
+			}
+			clock.advance(200_000);
+			t.deepEqual(
+				deadlines.filter((deadline) => deadline !== undefined),
+				[],
+			);
+		}),
+	);
+});
+
 test('a disarmed timer does not fire', (t) => {
 	const clock = new FakeClock();
 	const timer = new TimerWheel(clock).timer(() => t.fail());
