@@ -15,7 +15,7 @@ export async function runAva(files, { node = process.execPath, concurrency, flag
 	const reader = new TapReader(({ outcome, title, detail }) => {
 		finished++;
 		if (outcome === 'failed') say(`${red('✗')} ${title}\n${detail.join('\n')}`);
-		if (outcome === 'skipped' || outcome === 'todo') say(`${yellow('-')} ${title} ${dim(`(${outcome})`)}${detail.length > 0 ? `\n${detail.join('\n')}` : ''}`);
+		if (outcome === 'skipped' || outcome === 'todo') say(`${yellow('-')} ${dim(outcome)} ${title}${detail.length > 0 ? `\n${detail.join('\n')}` : ''}`);
 		if (performance.now() - told < 10_000) return;
 		told = performance.now();
 		say(dim(`  ${finished} tests after ${Math.round((told - started) / 1000)} s`));
