@@ -98,7 +98,7 @@ export class Laboratory {
 
 	/** The last lines that a process wrote. */
 	lastWords(name: string): string {
-		return readFileSync(this.logFile(name), 'utf8').trimEnd().split('\n').slice(-5).join('\n');
+		return readFileSync(this.logFile(name), 'utf8').trimEnd().split('\n').slice(-8).join('\n');
 	}
 
 	async look(): Promise<Sight> {

@@ -1,4 +1,5 @@
-import { dirname, join } from 'node:path';
+import { copyFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { InsideOptions } from './inside.ts';
 import type { RunOptions } from './options.ts';
@@ -23,6 +24,8 @@ export async function runLabInUml(options: InUmlOptions): Promise<number> {
 	const { folder, daemonEntry, cliEntry, signal, emit, mode, keep, json, scenarios, logs } = options;
 	const here = dirname(fileURLToPath(import.meta.url));
 	emit({ type: 'progress', text: 'bundling the daemon and the laboratory for user-mode-linux' });
+	// The bundles lie in folders of this one, as bin/ lies in the repository: they read the version beside them.
+	await copyFile(resolve(dirname(daemonEntry), '../package.json'), join(folder, 'package.json'));
 	const [main, daemon, cli] = await Promise.all([
 		bundle(join(here, 'inside.js'), folder, 'inside'),
 		bundle(daemonEntry, join(folder, 'daemon'), 'bgpmeshd'),

@@ -113,9 +113,12 @@ type Counts = Pick<LabReport, 'before'> & Record<'pings' | 'service', { readonly
 
 function findProblems(laboratory: Laboratory, sight: Sight, { before, pings, service }: Counts, results: readonly ScenarioResult[]): string[] {
 	const down = sight.sessions.filter(({ state }) => state !== 'established');
-	const unheard = laboratory.topology.nodes.filter(({ name }) => !sight.sessions.some(({ node }) => node === name));
+	const fallen = laboratory.fallen();
+	const unheard = laboratory.topology.nodes.filter(
+		({ name }) => !sight.sessions.some(({ node }) => node === name) && !fallen.some((process) => process.name === name),
+	);
 	return [
-		...laboratory.fallen().map(({ name, lastLines }) => `${name} ended by itself; its last words:\n${lastLines}`),
+		...fallen.map(({ name, lastLines }) => `${name} ended by itself; its last words:\n${lastLines}`),
 		...unheard.map(({ name }) => `the daemon of ${name} does not answer; its last words:\n${laboratory.lastWords(name)}`),
 		...down.map(({ node, peer, state }) => `the session of ${node} with ${peer} is ${state}`),
 		...(laboratory.converged(sight) || down.length > 0 || unheard.length > 0 ? [] : ['not every route is in every kernel']),
