@@ -10,6 +10,7 @@ import { openbgpdPeer } from './openbgpd.ts';
 import type { PeerKind } from './types.ts';
 
 export type * from './types.ts';
+export { birdPeer };
 
 /** All that we know, in the order of the alphabet. */
 export const peerKinds: readonly PeerKind[] = [birdPeer, exabgpPeer, frrPeer, gobgpPeer, openbgpdPeer];
