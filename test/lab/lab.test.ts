@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import type { LabReport } from '../../lab/report.ts';
+import type { LabMode } from '../../lab/topology.ts';
 import { hasIpip, missingUmlPackages } from '../../lab/uml/index.ts';
 
 const needs = { '/usr/sbin/bird': 'bird2', '/bin/ping': 'iputils-ping', '/sbin/ip': 'iproute2', '/sbin/sysctl': 'procps' };
@@ -55,7 +56,7 @@ const labFolders = () => readdirSync(tmpdir()).filter((name) => name.startsWith(
 const title = missing.length > 0 ? ` (skipped: needs ${missing.join(', ')})` : '';
 const labTest = missing.length > 0 ? test.serial.skip : test.serial;
 
-const layouts = [
+const layouts: readonly { args: readonly string[]; mode: LabMode; sessions: number }[] = [
 	{ args: ['--json'], mode: 'mesh', sessions: 16 },
 	{ args: ['--json', '--reflector', '--scenario', 'crash'], mode: 'reflector', sessions: 14 },
 ];
