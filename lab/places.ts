@@ -2,7 +2,9 @@ import { spawn } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { plumbing } from './plumbing.ts';
 import { commandIn, type LookingPlace, requestFrom } from './requests.ts';
+import { labTopology } from './topology.ts';
 
 /** A laboratory that stays up, as it is written down for `exec`. */
 export interface KeptLab {
@@ -32,6 +34,11 @@ function findKeptLab(): { folder: string; lab: KeptLab } | undefined {
 
 /** Runs a command in a namespace of a laboratory that was kept up, and gives its exit code. */
 export async function execInLab(namespace: string, command: readonly string[]): Promise<number> {
+	const { namespaces } = plumbing(labTopology('mesh'), '');
+	if (!namespaces.includes(namespace)) {
+		process.stderr.write(`there is no '${namespace}'; there are: ${namespaces.join(', ')}\n`);
+		return 2;
+	}
 	const found = findKeptLab();
 	if (found === undefined) {
 		process.stderr.write('no laboratory is up; start one with: npm run lab -- --keep\n');

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { handOver, root } from './lib/run.mjs';
 import { setUp } from './lib/setup.mjs';
 
-await setUp();
 const main = join(root, 'dist/lab/main.js');
-if (!existsSync(main)) throw new Error(`${main} is not there`);
+// A laboratory that is up was set up: looking into it does not wait for that again.
+if (process.argv[2] !== 'exec' || !existsSync(main)) await setUp();
 process.exitCode = await handOver(process.execPath, ['--enable-source-maps', main, ...process.argv.slice(2)]);
