@@ -54,6 +54,11 @@ export class Dut {
 		return answer?.routes ?? [];
 	}
 
+	/** Started and not ended, by itself or by us. */
+	get running(): boolean {
+		return this.#process?.running ?? false;
+	}
+
 	async stop(): Promise<void> {
 		await this.#process?.end('SIGTERM');
 	}

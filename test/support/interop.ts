@@ -94,7 +94,7 @@ export async function withBench(options: BenchOptions, body: (bench: Bench) => P
 			until: async (what, condition, mostSeconds = 45) => {
 				const deadline = performance.now() + mostSeconds * 1000;
 				while (!(await condition())) {
-					if (performance.now() > deadline) throw new Error(`never came true: ${what}\n${logs(under, running)}`);
+					if (performance.now() > deadline || !under.running) throw new Error(`never came true: ${what}\n${logs(under, running)}`);
 					await pause(200);
 				}
 			},
