@@ -38,8 +38,7 @@ export async function runSequence(options: SequenceOptions): Promise<LabReport> 
 		await laboratory.startTor();
 		for (const node of topology.nodes) await laboratory.startDaemon(node);
 		progress(`started BIRD as top-of-rack router and ${topology.nodes.length} daemons`);
-		const sight = await converge(laboratory, signal, progress);
-		const converged = laboratory.converged(sight);
+		const converged = laboratory.converged(await converge(laboratory, signal, progress));
 		const convergedSeconds = seconds(daemonsStarted);
 		progress(
 			converged ? `all sessions and routes are there, ${convergedSeconds} s after the daemons were started` : 'not everything came up; pinging all the same',
@@ -51,6 +50,8 @@ export async function runSequence(options: SequenceOptions): Promise<LabReport> 
 		const service = countPings(servicePairs);
 		progress(`pings between pods: ${pings.lost} of ${pings.sent} lost; to the service behind the top-of-rack router: ${service.lost} of ${service.sent}`);
 
+		// Counters go on after the first complete sight: the report has the last one.
+		const sight = await laboratory.look();
 		const results: ScenarioResult[] = [];
 		for (const name of converged ? options.scenarios : []) {
 			progress(`scenario ${name}: ${scenarios[name]?.describe}`);

@@ -59,5 +59,6 @@ ${features.map((feature) => row([feature, ...peers.map(([peer]) => cell(feature,
 - **max-prefix**: one route too many ends the session with CEASE, maximum number of prefixes reached.
 `;
 writeFileSync(join(root, 'docs/interop.md'), text);
+await run(join(root, 'node_modules/.bin/biome'), ['format', '--write', 'docs/interop.md'], { stdout: 'capture' });
 say(`docs/interop.md: ${results.length} cells`);
 process.exitCode = status;
