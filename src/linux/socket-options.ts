@@ -68,7 +68,8 @@ function md5Request(socketFamily: Family, address: Uint8Array, prefixLength: num
 	else request.set(address, 8);
 	if (prefixLength !== undefined) {
 		request[128] = md5FlagPrefix;
-		request[129] = prefixLength + (mapped ? 96 : 0);
+		// Of a mapped address the kernel counts the IPv4 bits alone.
+		request[129] = prefixLength;
 	}
 	view.setUint16(130, key.length, littleEndian);
 	request.set(key, 136);

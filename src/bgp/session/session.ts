@@ -177,6 +177,7 @@ export class Session implements ConnectionHandler, AttemptHandler, TimerHandler,
 	}
 
 	expired(event: TimerEvent): void {
+		if (event === 'connect-retry-expired' && this.#state === 'connect') this.#host.interrupted('connect: no answer');
 		this.#fire(event);
 	}
 
