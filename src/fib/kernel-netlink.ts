@@ -1,4 +1,4 @@
-import { addressBytes, type Family, formatAddress, formatPrefix, type Logger, parseAddress, parsePrefix } from '../core/index.ts';
+import { addressBytes, type Family, formatAddress, formatPrefix, type Logger, type PrefixKey, parseAddress, parsePrefix } from '../core/index.ts';
 import {
 	decodeLink,
 	decodeRoute,
@@ -38,6 +38,8 @@ class NetlinkKernel implements RouteKernel {
 	readonly #names = new Map<number, string>();
 	readonly #indexes = new Map<string, number>();
 	#linksKnown = false;
+	/** Prefix and metric of routes of others, whatever they are: a replacement in the kernel's sense could hit one of them. */
+	readonly #foreignKeys = new Set<string>();
 	#events: NetlinkEvents | undefined;
 
 	constructor({ routeProtocol, table = RouteTable.main }: NetlinkKernelOptions, log: Logger) {
@@ -60,12 +62,15 @@ class NetlinkKernel implements RouteKernel {
 	async listForeign(): Promise<readonly ForeignRoute[]> {
 		await this.#learnLinks(true);
 		const routes: ForeignRoute[] = [];
+		this.#foreignKeys.clear();
 		for (const family of families) {
 			for (const message of await this.#netlink.routes({ family, table: this.#table })) {
 				const { destination, length, protocol, priority, type, nextHops } = message;
 				const [hop] = nextHops;
-				if (protocol === this.#protocol || type !== RouteType.unicast || hop === undefined) continue;
-				routes.push({ prefix: formatPrefix(destination, length), family, ...this.#hopText(hop), metric: priority, protocol });
+				if (protocol === this.#protocol) continue;
+				const prefix = formatPrefix(destination, length);
+				this.#foreignKeys.add(keyOf(prefix, priority));
+				if (type === RouteType.unicast && hop !== undefined) routes.push({ prefix, family, ...this.#hopText(hop), metric: priority, protocol });
 			}
 		}
 		return routes;
@@ -82,17 +87,29 @@ class NetlinkKernel implements RouteKernel {
 				failures.push({ operation, error: new RouteError('ENODEV', `there is no interface ${operation.route.device}`) });
 				continue;
 			}
-			requests.push({ verb: operation.type, route });
-			sent.push(operation);
+			for (const request of this.#requests(operation, route)) {
+				requests.push(request);
+				sent.push(operation);
+			}
 		}
 		for (const [index, { code, sentence }] of await this.#netlink.changeRoutes(requests)) {
 			const operation = sent[index];
 			// A route that is gone is as good as removed.
-			if (operation === undefined || (operation.type === 'remove' && code === 'ESRCH')) continue;
+			if (operation === undefined || (requests[index]?.verb === 'remove' && code === 'ESRCH')) continue;
 			const reason = code === 'EEXIST' ? 'a route of somebody else holds this prefix and metric' : sentence;
 			failures.push({ operation, error: new RouteError(code, reason) });
 		}
 		return failures;
+	}
+
+	/**
+	 * The kernel replaces the first route of that prefix and metric, whosever it is. Where somebody else has put one beside
+	 * ours, the new route is appended and the old one removed, which heeds protocol and gateway.
+	 */
+	#requests(operation: RouteOperation, route: RouteMessage): RouteChangeRequest[] {
+		if (operation.type !== 'replace' || !this.#foreignKeys.has(keyOf(operation.route.prefix, operation.route.metric))) return [{ verb: operation.type, route }];
+		const old = this.#message(operation.old);
+		return [{ verb: 'append', route }, ...(old === undefined ? [] : [{ verb: 'remove', route: old } as const])];
 	}
 
 	watch(onEvent: (event: KernelEvent) => void): void {
@@ -131,8 +148,10 @@ class NetlinkKernel implements RouteKernel {
 			case MessageType.deleteRoute: {
 				const decoded = decodeRoute(message);
 				if (decoded?.table !== this.#table) break;
-				if (decoded.protocol !== this.#protocol) onEvent({ type: 'foreign-route' });
-				else onEvent({ type: 'own-route', change: message.type === MessageType.newRoute ? 'added' : 'removed', route: this.#ownRoute(decoded) });
+				if (decoded.protocol !== this.#protocol) {
+					if (message.type === MessageType.newRoute) this.#foreignKeys.add(keyOf(formatPrefix(decoded.destination, decoded.length), decoded.priority));
+					onEvent({ type: 'foreign-route' });
+				} else onEvent({ type: 'own-route', change: message.type === MessageType.newRoute ? 'added' : 'removed', route: this.#ownRoute(decoded) });
 				break;
 			}
 		}
@@ -189,3 +208,5 @@ class NetlinkKernel implements RouteKernel {
 		return { ...base, destination: destination.subarray(0, addressBytes[family]), type: RouteType.unicast, nextHops: [{ gateway, outInterface, onlink }] };
 	}
 }
+
+const keyOf = (prefix: PrefixKey, metric: number): string => `${prefix} ${metric}`;

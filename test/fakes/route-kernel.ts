@@ -86,6 +86,12 @@ export class FakeRouteKernel implements RouteKernel {
 		this.#tell(protocol === this.#protocol ? { type: 'own-route', change: 'added', route } : { type: 'foreign-route' });
 	}
 
+	/** Somebody else puts a route before all that are there. */
+	prependByOthers(route: KernelRoute, protocol: number): void {
+		this.#entries.unshift({ route, protocol });
+		this.#tell({ type: 'foreign-route' });
+	}
+
 	/** Somebody else removes all routes to a prefix. */
 	removeByOthers(prefix: PrefixKey): void {
 		const gone = this.#entries.filter(({ route }) => route.prefix === prefix);
@@ -118,10 +124,13 @@ export class FakeRouteKernel implements RouteKernel {
 		const refusal = this.#refusal(route);
 		if (refusal !== undefined) return refusal;
 		if (type === 'add' && held >= 0) return new RouteError('EEXIST', 'a route of somebody else holds this prefix and metric');
-		if (type === 'replace' && held < 0) return new RouteError('ENOENT');
+		const ours = this.#entries.findIndex(
+			({ route: other, protocol }) => protocol === this.#protocol && other.prefix === route.prefix && other.metric === route.metric,
+		);
+		if (type === 'replace' && ours < 0) return new RouteError('ENOENT');
 		const entry = { route: { ...route, device: route.device ?? this.#deviceTo(route.via) }, protocol: this.#protocol };
 		if (type === 'add') this.#entries.push(entry);
-		else this.#entries[held] = entry;
+		else this.#entries[ours] = entry;
 		return undefined;
 	}
 

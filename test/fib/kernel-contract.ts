@@ -7,6 +7,8 @@ export interface KernelWorld {
 	readonly kernel: RouteKernel;
 	/** Protocol 4, static. */
 	addForeign(prefix: PrefixKey, via: string, metric: number): void;
+	/** As `addForeign`, but put before a route with that prefix and metric. */
+	prependForeign(prefix: PrefixKey, via: string, metric: number): void;
 	/** With our protocol, by other hands; through `left`. */
 	addOurs(prefix: PrefixKey, via: string, metric: number): void;
 	remove(prefix: PrefixKey): void;
@@ -134,6 +136,30 @@ export function testKernelContract(test: TestFn, make: (t: ExecutionContext) => 
 			await kernel.apply([add(before)]);
 			t.deepEqual(await kernel.apply([{ type: 'replace', route: after, old: before }]), []);
 			t.deepEqual(await kernel.list(), [after]);
+		});
+	}
+
+	for (const known of ['an event', 'a list'] as const) {
+		contract(`a route of ours is replaced where somebody put one of the same prefix and metric before it, known by ${known}`, async (t, world) => {
+			const { kernel } = world;
+			const before = unicast('192.168.1.0/26', '10.7.0.2', 'left');
+			const after = unicast('192.168.1.0/26', '10.7.0.3', 'left');
+			let told = false;
+			if (known === 'an event') {
+				kernel.watch(({ type }) => {
+					told ||= type === 'foreign-route';
+				});
+			}
+			await kernel.apply([add(before)]);
+			world.prependForeign(before.prefix, '10.8.0.5', before.metric);
+			if (known === 'an event') await until(() => told);
+			else await kernel.listForeign();
+			t.deepEqual(await kernel.apply([{ type: 'replace', route: after, old: before }]), []);
+			t.deepEqual(await kernel.list(), [after]);
+			t.deepEqual(
+				(await kernel.listForeign()).filter(({ prefix }) => prefix === before.prefix).map(({ via }) => via),
+				['10.8.0.5'],
+			);
 		});
 	}
 

@@ -10,6 +10,7 @@ testKernelContract(test, () => {
 	return {
 		kernel,
 		addForeign: (prefix, via, metric) => kernel.addByOthers(unicast(prefix, via, deviceTo(via), { metric }), 4),
+		prependForeign: (prefix, via, metric) => kernel.prependByOthers(unicast(prefix, via, deviceTo(via), { metric }), 4),
 		addOurs: (prefix, via, metric) => kernel.addByOthers(unicast(prefix, via, 'left', { metric }), ourProtocol),
 		remove: (prefix) => kernel.removeByOthers(prefix),
 		setDown: (device) => kernel.setUp(device, false),

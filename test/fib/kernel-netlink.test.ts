@@ -15,6 +15,7 @@ if (noNamespaces !== undefined) {
 		return {
 			kernel: openNetlinkKernel({ routeProtocol: ourProtocol }, silentLogger),
 			addForeign: (prefix, via, metric) => void ip(`route add ${prefix} via ${via} metric ${metric} proto static`),
+			prependForeign: (prefix, via, metric) => void ip(`route prepend ${prefix} via ${via} metric ${metric} proto static`),
 			addOurs: (prefix, via, metric) => void ip(`route add ${prefix} via ${via} metric ${metric} proto ${ourProtocol}`),
 			remove: (prefix) => void ip(`route del ${prefix}`),
 			setDown: (device) => void ip(`link set ${device} down`),
