@@ -3,7 +3,7 @@ import { type DesiredInputs, findWay, type Wanted, type Way, wantedRoute } from 
 import { byPrefix } from './diff.ts';
 import { Failures } from './failures.ts';
 import type { ForeignRoute, KernelEvent, KernelRoute } from './kernel.ts';
-import type { FibDependencies, FibOptions } from './options.ts';
+import type { FibDependencies, FibOptions, FibStats } from './options.ts';
 import { reconcile, record } from './reconcile.ts';
 import { TunnelEnds } from './tunnel-ends.ts';
 import { viewPrefix } from './view.ts';
@@ -32,6 +32,7 @@ export class Fib {
 	#dirty = new Set<PrefixKey>();
 	readonly #failures: Failures;
 	readonly #tunnelEnds: TunnelEnds;
+	readonly #counters = { applied: 0, refused: 0, audits: 0 };
 	#auditWanted = true;
 	#foreignWanted = true;
 	#auditFailures = 0;
@@ -114,6 +115,11 @@ export class Fib {
 	/** Resolves when nothing is under way; what failed may be waiting for its next attempt. */
 	async whenIdle(): Promise<void> {
 		while (this.#running !== undefined) await this.#running;
+	}
+
+	/** Numbers for metrics; cheap, however many routes there are. */
+	stats(): FibStats {
+		return { ...this.#counters, prefixes: this.#actual?.size ?? 0, failing: this.#failures.size, dirty: this.#dirty.size, inSync: this.inSync };
 	}
 
 	/** What should be in the kernel and what is, by prefix. */
@@ -220,6 +226,8 @@ export class Fib {
 				{ wanted: (prefix) => this.#wanted(prefix), actual, maySweep: (prefix) => this.#maySweep(prefix) },
 				kernel,
 			);
+			this.#counters.applied += applied;
+			this.#counters.refused += failures.length;
 			const news = this.#failures.update(dirty, failures, clock.monotonicMs());
 			for (const { operation, error } of news.slice(0, mostRefusalsLogged)) {
 				log.warn('the kernel refused a route', { prefix: operation.route.prefix, operation: operation.type, reason: error.message });
@@ -247,6 +255,7 @@ export class Fib {
 	async #audit(): Promise<void> {
 		const first = this.#actual === undefined;
 		this.#auditWanted = false;
+		this.#counters.audits++;
 		this.#listing = true;
 		try {
 			this.#actual = byPrefix(await this.#dependencies.kernel.list());

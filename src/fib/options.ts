@@ -23,3 +23,19 @@ export interface FibDependencies {
 	/** Called with the addresses that tunnels lead to, whenever that set changes: from them alone may tunnelled packets come. */
 	readonly onTunnelEnds?: (addresses: ReadonlySet<string>) => void;
 }
+
+/** What the FIB has done and holds. */
+export interface FibStats {
+	/** Operations that the kernel carried out, and that it refused, since the start. */
+	readonly applied: number;
+	readonly refused: number;
+	/** Times that our routes were read back. */
+	readonly audits: number;
+	/** Prefixes with routes of ours in the kernel. */
+	readonly prefixes: number;
+	/** Prefixes whose route is refused at present. */
+	readonly failing: number;
+	/** Prefixes not looked at yet. */
+	readonly dirty: number;
+	readonly inSync: boolean;
+}

@@ -79,8 +79,6 @@ function poolOf(pools: readonly { readonly pool: TunnelPool; readonly prefix: Pr
 function connectedDevice(subnets: readonly Subnet[], address: Address): string | undefined {
 	let found: Subnet | undefined;
 	for (const subnet of subnets) {
-		// An address of full length is in no subnet with anybody.
-		if (subnet.prefix.length === subnet.prefix.bytes.length * 8) continue;
 		if (prefixContains(subnet.prefix, address) && subnet.prefix.length > (found?.prefix.length ?? -1)) found = subnet;
 	}
 	return found?.device;

@@ -270,6 +270,15 @@ test('with the FIB disabled nothing is touched, and the view says so', async (t)
 	t.deepEqual(fib.view(), { enabled: false, inSync: true, waitingFor: [], routeProtocol: 80, routes: [] });
 });
 
+test('the numbers tell what was done and what is held', async (t) => {
+	const { fib, kernel } = setUp(t);
+	kernel.addByOthers(unicast('192.168.2.0/26', '10.0.1.77', 'eth0'), 4);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3'), install('192.168.3.0/26', '10.0.1.3')]);
+	await fib.whenIdle();
+	t.deepEqual(fib.stats(), { applied: 1, refused: 1, audits: 1, prefixes: 1, failing: 1, dirty: 0, inSync: true });
+});
+
 test('an own block that is given up leaves the kernel', async (t) => {
 	const { fib, kernel } = setUp(t);
 	await fib.start();

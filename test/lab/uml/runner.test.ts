@@ -40,6 +40,14 @@ umlTest('a command runs in a kernel with tunl0: output in two streams, variables
 	t.regex(text.stderr, /^it's \$fine$/m);
 });
 
+umlTest('inside, the kernel is found to have ipip', async (t) => {
+	const { text, onOutput } = collect();
+	const code = `import { hasIpip } from '${new URL('../../../lab/uml/detect.js', import.meta.url).href}'; console.log(hasIpip());`;
+	const { exitCode } = await runInUml({ command: process.execPath, args: ['--input-type=module', '-e', code], onOutput });
+	t.is(exitCode, 0, text.stderr);
+	t.is(text.stdout, 'true\n');
+});
+
 umlTest('a writable folder is the host’s own, a folder in memory is a copy', async (t) => {
 	const [shared, copied] = [await folder(t), await folder(t)];
 	await writeFile(join(copied, 'before'), 'host');
