@@ -1,4 +1,5 @@
 import type { ExplanationView, FibView, PeerView } from '../core/index.ts';
+import type { AddressGrantsView, CniStatusView, ReleasedView } from './cni-views.ts';
 import type { ConfigView, MonitorEvent, PeerActionView, PeersView, ReloadView, RoutesView, StatusView } from './views.ts';
 
 /** How a parameter is written in a query and what it is in TypeScript. */
@@ -71,6 +72,19 @@ export const endpoints = {
 	fib: get<FibView>()('/v1/fib', {}, 'our routes in the kernel beside those that should be there'),
 	config: get<ConfigView>()('/v1/config', {}, 'the running configuration, defaults filled in'),
 	reload: post<ReloadView>()('/v1/reload', { dryRun: 'flag' }, 'read the configuration file again and apply what differs; with `dryRun` only say it'),
+	cniAdd: post<AddressGrantsView>()('/v1/cni/add', { request: 'json' }, 'addresses for a container (CNI ADD): `request` is a CniAddRequest'),
+	cniDelete: post<ReleasedView>()('/v1/cni/del', { request: 'json' }, 'release what a container was given (CNI DEL): `request` is a CniAttachment'),
+	cniCheck: post<AddressGrantsView>()(
+		'/v1/cni/check',
+		{ request: 'json' },
+		'does a container still hold its addresses (CNI CHECK): `request` is a CniCheckRequest',
+	),
+	cniCollect: post<ReleasedView>()(
+		'/v1/cni/gc',
+		{ request: 'json' },
+		'release what this node gave to containers that are gone (CNI GC): `request` is a CniCollectRequest',
+	),
+	cniStatus: get<CniStatusView>()('/v1/cni/status', {}, 'can addresses be given now (CNI STATUS); 503 with the reason when not'),
 	monitor: stream<MonitorEvent>()('/v1/monitor', { routes: 'flag' }, 'events as they happen, one JSON object a line; with `routes` also best-route changes'),
 } as const;
 

@@ -1,0 +1,101 @@
+import { CniCode, CniError } from './errors.ts';
+
+/** The versions of the specification that this plugin speaks, oldest first. */
+export const cniVersions = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
+export type CniVersion = (typeof cniVersions)[number];
+
+/** The network configuration on standard input, as far as an IPAM plugin cares. Keys of `ipam` are calico-ipam's; the last three are ours. */
+export interface NetworkConfiguration {
+	readonly cniVersion: CniVersion;
+	readonly name: string;
+	readonly assignIpv4: boolean;
+	readonly assignIpv6: boolean;
+	readonly ipv4Pools: readonly string[];
+	readonly ipv6Pools: readonly string[];
+	/** The daemon's control socket. */
+	readonly socket: string;
+	/** What the result names as gateway, by family; `undefined`: none. */
+	readonly gateways: { readonly ipv4: string | undefined; readonly ipv6: string | undefined };
+	/** `host`: /32 and /128, for point-to-point plugins; `block`: the block's length, for bridges. */
+	readonly prefix: 'host' | 'block';
+	/** GC: attachments that are still there. */
+	readonly validAttachments: readonly { readonly containerId: string; readonly ifname: string }[] | undefined;
+	/** CHECK: what ADD answered. */
+	readonly previousAddresses: readonly string[];
+}
+
+const defaultSocket = '/run/bgpmesh/bgpmesh.sock';
+
+type Json = Readonly<Record<string, unknown>>;
+
+const isObject = (value: unknown): value is Json => typeof value === 'object' && value !== null && !Array.isArray(value);
+
+/** Reads standard input. @throws CniError */
+export function parseConfiguration(text: string): NetworkConfiguration {
+	const config = decode(text);
+	const ipam = isObject(config['ipam']) ? config['ipam'] : {};
+	const version = config['cniVersion'] ?? '0.3.1';
+	const cniVersion = cniVersions.find((known) => known === version);
+	if (cniVersion === undefined)
+		throw new CniError(CniCode.incompatibleVersion, `cniVersion ${JSON.stringify(version)} is not supported`, `this plugin speaks ${cniVersions.join(', ')}`);
+	const name = config['name'];
+	if (typeof name !== 'string' || name === '')
+		throw new CniError(CniCode.invalidConfiguration, 'the network configuration has no name', 'set "name" in the conflist');
+	return {
+		cniVersion,
+		name,
+		assignIpv4: flag(ipam, 'assign_ipv4', true),
+		assignIpv6: flag(ipam, 'assign_ipv6', false),
+		ipv4Pools: textList(ipam, 'ipv4_pools'),
+		ipv6Pools: textList(ipam, 'ipv6_pools'),
+		socket: textOf(ipam, 'socket') ?? defaultSocket,
+		gateways: { ipv4: textOf(ipam, 'gateway'), ipv6: textOf(ipam, 'gateway6') },
+		prefix: textOf(ipam, 'prefix') === 'block' ? 'block' : 'host',
+		validAttachments: attachments(config['cni.dev/valid-attachments']),
+		previousAddresses: previousAddresses(config['prevResult']),
+	};
+}
+
+function decode(text: string): Json {
+	let value: unknown;
+	try {
+		value = JSON.parse(text);
+	} catch (error) {
+		throw new CniError(CniCode.decodingFailure, 'standard input is not JSON', error instanceof Error ? error.message : String(error));
+	}
+	if (!isObject(value)) throw new CniError(CniCode.decodingFailure, 'standard input is not a JSON object');
+	return value;
+}
+
+/** A boolean, or the text of one, as calico-ipam takes it. */
+function flag(ipam: Json, key: string, otherwise: boolean): boolean {
+	const value = ipam[key];
+	if (value === undefined) return otherwise;
+	if (value === true || value === 'true') return true;
+	if (value === false || value === 'false') return false;
+	throw new CniError(CniCode.invalidConfiguration, `ipam.${key} is ${JSON.stringify(value)}`, 'expected "true" or "false"');
+}
+
+function textList(ipam: Json, key: string): readonly string[] {
+	const value = ipam[key] ?? [];
+	if (!Array.isArray(value) || !value.every((item): item is string => typeof item === 'string'))
+		throw new CniError(CniCode.invalidConfiguration, `ipam.${key} is ${JSON.stringify(value)}`, 'expected a list of pool names or CIDRs');
+	return value;
+}
+
+function textOf(ipam: Json, key: string): string | undefined {
+	const value = ipam[key];
+	if (value === undefined) return undefined;
+	if (typeof value !== 'string' || value === '') throw new CniError(CniCode.invalidConfiguration, `ipam.${key} is ${JSON.stringify(value)}`, 'expected text');
+	return value;
+}
+
+function attachments(value: unknown): NetworkConfiguration['validAttachments'] {
+	if (!Array.isArray(value)) return undefined;
+	return value.filter(isObject).map((entry) => ({ containerId: String(entry['containerID'] ?? ''), ifname: String(entry['ifname'] ?? '') }));
+}
+
+function previousAddresses(result: unknown): readonly string[] {
+	const ips = isObject(result) && Array.isArray(result['ips']) ? result['ips'] : [];
+	return ips.filter(isObject).flatMap(({ address }) => (typeof address === 'string' ? [address.split('/')[0] ?? ''] : []));
+}

@@ -1,0 +1,67 @@
+import { type ControlClient, ControlError, NoDaemonError } from '../control/index.ts';
+import { cniVersions, type NetworkConfiguration } from './configuration.ts';
+import type { CniEnvironment } from './environment.ts';
+import { CniCode, CniError } from './errors.ts';
+import { addResult } from './result.ts';
+
+/** One call of the plugin: what goes to standard output, nothing for most verbs. @throws CniError */
+export async function runPlugin(environment: CniEnvironment, configuration: NetworkConfiguration, client: ControlClient): Promise<object | undefined> {
+	try {
+		return await answer(environment, configuration, client);
+	} catch (error) {
+		throw asCniError(error, environment);
+	}
+}
+
+async function answer(
+	{ command, containerId, ifname, pod, wantedAddress }: CniEnvironment,
+	configuration: NetworkConfiguration,
+	client: ControlClient,
+): Promise<object | undefined> {
+	const { cniVersion, name: network, assignIpv4, assignIpv6, ipv4Pools, ipv6Pools, previousAddresses, validAttachments } = configuration;
+	switch (command) {
+		case 'VERSION':
+			return { cniVersion, supportedVersions: cniVersions };
+		case 'ADD': {
+			const families = [...(assignIpv4 ? ['ipv4' as const] : []), ...(assignIpv6 ? ['ipv6' as const] : [])];
+			const { addresses } = await client.ask('cniAdd', { request: { network, containerId, ifname, pod, families, ipv4Pools, ipv6Pools, wantedAddress } });
+			return addResult(configuration, addresses);
+		}
+		case 'DEL':
+			await client.ask('cniDelete', { request: { network, containerId, ifname, pod } });
+			return undefined;
+		case 'CHECK':
+			await client.ask('cniCheck', { request: { network, containerId, ifname, pod, addresses: previousAddresses } });
+			return undefined;
+		case 'STATUS':
+			await client.ask('cniStatus', {});
+			return undefined;
+		case 'GC':
+			if (validAttachments === undefined)
+				throw new CniError(CniCode.invalidConfiguration, 'GC without cni.dev/valid-attachments', 'the runtime names the attachments that are still there');
+			await client.ask('cniCollect', { request: { network, validAttachments } });
+			return undefined;
+		default:
+			return command satisfies never;
+	}
+}
+
+/** The daemon's refusal, or its absence, in CNI's words. */
+function asCniError(error: unknown, { command }: CniEnvironment): CniError {
+	if (error instanceof CniError) return error;
+	if (error instanceof NoDaemonError) {
+		const code = command === 'STATUS' ? CniCode.notAvailable : CniCode.tryAgainLater;
+		return new CniError(
+			code,
+			error.message,
+			'is bgpmeshd running on this node? systemctl status bgpmeshd; the socket is ipam.socket of the network configuration',
+		);
+	}
+	if (error instanceof ControlError) {
+		const hint = error.hint ?? '';
+		if (error.status === 503) return new CniError(command === 'STATUS' ? CniCode.notAvailable : CniCode.tryAgainLater, error.message, hint);
+		if (error.code === 'address-mismatch') return new CniError(CniCode.addressMismatch, error.message, hint);
+		return new CniError(error.status === 400 ? CniCode.invalidConfiguration : CniCode.noAddress, error.message, hint);
+	}
+	return new CniError(CniCode.ioFailure, error instanceof Error ? error.message : String(error));
+}
