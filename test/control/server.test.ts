@@ -35,6 +35,11 @@ const handlers: Handlers = {
 	fib: never,
 	config: never,
 	reload: never,
+	cniAdd: never,
+	cniDelete: never,
+	cniCheck: never,
+	cniCollect: never,
+	cniStatus: never,
 	monitor(_request, send, signal) {
 		send({ type: 'config', at: '', event: 'reloaded', message: 'one\nü' });
 		send({ type: 'lost', at: '', count: 2 });
