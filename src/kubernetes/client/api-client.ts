@@ -156,9 +156,15 @@ export class ApiClient {
 			timeoutSeconds,
 			signal,
 			labelSelector,
-		}: { readonly resourceVersion: string; readonly timeoutSeconds: number; readonly signal: AbortSignal; readonly labelSelector?: string },
+		}: {
+			readonly resourceVersion: string;
+			readonly timeoutSeconds: number;
+			readonly signal: AbortSignal;
+			readonly labelSelector?: string;
+			readonly fieldSelector?: string;
+		},
 	): AsyncGenerator<WatchEvent> {
-		const query = { watch: 'true', resourceVersion, labelSelector, allowWatchBookmarks: 'true', timeoutSeconds: String(timeoutSeconds) };
+		const query = { watch: 'true', resourceVersion, labelSelector, fieldSelector, allowWatchBookmarks: 'true', timeoutSeconds: String(timeoutSeconds) };
 		const response = await send(this.#credentials, { method: 'GET', path: pathOf(kind), query, signal });
 		response.setEncoding('utf8');
 		let rest = '';

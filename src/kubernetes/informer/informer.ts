@@ -19,6 +19,8 @@ export interface InformerOptions {
 	readonly random: Random;
 	/** Only objects with these labels. */
 	readonly labelSelector?: string;
+	/** Only objects with these fields. */
+	readonly fieldSelector?: string;
 	/** Leaves out what nobody here reads: a cluster's Nodes are large. Not for objects that are written back whole. */
 	readonly prune?: (object: JsonObject) => JsonObject;
 }
@@ -135,8 +137,8 @@ export class Informer {
 	}
 
 	async #list(signal: AbortSignal): Promise<void> {
-		const { client, kind, log, labelSelector } = this.#options;
-		const { items, resourceVersion } = await client.list(kind, { signal, ...(labelSelector === undefined ? {} : { labelSelector }) });
+		const { client, kind, log } = this.#options;
+		const { items, resourceVersion } = await client.list(kind, { signal, ...this.#selectors() });
 		const listed = new Map<string, Resource>();
 		for (const object of items) {
 			const resource = this.#toResource(object);
@@ -171,13 +173,13 @@ export class Informer {
 	}
 
 	async #watch(signal: AbortSignal): Promise<void> {
-		const { client, kind, random, labelSelector } = this.#options;
+		const { client, kind, random } = this.#options;
 		const timeoutSeconds = Math.floor(watchSeconds * (1 + random()));
 		for await (const event of client.watch(kind, {
 			resourceVersion: this.#resourceVersion,
 			timeoutSeconds,
 			signal,
-			...(labelSelector === undefined ? {} : { labelSelector }),
+			...this.#selectors(),
 		})) {
 			this.#reached();
 			if (event.type === 'BOOKMARK') {
@@ -196,6 +198,11 @@ export class Informer {
 				this.#tell([{ type: known === undefined ? 'added' : 'changed', resource }]);
 			}
 		}
+	}
+
+	#selectors(): { readonly labelSelector?: string; readonly fieldSelector?: string } {
+		const { labelSelector, fieldSelector } = this.#options;
+		return { ...(labelSelector === undefined ? {} : { labelSelector }), ...(fieldSelector === undefined ? {} : { fieldSelector }) };
 	}
 
 	#toResource(object: JsonObject): Resource {

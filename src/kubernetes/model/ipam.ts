@@ -140,6 +140,33 @@ export function toPool(resource: Resource): Pool {
 	};
 }
 
+/** What a pool means for routes and tunnels. */
+export interface PoolRouting {
+	readonly cidr: PrefixKey;
+	readonly ipipMode: 'Always' | 'CrossSubnet' | 'Never';
+	readonly vxlanMode: 'Always' | 'CrossSubnet' | 'Never';
+	readonly natOutgoing: boolean;
+	readonly disabled: boolean;
+	readonly disableBgpExport: boolean;
+}
+
+/** @throws ResourceError */
+export function toPoolRouting(resource: Resource): PoolRouting {
+	const spec = specOf(resource);
+	const mode = (key: string) => {
+		const text = textOf(spec, key);
+		return text === 'Always' || text === 'CrossSubnet' ? text : 'Never';
+	};
+	return {
+		cidr: cidrOf(resource, spec),
+		ipipMode: mode('ipipMode'),
+		vxlanMode: mode('vxlanMode'),
+		natOutgoing: flagOf(spec, 'natOutgoing'),
+		disabled: flagOf(spec, 'disabled'),
+		disableBgpExport: flagOf(spec, 'disableBGPExport'),
+	};
+}
+
 /** `ipamconfigs/default`, or Calico's defaults where there is none. */
 export function toIpamConfig(resource: Resource | undefined): IpamConfig {
 	if (resource === undefined) return defaultIpamConfig;

@@ -1,0 +1,108 @@
+import type { Family, Logger, PrefixKey } from '../../core/index.ts';
+import { ownClaims } from '../../ipam/index.ts';
+import type { TunnelPool } from '../../ipip/index.ts';
+import {
+	type BgpConfiguration,
+	type BgpFilter,
+	type Informer,
+	type Resource,
+	ResourceError,
+	type SecretKey,
+	type Topology,
+	toAffinity,
+	toBgpConfiguration,
+	toBgpFilter,
+	toBgpPeer,
+	toNodeFacts,
+	toPoolRouting,
+	topology,
+} from '../../kubernetes/index.ts';
+
+/** The copies that the state is read from. */
+export interface ClusterInformers {
+	readonly nodes: Informer;
+	readonly pools: Informer;
+	readonly claims: Informer;
+	readonly bgpConfigurations: Informer;
+	readonly bgpPeers: Informer;
+	readonly bgpFilters: Informer;
+}
+
+/** What a cluster wants of this node. */
+export interface ClusterState {
+	readonly topology: Topology;
+	readonly pools: readonly TunnelPool[];
+	/** Confirmed claims: originated, and only they. */
+	readonly blocks: readonly PrefixKey[];
+	readonly tunnelAddress: string | undefined;
+	/** Resources that can't be used, and contradictions, in words. */
+	readonly problems: readonly string[];
+}
+
+/** Reads the copies as they are now. A resource that does not parse is left out and named; the rest goes on. */
+export function readState(node: string, informers: ClusterInformers, password: (key: SecretKey) => string | undefined): ClusterState {
+	const problems: string[] = [];
+	const values = <T>({ items }: Informer, read: (resource: Resource) => T): T[] =>
+		[...items.values()].flatMap((resource) => attempt(() => read(resource), problems));
+	const configurations = informers.bgpConfigurations.items;
+	const configurationOf = (name: string): BgpConfiguration | undefined =>
+		attempt(() => toBgpConfiguration(configurations.get('default'), configurations.get(`node.${name}`)), problems)[0] ??
+		attempt(() => toBgpConfiguration(undefined, undefined), [])[0];
+	const configuration = configurationOf(node) ?? toBgpConfiguration(undefined, undefined);
+	const nodes = values(informers.nodes, toNodeFacts);
+	const routing = values(informers.pools, toPoolRouting);
+	const filters = new Map(values(informers.bgpFilters, toBgpFilter).map((filter): [string, BgpFilter] => [filter.name, filter]));
+	const planned = topology({
+		node,
+		nodes,
+		configuration,
+		listenPortOf: (name) => (configurations.has(`node.${name}`) ? configurationOf(name)?.listenPort : undefined),
+		peers: values(informers.bgpPeers, toBgpPeer),
+		filters,
+		pools: routing,
+		password,
+	});
+	const self = nodes.find(({ name }) => name === node);
+	return {
+		topology: planned,
+		pools: routing
+			.filter(({ disabled }) => !disabled)
+			.map(({ cidr, ipipMode, natOutgoing, vxlanMode }) => ({
+				cidr,
+				ipipMode,
+				natOutgoing,
+				...(vxlanMode === 'Never' ? {} : { foreign: `its vxlanMode is ${vxlanMode}: Felix programs it` }),
+			})),
+		blocks: ownClaims(values(informers.claims, toAffinity), node).confirmed,
+		tunnelAddress: self?.tunnelAddresses.ipip,
+		problems: [...problems, ...planned.problems, ...(self?.problems ?? [])],
+	};
+}
+
+function attempt<T>(read: () => T, problems: string[]): T[] {
+	try {
+		return [read()];
+	} catch (error) {
+		if (!(error instanceof ResourceError)) throw error;
+		problems.push(error.message);
+		return [];
+	}
+}
+
+/** Says each problem once while it lasts. */
+export class ProblemLog {
+	#known: ReadonlySet<string> = new Set();
+	readonly #log: Logger;
+
+	constructor(log: Logger) {
+		this.#log = log;
+	}
+
+	tell(problems: readonly string[]): void {
+		for (const problem of problems) if (!this.#known.has(problem)) this.#log.warn('resources contradict each other', { problem });
+		this.#known = new Set(problems);
+	}
+}
+
+/** The families a node has addresses of, by its topology. */
+export const familiesOf = ({ peers }: Topology): readonly Family[] => [...new Set(peers.flatMap(({ families }) => families))];
