@@ -1,4 +1,4 @@
-import type { Config } from '../config/index.ts';
+import type { BgpConfig, Config } from '../config/index.ts';
 import type { DaemonLog } from './log.ts';
 import { diffOrigins, originsOf } from './origins.ts';
 import { type PasswordKeys, peerOptionsOf, rangeOptionsOf } from './peer-options.ts';
@@ -13,9 +13,23 @@ export interface Transition {
 }
 
 /** Brings the rooms to a new configuration; each decides itself what of it is a change. */
-export async function applyReload({ speaker, rib, kernel }: Rooms, { before, after, keys, log }: Transition): Promise<void> {
+export async function applyReload({ speaker, rib, kernel, cluster, follower }: Rooms, { before, after, keys, log }: Transition): Promise<void> {
+	log.setLevel(after.log.level);
 	const { bgp } = after;
-	if (bgp === undefined) return;
+	if (bgp !== undefined) applyPeers(speaker, bgp, { before, after, keys, log });
+	if (cluster !== undefined && follower !== undefined) {
+		// Own blocks, pools and the tunnel are the file's and the cluster's together.
+		follower.setConfig(after);
+		await follower.apply(cluster.state());
+		return;
+	}
+	const { withdraw, originate } = diffOrigins(originsOf(before.bgp), originsOf(bgp));
+	for (const prefix of withdraw) rib.withdrawOrigin(prefix);
+	for (const [prefix, attributes] of originate) rib.originate(prefix, attributes);
+	await kernel?.reconfigure(after);
+}
+
+function applyPeers(speaker: Rooms['speaker'], bgp: BgpConfig, { before, after, keys }: Transition): void {
 	const names = new Set(bgp.peers.map(({ name }) => name));
 	const known = new Set(before.bgp?.peers.map(({ name }) => name));
 	// Those that go, go first: an address may pass from one name to another.
@@ -26,11 +40,4 @@ export async function applyReload({ speaker, rib, kernel }: Rooms, { before, aft
 		else speaker.addPeer(options);
 	}
 	speaker.setRanges(bgp.peerRanges.map((range) => rangeOptionsOf(after, range, keys)));
-
-	const { withdraw, originate } = diffOrigins(originsOf(before.bgp), originsOf(bgp));
-	for (const prefix of withdraw) rib.withdrawOrigin(prefix);
-	for (const [prefix, attributes] of originate) rib.originate(prefix, attributes);
-	await kernel?.reconfigure(after);
-
-	log.setLevel(after.log.level);
 }

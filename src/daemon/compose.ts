@@ -1,7 +1,10 @@
-import { createRib, Speaker, type SpeakerOptions } from '../bgp/index.ts';
+import { createRib, type PeerOptions, Speaker, type SpeakerOptions } from '../bgp/index.ts';
 import { type BgpConfig, type Config, ConfigError } from '../config/index.ts';
 import { type Logger, systemClock } from '../core/index.ts';
 import { identifierNumber, type NodeAddresses, nodeAddresses } from './addresses.ts';
+import { Cluster } from './cluster/cluster.ts';
+import { ClusterFollower, withCluster } from './cluster/follower.ts';
+import type { ClusterState } from './cluster/state.ts';
 import { openKernelSide } from './kernel-side.ts';
 import { originsOf } from './origins.ts';
 import { type PasswordKeys, peerOptionsOf, rangeOptionsOf } from './peer-options.ts';
@@ -11,6 +14,7 @@ import type { Rooms } from './rooms.ts';
 export interface Ingredients {
 	readonly config: Config;
 	readonly configFile: string;
+	readonly node: string;
 	readonly keys: PasswordKeys;
 	readonly log: Logger;
 	/** An earlier process of this node died a moment ago: neighbours may still hold its routes (RFC 4724 §4.1). */
@@ -21,8 +25,39 @@ export interface Ingredients {
  * The one place that constructs rooms and connects them: best routes of the RIB go to the FIB, own blocks to both, sessions
  * to the RIB. Starts everything; what can't start is thrown.
  */
-export async function compose({ config, configFile, keys, log, restarting }: Ingredients): Promise<Rooms> {
+export async function compose(ingredients: Ingredients): Promise<Rooms> {
+	const { config, node, log } = ingredients;
+	if (config.datastore.type !== 'kubernetes') return composeRooms(ingredients, []);
+	const cluster = await Cluster.open({
+		node,
+		kubeconfig: config.datastore.kubeconfig,
+		log: log.child({ room: 'kubernetes' }),
+		clock: systemClock,
+		random: Math.random,
+	});
+	try {
+		let follow: (state: ClusterState) => void = () => {};
+		const first = await cluster.start((state) => follow(state));
+		const rooms = await composeRooms({ ...ingredients, config: withCluster(config, first) }, first.topology.peers);
+		const follower = new ClusterFollower(config, first, { rooms, clock: systemClock, log });
+		// Whatever happens to one state, the next one is taken: the whole is told each time.
+		follow = (state) =>
+			void follower
+				.apply(state)
+				.catch((error: unknown) => log.error('could not follow the cluster', { error: error instanceof Error ? error.message : String(error) }));
+		follow(cluster.state());
+		return { ...rooms, cluster, follower };
+	} catch (error) {
+		cluster.stop();
+		throw error;
+	}
+}
+
+/** Constructs and starts the rooms; `clusterPeers` besides those of the configuration. */
+async function composeRooms({ config, configFile, keys, log, restarting }: Ingredients, clusterPeers: readonly PeerOptions[]): Promise<Rooms> {
 	const bgp = speakerConfig(config, configFile);
+	const ownAddresses = new Set(bgp.peers.map(({ address }) => address));
+	const peers = [...bgp.peers.map((peer) => peerOptionsOf(config, peer, keys)), ...clusterPeers.filter(({ address }) => !ownAddresses.has(address))];
 	const addresses = nodeAddresses();
 	const routerId = bgp.routerId ?? defaultRouterId(addresses, configFile);
 	const random = Math.random;
@@ -51,7 +86,7 @@ export async function compose({ config, configFile, keys, log, restarting }: Ing
 		routerId: identifierNumber(routerId),
 		clusterId: bgp.clusterId === undefined ? undefined : identifierNumber(bgp.clusterId),
 		listen: [bgp.listen],
-		peers: bgp.peers.map((peer) => peerOptionsOf(config, peer, keys)),
+		peers,
 		ranges: bgp.peerRanges.map((range) => rangeOptionsOf(config, range, keys)),
 		// Forwarding goes on without us: either the kernel keeps the routes, or this node forwards nothing.
 		gracefulRestart: { restarting, forwardingPreserved: true },
@@ -59,12 +94,12 @@ export async function compose({ config, configFile, keys, log, restarting }: Ing
 	const speaker = new Speaker(options, { rib, clock, random, log: log.child({ room: 'bgp' }) });
 	for (const [prefix, attributes] of origins) rib.originate(prefix, attributes);
 	rib.expectPeers(
-		bgp.peers.filter((peer) => peer.enabled).map(({ name }) => name),
+		peers.filter((peer) => peer.enabled).map(({ name }) => name),
 		bgp.inSyncTimeoutSeconds,
 		restarting,
 	);
 	await speaker.start();
-	return { speaker, rib, kernel, routerId, listen: [`${bgp.listen.address} port ${bgp.listen.port}`] };
+	return { speaker, rib, kernel, routerId, listen: [`${bgp.listen.address} port ${bgp.listen.port}`], cluster: undefined, follower: undefined };
 }
 
 function speakerConfig({ bgp, datastore }: Config, configFile: string): BgpConfig {

@@ -69,12 +69,12 @@ export class Daemon {
 
 	/** Takes the control socket, then starts every room. @throws ConfigError, SocketInUseError, or the system's errors */
 	async start(): Promise<void> {
-		const { config, configFile, log } = this.#options;
+		const { config, configFile, node, log } = this.#options;
 		this.#keys = await readPasswords(config, configFile);
 		// The socket comes first: a second daemon must not touch sessions or kernel.
 		const { leftBehind } = await this.#control.start();
 		try {
-			const rooms = await compose({ config, configFile, keys: this.#keys, log, restarting: leftBehind });
+			const rooms = await compose({ config, configFile, node, keys: this.#keys, log, restarting: leftBehind });
 			this.#rooms = rooms;
 			rooms.speaker.onEvent(({ type, at, peer, state, reason }) => {
 				if (this.#hub.watched('session')) this.#hub.tell({ type: 'session', at, event: type, peer, state, ...(reason === undefined ? {} : { reason }) });
@@ -92,6 +92,7 @@ export class Daemon {
 		const rooms = this.#rooms;
 		this.#rooms = undefined;
 		if (rooms !== undefined) {
+			rooms.cluster?.stop();
 			await rooms.speaker.stop({ graceful, reason });
 			await rooms.kernel?.stop();
 		}

@@ -1,6 +1,7 @@
 import type { RouteQuery } from '../bgp/index.ts';
 import { type ConfigView, ControlError, type Handlers, type PeerActionView, type ReloadView, type RequestOf, type StatusView } from '../control/index.ts';
 import { AddressError, type Family, formatAddress, type PeerView, parseAddress, prefixKey } from '../core/index.ts';
+import { noAddressService } from './cluster/address-service.ts';
 import { untouchedView } from './kernel-side.ts';
 import type { MonitorHub } from './monitor.ts';
 import type { Rooms } from './rooms.ts';
@@ -24,6 +25,7 @@ export function createHandlers({ rooms, hub, status, config, reload }: HandlerSo
 		const refusal = does(here, peer);
 		return typeof refusal !== 'string' ? { peer: peer.name, action, done: true } : { peer: peer.name, action, done: false, reason: refusal };
 	};
+	const addresses = () => rooms().cluster?.addresses ?? noAddressService('this node gives no addresses: its datastore is not kubernetes');
 	return {
 		status,
 		peers: () => ({ peers: rooms().speaker.peers() }),
@@ -53,6 +55,11 @@ export function createHandlers({ rooms, hub, status, config, reload }: HandlerSo
 		fib: () => rooms().kernel?.fib.view() ?? untouchedView,
 		config,
 		reload: ({ dryRun }) => reload(dryRun === true),
+		cniAdd: (request) => addresses().cniAdd(request),
+		cniDelete: (request) => addresses().cniDelete(request),
+		cniCheck: (request) => addresses().cniCheck(request),
+		cniCollect: (request) => addresses().cniCollect(request),
+		cniStatus: (request) => addresses().cniStatus(request),
 		monitor: ({ routes }, send, signal) => hub.join(routes === true, send, signal),
 	};
 }

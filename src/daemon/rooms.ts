@@ -1,4 +1,6 @@
 import type { createRib, SpeakerApi } from '../bgp/index.ts';
+import type { Cluster } from './cluster/cluster.ts';
+import type { ClusterFollower } from './cluster/follower.ts';
 import type { KernelSide } from './kernel-side.ts';
 
 /** Everything that runs, connected. */
@@ -10,4 +12,8 @@ export interface Rooms {
 	/** What this process announces in the OPEN, as dotted quad. */
 	readonly routerId: string;
 	readonly listen: readonly string[];
+	/** Present with `datastore: kubernetes`. */
+	readonly cluster: Cluster | undefined;
+	/** Brings the rooms to a file that has changed, where the cluster has a say too. */
+	readonly follower: ClusterFollower | undefined;
 }

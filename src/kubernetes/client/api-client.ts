@@ -24,6 +24,13 @@ export interface ListOptions {
 	readonly signal?: AbortSignal;
 }
 
+/** From where, for how long and of what. */
+export interface WatchOptions extends Omit<ListOptions, 'limit'> {
+	readonly resourceVersion: string;
+	readonly timeoutSeconds: number;
+	readonly signal: AbortSignal;
+}
+
 export interface ListResult {
 	readonly items: readonly JsonObject[];
 	/** Where a watch goes on. */
@@ -151,21 +158,10 @@ export class ApiClient {
 	/** Events from a version on, until the server ends the stream or `signal` aborts. @throws ApiError (410: list again), ApiUnreachableError */
 	async *watch(
 		kind: ResourceKind,
-		{
-			resourceVersion,
-			timeoutSeconds,
-			signal,
-			labelSelector,
-		}: {
-			readonly resourceVersion: string;
-			readonly timeoutSeconds: number;
-			readonly signal: AbortSignal;
-			readonly labelSelector?: string;
-			readonly fieldSelector?: string;
-		},
+		{ resourceVersion, timeoutSeconds, namespace, labelSelector, fieldSelector, signal }: WatchOptions,
 	): AsyncGenerator<WatchEvent> {
 		const query = { watch: 'true', resourceVersion, labelSelector, fieldSelector, allowWatchBookmarks: 'true', timeoutSeconds: String(timeoutSeconds) };
-		const response = await send(this.#credentials, { method: 'GET', path: pathOf(kind), query, signal });
+		const response = await send(this.#credentials, { method: 'GET', path: pathOf(kind, namespace), query, signal });
 		response.setEncoding('utf8');
 		let rest = '';
 		try {

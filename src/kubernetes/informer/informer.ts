@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Backoff, backoffMs, type Clock, type Logger, type Random } from '../../core/index.ts';
-import type { ApiClient, ResourceKind } from '../client/api-client.ts';
+import type { ApiClient, ListOptions, ResourceKind } from '../client/api-client.ts';
 import { ApiError, ApiUnreachableError } from '../client/errors.ts';
 import { type JsonObject, textAt } from '../json/index.ts';
 import { type Resource, toResource } from '../model/resource.ts';
@@ -17,6 +17,8 @@ export interface InformerOptions {
 	readonly log: Logger;
 	readonly clock: Clock;
 	readonly random: Random;
+	/** Only objects of this namespace. */
+	readonly namespace?: string;
 	/** Only objects with these labels. */
 	readonly labelSelector?: string;
 	/** Only objects with these fields. */
@@ -200,9 +202,13 @@ export class Informer {
 		}
 	}
 
-	#selectors(): { readonly labelSelector?: string; readonly fieldSelector?: string } {
-		const { labelSelector, fieldSelector } = this.#options;
-		return { ...(labelSelector === undefined ? {} : { labelSelector }), ...(fieldSelector === undefined ? {} : { fieldSelector }) };
+	#selectors(): Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'> {
+		const { namespace, labelSelector, fieldSelector } = this.#options;
+		return {
+			...(namespace === undefined ? {} : { namespace }),
+			...(labelSelector === undefined ? {} : { labelSelector }),
+			...(fieldSelector === undefined ? {} : { fieldSelector }),
+		};
 	}
 
 	#toResource(object: JsonObject): Resource {

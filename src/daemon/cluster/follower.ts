@@ -1,0 +1,161 @@
+import type { PeerOptions, SpeakerApi } from '../../bgp/index.ts';
+import type { Config } from '../../config/index.ts';
+import type { Clock, Logger } from '../../core/index.ts';
+import { diffOrigins, type Origins, originsOf } from '../origins.ts';
+import type { Rooms } from '../rooms.ts';
+import type { ClusterState } from './state.ts';
+
+/** How long old sessions stay while new ones come up, in milliseconds. */
+const mostOverlapMs = 60_000;
+const checkMs = 500;
+
+/** Sessions to begin, to change and to end, told apart by address and port: a session that goes by another name now is still the same. */
+export interface PeerPlan {
+	readonly add: readonly PeerOptions[];
+	readonly update: readonly PeerOptions[];
+	readonly remove: readonly string[];
+}
+
+const addressOf = ({ address, port }: PeerOptions): string => `${address} ${port}`;
+
+/** The difference between the sessions there are and those there should be. Pure; a session keeps the name it began with. */
+export function planPeers(current: ReadonlyMap<string, PeerOptions>, wanted: readonly PeerOptions[]): PeerPlan {
+	const byAddress = new Map([...current.values()].map((options) => [addressOf(options), options]));
+	const kept = new Set(wanted.map(addressOf));
+	const update = wanted.flatMap((options) => {
+		const known = byAddress.get(addressOf(options));
+		return known === undefined ? [] : [{ ...options, name: known.name }];
+	});
+	return {
+		add: wanted.filter((options) => !byAddress.has(addressOf(options))),
+		update,
+		remove: [...current.values()].filter((options) => !kept.has(addressOf(options))).map(({ name }) => name),
+	};
+}
+
+/** The running configuration with what the cluster says in it. The file's own values go before the cluster's. Pure. */
+export function withCluster(config: Config, state: ClusterState): Config {
+	const { topology, pools, blocks, tunnelAddress } = state;
+	const own = config.bgp;
+	const fixed = new Set(own?.originate.map(({ prefix }) => prefix));
+	const tunnel = config.ipip.tunnelAddress ?? tunnelAddress;
+	return {
+		...config,
+		pools: [...config.pools, ...pools.map(({ cidr, ipipMode, natOutgoing }) => ({ cidr, ipipMode, natOutgoing }))],
+		ipip: { ...config.ipip, ...(tunnel === undefined ? {} : { tunnelAddress: tunnel }) },
+		bgp: {
+			listen: { address: '0.0.0.0', port: topology.listenPort },
+			clientToClientReflection: true,
+			ebgpRequiresPolicy: true,
+			inSyncTimeoutSeconds: 60,
+			peers: [],
+			peerRanges: [],
+			...(topology.routerId === undefined ? {} : { routerId: topology.routerId }),
+			...(topology.clusterId === undefined ? {} : { clusterId: topology.clusterId }),
+			asNumber: topology.asNumber,
+			...own,
+			originate: [...(own?.originate ?? []), ...blocks.filter((prefix) => !fixed.has(prefix)).map((prefix) => ({ prefix }))],
+		},
+	};
+}
+
+export interface FollowerOptions {
+	readonly rooms: Pick<Rooms, 'speaker' | 'rib' | 'kernel'>;
+	readonly clock: Clock;
+	readonly log: Logger;
+}
+
+/** Brings the rooms to each state of the cluster; what is not affected is not touched. */
+export class ClusterFollower {
+	readonly #options: FollowerOptions;
+	#config: Config;
+	#origins: Origins;
+	#identity: string;
+	/** The cluster's sessions by name; those of the file are not here. */
+	readonly #peers = new Map<string, PeerOptions>();
+	/** Sessions on their way out, while the ones that replace them come up. */
+	readonly #leaving = new Set<string>();
+	#deadlineMs = 0;
+
+	constructor(config: Config, first: ClusterState, options: FollowerOptions) {
+		this.#options = options;
+		this.#config = config;
+		this.#origins = originsOf(withCluster(config, first).bgp);
+		this.#identity = identityOf(first);
+		for (const peer of this.#free(first.topology.peers)) this.#peers.set(peer.name, peer);
+	}
+
+	/** The file has changed. */
+	setConfig(config: Config): void {
+		this.#config = config;
+	}
+
+	async apply(state: ClusterState): Promise<void> {
+		const { rooms, log } = this.#options;
+		if (identityOf(state) !== this.#identity) {
+			// Of a whole speaker: its sessions, and what it put into every route.
+			log.warn('AS number, router ID or cluster ID changed in the cluster: restart bgpmeshd to take it over', {
+				is: this.#identity,
+				becomes: identityOf(state),
+			});
+			this.#identity = identityOf(state);
+		}
+		const effective = withCluster(this.#config, state);
+		const origins = originsOf(effective.bgp);
+		const { withdraw, originate } = diffOrigins(this.#origins, origins);
+		// A block taken away is withdrawn before its routes go.
+		for (const prefix of withdraw) rooms.rib.withdrawOrigin(prefix);
+		for (const [prefix, attributes] of originate) rooms.rib.originate(prefix, attributes);
+		this.#origins = origins;
+		this.#applyPeers(rooms.speaker, state);
+		await rooms.kernel?.reconfigure(effective);
+	}
+
+	/** The cluster's sessions but for those to an address that the file speaks of. */
+	#free(wanted: readonly PeerOptions[]): PeerOptions[] {
+		const fixed = new Set(this.#config.bgp?.peers.map(({ address }) => address));
+		return wanted.filter(({ address }) => !fixed.has(address));
+	}
+
+	#applyPeers(speaker: SpeakerApi, { topology }: ClusterState): void {
+		const { clock, log } = this.#options;
+		const plan = planPeers(this.#peers, this.#free(topology.peers));
+		for (const options of plan.update) {
+			speaker.updatePeer(options);
+			this.#peers.set(options.name, options);
+			this.#leaving.delete(options.name);
+		}
+		for (const options of plan.add) {
+			speaker.addPeer(options);
+			this.#peers.set(options.name, options);
+		}
+		const leaving = plan.remove.filter((name) => !this.#leaving.has(name));
+		if (plan.add.length > 0 || leaving.length > 0) log.info('sessions follow the cluster', { added: plan.add.map(({ name }) => name), leaving });
+		for (const name of leaving) this.#leaving.add(name);
+		if (this.#leaving.size === 0) return;
+		// Make before break: from mesh to reflectors and back without a moment without routes.
+		this.#deadlineMs = clock.monotonicMs() + (plan.add.length > 0 ? mostOverlapMs : 0);
+		this.#part();
+	}
+
+	/** Ends the old sessions once every other one is established, or their time is over. */
+	#part(): void {
+		const { rooms, clock } = this.#options;
+		const isUp = (name: string) => rooms.speaker.peer(name)?.state === 'established';
+		const others = [...this.#peers.keys()].filter((name) => !this.#leaving.has(name));
+		const waiting = rooms.rib.waitingFor;
+		if (clock.monotonicMs() < this.#deadlineMs && !others.every((name) => isUp(name) && !waiting.includes(name))) {
+			clock.after(checkMs, () => this.#part());
+			return;
+		}
+		for (const name of this.#leaving) {
+			rooms.speaker.removePeer(name);
+			this.#peers.delete(name);
+		}
+		this.#leaving.clear();
+	}
+}
+
+function identityOf({ topology: { asNumber, routerId, clusterId } }: ClusterState): string {
+	return `AS ${asNumber}, router ID ${routerId ?? 'none'}, cluster ID ${clusterId ?? 'none'}`;
+}
