@@ -60,6 +60,7 @@ export function renderPeer(screen: Screen, peer: PeerView): string {
 			['Mode', peer.passive ? 'passive: the peer connects' : undefined],
 			['Hold time', holdTime(peer)],
 			['Timers', timers === undefined ? undefined : Object.entries(timers).map(timerText).join(', ')],
+			['In use', capabilities?.negotiated.join(', ')],
 			['Last error', peer.lastError && { text: `${moment(peer.lastError.at)} ${peer.lastError.message}`, style: 'bad' }],
 			['NOTIFICATION sent', notification(peer.lastNotificationSent)],
 			['NOTIFICATION received', notification(peer.lastNotificationReceived)],
@@ -85,16 +86,21 @@ function notification(view: NotificationView | undefined): string | undefined {
 	return `${moment(view.at)} ${view.code}/${view.subcode} ${view.name}${text}${view.dataHex === '' || text !== '' ? '' : ` data ${view.dataHex}`}`;
 }
 
-function capabilityTable(screen: Screen, { sent, received, negotiated }: NonNullable<PeerView['capabilities']>): string {
-	const mark = (list: readonly string[], name: string) => (list.includes(name) ? 'yes' : undefined);
-	const names = [...new Set([...sent, ...received, ...negotiated])];
+/** What a capability is, without its values: both sides' are put on one line. */
+const subject = (text: string): string =>
+	text
+		.split(' ')
+		.slice(0, text.startsWith('multiprotocol') ? 2 : 1)
+		.join(' ');
+
+function capabilityTable(screen: Screen, { sent, received }: NonNullable<PeerView['capabilities']>): string {
+	const of = (list: readonly string[], name: string) => list.find((text) => subject(text) === name);
+	const names = [...new Set([...sent, ...received].map(subject))];
 	return table<string>(
 		screen,
 		[
-			{ title: 'CAPABILITY', cell: (name) => name },
-			{ title: 'SENT', cell: (name) => mark(sent, name) },
-			{ title: 'RECEIVED', cell: (name) => mark(received, name) },
-			{ title: 'IN USE', cell: (name) => (negotiated.includes(name) ? { text: 'yes', style: 'good' } : undefined) },
+			{ title: 'CAPABILITY SENT', cell: (name) => of(sent, name) ?? '-' },
+			{ title: 'RECEIVED', cell: (name) => of(received, name) ?? '-' },
 		],
 		names,
 	);

@@ -1,0 +1,91 @@
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ExecutionContext } from 'ava';
+import { eventually } from './eventually.ts';
+
+const bin = resolve(dirname(fileURLToPath(import.meta.url)), '../../../bin');
+
+/** What a command printed, and how it ended. */
+export interface Ended {
+	readonly code: number;
+	readonly stdout: string;
+	readonly stderr: string;
+}
+
+/** Runs `bgpmesh` (or another file of `bin/`) to its end. */
+export function run(file: 'bgpmesh.js' | 'bgpmeshd.js', given: readonly string[], environment: Readonly<Record<string, string>> = {}): Promise<Ended> {
+	return new Promise((resolve) => {
+		const child = execFile(process.execPath, [join(bin, file), ...given], { env: { ...process.env, ...environment } }, (_error, stdout, stderr) => {
+			resolve({ code: child.exitCode ?? -1, stdout, stderr });
+		});
+	});
+}
+
+/** A `bgpmeshd` in a process of its own, with its folder, configuration file and socket. Ended with the test. */
+export class RunningDaemon {
+	readonly folder = mkdtempSync(join(tmpdir(), 'bgpmesh-daemon-'));
+	readonly configFile = join(this.folder, 'bgpmeshd.yaml');
+	readonly socket = join(this.folder, 'control.sock');
+	log = '';
+	exitCode: number | null | undefined;
+	#child: ChildProcess | undefined;
+
+	/** Writes the configuration: `bgp` in YAML flow or block form under `bgp:`; FIB off, text log. */
+	configure(bgp: string, rest = ''): void {
+		writeFileSync(
+			this.configFile,
+			`node: test\nbgp:\n${bgp.replace(/^/gm, '  ')}\nfib: { enabled: false }\ncontrol: { socket: ${this.socket} }\nlog: { format: text }\n${rest}`,
+		);
+	}
+
+	/** Starts, and waits until it is ready (or ended). */
+	async start(t: ExecutionContext): Promise<this> {
+		const child = spawn(process.execPath, [join(bin, 'bgpmeshd.js'), '--config', this.configFile], { stdio: ['ignore', 'inherit', 'pipe'] });
+		this.#child = child;
+		this.exitCode = undefined;
+		this.log = '';
+		child.stderr.setEncoding('utf8').on('data', (text: string) => {
+			this.log += text;
+		});
+		child.once('close', (code) => {
+			this.exitCode = code;
+		});
+		t.teardown(() => child.kill('SIGKILL'));
+		await eventually('the daemon is ready', () => this.log.includes(' ready ') || this.exitCode !== undefined);
+		return this;
+	}
+
+	signal(name: NodeJS.Signals): void {
+		this.#child?.kill(name);
+	}
+
+	get pid(): number {
+		return this.#child?.pid ?? 0;
+	}
+
+	async ended(): Promise<void> {
+		await eventually('the daemon ended', () => this.exitCode !== undefined);
+	}
+
+	/** `bgpmesh ... --socket SOCKET`. */
+	cli(...given: string[]): Promise<Ended> {
+		return run('bgpmesh.js', [...given, '--socket', this.socket]);
+	}
+
+	/** The same with `--json`, parsed. */
+	async ask(...given: string[]): Promise<unknown> {
+		return JSON.parse((await this.cli(...given, '--json')).stdout);
+	}
+
+	/** Asks until the answer is as wanted. */
+	async until(what: string, given: readonly string[], holds: (answer: unknown) => boolean): Promise<unknown> {
+		for (let attempt = 0; attempt < 60; attempt++) {
+			const answer = await this.ask(...given);
+			if (holds(answer)) return answer;
+		}
+		throw new Error(`asked 60 times in vain until ${what}; the log:\n${this.log}`);
+	}
+}
