@@ -13,6 +13,7 @@ import { MonitorHub } from './monitor.ts';
 import { readPasswords } from './passwords.ts';
 import { type PasswordKeys, peerOptionsOf } from './peer-options.ts';
 import type { Rooms } from './rooms.ts';
+import { followRoutes } from './route-events.ts';
 import { afterReload, planReload } from './running.ts';
 import { statusOf } from './status.ts';
 
@@ -79,6 +80,7 @@ export class Daemon {
 			rooms.speaker.onEvent(({ type, at, peer, state, reason }) => {
 				if (this.#hub.watched('session')) this.#hub.tell({ type: 'session', at, event: type, peer, state, ...(reason === undefined ? {} : { reason }) });
 			});
+			this.#hub.setRouteSource(() => followRoutes(rooms.rib, this.#hub));
 		} catch (error) {
 			await this.#control.stop();
 			throw error;
