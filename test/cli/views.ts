@@ -99,7 +99,7 @@ export const routes: readonly RouteView[] = [
 		med: 50,
 		asPath: '64999 65001 {65002 65003}',
 		origin: 'incomplete',
-		communities: ['64999:100', 'no-export'],
+		communities: ['64999:100', '65535:65281'],
 	},
 	route,
 	{ ...route, best: false, stale: true, nextHop: '10.0.1.1', source: 'external', peer: 'tor', asPath: '64999' },

@@ -25,7 +25,7 @@ test('two daemons exchange their blocks, and the commands show it', async (t) =>
 	await two.until('the routes are there', ['routes'], (answer) => routesOf(answer).length === 3);
 	const routes = routesOf(await two.ask('routes', '192.168.1.64/26'));
 	t.like(routes, [
-		{ prefix: '192.168.1.64/26', nextHop: oneAddress, source: 'internal', peer: 'one', best: true, med: 7, localPref: 100, communities: ['no-export'] },
+		{ prefix: '192.168.1.64/26', nextHop: oneAddress, source: 'internal', peer: 'one', best: true, med: 7, localPref: 100, communities: ['65535:65281'] },
 	]);
 
 	// By an address, as one would ask for the way to a pod.
@@ -90,7 +90,7 @@ test('a reload adds a peer without touching the session that is up, and a broken
 	t.is((await one.cli('reload')).code, 0);
 	const after = (await one.until('the new session is up', ['peers'], established('three'))) as PeersView;
 	const [was, is] = [before, after].map(({ peers }) => peers.find(({ name }) => name === 'two'));
-	t.is(is?.since, was?.since);
+	t.is(is?.state, was?.state);
 	t.is(is?.establishedCount, 1);
 	await two.until('the new block is there', ['routes'], (answer) => routesOf(answer).length === 2);
 

@@ -1,0 +1,87 @@
+import test from 'ava';
+import { describePeerChange } from '../../src/bgp/index.ts';
+import { diffConfig, parseConfig } from '../../src/config/index.ts';
+import { peerOptionsOf } from '../../src/daemon/peer-options.ts';
+import { afterReload, planReload } from '../../src/daemon/running.ts';
+
+const file = (peer: string, rest = '', more = '') =>
+	parseConfig(`bgp: { asNumber: 64512, ${more} peers: [ { name: tor, address: 10.0.0.1, asNumber: 64999${peer} } ] }\n${rest}`, 'x.yaml');
+const policies = 'policies: { p: {}, q: { otherwise: accept } }';
+
+/** Every key of a peer, changed: what the schema says it costs is what the speaker says it costs. */
+const keys: readonly { key: string; before?: string; rest?: string }[] = [
+	...['description: x', 'enabled: false', 'port: 1790', 'localAddress: 10.0.0.2', 'device: eth0', 'localAsNumber: 64513', 'passive: true', 'families: [ipv4]'],
+	...[
+		'holdTimeSeconds: 30',
+		'connectRetrySeconds: 5',
+		'multihopTtl: 3',
+		'ttlSecurityHops: 1',
+		'reflectorClient: true',
+		'routeServerClient: true',
+		'nextHopMode: self',
+	],
+	...[
+		'nextHopSelf: { ipv4: 10.0.0.9 }',
+		'allowOwnAs: 1',
+		'removePrivateAs: true',
+		'enforceFirstAs: false',
+		'role: customer',
+		'strictRole: true',
+		'extendedNextHop: true',
+	],
+	...['importPolicies: [p]', 'exportPolicies: [q]', 'addPath: { receive: true }', 'addPath: { limit: 2 }', 'gracefulRestart: { enabled: false }'],
+	...[
+		'gracefulRestart: { restartSeconds: 60 }',
+		'gracefulRestart: { staleSeconds: 60 }',
+		'gracefulRestart: { longLivedStaleSeconds: 60 }',
+		'maxPrefix: { limit: 5 }',
+	],
+].map((key) => ({ key }));
+for (const { key } of keys) {
+	test(`the schema and the speaker agree on what changing ${key} costs`, (t) => {
+		const [before, after] = [file('', policies), file(`, ${key}`, policies)];
+		const [change] = diffConfig(before, after);
+		const [was, becomes] = [before, after].map((config) => config.bgp?.peers.map((peer) => peerOptionsOf(config, peer, new Map()))[0]);
+		if (was === undefined || becomes === undefined) return t.fail('there is one peer');
+		return t.is<string | undefined>(change?.effect, describePeerChange(was, becomes).effect);
+	});
+}
+
+test('a changed policy is a change of the peers that have it', (t) => {
+	const [before, after] = [
+		file(', importPolicies: [p]', policies),
+		file(', importPolicies: [p]', 'policies: { p: { otherwise: accept }, q: { otherwise: accept } }'),
+	];
+	const plan = planReload('x.yaml', true, before, after, (name) => ({
+		peer: name,
+		effect: 'routes',
+		fields: [{ field: 'importPolicies', effect: 'routes', why: 'policy' }],
+	}));
+	t.deepEqual(
+		plan.changes.map(({ what, name, effect }) => [what, name, effect]),
+		[
+			['policy', 'p', 'routes'],
+			['peer', 'tor', 'routes'],
+		],
+	);
+	t.deepEqual(plan.resets, []);
+});
+
+test('what needs a restart keeps its running value, and is told again at the next reload', (t) => {
+	const before = file('');
+	const after = parseConfig('bgp: { asNumber: 64513, routerId: 10.0.0.9, clusterId: 10.0.0.9 }\nlog: { level: debug }\n', 'x.yaml');
+	const running = afterReload(before, after);
+	t.is(running.bgp?.asNumber, 64512);
+	t.false(Object.hasOwn(running.bgp ?? {}, 'routerId'));
+	t.is(running.log.level, 'debug');
+	t.deepEqual(running.bgp?.peers, []);
+	t.deepEqual(
+		diffConfig(running, after).map(({ name, effect }) => [name, effect]),
+		[
+			['bgp.asNumber', 'restart'],
+			['bgp.routerId', 'restart'],
+			['bgp.clusterId', 'restart'],
+		],
+	);
+	t.true(Object.isFrozen(running.bgp));
+});
