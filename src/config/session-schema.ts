@@ -4,9 +4,9 @@ import { address, asNumber, flag, holdTimeSeconds, integer, ipv4Address, ipv6Add
 
 const maxPrefix = expects(
 	z.strictObject({
-		limit: key(integer(1, 0xffff_ffff, 'a number of prefixes'), 'prefixes accepted of one address family', 'live'),
-		warnPercent: key(integer(1, 100, 'percent').default(75), 'of the limit, at which a warning is logged', 'live'),
-		action: key(oneOf('warn', 'discard', 'shutdown').default('shutdown'), 'what happens beyond the limit', 'live'),
+		limit: key(integer(1, 0xffff_ffff, 'a number of prefixes'), 'prefixes accepted of one address family', 'routes'),
+		warnPercent: key(integer(1, 100, 'percent').default(75), 'of the limit, at which a warning is logged', 'routes'),
+		action: key(oneOf('warn', 'discard', 'shutdown').default('shutdown'), 'what happens beyond the limit', 'routes'),
 		restartSeconds: key(
 			integer(1, 86_400, 'seconds').exactOptional(),
 			'after a shutdown by the limit, until the next attempt',
@@ -21,7 +21,7 @@ const gracefulRestart = expects(
 	z.strictObject({
 		enabled: key(flag.default(true), 'announce graceful restart (RFC 4724, RFC 8538), and hold the routes of a peer that restarts', 'reset'),
 		restartSeconds: key(integer(1, 4095, 'seconds').default(120), 'how long the peer is asked to wait for our return', 'reset'),
-		staleSeconds: key(integer(1, 86_400, 'seconds').default(360), "how long a restarted peer's routes are held until its End-of-RIB", 'live'),
+		staleSeconds: key(integer(1, 86_400, 'seconds').default(360), "how long a restarted peer's routes are held until its End-of-RIB", 'routes'),
 		longLivedStaleSeconds: key(integer(0, 0xff_ffff, 'seconds').default(0), 'long-lived graceful restart (RFC 9494); 0: off', 'reset'),
 	}),
 	'{ enabled: true, restartSeconds: 120, staleSeconds: 360, longLivedStaleSeconds: 0 }',
@@ -47,12 +47,12 @@ const nextHopSelf = expects(
 /** What a peer, a group and a range have in common. */
 export const sessionShape = {
 	description: key(sentence.exactOptional(), 'for people', 'live'),
-	enabled: key(flag.default(true), '`false`: configured, but no session is made', 'reset'),
-	port: key(port.default(179), 'TCP port of the peer', 'reset'),
+	enabled: key(flag.default(true), '`false`: configured, but no session is made; one that is up ends', 'live'),
+	port: key(port.default(179), 'TCP port of the peer, for the next attempt to connect', 'live'),
 	localAddress: key(address.exactOptional(), 'source address of the session', 'reset', "the kernel's choice"),
 	device: key(word.exactOptional(), 'network device of the session; needed for a link-local address', 'reset', "the kernel's choice"),
 	localAsNumber: key(asNumber.exactOptional(), 'our AS number towards this peer (RFC 7705)', 'reset', '`bgp.asNumber`'),
-	passive: key(flag.default(false), 'wait for the peer to connect', 'reset'),
+	passive: key(flag.default(false), 'wait for the peer to connect', 'live'),
 	families: key(list(oneOf('ipv4', 'ipv6'), 'address families: ipv4, ipv6').default(['ipv4', 'ipv6']), 'unicast address families of the session', 'reset'),
 	holdTimeSeconds: key(holdTimeSeconds.default(90), 'proposed hold time; keepalives follow at a third; 0: none', 'reset'),
 	connectRetrySeconds: key(integer(1, 65535, 'seconds').default(30), 'the longest pause between attempts to connect; the first ones come sooner', 'live'),
@@ -83,7 +83,7 @@ export const sessionShape = {
 		'routes',
 		'internal peers: all; external peers: nothing (RFC 8212)',
 	),
-	maxPrefix: key(maxPrefix.exactOptional(), 'limit of prefixes taken from the peer', 'live', 'no limit'),
+	maxPrefix: key(maxPrefix.exactOptional(), 'limit of prefixes taken from the peer', 'routes', 'no limit'),
 	nextHopMode: key(oneOf('auto', 'self', 'keep').default('auto'), '`auto`: own address to external peers, unchanged to internal ones', 'routes'),
 	nextHopSelf: key(nextHopSelf.prefault({}), 'the own address to announce', 'routes', "the session's local address"),
 	allowOwnAs: key(integer(0, 10, 'a number of times').default(0), 'how often our AS number may be in a received AS path', 'routes'),

@@ -1,5 +1,5 @@
 import type { PeerChange } from '../bgp/index.ts';
-import { type Config, type ConfigChange, diffConfig } from '../config/index.ts';
+import { type Config, type ConfigChange, diffConfig, type KeyChange } from '../config/index.ts';
 import type { ReloadChangeView, ReloadView } from '../control/index.ts';
 
 /** What the speaker itself says of changing a peer from one configuration to another; `none` where nothing differs for it. */
@@ -35,8 +35,14 @@ function changeView(change: ConfigChange, describePeer: DescribePeer): ReloadCha
 	if (type !== 'changed') return { change: type, what, name, effect, keys: [] };
 	const described = what === 'peer' ? describePeer(name) : undefined;
 	// The speaker has the last word on what its change costs.
-	const actual = described === undefined || described.effect === 'none' ? effect : described.effect;
-	return { change: type, what, name, effect: actual, keys: change.keys.map(({ key, effect: own, from, to }) => ({ key, effect: own, from, to })) };
+	const disabled = what === 'peer' && change.keys.some(({ key, to }) => key === 'enabled' && to === false);
+	const actual = disabled ? 'reset' : described === undefined || described.effect === 'none' ? effect : described.effect;
+	return { change: type, what, name, effect: actual, keys: change.keys.map((key) => keyView(what, key)) };
+}
+
+/** To disable a peer is no change of its session's parameters, but it ends the session all the same. */
+function keyView(what: ReloadChangeView['what'], { key, effect, from, to }: KeyChange): ReloadChangeView['keys'][number] {
+	return what === 'peer' && key === 'enabled' && to === false ? { key, effect: 'reset', from, to, why: 'ends the session' } : { key, effect, from, to };
 }
 
 /** The configuration that holds after a reload: the new one, but for settings that need a restart. Pure. */

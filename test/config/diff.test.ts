@@ -30,7 +30,7 @@ const rows: readonly { title: string; before: ReturnType<typeof file>; after: Re
 		title: 'a limit of prefixes does not',
 		before: file(tor(', maxPrefix: { limit: 10 }')),
 		after: file(tor(', maxPrefix: { limit: 20 }')),
-		changes: [{ type: 'changed', what: 'peer', name: 'tor', effect: 'live', keys: [{ key: 'maxPrefix.limit', effect: 'live', from: 10, to: 20 }] }],
+		changes: [{ type: 'changed', what: 'peer', name: 'tor', effect: 'routes', keys: [{ key: 'maxPrefix.limit', effect: 'routes', from: 10, to: 20 }] }],
 	},
 	{
 		title: 'of several keys the strongest effect counts',

@@ -10,8 +10,20 @@ function marks({ best, stale, ineligible }: RouteView): { readonly text: string;
 }
 
 const peerOf = ({ peer, source }: RouteView) => peer ?? (source === 'local' ? 'this node' : undefined);
+
+/** Well-known communities by the names people use (RFC 1997, RFC 7999, RFC 8326, RFC 9494). */
+const communityNames: Readonly<Record<string, string>> = {
+	'65535:0': 'graceful-shutdown',
+	'65535:6': 'llgr-stale',
+	'65535:7': 'no-llgr',
+	'65535:666': 'blackhole',
+	'65535:65281': 'no-export',
+	'65535:65282': 'no-advertise',
+	'65535:65283': 'no-export-subconfed',
+	'65535:65284': 'no-peer',
+};
 const attributes = ({ communities, largeCommunities, extendedCommunities }: RouteView) =>
-	[...communities, ...largeCommunities, ...extendedCommunities].join(' ');
+	[...communities.map((community) => communityNames[community] ?? community), ...largeCommunities, ...extendedCommunities].join(' ');
 
 const columns: readonly Column<RouteView>[] = [
 	{ title: '', cell: marks },
