@@ -18,7 +18,8 @@ export async function dispatch(api: Api, request: Request): Promise<Answer> {
 		if (discovery !== undefined) return discovery;
 		const review = selfReview(request);
 		if (review !== undefined) return review;
-		return act(api, request, targetOf(api, root, rest));
+		const target = targetOf(api, root, rest);
+		return target === undefined ? noSuchPage : withWarning(target, await act(api, request, target));
 	}
 	if (request.method !== 'GET' && request.method !== 'HEAD') throw noSuchPath();
 	switch (root) {
@@ -35,6 +36,14 @@ export async function dispatch(api: Api, request: Request): Promise<Answer> {
 		default:
 			throw noSuchPath();
 	}
+}
+
+/** What Go's own router says of a path that nobody has registered. */
+const noSuchPage: Answer = { code: 404, text: '404 page not found\n', contentType: 'text/plain; charset=utf-8' };
+
+function withWarning({ type: { deprecation } }: Target, answer: Answer): Answer {
+	if (deprecation === undefined || 'stream' in answer) return answer;
+	return { ...answer, warnings: [deprecation, ...(answer.warnings ?? [])] };
 }
 
 function openApi({ registry }: Api, request: Request, [version = '', ...path]: readonly string[]): Answer {
@@ -62,19 +71,20 @@ function discover({ registry }: Api, { method, accept }: Request, root: 'api' | 
 	const [group, version] = root === 'api' ? ['', rest[0]] : [rest[0] ?? '', rest[1]];
 	if (version === undefined) {
 		const found = apiGroup(registry, group);
-		if (found === undefined) throw noSuchPath();
+		if (found === undefined) return noSuchPage;
 		return { code: 200, body: found };
 	}
-	if (!registry.hasVersion(group, version)) throw noSuchPath();
+	if (!registry.hasVersion(group, version)) return noSuchPage;
 	return { code: 200, body: resourceList(registry, group, version) };
 }
 
-/** What a path names. @throws ApiError 404 */
-export function targetOf({ registry }: Pick<Api, 'registry'>, root: 'api' | 'apis', rest: readonly string[]): Target {
+/** What a path names; `undefined` where there is no such group or version. @throws ApiError 404 */
+export function targetOf({ registry }: Pick<Api, 'registry'>, root: 'api' | 'apis', rest: readonly string[]): Target | undefined {
 	const [group = '', version = '', ...steps] = root === 'api' ? ['', ...rest] : rest;
 	const spaced = steps[0] === 'namespaces' && steps.length > 2 && registry.find(group, version, steps[2] ?? '')?.namespaced === true;
 	const [plural = '', name = '', subresource = '', ...more] = spaced ? steps.slice(2) : steps;
 	const type = registry.find(group, version, plural);
+	if (!registry.hasVersion(group, version)) return undefined;
 	if (type === undefined || more.length > 0) throw noSuchPath();
 	const namespace = spaced ? (steps[1] ?? '') : '';
 	if (type.namespaced && !spaced && name !== '') throw noSuchPath();

@@ -22,12 +22,8 @@ export async function patch(api: Api, request: Request, target: Target): Promise
 			...(type.custom ? [] : ['application/strategic-merge-patch+json']),
 			'application/apply-patch+yaml',
 		];
-		throw new ApiError(
-			415,
-			'UnsupportedMediaType',
-			`the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`,
-			{},
-		);
+		if (how === undefined) throw new ApiError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
+		throw new ApiError(415, 'UnsupportedMediaType', `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`);
 	}
 	if (request.query.get('force') !== null)
 		throw new ApiError(422, 'Invalid', 'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch', {});
@@ -36,9 +32,20 @@ export async function patch(api: Api, request: Request, target: Target): Promise
 	const shown = inVersion(type, current.value);
 	const patched = attempt(() => how(target, shown, bodyValue(request)));
 	if (!isObject(patched)) throw badRequest('the patched object is not an object');
-	const { object, warnings } = normalized(request, type, placed(target, ofKind(type, patched)));
+	const { object, warnings } = decoded(request, target, patched);
 	const decision = decideUpdate(type, storedForm(type, current), object, circumstances(api, request, target));
 	return finishUpdate(api, request, target, current, decision, warnings);
+}
+
+/** A patch that makes an object unreadable is at fault, not the request. */
+function decoded(request: Request, target: Target, patched: JsonObject) {
+	const body = placed(target, ofKind(target.type, patched));
+	try {
+		return normalized(request, target.type, body);
+	} catch (error) {
+		if (!(error instanceof ApiError) || error.code !== 400 || error.message.includes('strict decoding')) throw error;
+		throw new ApiError(422, 'Invalid', error.message, {});
+	}
 }
 
 type Patcher = (target: Target, document: JsonObject, patch: JsonValue) => JsonValue;
@@ -59,6 +66,7 @@ function attempt(decide: () => JsonValue): JsonValue {
 		return decide();
 	} catch (error) {
 		if (!(error instanceof PatchError)) throw error;
+		if (error.kind === 'keyless') throw new ApiError(500, '', error.message);
 		if (error.kind === 'malformed') throw badRequest(error.message);
 		throw new ApiError(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
 	}
@@ -81,9 +89,8 @@ async function applyPatch(api: Api, request: Request, target: Target): Promise<A
 	if (body['metadata'] !== undefined && isObject(body['metadata']) && body['metadata']['managedFields'] !== undefined)
 		throw badRequest('metadata.managedFields must be nil');
 	const config = placed(target, ofKind(type, body));
-	const { warnings } = normalized(request, type, config);
-	// Without defaults: those are nobody's wish.
-	const pruned = prune(type.schema, config).value;
+	const { unknown, value: pruned } = prune(type.schema, config);
+	if (unknown.length > 0) throw undeclared(config, unknown);
 	const current = api.store.latest(collectionOf(type), keyOf(namespace, name));
 	const around = circumstances(api, request, target);
 	const options = { force: request.query.get('force') === 'true' || request.query.get('force') === '1', reset: resetFields(type, target.subresource) };
@@ -95,11 +102,18 @@ async function applyPatch(api: Api, request: Request, target: Target): Promise<A
 	const { object } = normalized(request, type, result.object);
 	if (current === undefined || live === undefined) {
 		checkNamespace(api, target);
-		return finishCreate(api, request, target, decideCreate(type, object, around, true), warnings);
+		return finishCreate(api, request, target, decideCreate(type, object, around, true), []);
 	}
 	const version = textAt(config, 'metadata', 'resourceVersion');
 	const decision = decideUpdate(type, live, version === undefined ? object : withAt(object, ['metadata', 'resourceVersion'], version), around, true);
-	return finishUpdate(api, request, target, current, decision, warnings);
+	return finishUpdate(api, request, target, current, decision, []);
+}
+
+/** Who applies says what every field is: one without a declaration cannot be merged. */
+function undeclared(config: JsonObject, unknown: readonly string[]): ApiError {
+	const where = `${textAt(config, 'metadata', 'namespace') ?? ''}/${textAt(config, 'metadata', 'name') ?? ''}; ${textAt(config, 'apiVersion')}, Kind=${textAt(config, 'kind')}`;
+	const fields = unknown.map((field) => `.${field}: field not declared in schema`);
+	return new ApiError(500, '', `failed to create typed patch object (${where}): ${fields.length === 1 ? fields[0] : `errors:\n${fields.map((field) => `  ${field}`).join('\n')}`}`);
 }
 
 function conflictError(conflicts: readonly FieldConflict[]): ApiError {
@@ -109,7 +123,7 @@ function conflictError(conflicts: readonly FieldConflict[]): ApiError {
 		byManager.set(who, [...(byManager.get(who) ?? []), one]);
 	}
 	const lines = [...byManager].map(([who, paths]) =>
-		paths.length === 1 ? `conflict with ${who}: ${paths[0]?.path}` : `conflicts with ${who}:\n${paths.map(({ path }) => `- ${path}`).join('\n')}`,
+		conflicts.length === 1 ? `conflict with ${who}: ${paths[0]?.path}` : `conflicts with ${who}:\n${paths.map(({ path }) => `- ${path}`).join('\n')}`,
 	);
 	const plural = conflicts.length === 1 ? 'conflict' : 'conflicts';
 	return new ApiError(409, 'Conflict', `Apply failed with ${conflicts.length} ${plural}: ${lines.join('\n')}`, {
@@ -117,7 +131,7 @@ function conflictError(conflicts: readonly FieldConflict[]): ApiError {
 	});
 }
 
-function describe({ manager, operation, apiVersion, subresource, time }: FieldConflict): string {
+function describe({ manager, operation, apiVersion, subresource }: FieldConflict): string {
 	const who = `${JSON.stringify(manager)}${subresource === '' ? '' : ` with subresource ${JSON.stringify(subresource)}`}`;
-	return operation === 'Apply' ? who : `${who} using ${apiVersion}${time === '' ? '' : ` at ${time}`}`;
+	return operation === 'Apply' ? who : `${who} using ${apiVersion}`;
 }

@@ -65,7 +65,7 @@ const about = ({ group, plural }: ResourceName, name: string): StatusDetails => 
 export const notFound = (resource: ResourceName, name: string): ApiError =>
 	new ApiError(404, 'NotFound', `${qualified(resource)} "${name}" not found`, about(resource, name));
 
-/** No such path at all. */
+/** No such resource in a group that is there. */
 export const noSuchPath = (): ApiError => new ApiError(404, 'NotFound', 'the server could not find the requested resource', {});
 
 export const alreadyExists = (resource: ResourceName, name: string): ApiError =>
@@ -82,7 +82,9 @@ export function invalid(group: string, kind: string, name: string, causes: reado
 	const lines = causes.map(({ field, message }) => `${field}: ${message}`);
 	const list = lines.length === 1 ? lines[0] : `[${lines.join(', ')}]`;
 	const named = group === '' ? kind : `${kind}.${group}`;
-	return new ApiError(422, 'Invalid', `${named} "${name}" is invalid: ${list}`, { name, ...(group === '' ? {} : { group }), kind, causes });
+	return new ApiError(422, 'Invalid', `${named} "${name}" is invalid: ${list}`, {
+		...(name === '' ? {} : { name }),
+		...(group === '' ? {} : { group }), kind, causes });
 }
 
 export const badRequest = (message: string): ApiError => new ApiError(400, 'BadRequest', message);
@@ -97,7 +99,7 @@ export const internal = (message: string): ApiError =>
 
 /** A revision nobody has reached yet. */
 export const tooNew = (asked: number, current: number): ApiError =>
-	new ApiError(504, 'Timeout', `Too large resource version: ${asked}, current: ${current}`, {
+	new ApiError(504, 'Timeout', `Timeout: Too large resource version: ${asked}, current: ${current}`, {
 		causes: [{ reason: 'ResourceVersionTooLarge', message: 'Too large resource version', field: '' }],
 		retryAfterSeconds: 1,
 	});

@@ -13,7 +13,7 @@ import { type Answer, type Api, type Request, type Target, timestamp } from './t
 export async function create(api: Api, request: Request, target: Target): Promise<Answer> {
 	const body = placed(target, bodyObject(request, target));
 	checkNamespace(api, target);
-	if ((textAt(body, 'metadata', 'resourceVersion') ?? '') !== '') throw badRequest('resourceVersion should not be set on objects to be created');
+	if ((textAt(body, 'metadata', 'resourceVersion') ?? '') !== '') throw new ApiError(500, '', 'resourceVersion should not be set on objects to be created');
 	const { object, warnings } = normalized(request, target.type, withGeneratedName(api, body));
 	return finishCreate(api, request, target, decideCreate(target.type, object, circumstances(api, request, target)), warnings);
 }
@@ -43,7 +43,7 @@ export async function replace(api: Api, request: Request, target: Target): Promi
 		return finishCreate(api, request, target, decideCreate(type, object, circumstances(api, request, target)), warnings);
 	}
 	if (version === '' && !type.rules.unconditionalUpdate) {
-		throw invalid(type.group, textAt(body, 'kind') ?? type.kind, name, [
+		throw invalid(type.group, type.custom ? type.plural : type.kind, name, [
 			cause.invalid('metadata.resourceVersion', type.custom ? '0' : '""', 'must be specified for an update'),
 		]);
 	}
@@ -69,7 +69,7 @@ async function settle(api: Api, request: Request, type: ResourceType, current: S
 	if (decision.type === 'unchanged') return current;
 	if (decision.type === 'write') return put(api, request, type, current.key, decision.object);
 	if (!isDryRun(request)) await api.store.write(collectionOf(type), current.key, undefined);
-	return current;
+	return decision.object === undefined ? current : { value: decision.object, text: stringifyJson(decision.object) };
 }
 
 /** DELETE of one object. @throws ApiError */
@@ -144,7 +144,7 @@ export function isDryRun({ query }: Request): boolean {
 export function normalized({ query }: Request, type: ResourceType, body: JsonObject): { object: JsonObject; warnings: readonly string[] } {
 	const { object, unknown } = normalize(type, body);
 	const mode = query.get('fieldValidation') ?? 'Warn';
-	const messages = unknown.map((field) => `unknown field ${JSON.stringify(field)}`);
+	const messages = (type.custom ? [...unknown].sort() : unknown).map((field) => `unknown field ${JSON.stringify(field)}`);
 	if (mode === 'Strict' && messages.length > 0) {
 		throw badRequest(`${type.kind} in version "${type.version}" cannot be handled as a ${type.kind}: strict decoding error: ${messages.join(', ')}`);
 	}

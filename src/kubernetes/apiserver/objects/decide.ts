@@ -1,7 +1,8 @@
 import { arrayAt, at, type JsonObject, type JsonValue, objectAt, sameJson, textAt, withAt } from '../../json/index.ts';
-import { conflict, stale } from '../api/status.ts';
+import { cause, conflict, invalid, stale } from '../api/status.ts';
 import { emptySet, type FieldSet, leaf, managersAfterUpdate, managersOf, setOf, type Writer, withManagers } from '../patch/index.ts';
-import type { ResourceType } from '../resources/index.ts';
+import { cleanupFinalizer, keyOf, type ResourceType } from '../resources/index.ts';
+import type { Schema } from '../schema/index.ts';
 import { check } from './normalize.ts';
 
 /** What a decision needs from outside: the time, an identity, and who writes. */
@@ -18,7 +19,7 @@ export interface Circumstances {
 export function resetFields(type: ResourceType, subresource: string): FieldSet {
 	if (!type.status) return emptySet;
 	if (subresource === '') return setOf(false, [['f:status', leaf]]);
-	const others = [...type.schema.properties.keys()].filter((name) => name !== 'status' && (name !== 'metadata' || type.rules.statusKeepsMetadata));
+	const others = [...type.schema.properties.keys()].filter((name) => name !== 'status' && name !== 'metadata');
 	return setOf(
 		false,
 		others.map((name) => [`f:${name}`, leaf] as const),
@@ -59,11 +60,19 @@ export function decideCreate(type: ResourceType, body: JsonObject, circumstances
 	check(type, object, undefined);
 	if (managed) return object;
 	// What the server filled in by itself belongs to whoever wrote the object.
-	return withManagers(object, managersAfterUpdate(type.schema, {}, own, [], writerOf(object, circumstances), resetFields(type, circumstances.subresource)));
+	return withManagers(object, managersAfterUpdate(type.schema, emptyObject(type), own, [], writerOf(object, circumstances), resetFields(type, circumstances.subresource)));
+}
+
+/** A built-in object that says nothing, as Go has it: its structures are there, so that nobody is said to have added them. */
+function emptyObject(type: ResourceType): JsonObject {
+	if (type.custom) return {};
+	const structures = [...type.schema.properties].filter(([name, schema]) => name !== 'metadata' && schema.type === 'object' && schema.properties.size > 0);
+	const lists = (schema: Schema) => schema.required.filter((name) => schema.member(name)?.type === 'array').map((name) => [name, []] as const);
+	return Object.fromEntries(structures.map(([name, schema]) => [name, Object.fromEntries(lists(schema))]));
 }
 
 /** What an update comes to: another state, none, or the end of an object whose last finalizer went. */
-export type Update = { readonly type: 'write'; readonly object: JsonObject } | { readonly type: 'unchanged' } | { readonly type: 'remove' };
+export type Update = { readonly type: 'write'; readonly object: JsonObject } | { readonly type: 'unchanged' } | { readonly type: 'remove'; readonly object?: JsonObject };
 
 /** A normalized object in the place of `current`. @throws ApiError */
 export function decideUpdate(type: ResourceType, current: JsonObject, body: JsonObject, circumstances: Circumstances, managed = false): Update {
@@ -83,12 +92,24 @@ export function decideUpdate(type: ResourceType, current: JsonObject, body: Json
 	const prepared = type.rules.prepare(merged, current);
 	const counted = type.rules.generation && circumstances.subresource !== 'status' && !sameJson(ownContent(type, prepared), ownContent(type, current));
 	const object = counted ? withAt(prepared, ['metadata', 'generation'], Number(at(current, 'metadata', 'generation') ?? 0) + 1) : prepared;
+	checkFinalizers(type, object, current);
 	check(type, object, current);
-	const settled = managed ? object : withManagers(object, managersFor(type, current, allowed, object, circumstances));
-	if (isFinished(settled)) return { type: 'remove' };
+	const settled = managed ? object : withManagers(object, managersFor(type, current, body, type.custom && circumstances.subresource === 'status' ? { ...object, metadata: body['metadata'] } : object, circumstances));
+	if (isFinished(settled)) return { type: 'remove', object: withAt(settled, ['metadata', 'resourceVersion'], textAt(current, 'metadata', 'resourceVersion')) };
 	if (sameJson(withAt(settled, ['metadata', 'resourceVersion'], undefined), withAt(current, ['metadata', 'resourceVersion'], undefined)))
 		return { type: 'unchanged' };
 	return { type: 'write', object: settled };
+}
+
+/** What is going away takes no new finalizers. */
+function checkFinalizers(type: ResourceType, object: JsonObject, current: JsonObject): void {
+	if (at(current, 'metadata', 'deletionTimestamp') === undefined) return;
+	const before = arrayAt(current, 'metadata', 'finalizers');
+	const added = arrayAt(object, 'metadata', 'finalizers').filter((finalizer) => !before.includes(finalizer));
+	if (added.length === 0) return;
+	const shown = `[]string{${added.map((finalizer) => JSON.stringify(finalizer)).join(', ')}}`;
+	const why = cause.forbidden('metadata.finalizers', `no new finalizers can be added if the object is being deleted, found new finalizers ${shown}`);
+	throw invalid(type.group, type.kind, textAt(object, 'metadata', 'name') ?? '', [why]);
 }
 
 /** Managers of before, or those the writer sends; `[{}]` clears them. */
@@ -103,7 +124,10 @@ function checkVersion(type: ResourceType, current: JsonObject, body: JsonObject)
 	const version = textAt(body, 'metadata', 'resourceVersion') ?? '';
 	const uid = textAt(body, 'metadata', 'uid') ?? '';
 	const currentUid = textAt(current, 'metadata', 'uid') ?? '';
-	if (uid !== '' && uid !== currentUid) throw conflict(type, name, `Precondition failed: UID in precondition: ${uid}, UID in object meta: ${currentUid}`);
+	if (uid !== '' && uid !== currentUid) {
+		const key = `/registry/${type.custom ? `${type.group}/` : ''}${type.plural}/${keyOf(textAt(current, 'metadata', 'namespace') ?? '', name)}`;
+		throw conflict(type, name, `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${currentUid}`);
+	}
 	if (version !== '' && version !== '0' && version !== textAt(current, 'metadata', 'resourceVersion')) throw stale(type, name);
 }
 
@@ -157,14 +181,18 @@ export function decideDelete(type: ResourceType, current: JsonObject, options: D
 	const uid = textAt(current, 'metadata', 'uid') ?? '';
 	const version = textAt(current, 'metadata', 'resourceVersion') ?? '';
 	if (options.uid !== undefined && options.uid !== uid) {
-		throw conflict(type, name, `Precondition failed: UID in precondition: ${options.uid}, UID in object meta: ${uid}`);
+		throw conflict({ group: '', plural: type.kind }, name, `the UID in the precondition (${options.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`);
 	}
 	if (options.resourceVersion !== undefined && options.resourceVersion !== version) {
-		throw conflict(type, name, `Precondition failed: ResourceVersion in precondition: ${options.resourceVersion}, ResourceVersion in object meta: ${version}`);
+		throw conflict(
+			{ group: '', plural: type.kind },
+			name,
+			`the ResourceVersion in the precondition (${options.resourceVersion}) does not match the ResourceVersion in record (${version}). The object might have been modified`,
+		);
 	}
 	const grace =
 		options.graceSeconds === undefined ? type.rules.graceSeconds(current) : Math.min(options.graceSeconds, Math.max(type.rules.graceSeconds(current), 0));
-	const finalizers: readonly JsonValue[] = withFinalizer(arrayAt(current, 'metadata', 'finalizers'), options.finalizer);
+	const finalizers: readonly JsonValue[] = withFinalizer(arrayAt(current, 'metadata', 'finalizers'), type.plural === 'customresourcedefinitions' ? cleanupFinalizer : options.finalizer);
 	const waits = grace > 0 || finalizers.length > 0 || arrayAt(current, 'spec', 'finalizers').length > 0;
 	if (!waits) return { type: 'remove' };
 	const terminating = at(current, 'metadata', 'deletionTimestamp') !== undefined;

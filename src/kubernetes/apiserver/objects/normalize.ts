@@ -1,7 +1,7 @@
 import { isArray, isObject, type JsonObject, type JsonValue, objectAt, withAt } from '../../json/index.ts';
 import { badRequest, invalid } from '../api/status.ts';
 import { apiVersionOf, type ResourceType, validateMetadata } from '../resources/index.ts';
-import { applyDefaults, prune, validate } from '../schema/index.ts';
+import { applyDefaults, prune, type Schema, validate } from '../schema/index.ts';
 
 /** An object as its kind wants it, and the fields that were dropped. */
 export interface Normalized {
@@ -14,7 +14,7 @@ export function normalize(type: ResourceType, body: JsonObject): Normalized {
 	const bare = type.custom ? withAt(body, ['metadata'], withoutNothing(objectAt(body, 'metadata'))) : withoutNulls(body);
 	const { value, unknown } = prune(type.schema, tidyMetadata(isObject(bare) ? bare : body));
 	checkTypes(type, value);
-	const { kind: _, apiVersion: __, metadata, ...rest } = applyDefaults(type.schema, value);
+	const { kind: _, apiVersion: __, metadata, ...rest } = type.rules.defaults(applyDefaults(type.schema, type.custom ? value : withoutEmpties(type.schema, value)));
 	return { object: { kind: type.kind, apiVersion: apiVersionOf(type), metadata: metadata ?? {}, ...rest }, unknown };
 }
 
@@ -42,6 +42,25 @@ function withoutNulls(value: JsonValue): JsonValue {
 
 const holdsNull = (value: JsonValue | undefined): boolean =>
 	value === null || (isArray(value) ? value.some(holdsNull) : isObject(value) && Object.values(value).some(holdsNull));
+
+/** Go leaves out lists and maps that are empty, unless they must be there. */
+function withoutEmpties(schema: Schema, value: JsonObject): JsonObject {
+	let result = value;
+	for (const [name, child] of schema.properties) {
+		const member = value[name];
+		if (isArray(member)) {
+			if (member.length === 0 && !schema.required.includes(name)) result = withAt(result, [name], undefined);
+			else if (child.items !== undefined && member.some(isObject)) {
+				const { items } = child;
+				result = { ...result, [name]: member.map((item) => (isObject(item) ? withoutEmpties(items, item) : item)) };
+			}
+		} else if (isObject(member)) {
+			if (child.additional !== undefined && Object.keys(member).length === 0) result = withAt(result, [name], undefined);
+			else if (child.properties.size > 0) result = { ...result, [name]: withoutEmpties(child, member) };
+		}
+	}
+	return result;
+}
 
 const withoutNothing = (metadata: JsonObject): JsonObject =>
 	Object.fromEntries(Object.entries(metadata).filter(([, value]) => value !== null && value !== undefined));

@@ -1,11 +1,11 @@
 import { isArray, isObject, type JsonValue, sameJson } from '../../json/index.ts';
 
-/** A patch that cannot be applied: `kind` says whether it is malformed or does not fit the object. */
+/** A patch that cannot be applied: `kind` says whether it is malformed, does not fit the object, or has list items without key. */
 export class PatchError extends Error {
 	override readonly name = 'PatchError';
-	readonly kind: 'malformed' | 'unfit';
+	readonly kind: 'malformed' | 'unfit' | 'keyless';
 
-	constructor(kind: 'malformed' | 'unfit', message: string) {
+	constructor(kind: PatchError['kind'], message: string) {
 		super(message);
 		this.kind = kind;
 	}

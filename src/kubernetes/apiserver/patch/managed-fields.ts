@@ -182,7 +182,9 @@ export function apply(schema: Schema, live: JsonObject | undefined, config: Json
 	}
 	const gone = union(touched, managedOf(comparison.removed, options.reset));
 	const left = others.map((manager) => ({ ...manager, fields: difference(manager.fields, gone) })).filter((manager) => !isEmpty(manager.fields));
-	const time = mine !== undefined && sameSet(mine.fields, fields) && isEmpty(gone) ? mine.time : writer.time;
+	// An apply that changes nothing but who manages what is not a time to be remembered.
+	const changes = [comparison.added, comparison.modified, comparison.removed].some((set) => !isEmpty(set));
+	const time = changes ? writer.time : (mine?.time ?? '');
 	const entry: Manager = { ...writer, time, operation: 'Apply', fields };
 	return { type: 'applied', object: withManagers(after, isEmpty(fields) ? left : [...left, entry]) };
 }

@@ -60,11 +60,11 @@ function mergeList(schema: Schema, current: JsonArray, patch: JsonArray, order: 
 	const { mergeKey } = schema;
 	if (mergeKey === undefined) {
 		const merged = [...current, ...patch.filter((item) => !current.some((there) => sameJson(there, item)))];
-		return order === undefined ? merged : ordered(merged, order, (item) => stringifyJson(item), current);
+		return ordered(merged, order ?? patch, (item) => stringifyJson(item), current);
 	}
 	const keyOf = (item: JsonValue): string => {
 		const key = isObject(item) ? item[mergeKey] : undefined;
-		if (key === undefined) throw new PatchError('malformed', `map: ${stringifyJson(item)} does not contain declared merge key: ${mergeKey}`);
+		if (key === undefined) throw new PatchError('keyless', `map: ${stringifyJson(item)} does not contain declared merge key: ${mergeKey}`);
 		return stringifyJson(key);
 	};
 	if (patch.some((item) => isObject(item) && item[directive] === 'replace')) return patch.filter((item) => isObject(item) && item[directive] !== 'replace');
@@ -79,7 +79,7 @@ function mergeList(schema: Schema, current: JsonArray, patch: JsonArray, order: 
 		} else if (isObject(there)) result[index] = strategicMergePatch(schema.items ?? anything, there, item);
 		else result.push(strategicMergePatch(schema.items ?? anything, {}, item));
 	}
-	return order === undefined ? result : ordered(result, order, keyOf, current);
+	return ordered(result, order ?? patch, keyOf, current);
 }
 
 /** Items in the order that the patch asks for; those it does not name keep their place relative to their neighbours of before. */

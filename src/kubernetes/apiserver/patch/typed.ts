@@ -69,7 +69,8 @@ export function compare(schema: Schema, before: JsonValue | undefined, after: Js
 	if (before === after) return same;
 	if (before === undefined) return after === undefined ? same : { ...same, added: everyNode(schema, after) };
 	if (after === undefined) return { ...same, removed: everyNode(schema, before) };
-	const old = childrenOf(schema, before);
+	// To fill a list that was empty is to add its items, not the list.
+	const old = before === null ? undefined : childrenOf(schema, before);
 	const now = childrenOf(schema, after);
 	if (old === undefined || now === undefined) return sameJson(before, after) ? same : { ...same, modified: leaf };
 	const steps = new Set([...old.keys(), ...now.keys()]);
@@ -101,27 +102,26 @@ export function mergeTyped(schema: Schema, live: JsonValue | undefined, applied:
 	return applied;
 }
 
-/** Applied items in their order; live ones that nobody applies stay after the neighbour they followed. */
+/** Live items stay where they are, in the order that is applied where both have them; new ones come after the live ones they meet. */
 function mergeLists(schema: Schema, live: JsonArray, applied: JsonArray): JsonArray {
 	const there = new Map(live.map((item) => [stepOf(schema, item), item]));
 	const mine = new Set(applied.map((item) => stepOf(schema, item)));
+	const others = [...there].map(([step, item]) => ({ step, item }));
 	const result: JsonValue[] = [];
-	const order = [...there.keys()];
-	let taken = 0;
-	const takeOthers = (until: number) => {
-		for (; taken < until; taken++) {
-			const step = order[taken] ?? '';
-			const item = there.get(step);
-			if (!mine.has(step) && item !== undefined) result.push(item);
-		}
+	let next = 0;
+	const takeOthers = () => {
+		for (let other = others[next]; other !== undefined && !mine.has(other.step); other = others[++next]) result.push(other.item);
 	};
 	for (const item of applied) {
+		takeOthers();
 		const step = stepOf(schema, item);
-		const place = order.indexOf(step);
-		if (place > taken) takeOthers(place);
 		result.push(mergeTyped(schema.items ?? anything, there.get(step), item));
+		if (there.has(step)) next++;
 	}
-	takeOthers(order.length);
+	for (; next < others.length; next++) {
+		const other = others[next];
+		if (other !== undefined && !mine.has(other.step)) result.push(other.item);
+	}
 	return result;
 }
 

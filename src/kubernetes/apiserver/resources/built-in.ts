@@ -14,11 +14,12 @@ interface Row {
 	readonly clusterScoped?: true;
 	readonly status?: true;
 	readonly selectable?: readonly string[];
+	readonly deprecation?: string;
 }
 
 const rows: readonly Row[] = [
 	{ group: '', kind: 'ConfigMap', plural: 'configmaps', shortNames: ['cm'] },
-	{ group: '', kind: 'Endpoints', plural: 'endpoints', shortNames: ['ep'] },
+	{ group: '', kind: 'Endpoints', plural: 'endpoints', shortNames: ['ep'], deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice' },
 	{
 		group: '',
 		kind: 'Event',
@@ -89,6 +90,7 @@ export function builtInTypes(definitions: Definitions): ResourceType[] {
 			schema: new Schema({ $ref: name }, definitions),
 			columns: builtInColumns[row.plural] ?? plainColumns,
 			selectableFields: new Map((row.selectable ?? []).map((field) => [field, field.split('.')])),
+			...(row.deprecation === undefined ? {} : { deprecation: row.deprecation }),
 			rules: row.plural === 'customresourcedefinitions' ? definitionRules : (builtInRules[row.plural] ?? commonRules),
 		};
 	});

@@ -1,10 +1,10 @@
-import { arrayAt, at, isObject, type JsonArray, type JsonObject, objectAt, stringifyJson, textAt, withAt } from '../../json/index.ts';
+import { arrayAt, at, isObject, type JsonArray, type JsonObject, objectAt, stringifyJson, textAt } from '../../json/index.ts';
 import { type Cause, cause } from '../api/status.ts';
 import { storageVersion } from './custom.ts';
 import { commonRules } from './rules.ts';
 import type { Rules } from './types.ts';
 
-/** The finalizer that holds a definition until its objects are gone. */
+/** The finalizer that a deletion adds: it holds a definition until its objects are gone. */
 export const cleanupFinalizer = 'customresourcecleanup.apiextensions.k8s.io';
 
 /** How a CustomResourceDefinition is filled in and checked. */
@@ -63,7 +63,7 @@ function immutable(object: JsonObject, previous: JsonObject | undefined): Cause[
 /** Every version has a structural schema: each object, list and value says its type. */
 function schemaCauses(version: JsonObject, path: string): Cause[] {
 	const schema = at(version, 'schema', 'openAPIV3Schema');
-	if (!isObject(schema)) return [cause.required(`${path}.schema.openAPIV3Schema`, 'schemas are required')];
+	if (!isObject(schema)) return [cause.required(`${path}.schema.openAPIV3Schema`)];
 	return structuralCauses(schema, `${path}.schema.openAPIV3Schema`);
 }
 
@@ -84,7 +84,7 @@ function structuralCauses(schema: JsonObject, path: string): Cause[] {
 	];
 }
 
-/** The definition once its names are taken: accepted and served, with the finalizer that cleans up after it. */
+/** The definition once its names are taken: accepted and served. */
 export function established(definition: JsonObject, now: string): JsonObject {
 	const names = objectAt(definition, 'spec', 'names');
 	const condition = (type: string, reason: string, message: string) => ({ type, status: 'True', lastTransitionTime: now, reason, message });
@@ -94,9 +94,5 @@ export function established(definition: JsonObject, now: string): JsonObject {
 		...(has('NamesAccepted') ? [] : [condition('NamesAccepted', 'NoConflicts', 'no conflicts found')]),
 		...(has('Established') ? [] : [condition('Established', 'InitialNamesAccepted', 'the initial names have been accepted')]),
 	];
-	const finalizers = arrayAt(definition, 'metadata', 'finalizers');
-	const terminating = at(definition, 'metadata', 'deletionTimestamp') !== undefined;
-	const held = terminating || finalizers.includes(cleanupFinalizer) ? finalizers : [...finalizers, cleanupFinalizer];
-	const status = { ...objectAt(definition, 'status'), conditions: [...conditions, ...added], acceptedNames: names };
-	return { ...withAt(definition, ['metadata', 'finalizers'], held.length === 0 ? undefined : held), status };
+	return { ...definition, status: { ...objectAt(definition, 'status'), conditions: [...conditions, ...added], acceptedNames: names } };
 }

@@ -11,6 +11,7 @@ export const commonRules: Rules = {
 	deleteReturnsObject: false,
 	nameFormat: 'subdomain',
 	graceSeconds: () => 0,
+	defaults: (object) => object,
 	prepare: (object) => object,
 	validate: () => [],
 };
@@ -24,17 +25,17 @@ const namespaceRules: Rules = {
 	...commonRules,
 	nameFormat: 'label',
 	deleteReturnsObject: true,
+	defaults: (object) => withAt(object, ['metadata', 'labels', 'kubernetes.io/metadata.name'], textAt(object, 'metadata', 'name')),
 	prepare(object, previous) {
-		const named = withAt(object, ['metadata', 'labels', 'kubernetes.io/metadata.name'], textAt(object, 'metadata', 'name'));
 		const finalizers = at(previous, 'spec', 'finalizers') ?? ['kubernetes'];
-		return withDefaults({ ...named, spec: { ...objectAt(named, 'spec'), finalizers } }, ['status'], { phase: 'Active' });
+		return withDefaults({ ...object, spec: { ...objectAt(object, 'spec'), finalizers } }, ['status'], { phase: 'Active' });
 	},
 };
 
 /** Base64 of what is given as text. */
 const secretRules: Rules = {
 	...commonRules,
-	prepare(object) {
+	defaults(object) {
 		const texts = Object.entries(objectAt(object, 'stringData')).map(([key, value]) => [key, Buffer.from(String(value ?? '')).toString('base64')] as const);
 		const { stringData: _, ...rest } = object;
 		const typed: JsonObject = { ...rest, type: textAt(rest, 'type') || 'Opaque' };
@@ -95,7 +96,7 @@ const podRules: Rules = {
 		if ((textAt(object, 'spec', 'nodeName') ?? '') === '' || phase === 'Succeeded' || phase === 'Failed') return 0;
 		return Number(at(object, 'spec', 'terminationGracePeriodSeconds') ?? 30);
 	},
-	prepare(object, previous) {
+	defaults(object) {
 		const filled = withDefaults(object, ['spec'], {
 			restartPolicy: 'Always',
 			terminationGracePeriodSeconds: 30,
@@ -103,6 +104,11 @@ const podRules: Rules = {
 			securityContext: {},
 			schedulerName: 'default-scheduler',
 			enableServiceLinks: true,
+		});
+		return withAt(filled, ['spec', 'containers'], arrayAt(filled, 'spec', 'containers').map(containerDefaults));
+	},
+	prepare(object, previous) {
+		const result = withDefaults(object, ['spec'], {
 			preemptionPolicy: 'PreemptLowerPriority',
 			priority: 0,
 			tolerations: [
@@ -110,8 +116,6 @@ const podRules: Rules = {
 				{ key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 },
 			],
 		});
-		const containers = arrayAt(filled, 'spec', 'containers').map(containerDefaults);
-		const result = withAt(filled, ['spec', 'containers'], containers);
 		if (previous !== undefined) return result;
 		return { ...result, status: { phase: 'Pending', qosClass: 'BestEffort' } };
 	},
@@ -163,25 +167,25 @@ const serviceRules: Rules = {
 	nameFormat: 'service',
 	deleteReturnsObject: true,
 	createOnUpdate: true,
-	prepare(object, previous) {
+	defaults(object) {
 		const spec = objectAt(object, 'spec');
 		const type = textAt(spec, 'type') ?? 'ClusterIP';
 		const ports = arrayAt(spec, 'ports').map((port) => (isObject(port) ? { targetPort: port['port'] ?? 0, protocol: 'TCP', ...port } : port));
+		const outside = type === 'NodePort' || type === 'LoadBalancer' ? { externalTrafficPolicy: 'Cluster' } : {};
+		const inside = type === 'ExternalName' ? {} : { internalTrafficPolicy: 'Cluster' };
+		const balanced = type === 'LoadBalancer' ? { allocateLoadBalancerNodePorts: true } : {};
+		return { ...object, spec: { sessionAffinity: 'None', ...outside, ...inside, ...balanced, ...spec, type, ...(ports.length === 0 ? {} : { ports }) } };
+	},
+	prepare(object, previous) {
+		const spec = objectAt(object, 'spec');
+		const type = textAt(spec, 'type') ?? 'ClusterIP';
 		const clusterIp = textAt(spec, 'clusterIP') ?? textAt(previous, 'spec', 'clusterIP');
 		const addressed =
 			clusterIp === undefined || type === 'ExternalName'
 				? {}
 				: { clusterIP: clusterIp, clusterIPs: arrayAt(spec, 'clusterIPs').length > 0 ? arrayAt(spec, 'clusterIPs') : [clusterIp] };
-		const outside = type === 'NodePort' || type === 'LoadBalancer' ? { externalTrafficPolicy: 'Cluster' } : {};
-		const inside =
-			type === 'ExternalName'
-				? {}
-				: { internalTrafficPolicy: 'Cluster', ipFamilies: [clusterIp?.includes(':') ? 'IPv6' : 'IPv4'], ipFamilyPolicy: 'SingleStack' };
-		const balanced = type === 'LoadBalancer' ? { allocateLoadBalancerNodePorts: true } : {};
-		return {
-			...withDefaults(object, ['status'], { loadBalancer: {} }),
-			spec: { sessionAffinity: 'None', ...outside, ...inside, ...balanced, ...spec, type, ...addressed, ...(ports.length === 0 ? {} : { ports }) },
-		};
+		const families = type === 'ExternalName' ? {} : { ipFamilies: [clusterIp?.includes(':') ? 'IPv6' : 'IPv4'], ipFamilyPolicy: 'SingleStack' };
+		return { ...withDefaults(object, ['status'], { loadBalancer: {} }), spec: { ...families, ...spec, ...addressed } };
 	},
 	validate(object, previous) {
 		const type = textAt(object, 'spec', 'type');
@@ -209,6 +213,25 @@ const eventRules: Rules = {
 			: [],
 };
 
+/** A node's one range of pod addresses is the first of all. */
+const nodeRules: Rules = {
+	...commonRules,
+	defaults(object) {
+		const podCidr = textAt(object, 'spec', 'podCIDR');
+		return podCidr === undefined || at(object, 'spec', 'podCIDRs') !== undefined ? object : withAt(object, ['spec', 'podCIDRs'], [podCidr]);
+	},
+};
+
+const endpointsRules: Rules = {
+	...commonRules,
+	createOnUpdate: true,
+	defaults(object) {
+		const port = (value: JsonValue): JsonValue => (isObject(value) ? { ...value, protocol: value['protocol'] ?? 'TCP' } : value);
+		const subset = (value: JsonValue): JsonValue => (isObject(value) && value['ports'] !== undefined ? { ...value, ports: arrayAt(value, 'ports').map(port) } : value);
+		return at(object, 'subsets') === undefined ? object : { ...object, subsets: arrayAt(object, 'subsets').map(subset) };
+	},
+};
+
 const leaseRules: Rules = {
 	...commonRules,
 	unconditionalUpdate: false,
@@ -222,13 +245,13 @@ const leaseRules: Rules = {
 /** Rules of the built-in kinds by plural name; the common ones for the rest. */
 export const builtInRules: Readonly<Record<string, Rules>> = {
 	namespaces: namespaceRules,
-	nodes: { ...commonRules, deleteReturnsObject: false },
+	nodes: nodeRules,
 	secrets: secretRules,
 	configmaps: configMapRules,
 	pods: podRules,
 	services: serviceRules,
 	serviceaccounts: { ...commonRules, deleteReturnsObject: true },
-	endpoints: { ...commonRules, createOnUpdate: true },
+	endpoints: endpointsRules,
 	endpointslices: { ...commonRules, unconditionalUpdate: false, generation: true },
 	events: eventRules,
 	leases: leaseRules,

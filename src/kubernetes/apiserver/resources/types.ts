@@ -30,6 +30,8 @@ export interface Rules {
 	readonly nameFormat: 'subdomain' | 'label' | 'service';
 	/** Seconds that a deletion waits for somebody (a kubelet) to confirm it, unless the request says; 0: none. */
 	graceSeconds(object: JsonObject): number;
+	/** Fills in what is not said, before anybody is asked who set what. */
+	defaults(object: JsonObject): JsonObject;
 	/** Fills in what the server decides; `previous` is absent on creation. */
 	prepare(object: JsonObject, previous: JsonObject | undefined): JsonObject;
 	/** What is wrong beyond the schema. */
@@ -57,6 +59,8 @@ export interface ResourceType {
 	/** Fields that a field selector may name besides metadata.name and metadata.namespace, each as a path. */
 	readonly selectableFields: ReadonlyMap<string, readonly string[]>;
 	readonly rules: Rules;
+	/** Told to everybody who uses it. */
+	readonly deprecation?: string;
 }
 
 /** Where objects of a resource are kept, whatever the version. */

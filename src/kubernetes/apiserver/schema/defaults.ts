@@ -1,9 +1,9 @@
-import { isArray, isObject, type JsonObject, type JsonValue } from '../../json/index.ts';
+import { isArray, isObject, type JsonObject, type JsonValue, withAt } from '../../json/index.ts';
 import type { Schema } from './schema.ts';
 
 /**
  * Fills in the defaults of absent members, from the outside in: a default may bring an object whose own defaults then apply. A `null` that the schema
- * does not allow counts as absent where there is a default.
+ * does not allow counts as absent.
  */
 export function applyDefaults(schema: Schema, value: JsonObject): JsonObject {
 	const result = defaulted(schema, value);
@@ -31,6 +31,7 @@ function defaulted(schema: Schema, value: JsonValue): JsonValue {
 		const member = Object.hasOwn(value, name) ? value[name] : undefined;
 		const missing = member === undefined || (member === null && !child.nullable);
 		if (missing && child.default !== undefined) set(name, defaulted(child, child.default));
+		else if (member === null && missing && child.type !== undefined) result = withAt(result, [name], undefined);
 		else if (typeof member === 'object' && member !== null) {
 			const filled = defaulted(child, member);
 			if (filled !== member) set(name, filled);

@@ -71,13 +71,14 @@ function checkScalar(schema: Schema, value: JsonValue, path: string, causes: Cau
 	if (typeof value !== 'string') return;
 	const { pattern, minLength, maxLength } = raw;
 	const length = [...value].length;
+	// Of a text the first complaint is the only one.
 	if (typeof maxLength === 'number' && length > maxLength) causes.push(cause.tooLong(path, `may not be more than ${maxLength} bytes`));
-	if (typeof minLength === 'number' && length < minLength)
+	else if (typeof minLength === 'number' && length < minLength)
 		causes.push(cause.invalid(path, shown, `${path} in body should be at least ${minLength} chars long`));
-	if (typeof pattern === 'string' && !matches(pattern, value)) causes.push(cause.invalid(path, shown, `${path} in body should match '${pattern}'`));
+	else if (typeof pattern === 'string' && !matches(pattern, value)) causes.push(cause.invalid(path, shown, `${path} in body should match '${pattern}'`));
 	const format = textAt(raw, 'format');
 	if (format !== undefined && !schema.intOrString && !validFormat(format, value)) {
-		causes.push(cause.invalid(path, shown, `${path} in body must be of type ${format}: ${shown}`));
+		causes.push(cause.type(path, shown, `${path} in body must be of type ${format}: ${shown}`));
 	}
 }
 

@@ -1,0 +1,13 @@
+import anyTest from 'ava';
+import { testRaw } from './raw.ts';
+import { startEmbedded } from './servers.ts';
+import type { ServerUnderTest } from './transcript.ts';
+
+let server: ServerUnderTest;
+
+anyTest.before(async () => {
+	server = await startEmbedded();
+});
+anyTest.after.always(() => server?.stop());
+
+testRaw(anyTest, () => server, false);

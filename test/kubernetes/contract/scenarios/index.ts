@@ -1,0 +1,23 @@
+import type { Step } from '../transcript.ts';
+import { access } from './access.ts';
+import { apply } from './apply.ts';
+import { builtIn } from './built-in.ts';
+import { customResources } from './custom-resources.ts';
+import { deletion } from './deletion.ts';
+import { lists } from './lists.ts';
+import { patches } from './patches.ts';
+import { validation } from './validation.ts';
+import { watches } from './watches.ts';
+
+/** What both servers are asked, by the behaviour it is about. */
+export const scenarios: Readonly<Record<string, readonly Step[]>> = {
+	access,
+	'built-in kinds': builtIn,
+	'custom resources': customResources,
+	validation,
+	lists,
+	watches,
+	patches,
+	'server-side apply': apply,
+	deletion,
+};
