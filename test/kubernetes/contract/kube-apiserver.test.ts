@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import anyTest from 'ava';
 import { testRaw } from './raw.ts';
 import { missing, startReal } from './servers.ts';
@@ -5,8 +6,13 @@ import type { ServerUnderTest } from './transcript.ts';
 
 let server: ServerUnderTest;
 
-if (missing.length > 0) {
-	anyTest.skip(`the contract suite against a real kube-apiserver: ${missing.join(' and ')} not found; \`npm run setup:kube\` builds it`, () => {});
+const reason = `${missing.join(' and ')} not found; \`npm run setup:kube\` builds it, etcd is Debian's etcd-server`;
+const hasGo = spawnSync('go', ['version'], { stdio: 'ignore' }).status === 0;
+
+if (missing.length > 0 && process.env['CI'] === 'true' && hasGo) {
+	anyTest('the contract suite runs against a real kube-apiserver', (t) => t.fail(reason));
+} else if (missing.length > 0) {
+	anyTest.skip(`the contract suite against a real kube-apiserver: ${reason}`, () => {});
 } else {
 	anyTest.before(async () => {
 		server = await startReal();

@@ -12,11 +12,17 @@ const fileOf = (name: string): string => join(golden, `${name.replaceAll(' ', '-
 
 function recorded(name: string): Exchange[] {
 	// The file is what `record` wrote.
-	return readFileSync(fileOf(name), 'utf8').split('\n').filter((line) => line !== '').map((line) => parseJson(line) as unknown as Exchange);
+	return readFileSync(fileOf(name), 'utf8')
+		.split('\n')
+		.filter((line) => line !== '')
+		.map((line) => parseJson(line) as unknown as Exchange);
 }
 
 function record(name: string, exchanges: readonly Exchange[]): void {
-	writeFileSync(fileOf(name), `${exchanges.map((exchange) => stringifyJson({ ...exchange, warnings: exchange.warnings === undefined ? undefined : [...exchange.warnings] })).join('\n')}\n`);
+	writeFileSync(
+		fileOf(name),
+		`${exchanges.map((exchange) => stringifyJson({ ...exchange, warnings: exchange.warnings === undefined ? undefined : [...exchange.warnings] })).join('\n')}\n`,
+	);
 }
 
 /**

@@ -63,9 +63,20 @@ export async function startReal(): Promise<ServerUnderTest> {
 	writeFileSync(join(folder, 'sa.key'), privateKey.export({ type: 'pkcs1', format: 'pem' }));
 	writeFileSync(join(folder, 'sa.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
 	writeFileSync(join(folder, 'tokens.csv'), tokens);
-	const run = (name: string, ...flags: readonly string[]) => spawn(binary(name) ?? name, flags, { stdio: 'ignore', env: { PATH: process.env['PATH'], HOME: folder } });
+	const run = (name: string, ...flags: readonly string[]) =>
+		spawn(binary(name) ?? name, flags, { stdio: 'ignore', env: { PATH: process.env['PATH'], HOME: folder } });
 	const etcdUrl = `http://127.0.0.1:${client}`;
-	const etcd = run('etcd', '--data-dir', join(folder, 'etcd'), '--listen-client-urls', etcdUrl, '--advertise-client-urls', etcdUrl, '--listen-peer-urls', `http://127.0.0.1:${peer}`);
+	const etcd = run(
+		'etcd',
+		'--data-dir',
+		join(folder, 'etcd'),
+		'--listen-client-urls',
+		etcdUrl,
+		'--advertise-client-urls',
+		etcdUrl,
+		'--listen-peer-urls',
+		`http://127.0.0.1:${peer}`,
+	);
 	const api = run(
 		'kube-apiserver',
 		`--etcd-servers=${etcdUrl}`,
@@ -83,7 +94,9 @@ export async function startReal(): Promise<ServerUnderTest> {
 	);
 	const url = `https://127.0.0.1:${port}`;
 	const stop = async () => {
-		const ended = [api, etcd].map((child) => (child.exitCode !== null || child.signalCode !== null ? undefined : new Promise((resolve) => child.once('exit', resolve))));
+		const ended = [api, etcd].map((child) =>
+			child.exitCode !== null || child.signalCode !== null ? undefined : new Promise((resolve) => child.once('exit', resolve)),
+		);
 		for (const child of [api, etcd]) child.kill('SIGKILL');
 		await Promise.all(ended);
 		rmSync(folder, { recursive: true, force: true });
@@ -102,7 +115,14 @@ async function ready(url: string, certificateFile: string): Promise<void> {
 	for (let attempt = 0; attempt < 300; attempt++) {
 		await new Promise((resolve) => setTimeout(resolve, 200));
 		if (!existsSync(certificateFile)) continue;
-		const server = { url, certificateAuthority: readFileSync(certificateFile, 'utf8'), token: 'secret', strangerToken: '', kubectl: undefined, stop: async () => {} };
+		const server = {
+			url,
+			certificateAuthority: readFileSync(certificateFile, 'utf8'),
+			token: 'secret',
+			strangerToken: '',
+			kubectl: undefined,
+			stop: async () => {},
+		};
 		const reply = await ask(server, { path: '/readyz' }).catch(() => undefined);
 		if (reply?.code === 200) return;
 	}

@@ -59,27 +59,35 @@ export function ask(server: ServerUnderTest, step: Omit<Step, 'title'>): Promise
 		...(body === undefined ? {} : { 'content-type': step.contentType ?? 'application/json', 'content-length': String(body.length) }),
 	};
 	return new Promise((resolve, reject) => {
-		const request = httpsRequest(`${server.url}${step.path}`, { method: step.method ?? 'GET', headers, ca: server.certificateAuthority, agent: false }, (response) => {
-			const warnings = String(response.headers.warning ?? '');
-			let text = '';
-			const finish = () =>
-				resolve({ code: response.statusCode ?? 0, text, warnings: warnings === '' ? [] : [...warnings.matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)].map(([, warning = '']) => warning) });
-			response.setEncoding('utf8');
-			response.on('data', (chunk: string) => {
-				text += chunk;
-				if (step.lines === undefined || text.split('\n').length - 1 < step.lines) return;
-				text = text.split('\n').slice(0, step.lines).join('\n');
-				finish();
-				request.destroy();
-			});
-			response.on('end', finish);
-			// A watch that says less than was expected: what it said is what is compared.
-			const late = setTimeout(() => {
-				finish();
-				request.destroy();
-			}, 8000);
-			response.on('close', () => clearTimeout(late));
-		});
+		const request = httpsRequest(
+			`${server.url}${step.path}`,
+			{ method: step.method ?? 'GET', headers, ca: server.certificateAuthority, agent: false },
+			(response) => {
+				const warnings = String(response.headers.warning ?? '');
+				let text = '';
+				const finish = () =>
+					resolve({
+						code: response.statusCode ?? 0,
+						text,
+						warnings: warnings === '' ? [] : [...warnings.matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)].map(([, warning = '']) => warning),
+					});
+				response.setEncoding('utf8');
+				response.on('data', (chunk: string) => {
+					text += chunk;
+					if (step.lines === undefined || text.split('\n').length - 1 < step.lines) return;
+					text = text.split('\n').slice(0, step.lines).join('\n');
+					finish();
+					request.destroy();
+				});
+				response.on('end', finish);
+				// A watch that says less than was expected: what it said is what is compared.
+				const late = setTimeout(() => {
+					finish();
+					request.destroy();
+				}, 8000);
+				response.on('close', () => clearTimeout(late));
+			},
+		);
 		// A server that refuses a large body may close before it was sent.
 		request.on('error', (error) => reject(error));
 		request.end(body);
@@ -114,7 +122,11 @@ function fillBody(body: JsonValue, captured: ReadonlyMap<string, string>): JsonV
 
 function parsed(text: string, lines: boolean): JsonValue {
 	try {
-		if (lines) return text.split('\n').filter((line) => line !== '').map(parseJson);
+		if (lines)
+			return text
+				.split('\n')
+				.filter((line) => line !== '')
+				.map(parseJson);
 		return text === '' ? null : parseJson(text);
 	} catch {
 		return text;
@@ -136,7 +148,9 @@ function normalize(value: JsonValue, names: Map<string, string>, key = '', inLis
 	if (isArray(value)) return value.map((item) => normalize(item, names, key));
 	if (isObject(value)) {
 		const list = isArray(value['items']) || isArray(value['rows']);
-		return Object.fromEntries(Object.entries(value).map(([name, member]) => [name, normalize(member ?? null, names, name.split('.').at(-1), key === 'metadata' ? inList : list)]));
+		return Object.fromEntries(
+			Object.entries(value).map(([name, member]) => [name, normalize(member ?? null, names, name.split('.').at(-1), key === 'metadata' ? inList : list)]),
+		);
 	}
 	if (typeof value !== 'string') return value;
 	if (key === 'resourceVersion') return inList ? '<list version>' : named('version', value, names);

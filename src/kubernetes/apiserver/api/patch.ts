@@ -113,7 +113,11 @@ async function applyPatch(api: Api, request: Request, target: Target): Promise<A
 function undeclared(config: JsonObject, unknown: readonly string[]): ApiError {
 	const where = `${textAt(config, 'metadata', 'namespace') ?? ''}/${textAt(config, 'metadata', 'name') ?? ''}; ${textAt(config, 'apiVersion')}, Kind=${textAt(config, 'kind')}`;
 	const fields = unknown.map((field) => `.${field}: field not declared in schema`);
-	return new ApiError(500, '', `failed to create typed patch object (${where}): ${fields.length === 1 ? fields[0] : `errors:\n${fields.map((field) => `  ${field}`).join('\n')}`}`);
+	return new ApiError(
+		500,
+		'',
+		`failed to create typed patch object (${where}): ${fields.length === 1 ? fields[0] : `errors:\n${fields.map((field) => `  ${field}`).join('\n')}`}`,
+	);
 }
 
 function conflictError(conflicts: readonly FieldConflict[]): ApiError {

@@ -74,7 +74,12 @@ export function fieldSelector(type: ResourceType, text: string): Predicate {
 		if (parts === null) throw badRequest(`invalid field selector: '${term}'; can't understand '${term}'`);
 		const field = parts[1] ?? '';
 		const path = field === 'metadata.name' || field === 'metadata.namespace' ? field.split('.') : type.selectableFields.get(field);
-		if (path === undefined) throw badRequest(type.custom || type.selectableFields.size > 0 ? `field label not supported: ${field}` : `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`);
+		if (path === undefined)
+			throw badRequest(
+				type.custom || type.selectableFields.size > 0
+					? `field label not supported: ${field}`
+					: `${JSON.stringify(field)} is not a known field selector: only "metadata.name", "metadata.namespace"`,
+			);
 		const wanted = (parts[3] ?? '').replaceAll(/\\(.)/g, '$1');
 		const negative = parts[2] === '!=';
 		return (object) => (fieldText(object, path) === wanted) !== negative;

@@ -84,7 +84,10 @@ export function invalid(group: string, kind: string, name: string, causes: reado
 	const named = group === '' ? kind : `${kind}.${group}`;
 	return new ApiError(422, 'Invalid', `${named} "${name}" is invalid: ${list}`, {
 		...(name === '' ? {} : { name }),
-		...(group === '' ? {} : { group }), kind, causes });
+		...(group === '' ? {} : { group }),
+		kind,
+		causes,
+	});
 }
 
 export const badRequest = (message: string): ApiError => new ApiError(400, 'BadRequest', message);

@@ -60,7 +60,10 @@ export function decideCreate(type: ResourceType, body: JsonObject, circumstances
 	check(type, object, undefined);
 	if (managed) return object;
 	// What the server filled in by itself belongs to whoever wrote the object.
-	return withManagers(object, managersAfterUpdate(type.schema, emptyObject(type), own, [], writerOf(object, circumstances), resetFields(type, circumstances.subresource)));
+	return withManagers(
+		object,
+		managersAfterUpdate(type.schema, emptyObject(type), own, [], writerOf(object, circumstances), resetFields(type, circumstances.subresource)),
+	);
 }
 
 /** A built-in object that says nothing, as Go has it: its structures are there, so that nobody is said to have added them. */
@@ -72,7 +75,10 @@ function emptyObject(type: ResourceType): JsonObject {
 }
 
 /** What an update comes to: another state, none, or the end of an object whose last finalizer went. */
-export type Update = { readonly type: 'write'; readonly object: JsonObject } | { readonly type: 'unchanged' } | { readonly type: 'remove'; readonly object?: JsonObject };
+export type Update =
+	| { readonly type: 'write'; readonly object: JsonObject }
+	| { readonly type: 'unchanged' }
+	| { readonly type: 'remove'; readonly object?: JsonObject };
 
 /** A normalized object in the place of `current`. @throws ApiError */
 export function decideUpdate(type: ResourceType, current: JsonObject, body: JsonObject, circumstances: Circumstances, managed = false): Update {
@@ -94,7 +100,18 @@ export function decideUpdate(type: ResourceType, current: JsonObject, body: Json
 	const object = counted ? withAt(prepared, ['metadata', 'generation'], Number(at(current, 'metadata', 'generation') ?? 0) + 1) : prepared;
 	checkFinalizers(type, object, current);
 	check(type, object, current);
-	const settled = managed ? object : withManagers(object, managersFor(type, current, body, type.custom && circumstances.subresource === 'status' ? { ...object, metadata: body['metadata'] } : object, circumstances));
+	const settled = managed
+		? object
+		: withManagers(
+				object,
+				managersFor(
+					type,
+					current,
+					body,
+					type.custom && circumstances.subresource === 'status' ? { ...object, metadata: body['metadata'] } : object,
+					circumstances,
+				),
+			);
 	if (isFinished(settled)) return { type: 'remove', object: withAt(settled, ['metadata', 'resourceVersion'], textAt(current, 'metadata', 'resourceVersion')) };
 	if (sameJson(withAt(settled, ['metadata', 'resourceVersion'], undefined), withAt(current, ['metadata', 'resourceVersion'], undefined)))
 		return { type: 'unchanged' };
@@ -126,7 +143,11 @@ function checkVersion(type: ResourceType, current: JsonObject, body: JsonObject)
 	const currentUid = textAt(current, 'metadata', 'uid') ?? '';
 	if (uid !== '' && uid !== currentUid) {
 		const key = `/registry/${type.custom ? `${type.group}/` : ''}${type.plural}/${keyOf(textAt(current, 'metadata', 'namespace') ?? '', name)}`;
-		throw conflict(type, name, `StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${currentUid}`);
+		throw conflict(
+			type,
+			name,
+			`StorageError: invalid object, Code: 4, Key: ${key}, ResourceVersion: 0, AdditionalErrorMsg: Precondition failed: UID in precondition: ${uid}, UID in object meta: ${currentUid}`,
+		);
 	}
 	if (version !== '' && version !== '0' && version !== textAt(current, 'metadata', 'resourceVersion')) throw stale(type, name);
 }
@@ -181,7 +202,11 @@ export function decideDelete(type: ResourceType, current: JsonObject, options: D
 	const uid = textAt(current, 'metadata', 'uid') ?? '';
 	const version = textAt(current, 'metadata', 'resourceVersion') ?? '';
 	if (options.uid !== undefined && options.uid !== uid) {
-		throw conflict({ group: '', plural: type.kind }, name, `the UID in the precondition (${options.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`);
+		throw conflict(
+			{ group: '', plural: type.kind },
+			name,
+			`the UID in the precondition (${options.uid}) does not match the UID in record (${uid}). The object might have been deleted and then recreated`,
+		);
 	}
 	if (options.resourceVersion !== undefined && options.resourceVersion !== version) {
 		throw conflict(
@@ -192,7 +217,10 @@ export function decideDelete(type: ResourceType, current: JsonObject, options: D
 	}
 	const grace =
 		options.graceSeconds === undefined ? type.rules.graceSeconds(current) : Math.min(options.graceSeconds, Math.max(type.rules.graceSeconds(current), 0));
-	const finalizers: readonly JsonValue[] = withFinalizer(arrayAt(current, 'metadata', 'finalizers'), type.plural === 'customresourcedefinitions' ? cleanupFinalizer : options.finalizer);
+	const finalizers: readonly JsonValue[] = withFinalizer(
+		arrayAt(current, 'metadata', 'finalizers'),
+		type.plural === 'customresourcedefinitions' ? cleanupFinalizer : options.finalizer,
+	);
 	const waits = grace > 0 || finalizers.length > 0 || arrayAt(current, 'spec', 'finalizers').length > 0;
 	if (!waits) return { type: 'remove' };
 	const terminating = at(current, 'metadata', 'deletionTimestamp') !== undefined;

@@ -14,7 +14,12 @@ export function normalize(type: ResourceType, body: JsonObject): Normalized {
 	const bare = type.custom ? withAt(body, ['metadata'], withoutNothing(objectAt(body, 'metadata'))) : withoutNulls(body);
 	const { value, unknown } = prune(type.schema, tidyMetadata(isObject(bare) ? bare : body));
 	checkTypes(type, value);
-	const { kind: _, apiVersion: __, metadata, ...rest } = type.rules.defaults(applyDefaults(type.schema, type.custom ? value : withoutEmpties(type.schema, value)));
+	const {
+		kind: _,
+		apiVersion: __,
+		metadata,
+		...rest
+	} = type.rules.defaults(applyDefaults(type.schema, type.custom ? value : withoutEmpties(type.schema, value)));
 	return { object: { kind: type.kind, apiVersion: apiVersionOf(type), metadata: metadata ?? {}, ...rest }, unknown };
 }
 

@@ -19,7 +19,13 @@ interface Row {
 
 const rows: readonly Row[] = [
 	{ group: '', kind: 'ConfigMap', plural: 'configmaps', shortNames: ['cm'] },
-	{ group: '', kind: 'Endpoints', plural: 'endpoints', shortNames: ['ep'], deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice' },
+	{
+		group: '',
+		kind: 'Endpoints',
+		plural: 'endpoints',
+		shortNames: ['ep'],
+		deprecation: 'v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice',
+	},
 	{
 		group: '',
 		kind: 'Event',

@@ -227,7 +227,8 @@ const endpointsRules: Rules = {
 	createOnUpdate: true,
 	defaults(object) {
 		const port = (value: JsonValue): JsonValue => (isObject(value) ? { ...value, protocol: value['protocol'] ?? 'TCP' } : value);
-		const subset = (value: JsonValue): JsonValue => (isObject(value) && value['ports'] !== undefined ? { ...value, ports: arrayAt(value, 'ports').map(port) } : value);
+		const subset = (value: JsonValue): JsonValue =>
+			isObject(value) && value['ports'] !== undefined ? { ...value, ports: arrayAt(value, 'ports').map(port) } : value;
 		return at(object, 'subsets') === undefined ? object : { ...object, subsets: arrayAt(object, 'subsets').map(subset) };
 	},
 };

@@ -2,10 +2,29 @@ import type { Step } from '../transcript.ts';
 import { configMap, namespace } from './objects.ts';
 
 const maps = '/api/v1/namespaces/lists/configmaps';
-const make = (name: string, labels: Readonly<Record<string, string>>): Step => ({ title: `${name} is made`, method: 'POST', path: maps, body: configMap(name, {}, { labels }), only: ['kind'], capture: { [`${name}Version`]: 'metadata.resourceVersion' } });
-const names = ['items.0.metadata.name', 'items.1.metadata.name', 'items.2.metadata.name', 'items.3.metadata.name', 'items.4.metadata.name', 'metadata.remainingItemCount', 'metadata.continue'];
+const make = (name: string, labels: Readonly<Record<string, string>>): Step => ({
+	title: `${name} is made`,
+	method: 'POST',
+	path: maps,
+	body: configMap(name, {}, { labels }),
+	only: ['kind'],
+	capture: { [`${name}Version`]: 'metadata.resourceVersion' },
+});
+const names = [
+	'items.0.metadata.name',
+	'items.1.metadata.name',
+	'items.2.metadata.name',
+	'items.3.metadata.name',
+	'items.4.metadata.name',
+	'metadata.remainingItemCount',
+	'metadata.continue',
+];
 const select = (selector: string): Step => ({ title: `labels: ${selector}`, path: `${maps}?labelSelector=${encodeURIComponent(selector)}`, only: names });
-const field = (selector: string): Step => ({ title: `fields: ${selector}`, path: `${maps}?fieldSelector=${encodeURIComponent(selector)}`, only: [...names, 'message', 'reason'] });
+const field = (selector: string): Step => ({
+	title: `fields: ${selector}`,
+	path: `${maps}?fieldSelector=${encodeURIComponent(selector)}`,
+	only: [...names, 'message', 'reason'],
+});
 
 export const lists: readonly Step[] = [
 	namespace('lists'),
@@ -33,13 +52,21 @@ export const lists: readonly Step[] = [
 	{ title: 'the second page is of the same state', path: `${maps}?limit=2&continue={{token}}`, only: names },
 	{ title: 'a page with a selector does not count what is left', path: `${maps}?limit=1&labelSelector=app`, only: names },
 	{ title: 'a token that is none', path: `${maps}?limit=2&continue=nonsense`, only: ['reason', 'code'] },
-	{ title: 'a state of the past, exactly', path: `${maps}?resourceVersion={{cVersion}}&resourceVersionMatch=Exact`, only: [...names, 'metadata.resourceVersion'] },
+	{
+		title: 'a state of the past, exactly',
+		path: `${maps}?resourceVersion={{cVersion}}&resourceVersionMatch=Exact`,
+		only: [...names, 'metadata.resourceVersion'],
+	},
 	{ title: 'a state not older than', path: `${maps}?resourceVersion={{cVersion}}&resourceVersionMatch=NotOlderThan`, only: names },
 	{ title: 'a match without a version', path: `${maps}?resourceVersionMatch=Exact`, only: ['reason', 'code'] },
 	{ title: 'a match that is none', path: `${maps}?resourceVersion=1&resourceVersionMatch=Nearly`, only: ['reason', 'code'] },
 	{ title: 'exactly the version 0', path: `${maps}?resourceVersion=0&resourceVersionMatch=Exact`, only: ['reason', 'code'] },
 	{ title: 'a version that is none', path: `${maps}?resourceVersion=abc`, only: ['reason', 'code'] },
-	{ title: 'a version nobody has reached', path: `${maps}?resourceVersion=999999999999`, only: ['reason', 'code', 'message', 'details.causes.0.reason', 'details.retryAfterSeconds'] },
+	{
+		title: 'a version nobody has reached',
+		path: `${maps}?resourceVersion=999999999999`,
+		only: ['reason', 'code', 'message', 'details.causes.0.reason', 'details.retryAfterSeconds'],
+	},
 	{ title: 'a name by field selector on all namespaces', path: '/api/v1/configmaps?fieldSelector=metadata.name%3Dbb', only: names },
 	{ title: 'a collection is deleted by label', method: 'DELETE', path: `${maps}?labelSelector=app%3Dx`, only: ['kind', ...names] },
 	{ title: 'the others stay', path: maps, only: names },

@@ -58,7 +58,11 @@ export function widgets(group: string, spec: JsonObject = {}): JsonObject {
 											type: 'array',
 											'x-kubernetes-list-type': 'map',
 											'x-kubernetes-list-map-keys': ['name'],
-											items: { type: 'object', required: ['name'], properties: { name: { type: 'string' }, weight: { type: 'integer', default: 7 }, note: { type: 'string' } } },
+											items: {
+												type: 'object',
+												required: ['name'],
+												properties: { name: { type: 'string' }, weight: { type: 'integer', default: 7 }, note: { type: 'string' } },
+											},
 										},
 										labels: { type: 'object', additionalProperties: { type: 'string' } },
 										free: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
@@ -85,6 +89,12 @@ export const widget = (group: string, name: string, spec: JsonObject, metadata: 
 
 /** Makes the definition and waits until its resource is served. */
 export const define = (group: string): Step[] => [
-	{ title: 'the definition is made', method: 'POST', path: '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', body: widgets(group), only: ['metadata.name', 'metadata.generation', 'spec.names', 'spec.conversion'] },
+	{
+		title: 'the definition is made',
+		method: 'POST',
+		path: '/apis/apiextensions.k8s.io/v1/customresourcedefinitions',
+		body: widgets(group),
+		only: ['metadata.name', 'metadata.generation', 'spec.names', 'spec.conversion'],
+	},
 	{ title: 'the resource is served', path: `/apis/${group}/v1/widgets`, until: 200, only: ['kind', 'items'] },
 ];

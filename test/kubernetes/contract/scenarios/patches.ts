@@ -4,35 +4,141 @@ import { configMap, namespace } from './objects.ts';
 
 const maps = '/api/v1/namespaces/patches/configmaps';
 const pods = '/api/v1/namespaces/patches/pods';
-const json = (title: string, body: JsonValue, only: readonly string[] = ['data', 'metadata.labels', 'reason', 'code', 'message']): Step => ({ title, method: 'PATCH', path: `${maps}/p`, contentType: 'application/json-patch+json', body, only });
-const merge = (title: string, body: JsonValue): Step => ({ title, method: 'PATCH', path: `${maps}/p`, contentType: 'application/merge-patch+json', body, only: ['data', 'metadata.labels', 'reason', 'code'] });
-const strategic = (title: string, body: JsonValue, only: readonly string[]): Step => ({ title, method: 'PATCH', path: `${pods}/p`, contentType: 'application/strategic-merge-patch+json', body, only });
-const service = (title: string, body: JsonValue): Step => ({ title, method: 'PATCH', path: '/api/v1/namespaces/patches/services/s', contentType: 'application/strategic-merge-patch+json', body, only: ['spec.ports', 'spec.selector', 'reason', 'code'] });
+const json = (title: string, body: JsonValue, only: readonly string[] = ['data', 'metadata.labels', 'reason', 'code', 'message']): Step => ({
+	title,
+	method: 'PATCH',
+	path: `${maps}/p`,
+	contentType: 'application/json-patch+json',
+	body,
+	only,
+});
+const merge = (title: string, body: JsonValue): Step => ({
+	title,
+	method: 'PATCH',
+	path: `${maps}/p`,
+	contentType: 'application/merge-patch+json',
+	body,
+	only: ['data', 'metadata.labels', 'reason', 'code'],
+});
+const strategic = (title: string, body: JsonValue, only: readonly string[]): Step => ({
+	title,
+	method: 'PATCH',
+	path: `${pods}/p`,
+	contentType: 'application/strategic-merge-patch+json',
+	body,
+	only,
+});
+const service = (title: string, body: JsonValue): Step => ({
+	title,
+	method: 'PATCH',
+	path: '/api/v1/namespaces/patches/services/s',
+	contentType: 'application/strategic-merge-patch+json',
+	body,
+	only: ['spec.ports', 'spec.selector', 'reason', 'code'],
+});
 
 export const patches: readonly Step[] = [
 	namespace('patches'),
-	{ title: 'a config map', method: 'POST', path: maps, body: configMap('p', { a: '1', b: '2' }, { labels: { x: 'y' } }), only: ['kind'], capture: { version: 'metadata.resourceVersion' } },
-	json('add and replace', [{ op: 'add', path: '/data/c', value: '3' }, { op: 'replace', path: '/data/a', value: '9' }]),
-	json('remove, copy and move', [{ op: 'remove', path: '/data/b' }, { op: 'copy', from: '/data/a', path: '/data/d' }, { op: 'move', from: '/data/c', path: '/data/e' }]),
+	{
+		title: 'a config map',
+		method: 'POST',
+		path: maps,
+		body: configMap('p', { a: '1', b: '2' }, { labels: { x: 'y' } }),
+		only: ['kind'],
+		capture: { version: 'metadata.resourceVersion' },
+	},
+	json('add and replace', [
+		{ op: 'add', path: '/data/c', value: '3' },
+		{ op: 'replace', path: '/data/a', value: '9' },
+	]),
+	json('remove, copy and move', [
+		{ op: 'remove', path: '/data/b' },
+		{ op: 'copy', from: '/data/a', path: '/data/d' },
+		{ op: 'move', from: '/data/c', path: '/data/e' },
+	]),
 	json('a label with a slash', [{ op: 'add', path: '/metadata/labels/example.com~1a', value: 'z' }]),
-	json('a test that holds', [{ op: 'test', path: '/data/a', value: '9' }, { op: 'add', path: '/data/t', value: '1' }]),
-	json('a test that fails', [{ op: 'test', path: '/data/a', value: '8' }, { op: 'add', path: '/data/u', value: '1' }]),
+	json('a test that holds', [
+		{ op: 'test', path: '/data/a', value: '9' },
+		{ op: 'add', path: '/data/t', value: '1' },
+	]),
+	json('a test that fails', [
+		{ op: 'test', path: '/data/a', value: '8' },
+		{ op: 'add', path: '/data/u', value: '1' },
+	]),
 	json('a removal of what is not there', [{ op: 'remove', path: '/data/zzz' }], ['reason', 'code']),
 	json('not a list of operations', { op: 'add' }, ['reason', 'code']),
 	merge('members replace and null removes', { data: { a: null, n: 'new' } }),
 	merge('a version of the past', { metadata: { resourceVersion: '{{version}}' }, data: { x: '1' } }),
 	merge('another name', { metadata: { name: 'other' } }),
 	merge('a value of the wrong type', { data: 'text' }),
-	{ title: 'a patch of what is not there', method: 'PATCH', path: `${maps}/absent`, contentType: 'application/merge-patch+json', body: {}, only: ['reason', 'code'] },
-	{ title: 'a patch in a format that is none', method: 'PATCH', path: `${maps}/p`, contentType: 'application/json', body: {}, only: ['reason', 'code', 'message'] },
-	{ title: 'a patch that changes nothing', method: 'PATCH', path: `${maps}/p`, contentType: 'application/merge-patch+json', body: { data: { n: 'new' } }, only: ['metadata.resourceVersion', 'metadata.managedFields'] },
+	{
+		title: 'a patch of what is not there',
+		method: 'PATCH',
+		path: `${maps}/absent`,
+		contentType: 'application/merge-patch+json',
+		body: {},
+		only: ['reason', 'code'],
+	},
+	{
+		title: 'a patch in a format that is none',
+		method: 'PATCH',
+		path: `${maps}/p`,
+		contentType: 'application/json',
+		body: {},
+		only: ['reason', 'code', 'message'],
+	},
+	{
+		title: 'a patch that changes nothing',
+		method: 'PATCH',
+		path: `${maps}/p`,
+		contentType: 'application/merge-patch+json',
+		body: { data: { n: 'new' } },
+		only: ['metadata.resourceVersion', 'metadata.managedFields'],
+	},
 	{ title: 'and the object is what it was', path: `${maps}/p`, only: ['metadata.resourceVersion'] },
-	{ title: 'a pod', method: 'POST', path: pods, body: { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'p', finalizers: ['example.com/a'] }, spec: { containers: [{ name: 'a', image: 'i:1' }, { name: 'b', image: 'i:1' }] } }, only: ['kind'] },
-	strategic('containers are merged by name', { spec: { containers: [{ name: 'b', image: 'i:2' }] } }, ['spec.containers.0.image', 'spec.containers.1.image', 'spec.containers.2']),
+	{
+		title: 'a pod',
+		method: 'POST',
+		path: pods,
+		body: {
+			apiVersion: 'v1',
+			kind: 'Pod',
+			metadata: { name: 'p', finalizers: ['example.com/a'] },
+			spec: {
+				containers: [
+					{ name: 'a', image: 'i:1' },
+					{ name: 'b', image: 'i:1' },
+				],
+			},
+		},
+		only: ['kind'],
+	},
+	strategic('containers are merged by name', { spec: { containers: [{ name: 'b', image: 'i:2' }] } }, [
+		'spec.containers.0.image',
+		'spec.containers.1.image',
+		'spec.containers.2',
+	]),
 	strategic('finalizers are added to', { metadata: { finalizers: ['example.com/b'] } }, ['metadata.finalizers']),
 	strategic('finalizers are taken from', { metadata: { '$deleteFromPrimitiveList/finalizers': ['example.com/a'] } }, ['metadata.finalizers']),
 	strategic('tolerations are replaced', { spec: { tolerations: [{ key: 'k', operator: 'Exists' }] } }, ['reason', 'code']),
-	{ title: 'a service', method: 'POST', path: '/api/v1/namespaces/patches/services', body: { apiVersion: 'v1', kind: 'Service', metadata: { name: 's' }, spec: { selector: { a: 'b' }, ports: [{ name: 'w', port: 80 }, { name: 'x', port: 90 }] } }, only: ['kind'] },
+	{
+		title: 'a service',
+		method: 'POST',
+		path: '/api/v1/namespaces/patches/services',
+		body: {
+			apiVersion: 'v1',
+			kind: 'Service',
+			metadata: { name: 's' },
+			spec: {
+				selector: { a: 'b' },
+				ports: [
+					{ name: 'w', port: 80 },
+					{ name: 'x', port: 90 },
+				],
+			},
+		},
+		only: ['kind'],
+	},
 	service('ports are merged by number', { spec: { ports: [{ port: 90, name: 'y' }] } }),
 	service('a port is deleted', { spec: { ports: [{ port: 80, $patch: 'delete' }] } }),
 	service('ports are put in order', { spec: { '$setElementOrder/ports': [{ port: 70 }, { port: 90 }], ports: [{ port: 70, name: 'z' }] } }),
