@@ -38,6 +38,7 @@ export class Fib {
 	#auditFailures = 0;
 	#listing = false;
 	#running: Promise<void> | undefined;
+	#started = false;
 	#stopped = false;
 	readonly #timers = new Map<'audit' | 'event' | 'retry', Timer>();
 
@@ -52,6 +53,7 @@ export class Fib {
 	/** Reads the kernel, begins to watch it and to write. Resolves after the first pass, however it went. */
 	async start(): Promise<void> {
 		if (!this.#dependencies.kernel.enabled) return;
+		this.#started = true;
 		this.#dependencies.kernel.watch((event) => this.#onEvent(event));
 		this.#armAudit();
 		this.#kick();
@@ -181,9 +183,9 @@ export class Fib {
 		this.#kick();
 	}
 
-	/** Begins a run, unless one is under way or nothing is to do. Never called for a kernel that is not touched. */
+	/** Begins a run, unless one is under way. Before `start`, which a kernel that is not touched never gets past, what is told is only kept. */
 	#kick(): void {
-		if (this.#running !== undefined || this.#stopped || !this.#dependencies.kernel.enabled) return;
+		if (this.#running !== undefined || this.#stopped || !this.#started) return;
 		this.#running = this.#runAll().finally(() => {
 			this.#running = undefined;
 			this.#armRetry();

@@ -62,7 +62,7 @@ export class IpipMesh {
 		this.#dependencies.links.watch(() => {
 			if (!this.#timers.has('event')) this.#arm('event', eventDelayMs, () => this.#refresh());
 		});
-		if (!this.#options.guard) this.#guard.set(noGuardRules);
+		if (!this.#options.guard) this.#guard.set(noGuardRules, false);
 		this.#armAudit();
 		await this.#refresh();
 	}
@@ -78,7 +78,10 @@ export class IpipMesh {
 	/** The IP pools of the cluster, all of them. */
 	async setPools(pools: readonly TunnelPool[]): Promise<void> {
 		this.#pools = pools;
-		this.#nat.set(natRules(pools));
+		this.#nat.set(
+			natRules(pools),
+			pools.some(({ natOutgoing }) => natOutgoing),
+		);
 		this.#tellEncapsulation();
 		await this.#refresh();
 	}

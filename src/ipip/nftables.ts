@@ -46,6 +46,7 @@ export class RuleKeeper {
 	readonly #random: Random;
 	readonly #log: Logger;
 	#wanted: string | undefined;
+	#needed = true;
 	#loaded: string | undefined;
 	#running: Promise<void> | undefined;
 	#timer: Timer | undefined;
@@ -61,8 +62,10 @@ export class RuleKeeper {
 		this.#log = log;
 	}
 
-	set(rules: string): void {
+	/** `needed` is `false` where the rules only clear away what is probably not there: a failure then harms nobody. */
+	set(rules: string, needed = true): void {
 		this.#wanted = rules;
+		this.#needed = needed;
 		this.#kick();
 	}
 
@@ -102,8 +105,10 @@ export class RuleKeeper {
 
 	#failed(reason: string): void {
 		// Once for each reason: on a machine without nftables it stays so.
-		if (reason !== this.#complained) this.#log.warn('nftables rules are not in place', { rules: this.#name, reason });
-		this.#complained = reason;
+		if (this.#needed && reason !== this.#complained) {
+			this.#log.warn('nftables rules are not in place', { rules: this.#name, reason });
+			this.#complained = reason;
+		}
 		this.#attempt++;
 		this.#timer = this.#clock.after(backoffMs(retry, this.#attempt, this.#random), () => this.#kick());
 	}

@@ -54,6 +54,16 @@ test('best routes reach the kernel: direct in the subnet, through the tunnel els
 	]);
 });
 
+test('what is told before the start is carried out with it, not before', async (t) => {
+	const { fib, kernel } = setUp(t);
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	fib.setEncapsulate(encapsulate);
+	await fib.whenIdle();
+	t.deepEqual(kernel.operations, []);
+	await fib.start();
+	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0']);
+});
+
 test('a withdrawn prefix leaves the kernel', async (t) => {
 	const { fib, kernel } = setUp(t);
 	await fib.start();

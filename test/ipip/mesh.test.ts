@@ -154,6 +154,21 @@ test('without nftables it says so once, goes on, and succeeds when it is there',
 	t.regex(rules.at(-1) ?? '', /10\.0\.2\.4/);
 });
 
+test('without nftables and without need of it nothing is said', async (t) => {
+	const { mesh, nft, log } = setUp(t, { guard: false });
+	nft.missing = true;
+	await mesh.setPools([{ ...pool, natOutgoing: false }]);
+	await mesh.start();
+	await mesh.whenIdle();
+	t.deepEqual(
+		log.lines.filter(({ level }) => level === 'warn'),
+		[],
+	);
+	await mesh.setPools([pool]);
+	await mesh.whenIdle();
+	t.is(log.lines.filter(({ level }) => level === 'warn').length, 1);
+});
+
 test('stopping leaves device and rules, and sets off nothing more', async (t) => {
 	const { mesh, device, clock, rules } = setUp(t);
 	await mesh.setPools([pool]);
