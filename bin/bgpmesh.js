@@ -5,6 +5,7 @@ import { main } from '../dist/src/cli/index.js';
 const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 const interrupted = new AbortController();
 process.once('SIGINT', () => interrupted.abort());
+process.once('SIGTERM', () => interrupted.abort());
 // `bgpmesh routes | head` is no error.
 process.stdout.on('error', (error) => process.exit(error.code === 'EPIPE' ? 0 : 1));
 
@@ -17,4 +18,5 @@ process.exitCode = await main({
 	complain: (text) => process.stderr.write(text),
 	signal: interrupted.signal,
 	nowMs: () => Date.now(),
+	apiServer: async (request, surroundings) => (await import('../dist/src/daemon/apiserver-main.js')).runApiServer(request, surroundings),
 });

@@ -3,3 +3,4 @@
  * by whole screens. With `--json` it prints exactly what the daemon said.
  */
 export { ExitCode, main, type Process } from './main.ts';
+export type { ApiServerRequest, RunApiServer } from './verb.ts';

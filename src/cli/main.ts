@@ -1,7 +1,7 @@
 import yargs from 'yargs';
 import { ControlClient, ControlError, NoDaemonError } from '../control/index.ts';
 import type { Screen } from './render/screen.ts';
-import { type GlobalOptions, type Surroundings, UsageError, type VerbEntry } from './verb.ts';
+import { type GlobalOptions, type RunApiServer, type Surroundings, UsageError, type VerbEntry } from './verb.ts';
 import { verbs } from './verbs/index.ts';
 
 /** Where `bgpmeshd` answers unless its configuration says otherwise. */
@@ -21,6 +21,8 @@ export interface Process {
 	readonly complain: (text: string) => void;
 	readonly signal: AbortSignal;
 	readonly nowMs: () => number;
+	/** What `bgpmesh apiserver` runs. */
+	readonly apiServer?: RunApiServer;
 }
 
 /** Runs `bgpmesh`; the answer is the exit code. */
@@ -78,10 +80,10 @@ export async function main(process: Process): Promise<number> {
 	}
 }
 
-async function run(entry: VerbEntry, options: GlobalOptions, { terminal, environment, write, complain, signal, nowMs }: Process): Promise<number> {
+async function run(entry: VerbEntry, options: GlobalOptions, { terminal, environment, write, complain, signal, nowMs, apiServer }: Process): Promise<number> {
 	const colours = terminal.colours && (environment['NO_COLOR'] ?? '') === '';
 	const screen: Screen = { colours, nowMs: nowMs() };
-	const surroundings: Surroundings = { daemon: new ControlClient(options.socket), screen, write, complain, signal };
+	const surroundings: Surroundings = { daemon: new ControlClient(options.socket), screen, write, complain, signal, apiServer };
 	try {
 		const verb = await entry.load();
 		const outcome = await verb.run(options, surroundings);

@@ -18,7 +18,20 @@ export interface Surroundings {
 	readonly complain: (text: string) => void;
 	/** Aborts at Ctrl-C. */
 	readonly signal: AbortSignal;
+	readonly apiServer?: RunApiServer | undefined;
 }
+
+/** What `bgpmesh apiserver` was asked for; absent files were not named. */
+export interface ApiServerRequest {
+	readonly address: string;
+	readonly port: number;
+	readonly serviceCidr: string;
+	readonly crds: boolean;
+	readonly files: Readonly<Record<'data' | 'tokenFile' | 'tlsCert' | 'tlsKey' | 'kubeconfig', string | undefined>>;
+}
+
+/** Runs the API server until the signal; it lives outside of this room, which knows the control socket alone. */
+export type RunApiServer = (request: ApiServerRequest, surroundings: Pick<Surroundings, 'write' | 'complain' | 'signal'>) => Promise<Outcome>;
 
 /** `done`: as asked; `not-as-asked`: answered, but the answer is no; usage and a missing daemon are found outside of verbs. */
 export type Outcome = 'done' | 'not-as-asked';

@@ -81,4 +81,13 @@ export const verbs: readonly VerbEntry[] = [
 		],
 		load: async () => (await import('./peer.ts')).peer,
 	},
+	{
+		command: 'apiserver',
+		describe: 'A Kubernetes-compatible API server, for laboratories and small sites without a cluster',
+		examples: [
+			['$0 apiserver --data /var/lib/bgpmesh/api', 'keeps everything in a folder; kubectl finds the way in there'],
+			['$0 apiserver --listen 127.0.0.1:0', 'in memory, on any free port'],
+		],
+		load: async () => (await import('./apiserver.ts')).apiserver,
+	},
 ];

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import type { AddressInfo, Server } from 'node:net';
 import { type Clock, type Logger, type Random, silentLogger, systemClock } from '../../core/index.ts';
+import { type JsonObject, textAt } from '../json/index.ts';
 import { type Api, put, timestamp } from './api/index.ts';
 import { Controllers } from './controllers.ts';
 import { Authenticator, type Certificate, createListener, type TokenUser } from './http/index.ts';
-import { loadDefinitions, Registry } from './resources/index.ts';
+import { decideCreate, normalize } from './objects/index.ts';
+import { collectionOf, established, loadDefinitions, Registry } from './resources/index.ts';
 import { type HistoryLimits, openLevelJournal, Store } from './store/index.ts';
 
 /** What an embedded API server is made of. */
@@ -17,6 +19,8 @@ export interface ApiServerOptions {
 	/** Absent: plain HTTP. */
 	readonly certificate?: Certificate;
 	readonly serviceCidr?: string;
+	/** CustomResourceDefinitions to begin with; those that are there stay as they are. */
+	readonly customDefinitions?: readonly JsonObject[];
 	readonly history?: HistoryLimits;
 	readonly log?: Logger;
 	readonly clock?: Clock;
@@ -48,7 +52,7 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 		serviceCidr: options.serviceCidr ?? '10.96.0.0/16',
 		newUid: randomUUID,
 	};
-	await bootstrap(api);
+	await bootstrap(api, options.customDefinitions ?? []);
 	const controllers = new Controllers(api, log);
 	controllers.start();
 	const stopping = new AbortController();
@@ -82,8 +86,8 @@ function listen(server: Server, { address, port }: ApiServerOptions['listen']): 
 	});
 }
 
-/** The namespaces that every cluster has. */
-async function bootstrap(api: Api): Promise<void> {
+/** The namespaces that every cluster has, and the definitions that are wanted. */
+async function bootstrap(api: Api, customDefinitions: readonly JsonObject[]): Promise<void> {
 	const type = api.registry.find('', 'v1', 'namespaces');
 	if (type === undefined) throw new Error('namespaces are built in');
 	for (const name of ['default', 'kube-system', 'kube-public', 'kube-node-lease']) {
@@ -91,6 +95,17 @@ async function bootstrap(api: Api): Promise<void> {
 		const metadata = { name, uid: api.newUid(), creationTimestamp: timestamp(api.clock), labels: { 'kubernetes.io/metadata.name': name } };
 		await put(api, undefined, type, name, { kind: 'Namespace', apiVersion: 'v1', metadata, spec: { finalizers: ['kubernetes'] }, status: { phase: 'Active' } });
 	}
+	for (const definition of customDefinitions) await define(api, definition);
 	// A revision from before the start is never one to watch from.
 	api.store.compact(api.store.committed);
+}
+
+async function define(api: Api, definition: JsonObject): Promise<void> {
+	const type = api.registry.find('apiextensions.k8s.io', 'v1', 'customresourcedefinitions');
+	const name = textAt(definition, 'metadata', 'name') ?? '';
+	if (type === undefined || api.store.latest(collectionOf(type), name) !== undefined) return;
+	const now = timestamp(api.clock);
+	const { object } = normalize(type, definition);
+	const created = decideCreate(type, object, { now, uid: api.newUid(), manager: 'bgpmesh', subresource: '' });
+	await put(api, undefined, type, name, established(created, now));
 }
