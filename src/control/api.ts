@@ -1,5 +1,6 @@
 import type { ExplanationView, FibView, PeerView } from '../core/index.ts';
 import type { AddressGrantsView, CniStatusView, ReleasedView } from './cni-views.ts';
+import type { AddressView, BlocksView, IpamCheckView, PoolsView } from './ipam-views.ts';
 import type { ConfigView, MonitorEvent, PeerActionView, PeersView, ReloadView, RoutesView, StatusView } from './views.ts';
 
 /** How a parameter is written in a query and what it is in TypeScript. */
@@ -85,6 +86,12 @@ export const endpoints = {
 		'release what this node gave to containers that are gone (CNI GC): `request` is a CniCollectRequest',
 	),
 	cniStatus: get<CniStatusView>()('/v1/cni/status', {}, 'can addresses be given now (CNI STATUS); 503 with the reason when not'),
+	pools: get<PoolsView>()('/v1/pools', {}, 'how full each address pool is'),
+	ipamBlocks: get<BlocksView>()('/v1/ipam/blocks', { node: 'text' }, 'how full each block of addresses is, and whose; of one `node`'),
+	ipamAddress: get<AddressView>()('/v1/ipam/addresses/:address', {}, 'whose an address is'),
+	ipamCheck: get<IpamCheckView>()('/v1/ipam/check', {}, 'blocks, claims, handles, pools and what is announced, held against each other'),
+	ipamFix: post<IpamCheckView>()('/v1/ipam/check', {}, 'the same, and mend what may be mended'),
+	ipamRelease: post<ReleasedView>()('/v1/ipam/release', { address: 'text', handle: 'text' }, 'release one address, or all of a handle'),
 	monitor: stream<MonitorEvent>()('/v1/monitor', { routes: 'flag' }, 'events as they happen, one JSON object a line; with `routes` also best-route changes'),
 } as const;
 

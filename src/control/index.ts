@@ -5,6 +5,7 @@
 export { type AnswerOf, ControlError, type Endpoint, type EndpointName, endpoints, type Handlers, type RequestOf } from './api.ts';
 export { ControlClient, NoDaemonError } from './client.ts';
 export type * from './cni-views.ts';
+export type * from './ipam-views.ts';
 export { ControlServer, type ControlServerOptions } from './server.ts';
 export { SocketInUseError, SocketPathError } from './socket.ts';
 export type * from './views.ts';

@@ -39,7 +39,7 @@ export async function compose(ingredients: Ingredients): Promise<Rooms> {
 		let follow: (state: ClusterState) => void = () => {};
 		const first = await cluster.start((state) => follow(state));
 		const rooms = await composeRooms({ ...ingredients, config: withCluster(config, first) }, first.topology.peers);
-		const follower = new ClusterFollower(config, first, { rooms, clock: systemClock, log });
+		const follower = new ClusterFollower(config, first, { rooms, clock: systemClock, log, announced: (prefixes) => cluster.setAnnounced(prefixes) });
 		// Whatever happens to one state, the next one is taken: the whole is told each time.
 		follow = (state) =>
 			void follower

@@ -16,6 +16,7 @@ export * from './handle.ts';
 export * from './names.ts';
 export * from './pool.ts';
 export * from './release.ts';
+export * from './report.ts';
 export type * from './requests.ts';
 export * from './store.ts';
 export * from './values.ts';

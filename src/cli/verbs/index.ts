@@ -47,6 +47,23 @@ export const verbs: readonly VerbEntry[] = [
 		load: async () => (await import('./fib.ts')).fib,
 	},
 	{
+		command: 'pools',
+		describe: 'How full each address pool is, and how long it will last',
+		examples: [['$0 pools', 'addresses, blocks, and what lies about half empty']],
+		load: async () => (await import('./pools.ts')).pools,
+	},
+	{
+		command: 'ipam <action>',
+		describe: 'show: whose is an address, how full is a block; check: does everything agree; release',
+		examples: [
+			['$0 ipam show --ip 192.168.1.7', 'whose is it? exit code 1 if nobody has it'],
+			['$0 ipam show --show-blocks', 'every block, its node and how full it is'],
+			['$0 ipam check --fix', 'mend what may be mended; exit code 1 if something is left'],
+			['$0 ipam release --ip 192.168.1.7', 'give an address back that nobody needs any more'],
+		],
+		load: async () => (await import('./ipam.ts')).ipam,
+	},
+	{
 		command: 'monitor',
 		describe: 'Events as they happen, until Ctrl-C',
 		examples: [

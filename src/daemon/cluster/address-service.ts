@@ -4,6 +4,7 @@ import { ControlError } from '../../control/index.ts';
 import { AddressError, familyOf, type Logger, parseAddress } from '../../core/index.ts';
 import { type Allocator, type AssignResult, type IpamStore, ordinalToAddress, podHandle, sanitizeHandle } from '../../ipam/index.ts';
 import { type ApiClient, coreKinds, type Informer, parseJson, type Resource, toResource } from '../../kubernetes/index.ts';
+import type { IpamHandlers } from './ipam-service.ts';
 
 /** What the CNI endpoints are answered from. */
 export interface AddressServiceOptions {
@@ -35,12 +36,27 @@ const attachmentSchema = z.object(attachment);
 const checkSchema = z.object({ ...attachment, addresses: z.array(z.string()) });
 const collectSchema = z.object({ network: z.string().min(1), validAttachments: z.array(z.object({ containerId: z.string(), ifname: z.string() })) });
 
-/** The CNI endpoints while there is nothing to take addresses from. */
-export const noAddressService = (reason: string): CniHandlers => {
+/** Everything about addresses that the control socket answers. */
+export type AddressHandlers = CniHandlers & IpamHandlers;
+
+/** The endpoints while there is nothing to take addresses from. */
+export const noAddressService = (reason: string): AddressHandlers => {
 	const refuse = (): never => {
 		throw new ControlError(503, 'no-addresses', reason, 'datastore in the configuration of bgpmeshd');
 	};
-	return { cniAdd: refuse, cniDelete: refuse, cniCheck: refuse, cniCollect: refuse, cniStatus: refuse };
+	return {
+		pools: refuse,
+		ipamBlocks: refuse,
+		ipamAddress: refuse,
+		ipamCheck: refuse,
+		ipamFix: refuse,
+		ipamRelease: refuse,
+		cniAdd: refuse,
+		cniDelete: refuse,
+		cniCheck: refuse,
+		cniCollect: refuse,
+		cniStatus: refuse,
+	};
 };
 
 /** Addresses for containers, as `calico-ipam` gives them: the same handles, attributes and annotations. */

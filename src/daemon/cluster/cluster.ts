@@ -1,5 +1,4 @@
-import type { Handlers } from '../../control/index.ts';
-import type { Clock, Logger, Random } from '../../core/index.ts';
+import type { Clock, Logger, PrefixKey, Random } from '../../core/index.ts';
 import { Allocator, conflictRetry } from '../../ipam/index.ts';
 import {
 	ApiClient,
@@ -20,7 +19,8 @@ import {
 	selectorMatches,
 	textAt,
 } from '../../kubernetes/index.ts';
-import { addressService } from './address-service.ts';
+import { type AddressHandlers, addressService } from './address-service.ts';
+import { ipamService } from './ipam-service.ts';
 import { NodeDuties } from './node-duties.ts';
 import { type ClusterState, ProblemLog, readState } from './state.ts';
 
@@ -42,7 +42,7 @@ const retryMs = 5000;
 /** What a cluster wants of this node, followed; and what this node does in the cluster. */
 export class Cluster {
 	readonly allocator: Allocator;
-	readonly addresses: Pick<Handlers, 'cniAdd' | 'cniDelete' | 'cniCheck' | 'cniCollect' | 'cniStatus'>;
+	readonly addresses: AddressHandlers;
 	readonly #options: ClusterOptions;
 	readonly #client: ApiClient;
 	readonly #store: KubernetesIpamStore;
@@ -58,6 +58,7 @@ export class Cluster {
 	readonly #problems: ProblemLog;
 	#listener: ((state: ClusterState) => void) | undefined;
 	#timer: { cancel(): void } | undefined;
+	#announced: ReadonlySet<PrefixKey> = new Set();
 	#stopped = false;
 
 	private constructor(options: ClusterOptions, client: ApiClient, layout: ApiLayout) {
@@ -80,7 +81,11 @@ export class Cluster {
 		};
 		this.#store = new KubernetesIpamStore({ client, layout, node, nodes, log, clock, random });
 		this.allocator = new Allocator({ node, store: this.#store, clock, random, retry: conflictRetry(random), log, selectorMatches });
-		this.addresses = addressService({ node, allocator: this.allocator, store: this.#store, client, pods: this.#informers.pods, log });
+		const retry = conflictRetry(random);
+		this.addresses = {
+			...addressService({ node, allocator: this.allocator, store: this.#store, client, pods: this.#informers.pods, log }),
+			...ipamService({ node, allocator: this.allocator, store: this.#store, retry, announced: () => this.#announced }),
+		};
 		this.#duties = new NodeDuties({ node, client, nodes, pools: this.#store.poolInformer, allocator: this.allocator, store: this.#store, log });
 		this.#problems = new ProblemLog(log);
 	}
@@ -123,6 +128,11 @@ export class Cluster {
 			{ nodes, bgpConfigurations, bgpPeers, bgpFilters, pools: this.#store.poolInformer, claims: this.#store.claims },
 			(key) => this.#password(key),
 		);
+	}
+
+	/** What BGP announces of this node's own, for `ipam check`. */
+	setAnnounced(prefixes: ReadonlySet<PrefixKey>): void {
+		this.#announced = prefixes;
 	}
 
 	/** Since when the API server is away; `undefined`: it answers. */

@@ -1,6 +1,6 @@
 import type { PeerOptions, SpeakerApi } from '../../bgp/index.ts';
 import type { Config } from '../../config/index.ts';
-import type { Clock, Logger } from '../../core/index.ts';
+import type { Clock, Logger, PrefixKey } from '../../core/index.ts';
 import { diffOrigins, type Origins, originsOf } from '../origins.ts';
 import type { Rooms } from '../rooms.ts';
 import type { ClusterState } from './state.ts';
@@ -63,6 +63,8 @@ export interface FollowerOptions {
 	readonly rooms: Pick<Rooms, 'speaker' | 'rib' | 'kernel'>;
 	readonly clock: Clock;
 	readonly log: Logger;
+	/** Told what is announced after each change. */
+	readonly announced: (prefixes: ReadonlySet<PrefixKey>) => void;
 }
 
 /** Brings the rooms to each state of the cluster; what is not affected is not touched. */
@@ -107,6 +109,7 @@ export class ClusterFollower {
 		for (const prefix of withdraw) rooms.rib.withdrawOrigin(prefix);
 		for (const [prefix, attributes] of originate) rooms.rib.originate(prefix, attributes);
 		this.#origins = origins;
+		this.#options.announced(new Set(origins.keys()));
 		this.#applyPeers(rooms.speaker, state);
 		await rooms.kernel?.reconfigure(effective);
 	}

@@ -1,0 +1,48 @@
+/** How full a pool is, and how long it will last. */
+export interface PoolView {
+	readonly name: string;
+	readonly cidr: string;
+	readonly blockSize: number;
+	readonly blocks: { readonly total: number; readonly claimed: number };
+	readonly addresses: { readonly total: number; readonly used: number; readonly cooling: number; readonly borrowed: number };
+	/** 0 to 1: how much of the claimed blocks is free. */
+	readonly fragmentation: number;
+	/** At the pace of the last week. */
+	readonly exhaustedInDays?: number;
+}
+
+export interface PoolsView {
+	readonly pools: readonly PoolView[];
+}
+
+/** How full a block is, and whose. */
+export interface BlockView {
+	readonly cidr: string;
+	readonly node?: string;
+	readonly size: number;
+	readonly used: number;
+	readonly free: number;
+	readonly cooling: number;
+	readonly borrowed: number;
+	readonly claimedAt?: string;
+}
+
+export interface BlocksView {
+	readonly blocks: readonly BlockView[];
+}
+
+/** Whose an address is. */
+export interface AddressView {
+	readonly address: string;
+	readonly block?: string;
+	readonly node?: string;
+	readonly state: 'used' | 'free' | 'cooling' | 'no-block';
+	readonly handleId?: string;
+	readonly attributes: Readonly<Record<string, string>>;
+}
+
+/** What blocks, claims, handles, pools and BGP say differently. */
+export interface IpamCheckView {
+	readonly checked: { readonly pools: number; readonly blocks: number; readonly claims: number; readonly handles: number };
+	readonly problems: readonly { readonly kind: string; readonly subject: string; readonly problem: string; readonly fix?: string; readonly fixed?: boolean }[];
+}
