@@ -44,7 +44,7 @@ export class Listener {
 	constructor(where: ListenAddress, log: Logger, accept: (socket: Socket) => void) {
 		this.#where = where;
 		this.#log = log;
-		this.#server = createServer({ pauseOnConnect: true, noDelay: true, highWaterMark: writeAheadBytes }, accept);
+		this.#server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true, highWaterMark: writeAheadBytes }, accept);
 	}
 
 	/** The port, also where 0 was asked for. */

@@ -32,7 +32,7 @@ export interface ConnectionSurroundings {
 	readonly open: Set<Socket>;
 }
 
-/** A TCP connection that carries messages. It decides nothing: it frames, queues, and closes in an orderly way. */
+/** A TCP connection that carries messages; the socket must allow half-open, so that nothing is closed out of turn. It decides nothing: it frames, queues, and closes in an orderly way. */
 export class Connection implements Reader {
 	readonly socket: Socket;
 	readonly direction: Direction;
@@ -151,8 +151,8 @@ export class Connection implements Reader {
 	#lost(reason: string): void {
 		if (this.#closed) return;
 		this.#lostReason ??= reason;
-		// A NOTIFICATION may be in what is still queued.
-		if (this.#cursor.drained) this.#reportLoss(this.#lostReason);
+		// A NOTIFICATION may be in what is still queued. And thousands may be lost at once: each takes its turn.
+		this.#surroundings.turns.ready(this);
 	}
 
 	#reportLoss(reason: string): void {

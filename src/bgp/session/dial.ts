@@ -9,6 +9,8 @@ import type { CoarseTimer, TimerWheel } from './timer-wheel.ts';
 /** Network control: RFC 4271 appendix E, DSCP CS6. */
 const networkControl = 0xc0;
 
+const streamOptions = { writableHighWaterMark: writeAheadBytes, allowHalfOpen: true };
+
 /** What of the options concerns the socket. */
 export type SocketSettings = Pick<PeerOptions, 'md5Key' | 'ttlSecurityHops' | 'multihopTtl' | 'device'>;
 
@@ -35,7 +37,7 @@ function dial(options: PeerOptions, kind: 'internal' | 'external'): Socket {
 	const target: TcpNetConnectOpts = { host: address, port, ...(localAddress === undefined ? {} : { localAddress }) };
 	const { ttl, minimum } = ttlPlan(options, kind);
 	if (options.md5Key === undefined && ttl === undefined && minimum === undefined && options.device === undefined)
-		return connect({ ...target, writableHighWaterMark: writeAheadBytes } as NetConnectOpts);
+		return connect({ ...target, ...streamOptions } as NetConnectOpts);
 	const { family, bytes } = parseAddress(address);
 	const fd = openTcpSocket(family);
 	try {
@@ -48,7 +50,7 @@ function dial(options: PeerOptions, kind: 'internal' | 'external'): Socket {
 		closeTcpSocket(fd);
 		throw error;
 	}
-	return new Socket({ fd, manualStart: true, writableHighWaterMark: writeAheadBytes } as ConstructorParameters<typeof Socket>[0]).connect(target);
+	return new Socket({ fd, manualStart: true, ...streamOptions } as ConstructorParameters<typeof Socket>[0]).connect(target);
 }
 
 /** Puts the options of a neighbour on a connection that it opened. The MD5 key is there already: it came with the listener. @throws SystemCallError */
