@@ -16,6 +16,7 @@ import {
 	type NegotiatedFamily,
 	type Policy,
 	type Rib,
+	type RibDependencies,
 	type RibOptions,
 	type RibPeerOptions,
 	type SessionReceiver,
@@ -67,9 +68,14 @@ export class RibBench {
 	#deferred: (() => void)[] = [];
 	#peers = 0;
 
-	constructor(options: Partial<RibOptions> = {}, random: () => number = Math.random, log: Logger = silentLogger) {
+	constructor(
+		options: Partial<RibOptions> = {},
+		random: () => number = Math.random,
+		log: Logger = silentLogger,
+		tuning: NonNullable<RibDependencies['tuning']> = {},
+	) {
 		this.options = { ...ribOptions, ...options };
-		this.rib = createRib(this.options, { clock: this.clock, log, random, defer: (callback) => void this.#deferred.push(callback) });
+		this.rib = createRib(this.options, { clock: this.clock, log, random, tuning, defer: (callback) => void this.#deferred.push(callback) });
 	}
 
 	/** One turn of the event loop; `false`: nothing was waiting. */

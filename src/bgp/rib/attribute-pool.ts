@@ -40,7 +40,7 @@ export class AttributePool {
 	/** Kernel metric that a policy asked for, plus one; 0 for none. */
 	priority: Uint32Array;
 	/** Hash of the bytes alone: sets of different peers with equal bytes have equal ones. */
-	contentHash: Uint32Array;
+	contentHash: Int32Array;
 	length: Uint16Array;
 	#offset: Uint32Array;
 	#references: Uint32Array;
@@ -81,7 +81,7 @@ export class AttributePool {
 		this.peer = new Uint16Array(capacity);
 		this.kind = new Uint8Array(capacity);
 		this.priority = new Uint32Array(capacity);
-		this.contentHash = new Uint32Array(capacity);
+		this.contentHash = new Int32Array(capacity);
 		this.length = new Uint16Array(capacity);
 		this.#offset = new Uint32Array(capacity);
 		this.#references = new Uint32Array(capacity);
@@ -247,10 +247,10 @@ function hashBytes(bytes: Uint8Array, start: number, end: number, seed: number):
 	}
 	for (; at < end; at++) hash = Math.imul(hash ^ (bytes[at] ?? 0), 0x85ebca6b) ^ (hash >>> 13);
 	hash = Math.imul(hash ^ (hash >>> 16), 0xc2b2ae35);
-	return (hash ^ (hash >>> 13)) >>> 0;
+	return hash ^ (hash >>> 13);
 }
 
 function mixIdentity(content: number, peer: number, kind: number, priority: number, source: number): number {
 	const hash = Math.imul(content ^ Math.imul(peer + (kind << 16), 0x9e3779b1) ^ priority ^ Math.imul(source, 0xc2b2ae35), 0x85ebca6b);
-	return (hash ^ (hash >>> 15)) >>> 0;
+	return hash ^ (hash >>> 15);
 }

@@ -10,7 +10,7 @@ import {
 	type RouteView,
 } from '../../core/index.ts';
 import type { Negotiated, NegotiatedFamily, SessionEnd, SessionReceiver, SessionSink } from '../negotiated.ts';
-import { ChunkPool, type ExportTerms, endOfRibBytes, exportTerms, Groups } from '../update-group/index.ts';
+import { ChunkPool, type ExportTerms, endOfRibBytes, exportTerms, Groups, groupTuning } from '../update-group/index.ts';
 import { AttributePool } from './attribute-pool.ts';
 import { Batch, batchCapacity } from './batch.ts';
 import { BestRoutes } from './best-routes.ts';
@@ -56,7 +56,7 @@ export class RibEngine implements Rib {
 	readonly #leaving = new Set<RibPeer>();
 	#settling = false;
 
-	constructor(options: RibOptions, { clock, log, random = Math.random, defer = setImmediate }: RibDependencies) {
+	constructor(options: RibOptions, { clock, log, random = Math.random, defer = setImmediate, tuning = {} }: RibDependencies) {
 		this.#options = options;
 		this.#jobs = new Jobs(clock, defer);
 		this.#pool = new AttributePool(random);
@@ -66,7 +66,9 @@ export class RibEngine implements Rib {
 		this.#steps = decisionSteps(this.#pool, this.#nextHops, (left, right) => compareAddresses(this.#peers.byId(left).address, this.#peers.byId(right).address));
 		this.#tables = byFamily((family) => new RouteTable(family, this.#pool, this.#nextHops, random, firstCapacity[family]));
 		this.#selections = byFamily((family) => new Selection(this.#tables[family], this.#steps));
-		const chunks = new ChunkPool();
+		const sizes = { ...groupTuning, ...tuning };
+		const chunks = new ChunkPool(64, sizes.chunkBytes);
+		const singleUse = new ChunkPool(0, sizes.chunkBytes);
 		const later = (step: () => boolean) => this.#jobs.add(step);
 		this.#groups = byFamily(
 			(family) =>
@@ -76,6 +78,8 @@ export class RibEngine implements Rib {
 					options,
 					table: this.#tables[family],
 					chunks,
+					singleUse,
+					tuning: sizes,
 					log,
 					later,
 					peerName: (peer) => this.#peers.byId(peer).name,
@@ -239,11 +243,11 @@ export class RibEngine implements Rib {
 	#settleSoon(): void {
 		if (this.#settling) return;
 		this.#settling = true;
-		this.#jobs.add(() => this.#settle());
+		this.#jobs.add(this.#settle);
 	}
 
 	/** One step of selection for each family, and everybody is told. */
-	#settle(): boolean {
+	readonly #settle = (): boolean => {
 		let more = false;
 		if (!this.#sync.defersSelection) {
 			for (const family of familyNames) {
@@ -264,7 +268,7 @@ export class RibEngine implements Rib {
 		}
 		this.#settling = more;
 		return more;
-	}
+	};
 
 	#countBest(family: Family): void {
 		const { count, before, after } = this.#batch;

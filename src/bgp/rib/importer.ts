@@ -187,7 +187,8 @@ export class Importer {
 		}
 		if (decided?.state.changed) {
 			const { state } = decided;
-			return this.#intern(peer, kind | kindOf(state), state.priority, id, encodeAttributes(state.attributes, storedContext));
+			// A MED set on import is for our own selection (RFC 4271 §5.1.4 (b)); only one set on export goes to another AS.
+			return this.#intern(peer, kind | (kindOf(state) & ~Kind.medSet), state.priority, id, encodeAttributes(state.attributes, storedContext));
 		}
 		return usable ? id : this.#intern(peer, kind, undefined, id, encodeAttributes(attributes(), storedContext));
 	}

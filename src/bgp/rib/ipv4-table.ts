@@ -6,12 +6,12 @@ import { PrefixTable } from './prefix-table.ts';
 export class Ipv4Table extends PrefixTable {
 	override readonly family = 'ipv4';
 	override readonly width = 4;
-	#address: Uint32Array;
+	#address: Int32Array;
 	#sought = 0;
 
 	constructor(random: Random, capacity: number) {
 		super(random, capacity);
-		this.#address = new Uint32Array(capacity);
+		this.#address = new Int32Array(capacity);
 	}
 
 	override find(bytes: Uint8Array, at: number, bits: number): number {
@@ -65,14 +65,14 @@ export class Ipv4Table extends PrefixTable {
 	}
 }
 
-/** The network's address as an unsigned number; octets beyond the length are not looked at. */
+/** The network's address as a signed number (which V8 keeps unboxed); octets beyond the length are not looked at. */
 function network(bytes: Uint8Array, at: number, bits: number): number {
 	if (bits === 0) return 0;
 	let address = (bytes[at] ?? 0) << 24;
 	if (bits > 8) address |= (bytes[at + 1] ?? 0) << 16;
 	if (bits > 16) address |= (bytes[at + 2] ?? 0) << 8;
 	if (bits > 24) address |= bytes[at + 3] ?? 0;
-	return (address & (-1 << (32 - bits))) >>> 0;
+	return address & (-1 << (32 - bits));
 }
 
 function mix(address: number, bits: number, seed: number): number {
@@ -80,5 +80,5 @@ function mix(address: number, bits: number, seed: number): number {
 	hash = Math.imul(hash ^ (hash >>> 15) ^ bits, 0x85ebca6b);
 	hash ^= (hash >>> 13) ^ seed;
 	hash = Math.imul(hash, 0xc2b2ae35);
-	return (hash ^ (hash >>> 16)) >>> 0;
+	return hash ^ (hash >>> 16);
 }

@@ -6,18 +6,18 @@ import { PrefixTable } from './prefix-table.ts';
 export class Ipv6Table extends PrefixTable {
 	override readonly family = 'ipv6';
 	override readonly width = 16;
-	#first: Uint32Array;
-	#second: Uint32Array;
-	#third: Uint32Array;
-	#fourth: Uint32Array;
-	readonly #sought = new Uint32Array(4);
+	#first: Int32Array;
+	#second: Int32Array;
+	#third: Int32Array;
+	#fourth: Int32Array;
+	readonly #sought = new Int32Array(4);
 
 	constructor(random: Random, capacity: number) {
 		super(random, capacity);
-		this.#first = new Uint32Array(capacity);
-		this.#second = new Uint32Array(capacity);
-		this.#third = new Uint32Array(capacity);
-		this.#fourth = new Uint32Array(capacity);
+		this.#first = new Int32Array(capacity);
+		this.#second = new Int32Array(capacity);
+		this.#third = new Int32Array(capacity);
+		this.#fourth = new Int32Array(capacity);
 	}
 
 	override find(bytes: Uint8Array, at: number, bits: number): number {
@@ -88,14 +88,14 @@ export class Ipv6Table extends PrefixTable {
 	}
 }
 
-/** Up to four octets of a prefix as an unsigned number, of which the first `bits` count. */
+/** Up to four octets of a prefix as a signed number (which V8 keeps unboxed), of which the first `bits` count. */
 function word(bytes: Uint8Array, at: number, octets: number, bits: number): number {
 	if (octets <= 0) return 0;
 	let value = (bytes[at] ?? 0) << 24;
 	if (octets > 1) value |= (bytes[at + 1] ?? 0) << 16;
 	if (octets > 2) value |= (bytes[at + 2] ?? 0) << 8;
 	if (octets > 3) value |= bytes[at + 3] ?? 0;
-	return bits >= 32 ? value >>> 0 : (value & (-1 << (32 - bits))) >>> 0;
+	return bits >= 32 ? value : value & (-1 << (32 - bits));
 }
 
 function writeWord(value: number, bytes: Uint8Array, at: number, end: number): number {
@@ -112,5 +112,5 @@ function mix(first: number, second: number, third: number, fourth: number, bits:
 	hash = Math.imul(hash ^ (hash >>> 13) ^ third, 0xc2b2ae35);
 	hash = Math.imul(hash ^ (hash >>> 16) ^ fourth, 0x27d4eb2f);
 	hash = Math.imul(hash ^ (hash >>> 15) ^ bits ^ seed, 0x85ebca6b);
-	return (hash ^ (hash >>> 16)) >>> 0;
+	return hash ^ (hash >>> 16);
 }

@@ -5,8 +5,11 @@ import { grown } from './columns.ts';
 export class NextHops {
 	readonly #ids = new Map<number | string, number>();
 	readonly #bytes: Uint8Array[] = [new Uint8Array(0)];
+	readonly #texts: (string | undefined)[] = [undefined];
 	/** Interior cost plus one; 0: unreachable (RFC 4271 §9.1.2.1). */
 	metric = new Int32Array(64);
+	/** The one that was asked for last. */
+	#last = 0;
 	readonly #cost: (address: string) => number | undefined;
 
 	/** `cost` is the interior cost of a way to an address, `undefined` for none. */
@@ -16,14 +19,21 @@ export class NextHops {
 
 	/** The id of the next hop whose 4, 16 or 32 bytes (global and link-local, RFC 2545 §3) begin at `start`. */
 	intern(bytes: Uint8Array, start: number, end: number): number {
+		// Runs of sets have the same next hop: the last one is compared before anything is made.
+		if (this.#isLast(bytes, start, end)) return this.#last;
 		const key = end - start === 4 ? word(bytes, start) : bytes.subarray(start, end).join();
 		const known = this.#ids.get(key);
-		if (known !== undefined) return known;
+		if (known !== undefined) {
+			this.#last = known;
+			return known;
+		}
 		const id = this.#bytes.length;
 		this.#bytes.push(bytes.slice(start, end));
+		this.#texts.push(formatAddress(bytes.slice(start, Math.min(end, start + 16))));
 		this.#ids.set(key, id);
 		if (id === this.metric.length) this.metric = grown(this.metric, id * 2);
 		this.metric[id] = this.#metricOf(id);
+		this.#last = id;
 		return id;
 	}
 
@@ -34,8 +44,7 @@ export class NextHops {
 
 	/** Canonical text of the (global) address; `undefined` for none. */
 	text(id: number): string | undefined {
-		const bytes = this.bytes(id);
-		return bytes.length === 0 ? undefined : formatAddress(bytes.subarray(0, 16));
+		return this.#texts[id];
 	}
 
 	family(id: number): Family {
@@ -51,6 +60,13 @@ export class NextHops {
 			this.metric[id] = metric;
 		}
 		return changed;
+	}
+
+	#isLast(bytes: Uint8Array, start: number, end: number): boolean {
+		const last = this.bytes(this.#last);
+		if (last.length !== end - start) return false;
+		for (let index = 0; index < last.length; index++) if (last[index] !== bytes[start + index]) return false;
+		return true;
 	}
 
 	#metricOf(id: number): number {

@@ -11,7 +11,7 @@ export class SegmentedIndex {
 	readonly #used = new Uint32Array(segmentCount);
 	readonly #hashOf: (id: number) => number;
 
-	/** `hashOf` gives the unsigned 32-bit hash of an id that is in the index. */
+	/** `hashOf` gives the 32-bit hash of an id that is in the index. */
 	constructor(hashOf: (id: number) => number) {
 		this.#hashOf = hashOf;
 	}

@@ -2,6 +2,7 @@ import type { Clock, ExplanationView, Family, Logger, PrefixCounts, PrefixKey, R
 
 import type { Negotiated, SessionReceiver, SessionSink } from '../negotiated.ts';
 import type { Policy } from '../policy/types.ts';
+import type { GroupTuning } from '../update-group/index.ts';
 
 /** What the operator wants of a peer's routes; may change while the session lives. */
 export interface RibPeerOptions {
@@ -98,6 +99,8 @@ export interface RibDependencies {
 	readonly random?: Random;
 	/** Calls back in a later turn of the event loop, after I/O; default `setImmediate`. */
 	readonly defer?: (callback: () => void) => void;
+	/** Sizes of blocks and buffers; tests make them small. */
+	readonly tuning?: Partial<GroupTuning>;
 }
 
 export interface RibStatistics {

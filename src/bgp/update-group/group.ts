@@ -5,23 +5,33 @@ import type { RibPeer } from '../rib/peers.ts';
 import type { RouteTable } from '../rib/route-table.ts';
 import type { ExportTerms } from './export-terms.ts';
 import { type ExportContext, Exporter } from './exporter.ts';
-import { type Audience, ChunkPool, Cursor, MessageLog } from './log.ts';
+import { type Audience, type ChunkPool, Cursor, MessageLog } from './log.ts';
 import { CatchUp, Member } from './member.ts';
 import { Packer } from './packer.ts';
 import { missMessages } from './unread.ts';
 import { UpdateWriter } from './update-writer.ts';
 
-/** A cursor that is so many chunks behind is given up; its peer is told the latest state instead. */
-const mostChunksBehind = 96;
-/** Prefixes in one block of a walk through the table. */
-const walkBlock = 8192;
-/** Missed prefixes told in one step. */
-const missedBlock = 4096;
+/** Sizes that decide when and how much; tests make them small, so that rare things happen often. */
+export interface GroupTuning {
+	/** Bytes of a chunk of the log. */
+	readonly chunkBytes: number;
+	/** A cursor that is so many bytes behind is given up: its peer is told the latest state instead. */
+	readonly behindBytes: number;
+	/** Prefixes in one block of a walk through the table. */
+	readonly walkPrefixes: number;
+	/** Missed prefixes told in one step. */
+	readonly missedPrefixes: number;
+}
+
+export const groupTuning: GroupTuning = { chunkBytes: 0x1_0000, behindBytes: 6 * 2 ** 20, walkPrefixes: 8192, missedPrefixes: 4096 };
 
 /** What a group asks of its surroundings. */
 export interface GroupContext extends ExportContext {
 	readonly table: RouteTable;
+	/** For the groups' own logs, and for what is read once. */
 	readonly chunks: ChunkPool;
+	readonly singleUse: ChunkPool;
+	readonly tuning: GroupTuning;
 	readonly log: Logger;
 	/** Queues work for a later turn of the event loop. */
 	readonly later: (step: () => boolean) => void;
@@ -32,9 +42,6 @@ interface WalkBlock {
 	readonly version: number;
 	readonly log: MessageLog;
 }
-
-// Blocks are read by many sockets and soon garbage: nothing of them is used again.
-const once = new ChunkPool(0);
 
 /**
  * Peers of one family that are sent the same. What changes is encoded once into a log; each member is a cursor in it. Who joins
@@ -83,6 +90,8 @@ export class UpdateGroup {
 			// What was still to come is part of what comes now.
 			pending.next = 1;
 			pending.end = this.#table.prefixes.limit;
+			// It may hold some of it by now.
+			pending.fresh = false;
 			pending.finish = finish ?? pending.finish;
 			this.#step(member);
 		}
@@ -177,7 +186,7 @@ export class UpdateGroup {
 		for (const member of this.members.values()) {
 			if (member.catchUp !== undefined) continue;
 			if (member.pump()) continue;
-			if (this.#log.last.sequence - member.cursor.chunk.sequence > mostChunksBehind) this.#fallBehind(member);
+			if (member.cursor.behind > this.#context.tuning.behindBytes) this.#fallBehind(member);
 		}
 		this.#trim();
 	}
@@ -209,7 +218,7 @@ export class UpdateGroup {
 		}
 		if (!member.isFlushed) this.#log.pin(member.safeSequence);
 		// Nothing to read until the first block is made.
-		member.cursor = new Cursor(new MessageLog(once), 'last');
+		member.cursor = new Cursor(new MessageLog(this.#context.singleUse), 'last');
 		this.#step(member);
 	}
 
@@ -240,7 +249,7 @@ export class UpdateGroup {
 		let block: MessageLog;
 		if (catchUp.next < catchUp.end) {
 			block = this.#blockAt(catchUp.next);
-			catchUp.next += walkBlock;
+			catchUp.next += this.#context.tuning.walkPrefixes;
 		} else block = this.#encodeMissed(member.peer.id, catchUp);
 		member.cursor = new Cursor(block, 'first');
 		return member.pump() || !member.peer.blocked;
@@ -263,14 +272,14 @@ export class UpdateGroup {
 		const { version } = this.#table;
 		if (known?.version === version) return known.log;
 		const { prefixes, announced } = this.#table;
-		const end = Math.min(start + walkBlock, prefixes.limit);
+		const end = Math.min(start + this.#context.tuning.walkPrefixes, prefixes.limit);
 		for (let prefix = start; prefix < end; prefix++) {
 			const set = announced[prefix] ?? 0;
 			if (set === 0) continue;
 			const sends = this.exporter.resolve(set, prefixes, prefix);
 			if (sends !== 0) this.#packer.announce(sends, prefix, 0);
 		}
-		const log = new MessageLog(once);
+		const log = new MessageLog(this.#context.singleUse);
 		this.#flush(log);
 		this.#walk.set(start, { version, log });
 		return log;
@@ -279,14 +288,14 @@ export class UpdateGroup {
 	/** The messages that tell one peer the present state of some of what it missed. */
 	#encodeMissed(peer: number, { missed }: CatchUp): MessageLog {
 		const { prefixes, announced } = this.#table;
-		for (let told = 0; told < missedBlock; told++) {
+		for (let told = 0; told < this.#context.tuning.missedPrefixes; told++) {
 			const prefix = missed.takeFirst();
 			if (prefix === 0) break;
 			const sends = this.exporter.resolve(announced[prefix] ?? 0, prefixes, prefix);
 			if (sends !== 0 && this.#context.pool.peer[sends] !== peer) this.#packer.announce(sends, prefix, 0);
 			else this.#packer.withdraw(0, prefix, 0);
 		}
-		const log = new MessageLog(once);
+		const log = new MessageLog(this.#context.singleUse);
 		this.#flush(log);
 		return log;
 	}

@@ -1,5 +1,3 @@
-const chunkBytes = 0x1_0000;
-
 /** Who is to get a run of messages: 0 everybody, p everybody but peer p, -p peer p alone. */
 export type Audience = number;
 
@@ -8,9 +6,11 @@ export function isFor(audience: Audience, peer: number): boolean {
 	return audience === 0 || (audience > 0 ? audience !== peer : audience === -peer);
 }
 
-/** 64 KiB of messages and who gets which. */
+/** A stretch of messages, 64 KiB as a rule, and who gets which. */
 export class Chunk {
-	readonly bytes: Uint8Array = new Uint8Array(chunkBytes);
+	readonly bytes: Uint8Array;
+	/** Bytes of the log before this chunk. */
+	base = 0;
 	/** Counts up within a log. */
 	sequence = 0;
 	used = 0;
@@ -24,6 +24,10 @@ export class Chunk {
 	#view: Uint8Array | undefined = undefined;
 	#viewStart = -1;
 
+	constructor(length: number) {
+		this.bytes = new Uint8Array(length);
+	}
+
 	view(start: number, end: number): Uint8Array {
 		if (this.#view === undefined || this.#viewStart !== start || this.#view.length !== end - start) {
 			this.#view = this.bytes.subarray(start, end);
@@ -32,8 +36,9 @@ export class Chunk {
 		return this.#view;
 	}
 
-	clear(sequence: number): void {
+	clear(sequence: number, base: number): void {
 		this.sequence = sequence;
+		this.base = base;
 		this.used = 0;
 		this.ends.length = 0;
 		this.audiences.length = 0;
@@ -46,20 +51,22 @@ export class Chunk {
 export class ChunkPool {
 	readonly #free: Chunk[] = [];
 	readonly #most: number;
+	readonly chunkBytes: number;
 
-	/** Keeps at most so many. */
-	constructor(most = 64) {
+	/** Keeps at most so many chunks of so many bytes. */
+	constructor(most: number, chunkBytes: number) {
 		this.#most = most;
+		this.chunkBytes = chunkBytes;
 	}
 
-	take(sequence: number): Chunk {
-		const chunk = this.#free.pop() ?? new Chunk();
-		chunk.clear(sequence);
+	take(sequence: number, base: number, atLeast: number): Chunk {
+		const chunk = (atLeast <= this.chunkBytes ? this.#free.pop() : undefined) ?? new Chunk(Math.max(atLeast, this.chunkBytes));
+		chunk.clear(sequence, base);
 		return chunk;
 	}
 
 	give(chunk: Chunk): void {
-		if (!chunk.pinned && this.#free.length < this.#most) this.#free.push(chunk);
+		if (!chunk.pinned && this.#free.length < this.#most && chunk.bytes.length === this.chunkBytes) this.#free.push(chunk);
 	}
 }
 
@@ -76,7 +83,7 @@ export class MessageLog {
 
 	constructor(pool: ChunkPool) {
 		this.#pool = pool;
-		this.#first = pool.take(0);
+		this.#first = pool.take(0, 0, 0);
 		this.#last = this.#first;
 	}
 
@@ -90,8 +97,8 @@ export class MessageLog {
 
 	/** The chunk to write to, with room for `bytes` from `used` on. */
 	room(bytes: number): Chunk {
-		if (chunkBytes - this.#last.used >= bytes) return this.#last;
-		const chunk = this.#pool.take(this.#last.sequence + 1);
+		if (this.#last.bytes.length - this.#last.used >= bytes) return this.#last;
+		const chunk = this.#pool.take(this.#last.sequence + 1, this.written, bytes);
 		this.#last.next = chunk;
 		this.#last = chunk;
 		return chunk;
@@ -128,7 +135,7 @@ export class MessageLog {
 
 /** A reader's place in a log. */
 export class Cursor {
-	log: MessageLog;
+	readonly log: MessageLog;
 	chunk: Chunk;
 	offset = 0;
 	/** The run that `offset` is in. */
@@ -146,9 +153,9 @@ export class Cursor {
 		}
 	}
 
-	/** Nothing is left to read. */
-	get atEnd(): boolean {
-		return this.offset === this.chunk.used && this.chunk.next === undefined;
+	/** Bytes that were written behind it, for whomever. */
+	get behind(): number {
+		return this.log.written - this.chunk.base - this.offset;
 	}
 
 	/** The next stretch of bytes for `peer` within one chunk, `undefined` at the end; the cursor moves behind it. */

@@ -8,7 +8,7 @@ export class CatchUp {
 	next: number;
 	end: number;
 	/** The peer holds nothing yet of what is still to be walked: what changes there can wait for the walk. */
-	readonly fresh: boolean;
+	fresh: boolean;
 	/** Prefixes whose present state the peer has to be told, withdrawn ones included. */
 	readonly missed = new Bitmap();
 	/** Withdrawn paths the peer may still hold, by prefix; with add-path only. */
