@@ -1,4 +1,4 @@
-import { createRib, type PeerOptions, Speaker, type SpeakerOptions } from '../bgp/index.ts';
+import { createRib, type PeerOptions, type Rib, Speaker, type SpeakerOptions } from '../bgp/index.ts';
 import { type BgpConfig, type Config, ConfigError } from '../config/index.ts';
 import { type Logger, systemClock } from '../core/index.ts';
 import { identifierNumber, type NodeAddresses, nodeAddresses } from './addresses.ts';
@@ -78,7 +78,7 @@ async function composeRooms({ config, configFile, keys, log, restarting }: Ingre
 	const kernel = await openKernelSide(config, log, origins.keys());
 	if (kernel !== undefined) {
 		rib.onChanges((changes) => kernel.fib.apply(changes));
-		rib.onInSync(() => kernel.setInSync());
+		rib.onInSync(() => whenSettled(rib, () => kernel.setInSync()));
 	}
 
 	const options: SpeakerOptions = {
@@ -100,6 +100,14 @@ async function composeRooms({ config, configFile, keys, log, restarting }: Ingre
 	);
 	await speaker.start();
 	return { speaker, rib, kernel, routerId, listen: [`${bgp.listen.address} port ${bgp.listen.port}`], cluster: undefined, follower: undefined };
+}
+
+const settledCheckMs = 10;
+
+/** The last End-of-RIB is in, but its routes may still wait for selection: what is not selected yet must not be swept. */
+function whenSettled(rib: Rib, callback: () => void): void {
+	if (rib.statistics().dirty === 0) callback();
+	else setTimeout(() => whenSettled(rib, callback), settledCheckMs).unref();
 }
 
 function speakerConfig({ bgp, datastore }: Config, configFile: string): BgpConfig {

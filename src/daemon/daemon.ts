@@ -95,8 +95,9 @@ export class Daemon {
 		this.#rooms = undefined;
 		if (rooms !== undefined) {
 			rooms.cluster?.stop();
-			await rooms.speaker.stop({ graceful, reason });
+			// The kernel first: what the ending sessions take from the tables must stay in it.
 			await rooms.kernel?.stop();
+			await rooms.speaker.stop({ graceful, reason });
 		}
 		this.#eventLoop.stop();
 		await this.#control.stop();

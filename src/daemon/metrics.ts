@@ -1,4 +1,4 @@
-import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import type { RibStatistics } from '../bgp/index.ts';
 import type { FibView, PeerView } from '../core/index.ts';
 import type { EventLoopMonitor } from './event-loop.ts';
@@ -122,16 +122,27 @@ const rows: readonly MetricRow[] = [
 
 /** Prometheus' text: the rows above, the process, and the neighbours (in slices: there may be thousands). */
 export function createMetrics(sources: MetricSources): () => Promise<{ readonly contentType: string; readonly text: string }> {
-	const registry = new Registry();
-	collectDefaultMetrics({ register: registry });
-	for (const row of rows) register(registry, row, sources);
-	return async () => ({ contentType: registry.contentType, text: `${await registry.metrics()}\n${await renderPeerMetrics(sources.peers())}` });
+	// Loaded when somebody asks for the first time: a node without Prometheus does not pay for it.
+	let registry: Promise<Registry> | undefined;
+	return async () => {
+		registry ??= makeRegistry(sources);
+		const made = await registry;
+		return { contentType: made.contentType, text: `${await made.metrics()}\n${await renderPeerMetrics(sources.peers())}` };
+	};
 }
 
-function register(registry: Registry, { name, kind, help, labels, samples }: MetricRow, sources: MetricSources): void {
+async function makeRegistry(sources: MetricSources): Promise<Registry> {
+	const client = await import('prom-client');
+	const registry = new client.Registry();
+	client.collectDefaultMetrics({ register: registry });
+	for (const row of rows) register(client, registry, row, sources);
+	return registry;
+}
+
+function register(client: typeof import('prom-client'), registry: Registry, { name, kind, help, labels, samples }: MetricRow, sources: MetricSources): void {
 	const options = { name, help, labelNames: [...labels], registers: [registry] };
 	if (kind === 'gauge') {
-		new Gauge({
+		new client.Gauge({
 			...options,
 			collect() {
 				this.reset();
@@ -139,7 +150,7 @@ function register(registry: Registry, { name, kind, help, labels, samples }: Met
 			},
 		});
 	} else {
-		new Counter({
+		new client.Counter({
 			...options,
 			collect() {
 				this.reset();

@@ -124,7 +124,6 @@ test('what a killed daemon left is taken over; a second daemon is refused', asyn
 	one.configure(node(address, '10.0.0.1', ''));
 	await one.start(t);
 	const second = new RunningDaemon();
-	second.configure(node(loopbackAddress(), '10.0.0.9', ''), '');
 	Object.assign(second, { socket: one.socket });
 	second.configure(node(loopbackAddress(), '10.0.0.9', ''));
 	await second.start(t);

@@ -33,12 +33,9 @@ export class RunningDaemon {
 	exitCode: number | null | undefined;
 	#child: ChildProcess | undefined;
 
-	/** Writes the configuration: `bgp` in YAML flow or block form under `bgp:`; FIB off, text log. */
-	configure(bgp: string, rest = ''): void {
-		writeFileSync(
-			this.configFile,
-			`node: test\nbgp:\n${bgp.replace(/^/gm, '  ')}\nfib: { enabled: false }\ncontrol: { socket: ${this.socket} }\nlog: { format: text }\n${rest}`,
-		);
+	/** Writes the configuration: `bgp` in YAML flow or block form under `bgp:`; FIB off unless `rest` has it, text log. */
+	configure(bgp: string, rest = 'fib: { enabled: false }'): void {
+		writeFileSync(this.configFile, `node: test\nbgp:\n${bgp.replace(/^/gm, '  ')}\ncontrol: { socket: ${this.socket} }\nlog: { format: text }\n${rest}`);
 	}
 
 	/** Starts, and waits until it is ready (or ended). */

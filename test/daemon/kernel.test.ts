@@ -1,0 +1,77 @@
+import { spawn } from 'node:child_process';
+import test, { type ExecutionContext } from 'ava';
+import type { PeersView } from '../../src/control/index.ts';
+import type { FibView } from '../../src/core/index.ts';
+import { systemEnvironment } from '../../src/linux/index.ts';
+import { RunningDaemon } from '../support/daemon.ts';
+import { addInterface, enterNewNamespace, ip, noNamespaces } from '../support/namespace.ts';
+
+const kernelTest = noNamespaces === undefined ? test.serial : test.serial.skip;
+const note = noNamespaces === undefined ? '' : ` (skipped: ${noNamespaces})`;
+
+const routes = () =>
+	ip('route show proto 80')
+		.split('\n')
+		.map((line) => line.trim())
+		.filter((line) => line !== '')
+		.sort();
+/** What `ip monitor` says of routes of ours that went. */
+function watchDeletions(t: ExecutionContext): () => string[] {
+	const monitor = spawn('ip', ['monitor', 'route'], { stdio: ['ignore', 'pipe', 'inherit'], env: systemEnvironment() });
+	let text = '';
+	monitor.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+		text += chunk;
+	});
+	t.teardown(() => monitor.kill());
+	return () => text.split('\n').filter((line) => line.startsWith('Deleted') && line.includes('proto 80'));
+}
+
+const installed = (number: number) => (answer: unknown) => (answer as FibView).routes.filter(({ state }) => state === 'installed').length === number;
+
+kernelTest(`routes stay in the kernel through SIGTERM, kill -9 and restarts, and go when they are withdrawn${note}`, async (t) => {
+	enterNewNamespace();
+	addInterface('up0', ['10.0.1.1/24']);
+	const [node, other] = [new RunningDaemon(), new RunningDaemon()];
+	const peer = (name: string, own: string, address: string) =>
+		`peers: [ { name: ${name}, address: ${address}, port: 1790, localAddress: ${own}, asNumber: 64512, connectRetrySeconds: 1 } ]`;
+	const originates = (prefixes: string) =>
+		other.configure(
+			`asNumber: 64512\nrouterId: 10.0.0.2\nlisten: { address: 127.0.0.3, port: 1790 }\n${peer('node', '127.0.0.3', '127.0.0.2')}\noriginate: [ ${prefixes} ]`,
+		);
+	node.configure(
+		`asNumber: 64512\nrouterId: 10.0.0.1\nlisten: { address: 127.0.0.2, port: 1790 }\n${peer('other', '127.0.0.2', '127.0.0.3')}\noriginate: [ 192.168.1.0/26 ]`,
+		'pools: [ { cidr: 192.168.0.0/16, ipipMode: Never } ]',
+	);
+	const [far, further] = ['{ prefix: 192.168.2.0/26, nextHop: 10.0.1.9 }', '{ prefix: 192.168.3.0/26, nextHop: 10.0.1.9 }'];
+	originates(`${far}, ${further}`);
+	await Promise.all([node.start(t), other.start(t)]);
+	await node.until('the routes are installed', ['fib'], installed(3));
+	const full = ['192.168.2.0/26 via 10.0.1.9 dev up0 metric 1024', '192.168.3.0/26 via 10.0.1.9 dev up0 metric 1024', 'blackhole 192.168.1.0/26 metric 1024'];
+	t.deepEqual(routes(), full);
+
+	const deleted = watchDeletions(t);
+	const events: string[] = [];
+	for (const signal of ['SIGTERM', 'SIGKILL', 'SIGUSR2'] as const) {
+		node.signal(signal);
+		await node.ended();
+		t.deepEqual(routes(), full, `after ${signal}`);
+		await node.start(t);
+		const view = (await node.until('in sync again', ['fib'], (answer) => (answer as FibView).inSync)) as FibView;
+		events.push(`${signal}: ${view.routes.map(({ state }) => state).join(' ')}`);
+		t.deepEqual(routes(), full, `after the restart that followed ${signal}`);
+	}
+	t.deepEqual(events, ['SIGTERM: installed installed installed', 'SIGKILL: installed installed installed', 'SIGUSR2: installed installed installed']);
+
+	t.deepEqual(deleted(), [], 'no route was away for a moment');
+
+	originates(far);
+	t.is((await other.cli('reload')).code, 0);
+	await node.until('the withdrawn route is gone', ['fib'], installed(2));
+	t.deepEqual(
+		routes(),
+		full.filter((line) => !line.startsWith('192.168.3.')),
+	);
+	t.is(deleted().length, 1);
+	t.true(((await node.ask('peers')) as PeersView).peers.every(({ state }) => state === 'established'));
+	t.is((await node.cli('fib', '--diff')).code, 0);
+});
