@@ -11,10 +11,10 @@ for (const kind of peerKinds) {
 			if (peer === undefined) throw new RangeError('no peer');
 			const { place } = peer;
 			await until('the session is established', async () => (await dut.peer(kind.name))?.state === 'established' && (await peer.isEstablished()));
-			await until('we have both routes', async () => (await dut.received(kind.name)).length === 2);
+			await until('we have both routes', async () => (await dut.eligible(kind.name)).length === 2);
 			await until('the peer has both routes', async () => (await peer.routes()).length === 2);
 
-			const received = await dut.received(kind.name);
+			const received = await dut.eligible(kind.name);
 			const four = received.find(({ prefix }) => prefix === place.prefixes.ipv4);
 			t.is(four?.nextHop, place.nextHop.ipv4);
 			t.is(four?.asPath, `${place.asNumber}`);

@@ -7,16 +7,16 @@ const restarters = peerKinds.filter(({ features }) => features.has('graceful-res
 for (const kind of restarters) {
 	interopTest(`graceful restart, ${kind.name} killed: its routes are held, and fresh again after its return`, [kind], async (t) => {
 		await withBench({ kinds: [kind], asNumber, peer: { restartSeconds: 60 } }, async ({ dut, peers, restart, until }) => {
-			await until('routes arrive', async () => (await dut.received(kind.name)).length === 2);
+			await until('routes arrive', async () => (await dut.eligible(kind.name)).length === 2);
 			await until('the session is quiet', async () => ((await peers[0]?.routes()) ?? []).length === 2);
 			await peers[0]?.kill();
 			await until('the session ended', async () => (await dut.peer(kind.name))?.state !== 'established');
-			const held = await dut.received(kind.name);
+			const held = await dut.eligible(kind.name);
 			t.is(held.length, 2);
 			t.true(held.every(({ stale }) => stale));
 			await restart(kind.name);
 			await until('its routes are fresh', async () => {
-				const routes = await dut.received(kind.name);
+				const routes = await dut.eligible(kind.name);
 				return routes.length === 2 && routes.every(({ stale }) => !stale);
 			});
 		});
@@ -25,10 +25,10 @@ for (const kind of restarters) {
 
 	interopTest(`graceful restart, ${kind.name} killed for good: its routes are swept when its restart time is over`, [kind], async (t) => {
 		await withBench({ kinds: [kind], asNumber, peer: { restartSeconds: 5 } }, async ({ dut, peers, until }) => {
-			await until('routes arrive', async () => (await dut.received(kind.name)).length === 2);
+			await until('routes arrive', async () => (await dut.eligible(kind.name)).length === 2);
 			await until('the session is quiet', async () => ((await peers[0]?.routes()) ?? []).length === 2);
 			await peers[0]?.kill();
-			await until('its routes are swept', async () => (await dut.peer(kind.name)) !== undefined && (await dut.received(kind.name)).length === 0);
+			await until('its routes are swept', async () => (await dut.peer(kind.name)) !== undefined && (await dut.eligible(kind.name)).length === 0);
 			t.not((await dut.peer(kind.name))?.state, 'established');
 		});
 		await record('graceful restart of the peer: routes swept', kind);
@@ -39,12 +39,12 @@ for (const kind of restarters) {
 		await withBench({ kinds: [kind], asNumber, peer: { restartSeconds: 60 }, session }, async ({ dut, peers, until }) => {
 			const [peer] = peers;
 			if (peer === undefined) throw new RangeError('no peer');
-			await until('routes both ways', async () => (await peer.routes()).length === 2 && (await dut.received(kind.name)).length === 2);
+			await until('routes both ways', async () => (await peer.routes()).length === 2 && (await dut.eligible(kind.name)).length === 2);
 			await dut.kill();
 			await until('the peer noticed', async () => !(await peer.isEstablished()));
 			t.is((await peer.routes()).length, 2);
 			dut.start();
-			await until('the session is back', async () => (await peer.isEstablished()) && (await dut.received(kind.name)).length === 2);
+			await until('the session is back', async () => (await peer.isEstablished()) && (await dut.eligible(kind.name)).length === 2);
 			await until('the peer has our routes', async () => (await peer.routes()).length === 2);
 		});
 		await record('graceful restart of ourselves', kind);

@@ -13,7 +13,7 @@ for (const kind of peerKinds.filter(({ features }) => features.has('ttl-security
 						'the session is established',
 						async () => (await dut.peer(kind.name))?.state === 'established' && (await peers[0]?.isEstablished()) === true,
 					);
-					await until('we have its routes', async () => (await dut.received(kind.name)).length === 2);
+					await until('we have its routes', async () => (await dut.eligible(kind.name)).length === 2);
 					t.pass();
 				},
 			);
@@ -58,8 +58,8 @@ for (const kind of peerKinds.filter(({ features }) => features.has('extended-nex
 				const [peer] = peers;
 				if (peer === undefined) throw new RangeError('no peer');
 				await until('the session is established', async () => (await dut.peer(kind.name))?.state === 'established');
-				await until('we have its IPv4 route', async () => (await dut.received(kind.name)).some(({ prefix }) => prefix === peer.place.prefixes.ipv4));
-				const received = await dut.received(kind.name);
+				await until('we have its IPv4 route', async () => (await dut.eligible(kind.name)).some(({ prefix }) => prefix === peer.place.prefixes.ipv4));
+				const received = await dut.eligible(kind.name);
 				t.is(received.find(({ prefix }) => prefix === peer.place.prefixes.ipv4)?.nextHop, link.peer.address);
 				await until('it has our IPv4 route', async () => (await peer.routes()).some(({ prefix }) => prefix === own.ipv4));
 			});

@@ -65,7 +65,7 @@ interopTest('add-path both ways: every client has all paths of the others to one
 					.map(({ place }) => place.nextHop.ipv4)
 					.sort(),
 			);
-			const sent = (await dut.received(peer.name)).filter(({ prefix }) => prefix === shared);
+			const sent = (await dut.eligible(peer.name)).filter(({ prefix }) => prefix === shared);
 			t.true(sent.some(({ pathId }) => pathId !== undefined));
 		}
 	});

@@ -54,6 +54,11 @@ export class Dut {
 		return answer?.routes ?? [];
 	}
 
+	/** Those of them that may be used: some peers send our own routes back to us. */
+	async eligible(peer: string): Promise<readonly RouteView[]> {
+		return (await this.received(peer)).filter(({ ineligible }) => ineligible === undefined);
+	}
+
 	/** Started and not ended, by itself or by us. */
 	get running(): boolean {
 		return this.#process?.running ?? false;

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import type { BenchLink } from './interop.ts';
+import type { BenchLink } from './interop-bench.ts';
 
 /** Two namespaces joined by a cable with IPv4 and IPv6 addresses, for as long as `body` runs. */
 export async function withLink(family: 'ipv4' | 'ipv6', body: (link: BenchLink) => Promise<void>): Promise<void> {

@@ -11,7 +11,8 @@ const exabgp = '/usr/sbin/exabgp';
 export const exabgpPeer: PeerKind = {
 	name: 'ExaBGP',
 	files: [exabgp],
-	features: new Set(['add-path', 'route-refresh']),
+	// A ROUTE-REFRESH from its peer makes it close the connection, whoever sends it: it answers none.
+	features: new Set(['add-path']),
 	async version() {
 		return /ExaBGP\s*:\s*([\d.]+)/.exec(await outputOf(exabgp, ['--version']))?.[1] ?? 'unknown';
 	},
@@ -106,7 +107,8 @@ class RunningExabgp implements RunningPeer {
 	#lines(): ExabgpLine[] {
 		if (!existsSync(this.#received)) return [];
 		const lines = readFileSync(this.#received, 'utf8').split('\n').slice(0, -1);
-		return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line) as ExabgpLine);
+		// Only what is used is read: the text of a NOTIFICATION may break its JSON.
+		return lines.filter((line) => /"type": "(state|update)"/.test(line)).map((line) => JSON.parse(line) as ExabgpLine);
 	}
 
 	async isEstablished(): Promise<boolean> {

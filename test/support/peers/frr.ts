@@ -10,7 +10,7 @@ const bgpd = '/usr/lib/frr/bgpd';
 export const frrPeer: PeerKind = {
 	name: 'FRR',
 	files: [bgpd, '/usr/bin/vtysh'],
-	features: new Set(['add-path', 'graceful-restart', 'route-refresh', 'ttl-security', 'extended-next-hop']),
+	features: new Set(['add-path', 'graceful-restart', 'answers-refresh', 'ttl-security', 'extended-next-hop']),
 	async version() {
 		return /version ([\d.]+)/.exec(await outputOf(bgpd, ['--version']))?.[1] ?? 'unknown';
 	},
@@ -34,7 +34,6 @@ function frrConfig({ address, asNumber, routerId, remote, families, originate, n
 		` address-family ${name} unicast`,
 		...originate.flatMap(({ prefix }, index) => (prefix.includes(':') === (name === 'ipv6') ? [`  network ${prefix} route-map ${tag(index)}`] : [])),
 		`  ${peer} activate`,
-		`  ${peer} soft-reconfiguration inbound`,
 		setting.addPath ? `  ${peer} addpath-tx-all-paths` : '',
 		setting.extendedNextHop ? '' : `  ${peer} route-map NEXT-HOP-${name} out`,
 		' exit-address-family',

@@ -13,7 +13,7 @@ const apiPort = 50051;
 export const gobgpPeer: PeerKind = {
 	name: 'GoBGP',
 	files: [gobgpd, gobgp],
-	features: new Set(['add-path', 'graceful-restart', 'route-refresh', 'ttl-security']),
+	features: new Set(['add-path', 'graceful-restart', 'answers-refresh', 'ttl-security']),
 	async version() {
 		return /version ([\d.]+)/.exec(await outputOf(gobgpd, ['--version']))?.[1] ?? 'unknown';
 	},
@@ -114,10 +114,6 @@ class RunningGobgp implements RunningPeer {
 			for (const paths of Object.values(table ?? {})) routes.push(...paths.map(gobgpSeen));
 		}
 		return routes;
-	}
-
-	async refresh(): Promise<void> {
-		await outputOf(gobgp, [...this.#api, 'neighbor', this.#setting.remote.address, 'softresetin'], this.#setting.namespace);
 	}
 
 	stop(): Promise<void> {

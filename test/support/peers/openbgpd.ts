@@ -11,7 +11,8 @@ const bgpctl = '/usr/sbin/bgpctl';
 export const openbgpdPeer: PeerKind = {
 	name: 'OpenBGPD',
 	files: [bgpd, bgpctl],
-	features: new Set(['add-path', 'graceful-restart', 'route-refresh', 'ttl-security']),
+	// Version 7.7 refuses a ROUTE-REFRESH for families it has negotiated ("not negotiated"), whoever sends it.
+	features: new Set(['add-path', 'graceful-restart', 'ttl-security']),
 	async version() {
 		const text = await outputOf('/bin/sh', ['-c', `${bgpd} -V 2>&1`]);
 		return /OpenBGPD ([\d.]+)/.exec(text)?.[1] ?? 'unknown';
@@ -60,6 +61,8 @@ function openbgpdConfig({ address, port, asNumber, routerId, remote, families, o
 		'	enforce neighbor-as no',
 		'}',
 		external ? 'allow from ebgp\nallow to ebgp' : 'allow from ibgp\nallow to ibgp',
+		// Without it a session over several hops announces its own address, which lies in 127.0.0.0/8.
+		external ? 'match to ebgp set nexthop no-modify' : '',
 		'',
 	].join('\n');
 }
