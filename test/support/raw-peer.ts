@@ -1,6 +1,16 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { type Capability, decodeMessage, encodeMessage, Framer, type Message, type NotificationMessage, type OpenMessage, packetContext } from 'bgp-packet';
+import {
+	type Capability,
+	decodeMessage,
+	encodeMessage,
+	Framer,
+	type Message,
+	type NotificationMessage,
+	type OpenMessage,
+	type PacketContext,
+	packetContext,
+} from 'bgp-packet';
 
 import { eventually } from './eventually.ts';
 
@@ -13,7 +23,9 @@ export class RawPeer {
 	readonly frames: Uint8Array[] = [];
 	/** The other side closed, or reset, the connection. */
 	closed = false;
-	readonly #context = packetContext({ extendedMessage: true });
+	/** How what arrives is read, and what is sent is written. */
+	decoding: PacketContext = packetContext({ extendedMessage: true });
+	encoding: PacketContext = packetContext({ extendedMessage: true });
 
 	constructor(socket: Socket) {
 		this.socket = socket;
@@ -30,7 +42,7 @@ export class RawPeer {
 			framer.scan(chunk, (buffer, start, end) => {
 				const frame = buffer.slice(start, end);
 				this.frames.push(frame);
-				this.messages.push(decodeMessage(frame, this.#context));
+				this.messages.push(decodeMessage(frame, this.decoding));
 			}),
 		);
 	}
@@ -43,7 +55,7 @@ export class RawPeer {
 	}
 
 	send(message: Message): void {
-		this.socket.write(encodeMessage(message, this.#context));
+		this.socket.write(encodeMessage(message, this.encoding));
 	}
 
 	/** Bytes as they are: for what is no message. */
