@@ -4,7 +4,7 @@ import { ControlError, ControlServer, type ReloadView, type StatusView } from '.
 import type { ErrorView } from '../core/index.ts';
 import { applyReload } from './apply.ts';
 import { compose } from './compose.ts';
-import { descriptorLimit, descriptorWarning } from './descriptors.ts';
+import { descriptorAlarm, descriptorLimit, descriptorsInUse, descriptorWarning } from './descriptors.ts';
 import { EventLoopMonitor } from './event-loop.ts';
 import { createHandlers } from './handlers.ts';
 import type { DaemonLog } from './log.ts';
@@ -26,6 +26,8 @@ export interface DaemonOptions {
 	readonly log: DaemonLog;
 }
 
+const descriptorCheckMs = 30_000;
+
 /** The running daemon: rooms, control socket, and the configuration that holds. */
 export class Daemon {
 	readonly #options: DaemonOptions;
@@ -40,6 +42,8 @@ export class Daemon {
 	#reloading: Promise<unknown> = Promise.resolve();
 	#reloads = { done: 0, refused: 0 };
 	#lastReloadError: ErrorView | undefined;
+	#alarm: NodeJS.Timeout | undefined;
+	#alarmed = false;
 
 	constructor(options: DaemonOptions) {
 		const { config, log, version } = options;
@@ -86,6 +90,7 @@ export class Daemon {
 			throw error;
 		}
 		for (const warning of this.#warnings()) log.warn(warning);
+		this.#alarm = setInterval(() => this.#watchDescriptors(), descriptorCheckMs).unref();
 		this.#eventLoop.start();
 	}
 
@@ -100,6 +105,7 @@ export class Daemon {
 			await rooms.speaker.stop({ graceful, reason });
 		}
 		this.#eventLoop.stop();
+		clearInterval(this.#alarm);
 		await this.#control.stop();
 	}
 
@@ -176,10 +182,17 @@ export class Daemon {
 		return this.#rooms;
 	}
 
+	/** The runtime closes a connection for which no file is left without telling anybody. */
+	#watchDescriptors(): void {
+		const alarm = descriptorAlarm(descriptorLimit(), descriptorsInUse());
+		if (alarm !== undefined && !this.#alarmed) this.#options.log.error(alarm);
+		this.#alarmed = alarm !== undefined;
+	}
+
 	#warnings(): string[] {
 		const { bgp } = this.#config;
 		const sessions = (bgp?.peers.length ?? 0) + (bgp?.peerRanges ?? []).reduce((sum, { limit }) => sum + limit, 0);
-		const descriptors = descriptorWarning(descriptorLimit(), sessions);
-		return descriptors === undefined ? [] : [descriptors];
+		const limit = descriptorLimit();
+		return [descriptorWarning(limit, sessions), descriptorAlarm(limit, descriptorsInUse())].filter((warning) => warning !== undefined);
 	}
 }

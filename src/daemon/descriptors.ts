@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
 /** Files that the daemon itself has open, besides sessions. */
 const ownDescriptors = 64;
@@ -20,4 +20,19 @@ export function descriptorLimit(): number | undefined {
 export function descriptorWarning(limit: number | undefined, sessions: number): string | undefined {
 	if (limit === undefined || sessions + ownDescriptors <= limit) return undefined;
 	return `${sessions} sessions need about ${sessions + ownDescriptors} open files, the limit is ${limit}: raise LimitNOFILE= of the unit, or ulimit -n`;
+}
+
+/** How many files this process has open now. */
+export function descriptorsInUse(): number | undefined {
+	try {
+		return readdirSync('/proc/self/fd').length;
+	} catch {
+		return undefined;
+	}
+}
+
+/** What to tell a person when the limit is (nearly) reached: then connections are refused without any other sign. Pure. */
+export function descriptorAlarm(limit: number | undefined, inUse: number | undefined): string | undefined {
+	if (limit === undefined || inUse === undefined || inUse < limit * 0.98) return undefined;
+	return `${inUse} of ${limit} files are open: new sessions are refused (EMFILE); raise LimitNOFILE= of the unit, or ulimit -n`;
 }

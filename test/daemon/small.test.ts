@@ -3,7 +3,7 @@ import test from 'ava';
 import { parseConfig } from '../../src/config/index.ts';
 import { prefixKey } from '../../src/core/index.ts';
 import { identifierNumber, tunnelAddress } from '../../src/daemon/addresses.ts';
-import { descriptorWarning } from '../../src/daemon/descriptors.ts';
+import { descriptorAlarm, descriptorWarning } from '../../src/daemon/descriptors.ts';
 import { createLog } from '../../src/daemon/log.ts';
 import { MonitorHub } from '../../src/daemon/monitor.ts';
 import { diffOrigins } from '../../src/daemon/origins.ts';
@@ -42,6 +42,12 @@ for (const { limit, sessions, warns } of limits) {
 	test(`${sessions} sessions with ${limit} open files ${warns ? 'are too many' : 'are well'}`, (t) =>
 		t.is(descriptorWarning(limit, sessions) !== undefined, warns));
 }
+
+test('an alarm is given before the last open file is gone', (t) => {
+	t.is(descriptorAlarm(1000, 979), undefined);
+	t.regex(descriptorAlarm(1000, 980) ?? '', /980 of 1000 files are open: new sessions are refused/);
+	t.is(descriptorAlarm(undefined, 10), undefined);
+});
 
 test('only what differs is withdrawn or originated again', (t) => {
 	const [a, b, c] = [prefixKey('10.0.0.0/26'), prefixKey('10.0.0.64/26'), prefixKey('10.0.0.128/26')];
