@@ -40,6 +40,7 @@ function collect(name, all) {
 for (const [path, wanted] of Object.entries(kinds)) {
 	const response = await fetch(`${server}/openapi/v3/${path}`, { headers: { authorization: `Bearer ${token}` } });
 	const { schemas } = (await response.json()).components;
+	if (path === 'api/v1') collect('io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions', schemas);
 	for (const [name, schema] of Object.entries(schemas)) {
 		const kind = schema['x-kubernetes-group-version-kind'];
 		if (kind?.length === 1 && wanted.includes(kind[0].kind) && !name.endsWith('List')) collect(name, schemas);

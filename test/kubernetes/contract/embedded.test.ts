@@ -1,4 +1,6 @@
 import anyTest from 'ava';
+import { testClientNode } from './client-node.ts';
+import { testKubectl } from './kubectl.ts';
 import { testRaw } from './raw.ts';
 import { startEmbedded } from './servers.ts';
 import type { ServerUnderTest } from './transcript.ts';
@@ -11,3 +13,5 @@ anyTest.before(async () => {
 anyTest.after.always(() => server?.stop());
 
 testRaw(anyTest, () => server, false);
+testKubectl(anyTest, () => server);
+testClientNode(anyTest, () => server);

@@ -1,5 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import anyTest from 'ava';
+import { testClientNode } from './client-node.ts';
+import { testKubectl } from './kubectl.ts';
 import { testRaw } from './raw.ts';
 import { missing, startReal } from './servers.ts';
 import type { ServerUnderTest } from './transcript.ts';
@@ -19,4 +21,6 @@ if (missing.length > 0 && process.env['CI'] === 'true' && hasGo) {
 	});
 	anyTest.after.always(() => server?.stop());
 	testRaw(anyTest, () => server, true);
+	testKubectl(anyTest, () => server);
+	testClientNode(anyTest, () => server);
 }

@@ -1,11 +1,16 @@
 import { parse as parseYaml } from 'yaml';
 import { isObject, type JsonObject, JsonSyntaxError, type JsonValue, parseJson, stringifyJson, textAt } from '../../json/index.ts';
-import { apiVersionOf, type ResourceType } from '../resources/index.ts';
+import { decodeMessage, openEnvelope, ProtobufError } from '../protobuf/index.ts';
+import { apiVersionOf, definitionOf, type Registry, type ResourceType } from '../resources/index.ts';
+import { Schema } from '../schema/index.ts';
 import { ApiError, badRequest } from './status.ts';
 import type { Request, Target } from './types.ts';
 
-/** The body as JSON, from JSON or YAML. @throws ApiError 400 */
-export function bodyValue({ body, contentType }: Pick<Request, 'body' | 'contentType'>): JsonValue {
+const binary = 'application/vnd.kubernetes.protobuf';
+
+/** The body as JSON, from JSON, YAML or the binary encoding of built-in kinds. @throws ApiError 400 */
+export function bodyValue({ body, contentType }: Pick<Request, 'body' | 'contentType'>, registry: Registry): JsonValue {
+	if (contentType.startsWith(binary)) return fromBinary(body, registry);
 	const text = body.toString();
 	const yaml = contentType.includes('yaml') && !text.trimStart().startsWith('{');
 	try {
@@ -19,6 +24,21 @@ export function bodyValue({ body, contentType }: Pick<Request, 'body' | 'content
 	}
 }
 
+function fromBinary(body: Buffer, { definitions, fieldTable }: Registry): JsonValue {
+	try {
+		const { apiVersion, kind, raw } = openEnvelope(body);
+		const [version = '', group = ''] = apiVersion.split('/').reverse();
+		const name = kind === 'DeleteOptions' ? deleteOptionsName : definitionOf(definitions, group, version, kind)?.name;
+		if (name === undefined) throw new ProtobufError(`no kind "${kind}" is registered for version "${apiVersion}"`);
+		return { apiVersion, kind, ...decodeMessage(fieldTable, name, new Schema({ $ref: name }, definitions), raw) };
+	} catch (error) {
+		if (error instanceof ProtobufError || error instanceof JsonSyntaxError) throw badRequest(error.message);
+		throw error;
+	}
+}
+
+const deleteOptionsName = 'io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions';
+
 function fromYaml(text: string): JsonValue {
 	const value: unknown = parseYaml(text, { intAsBigInt: true });
 	// Through JSON, which makes ordinary numbers of the integers that are safe.
@@ -28,9 +48,9 @@ function fromYaml(text: string): JsonValue {
 }
 
 /** The body as an object of the target's kind. @throws ApiError 400, 415 */
-export function bodyObject(request: Request, target: Target): JsonObject {
+export function bodyObject(registry: Registry, request: Request, target: Target): JsonObject {
 	const media = request.contentType.split(';')[0]?.trim() ?? '';
-	if (!['', 'application/json', 'application/yaml', '*/*'].includes(media)) {
+	if (!['', 'application/json', 'application/yaml', '*/*', ...(target.type.custom ? [] : [binary])].includes(media)) {
 		throw new ApiError(
 			415,
 			'UnsupportedMediaType',
@@ -38,7 +58,7 @@ export function bodyObject(request: Request, target: Target): JsonObject {
 			{},
 		);
 	}
-	const value = bodyValue(request);
+	const value = bodyValue(request, registry);
 	if (!isObject(value))
 		throw badRequest(
 			`the object provided is unrecognized (must be of type or have a recognized kind): couldn't get version/kind; json parse error: json: cannot unmarshal ${stringifyJson(value).slice(0, 20)}`,

@@ -16,7 +16,7 @@ export async function dispatch(api: Api, request: Request): Promise<Answer> {
 	if (root === 'api' || root === 'apis') {
 		const discovery = discover(api, request, root, rest);
 		if (discovery !== undefined) return discovery;
-		const review = selfReview(request);
+		const review = selfReview(api, request);
 		if (review !== undefined) return review;
 		const target = targetOf(api, root, rest);
 		return target === undefined ? noSuchPage : withWarning(target, await act(api, request, target));

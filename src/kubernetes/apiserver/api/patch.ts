@@ -30,7 +30,7 @@ export async function patch(api: Api, request: Request, target: Target): Promise
 	const current = api.store.latest(collectionOf(type), keyOf(namespace, name));
 	if (current === undefined) throw notFound(type, name);
 	const shown = inVersion(type, current.value);
-	const patched = attempt(() => how(target, shown, bodyValue(request)));
+	const patched = attempt(() => how(target, shown, bodyValue(request, api.registry)));
 	if (!isObject(patched)) throw badRequest('the patched object is not an object');
 	const { object, warnings } = decoded(request, target, patched);
 	const decision = decideUpdate(type, storedForm(type, current), object, circumstances(api, request, target));
@@ -83,7 +83,7 @@ async function applyPatch(api: Api, request: Request, target: Target): Promise<A
 			causes: [{ reason: 'FieldValueRequired', message: 'Required value: is required for apply patch', field: 'fieldManager' }],
 		});
 	}
-	const body = bodyValue(request);
+	const body = bodyValue(request, api.registry);
 	if (!isObject(body)) throw badRequest('error decoding YAML: an object is expected');
 	if ((textAt(body, 'apiVersion') ?? '') === '' || (textAt(body, 'kind') ?? '') === '') throw badRequest('invalid object type: /, Kind=');
 	if (body['metadata'] !== undefined && isObject(body['metadata']) && body['metadata']['managedFields'] !== undefined)

@@ -4,7 +4,7 @@ import { CompactedError, type StoreEvent } from '../store/index.ts';
 import { revisionParameter, waitFor } from './list.ts';
 import { type Form, formOf, inVersion, presentObject } from './present.ts';
 import { type Predicate, selectorOf } from './selectors.ts';
-import { cause, expired, invalid } from './status.ts';
+import { ApiError, cause, expired, invalid } from './status.ts';
 import type { Answer, Api, Request, Target } from './types.ts';
 
 /** How often a quiet watch is told how far it is. */
@@ -23,10 +23,11 @@ export async function watch(api: Api, request: Request, target: Target): Promise
 	const initial = query.get('sendInitialEvents') === 'true';
 	checkOptions(query, initial);
 	const asked = revisionParameter(query);
-	if (asked !== undefined && asked > store.committed) await waitFor(api, asked, signal);
 	const fromNow = asked === undefined || asked === 0 || initial;
 	const collection = collectionOf(type);
 	const missed = fromNow ? [] : eventsSince(api, collection, asked);
+	if (missed instanceof ApiError) return refusedInStream(missed);
+	if (initial && asked !== undefined && asked > store.committed) await waitFor(api, asked, signal);
 	const bookmarks = query.get('allowWatchBookmarks') === 'true' || query.get('allowWatchBookmarks') === '1';
 	const timeoutSeconds = Number(query.get('timeoutSeconds') ?? 0) || 1800 + Math.floor(api.random() * 1800);
 
@@ -98,12 +99,23 @@ export function classify({ key, current, previous }: StoreEvent, inScope: InScop
 	return before === undefined ? undefined : { type: 'DELETED', value: before };
 }
 
-function eventsSince({ store }: Api, collection: string, revision: number): StoreEvent[] {
+/** Once a watch is accepted, even its refusal is an event. */
+function refusedInStream(error: ApiError): Answer {
+	return {
+		code: 200,
+		stream(write, end) {
+			write(`{"type":"ERROR","object":${stringifyJson(error.toStatus())}}\n`);
+			end();
+		},
+	};
+}
+
+function eventsSince({ store }: Api, collection: string, revision: number): readonly StoreEvent[] | ApiError {
 	try {
 		return store.eventsSince(collection, revision);
 	} catch (error) {
 		if (!(error instanceof CompactedError)) throw error;
-		throw expired(`too old resource version: ${error.revision} (${error.oldest})`);
+		return expired(`too old resource version: ${error.revision} (${error.oldest})`);
 	}
 }
 

@@ -11,7 +11,7 @@ import { type Answer, type Api, type Request, type Target, timestamp } from './t
 
 /** POST. @throws ApiError */
 export async function create(api: Api, request: Request, target: Target): Promise<Answer> {
-	const body = placed(target, bodyObject(request, target));
+	const body = placed(target, bodyObject(api.registry, request, target));
 	checkNamespace(api, target);
 	if ((textAt(body, 'metadata', 'resourceVersion') ?? '') !== '') throw new ApiError(500, '', 'resourceVersion should not be set on objects to be created');
 	const { object, warnings } = normalized(request, target.type, withGeneratedName(api, body));
@@ -32,7 +32,7 @@ export async function finishCreate(api: Api, request: Request, target: Target, d
 /** PUT. @throws ApiError */
 export async function replace(api: Api, request: Request, target: Target): Promise<Answer> {
 	const { type, namespace, name } = target;
-	const body = placed(target, bodyObject(request, target));
+	const body = placed(target, bodyObject(api.registry, request, target));
 	if ((textAt(body, 'metadata', 'name') ?? '') === '') throw badRequest('name must be provided');
 	const current = api.store.latest(collectionOf(type), keyOf(namespace, name));
 	const version = textAt(body, 'metadata', 'resourceVersion') ?? '';
@@ -75,7 +75,7 @@ async function settle(api: Api, request: Request, type: ResourceType, current: S
 /** DELETE of one object. @throws ApiError */
 export async function remove(api: Api, request: Request, target: Target): Promise<Answer> {
 	const { type, namespace, name } = target;
-	const options = deleteOptions(optionsBody(request), request.query);
+	const options = deleteOptions(optionsBody(api, request), request.query);
 	const current = api.store.latest(collectionOf(type), keyOf(namespace, name));
 	if (current === undefined) throw notFound(type, name);
 	if (type.plural === 'namespaces' && type.group === '' && ['default', 'kube-system', 'kube-public'].includes(name)) {
@@ -93,7 +93,7 @@ export async function remove(api: Api, request: Request, target: Target): Promis
 /** DELETE of a collection: each object that the selectors pick, one after another. @throws ApiError */
 export async function removeMany(api: Api, request: Request, target: Target): Promise<Answer> {
 	const { type } = target;
-	const options = deleteOptions(optionsBody(request), request.query);
+	const options = deleteOptions(optionsBody(api, request), request.query);
 	const { items, metadata } = await page(api, request, target);
 	const now = timestamp(api.clock);
 	await Promise.all(
@@ -105,9 +105,9 @@ export async function removeMany(api: Api, request: Request, target: Target): Pr
 	return { code: 200, text: presentList(type, formOf(request.accept, request.query), items, metadata, api.clock.wallMs()) };
 }
 
-function optionsBody(request: Request): JsonObject {
+function optionsBody({ registry }: Api, request: Request): JsonObject {
 	if (request.body.length === 0) return {};
-	const value = bodyValue(request);
+	const value = bodyValue(request, registry);
 	if (!isObject(value)) throw badRequest('DeleteOptions expected');
 	return value;
 }

@@ -2,13 +2,14 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { isArray, isObject, type JsonObject, parseJson } from '../../json/index.ts';
+import type { FieldRow, FieldTable } from '../protobuf/index.ts';
 import { type Definitions, Schema } from '../schema/index.ts';
 
 /** Members of these are anybody's, though the declared type is a plain object. */
 const open = new Set(['io.k8s.apimachinery.pkg.apis.meta.v1.FieldsV1', 'io.k8s.apimachinery.pkg.runtime.RawExtension']);
 
 /** The shapes of the built-in kinds: each line of the file is `[NAME, SCHEMA]`. */
-export function loadDefinitions(file: string = definitionsFile()): Definitions {
+export function loadDefinitions(file: string = packageFile('schemas.ndjson')): Definitions {
 	const lines = readFileSync(file, 'utf8')
 		.split('\n')
 		.filter((line) => line !== '');
@@ -21,6 +22,21 @@ export function loadDefinitions(file: string = definitionsFile()): Definitions {
 			return [[name, open.has(name) ? { ...schema, 'x-kubernetes-preserve-unknown-fields': true } : schema] as const];
 		}),
 	);
+}
+
+/** Field numbers for the binary encoding: each line of the file is `[TYPE, {NUMBER: [NAME, FLAGS]}]`. */
+export function loadFieldTable(file: string = packageFile('protobuf.ndjson')): FieldTable {
+	const table = new Map<string, ReadonlyMap<number, FieldRow>>();
+	for (const line of readFileSync(file, 'utf8').split('\n')) {
+		const entry = line === '' ? null : parseJson(line);
+		if (!isArray(entry) || typeof entry[0] !== 'string') continue;
+		const rows = Object.entries(isObject(entry[1]) ? entry[1] : {}).map(([number, row]): [number, FieldRow] => {
+			const [name, flags] = isArray(row) ? row.map(String) : [];
+			return [Number(number), { name: name ?? '', omitZero: flags === 'o', inline: flags === 'i' }];
+		});
+		table.set(entry[0], new Map(rows));
+	}
+	return table;
 }
 
 /** The definition of a kind. */
@@ -40,11 +56,11 @@ export function metadataSchema(definitions: Definitions): Schema {
 
 export const objectMeta = 'io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta';
 
-/** `config/kubernetes/schemas.ndjson` of the package this file belongs to, compiled or not. */
-function definitionsFile(): string {
+/** A file in `config/kubernetes` of the package this file belongs to, compiled or not. */
+function packageFile(name: string): string {
 	for (let folder = dirname(fileURLToPath(import.meta.url)); ; folder = dirname(folder)) {
-		const file = join(folder, 'config/kubernetes/schemas.ndjson');
+		const file = join(folder, 'config/kubernetes', name);
 		if (existsSync(file)) return file;
-		if (dirname(folder) === folder) throw new Error('config/kubernetes/schemas.ndjson is missing from this installation');
+		if (dirname(folder) === folder) throw new Error(`config/kubernetes/${name} is missing from this installation`);
 	}
 }

@@ -2,7 +2,7 @@
 export * from './columns.ts';
 export * from './custom.ts';
 export * from './definition-rules.ts';
-export { loadDefinitions, objectMeta } from './definitions.ts';
+export { definitionOf, loadDefinitions, loadFieldTable, objectMeta } from './definitions.ts';
 export * from './metadata.ts';
 export * from './registry.ts';
 export * from './types.ts';

@@ -1,12 +1,15 @@
 import type { JsonObject } from '../../json/index.ts';
+import type { FieldTable } from '../protobuf/index.ts';
 import type { Definitions } from '../schema/index.ts';
 import { builtInTypes } from './built-in.ts';
 import { customTypes } from './custom.ts';
+import { loadFieldTable } from './definitions.ts';
 import { collectionOf, type ResourceType } from './types.ts';
 
 /** What is served now: the built-in resources and those of the definitions that are there. */
 export class Registry {
 	readonly definitions: Definitions;
+	#fieldTable: FieldTable | undefined;
 	readonly #builtIn: readonly ResourceType[];
 	readonly #custom = new Map<string, readonly ResourceType[]>();
 	#byPath = new Map<string, ResourceType>();
@@ -17,6 +20,12 @@ export class Registry {
 		this.definitions = definitions;
 		this.#builtIn = builtInTypes(definitions);
 		this.#index();
+	}
+
+	/** Read when the first client sends the binary encoding. */
+	get fieldTable(): FieldTable {
+		this.#fieldTable ??= loadFieldTable();
+		return this.#fieldTable;
 	}
 
 	/** Grows with every change, for what is derived from the whole. */
