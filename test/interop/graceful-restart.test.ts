@@ -33,7 +33,9 @@ for (const kind of restarters) {
 		});
 		await record('graceful restart of the peer: routes swept', kind);
 	});
+}
 
+for (const kind of peerKinds.filter(({ features }) => features.has('graceful-helper'))) {
 	interopTest(`graceful restart of ourselves with ${kind.name}: it holds our routes while we are dead, and has them after our return`, [kind], async (t) => {
 		const session = { gracefulRestart: { restartSeconds: 60 } };
 		await withBench({ kinds: [kind], asNumber, peer: { restartSeconds: 60 }, session }, async ({ dut, peers, until }) => {

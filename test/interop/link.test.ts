@@ -13,7 +13,7 @@ for (const kind of peerKinds.filter(({ features }) => features.has('ttl-security
 						'the session is established',
 						async () => (await dut.peer(kind.name))?.state === 'established' && (await peers[0]?.isEstablished()) === true,
 					);
-					await until('we have its routes', async () => (await dut.eligible(kind.name)).length === 2);
+					await until('we have its routes', async () => (await dut.eligible(kind.name)).length > 0);
 					t.pass();
 				},
 			);

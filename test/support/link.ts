@@ -19,6 +19,11 @@ export async function withLink(family: 'ipv4' | 'ipv6', body: (link: BenchLink) 
 			ip('-n', namespace, 'addr', 'add', `${ipv4}/30`, 'dev', 'eth0');
 			ip('-n', namespace, 'addr', 'add', `${ipv6}/64`, 'dev', 'eth0', 'nodad');
 		}
+		// Next hops of routes lie beyond the other end; a daemon that resolves them finds a way.
+		ip('-n', own, 'route', 'add', 'default', 'via', '10.99.0.2');
+		ip('-n', own, 'route', 'add', 'default', 'via', '2001:db8:99::2');
+		ip('-n', peer, 'route', 'add', 'default', 'via', '10.99.0.1');
+		ip('-n', peer, 'route', 'add', 'default', 'via', '2001:db8:99::1');
 		const [left, right] = ends.map((end) => ({ namespace: end.namespace, address: end[family] }));
 		if (left === undefined || right === undefined) throw new RangeError('two ends');
 		await body({ own: left, peer: right });

@@ -9,7 +9,7 @@ const bird = '/usr/sbin/bird';
 export const birdPeer: PeerKind = {
 	name: 'BIRD',
 	files: [bird, '/usr/sbin/birdc'],
-	features: new Set(['add-path', 'graceful-restart', 'answers-refresh', 'ttl-security', 'extended-next-hop']),
+	features: new Set(['add-path', 'graceful-restart', 'graceful-helper', 'answers-refresh', 'ttl-security', 'extended-next-hop']),
 	async version() {
 		const text = await outputOf('/bin/sh', ['-c', `${bird} --version 2>&1`]);
 		return /version ([\d.]+)/.exec(text)?.[1] ?? 'unknown';

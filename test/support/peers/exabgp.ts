@@ -107,8 +107,8 @@ class RunningExabgp implements RunningPeer {
 	#lines(): ExabgpLine[] {
 		if (!existsSync(this.#received)) return [];
 		const lines = readFileSync(this.#received, 'utf8').split('\n').slice(0, -1);
-		// Only what is used is read: the text of a NOTIFICATION may break its JSON.
-		return lines.filter((line) => /"type": "(state|update)"/.test(line)).map((line) => JSON.parse(line) as ExabgpLine);
+		// The data of a NOTIFICATION stands there as it came, control characters and all.
+		return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line.replaceAll(/\p{Cc}/gu, ' ')) as ExabgpLine);
 	}
 
 	async isEstablished(): Promise<boolean> {

@@ -10,7 +10,7 @@ const bgpd = '/usr/lib/frr/bgpd';
 export const frrPeer: PeerKind = {
 	name: 'FRR',
 	files: [bgpd, '/usr/bin/vtysh'],
-	features: new Set(['add-path', 'graceful-restart', 'answers-refresh', 'ttl-security', 'extended-next-hop']),
+	features: new Set(['add-path', 'graceful-restart', 'graceful-helper', 'answers-refresh', 'ttl-security', 'extended-next-hop']),
 	async version() {
 		return /version ([\d.]+)/.exec(await outputOf(bgpd, ['--version']))?.[1] ?? 'unknown';
 	},

@@ -11,8 +11,9 @@ const bgpctl = '/usr/sbin/bgpctl';
 export const openbgpdPeer: PeerKind = {
 	name: 'OpenBGPD',
 	files: [bgpd, bgpctl],
+	// It announces graceful restart without a family: it holds the routes of others, and none are held of its own.
 	// Version 7.7 refuses a ROUTE-REFRESH for families it has negotiated ("not negotiated"), whoever sends it.
-	features: new Set(['add-path', 'graceful-restart', 'ttl-security']),
+	features: new Set(['add-path', 'graceful-helper', 'ttl-security']),
 	async version() {
 		const text = await outputOf('/bin/sh', ['-c', `${bgpd} -V 2>&1`]);
 		return /OpenBGPD ([\d.]+)/.exec(text)?.[1] ?? 'unknown';

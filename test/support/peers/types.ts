@@ -50,7 +50,7 @@ export interface SeenRoute {
 }
 
 /** Features that not every daemon has. */
-export type PeerFeature = 'add-path' | 'graceful-restart' | 'answers-refresh' | 'ttl-security' | 'extended-next-hop';
+export type PeerFeature = 'add-path' | 'graceful-restart' | 'graceful-helper' | 'answers-refresh' | 'ttl-security' | 'extended-next-hop';
 
 /** A BGP daemon of somebody else. */
 export interface PeerKind {
