@@ -46,6 +46,7 @@ const refused: readonly { title: string; wire: Uint8Array; error: string; data?:
 	{ title: '[C39] add-path of 3 bytes', wire: open(parameter('45 03 000101')), error: '2/0' },
 	{ title: '[C41] extended next hop of 5 bytes', wire: open(parameter('05 05 0001000100')), error: '2/0' },
 	{ title: '[C43] role of 2 bytes', wire: open(parameter('09 02 0000')), error: '2/0' },
+	{ title: '[C29] the extended form behind a length of 0', wire: frame(1, '04 fde8 005a 0a000001 00 ff 0000'), error: '2/0' },
 	{ title: '[C29] an extended length that runs over', wire: frame(1, '04 fde8 005a 0a000001 ff ff 0010 02 0002 0200'), error: '2/0' },
 ];
 for (const { title, wire, error, data = '' } of refused) {

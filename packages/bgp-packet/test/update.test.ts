@@ -17,6 +17,7 @@ const updates: readonly { title: string; wire: Uint8Array; remedy: string; data?
 	{ title: '[C84] lengths of 65535', wire: frame(2, 'ffff ffff'), remedy: '3/1' },
 	{ title: '[C86] an attribute that runs over the block', wire: update({ attributes: `${mandatory} 80 04 05 00000000`, nlri }), remedy: 'treat-as-withdraw' },
 	{ title: '[C86] an MP_REACH_NLRI that runs over the block', wire: update({ attributes: `${mandatory} 80 0e 05 00020110`, nlri }), remedy: '3/1' },
+	{ title: '[C105] an MP_REACH_NLRI of which the last two octets are the header', wire: update({ attributes: `${mandatory} 80 0e`, nlri }), remedy: '3/1' },
 	{ title: '[C87] one octet behind the attributes', wire: update({ attributes: `${mandatory} 80`, nlri }), remedy: 'treat-as-withdraw' },
 	{ title: '[C87] two octets behind the attributes', wire: update({ attributes: `${mandatory} 80 04`, nlri }), remedy: 'treat-as-withdraw' },
 	{
@@ -98,6 +99,8 @@ const updates: readonly { title: string; wire: Uint8Array; remedy: string; data?
 	},
 	{ title: '[C126] MP_REACH_NLRI with a next hop that runs over', wire: update({ attributes: '80 0e 05 0002 01 10 00' }), remedy: '3/9' },
 	{ title: '[C126] MP_REACH_NLRI of 4 octets', wire: update({ attributes: '80 0e 04 0002 01 00' }), remedy: '3/9' },
+	{ title: '[C127] MP_REACH_NLRI without its reserved octet', wire: update({ attributes: '80 0e 08 0019 46 04 0a000001' }), remedy: '3/9' },
+	{ title: '[C96] of two malformed attributes the first', wire: update({ attributes: '80 04 01 00 40 01 01 03' }), remedy: '3/5', data: '80040100' },
 	{ title: '[C88] an empty MP_REACH_NLRI', wire: update({ attributes: '80 0e 00' }), remedy: '3/9' },
 	{ title: '[C88] an empty MP_UNREACH_NLRI', wire: update({ attributes: '80 0f 00' }), remedy: '3/9' },
 	{
