@@ -1,0 +1,22 @@
+import { execFileSync } from 'node:child_process';
+import { check, libc, systemEnvironment } from '../../src/linux/index.ts';
+
+const cloneNewNet = 0x40000000;
+
+/** Moves this process, and what it starts from now on, into a new network namespace. Needs root. @throws SystemCallError */
+export function enterNewNamespace(): void {
+	check('unshare', libc().unshare(cloneNewNet));
+}
+
+/** Runs `ip` in our namespace. */
+export function ip(words: string): string {
+	return execFileSync('ip', words.split(' '), { encoding: 'utf8', env: systemEnvironment(), maxBuffer: 1 << 28 });
+}
+
+/** eth0 with 10.0.0.1/16: room for next hops. */
+export function addInterfaces(): void {
+	ip('link add eth0 type veth peer name eth0-end');
+	ip('link set eth0-end up');
+	ip('link set eth0 up');
+	ip('addr add 10.0.0.1/16 dev eth0');
+}
