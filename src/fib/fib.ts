@@ -19,8 +19,8 @@ export class Fib {
 	readonly #options: FibOptions & typeof defaults;
 	readonly #dependencies: FibDependencies;
 	readonly #best = new Map<PrefixKey, BestRoute>();
-	#origins: ReadonlySet<PrefixKey> = new Set();
-	#encapsulate: Encapsulate;
+	/** Made anew when origins or encapsulation change, not for every prefix. */
+	#inputs: DesiredInputs;
 	/** Ours in the kernel, by prefix; `undefined` until it was read. */
 	#actual: Map<PrefixKey, readonly KernelRoute[]> | undefined;
 	#foreign: readonly ForeignRoute[] = [];
@@ -45,7 +45,13 @@ export class Fib {
 	constructor(options: FibOptions, dependencies: FibDependencies) {
 		this.#options = { ...defaults, ...options };
 		this.#dependencies = dependencies;
-		this.#encapsulate = dependencies.encapsulate;
+		this.#inputs = {
+			best: this.#best,
+			origins: new Set(),
+			encapsulate: dependencies.encapsulate,
+			resolve: (nextHop) => this.#resolve(nextHop),
+			metric: this.#options.metric,
+		};
 		this.#failures = new Failures(this.#options.retry, dependencies.random);
 		this.#tunnelEnds = new TunnelEnds(dependencies.onTunnelEnds);
 	}
@@ -81,16 +87,17 @@ export class Fib {
 
 	/** This node's own blocks, all of them. */
 	setOrigins(prefixes: Iterable<PrefixKey>): void {
-		const before = this.#origins;
-		this.#origins = new Set(prefixes);
-		for (const prefix of before) if (!this.#origins.has(prefix)) this.#touch(prefix);
-		for (const prefix of this.#origins) if (!before.has(prefix)) this.#touch(prefix);
+		const { origins: before } = this.#inputs;
+		const origins = new Set(prefixes);
+		this.#inputs = { ...this.#inputs, origins };
+		for (const prefix of before) if (!origins.has(prefix)) this.#touch(prefix);
+		for (const prefix of origins) if (!before.has(prefix)) this.#touch(prefix);
 		this.#kick();
 	}
 
 	/** How packets leave from now on: pools or own addresses have changed. */
 	setEncapsulate(encapsulate: Encapsulate): void {
-		this.#encapsulate = encapsulate;
+		this.#inputs = { ...this.#inputs, encapsulate };
 		for (const prefix of this.#best.keys()) this.#dirty.add(prefix);
 		this.#kick();
 	}
@@ -103,7 +110,7 @@ export class Fib {
 	/** A source has told all that it knows. */
 	setInSync(source: string): void {
 		if (!this.#waiting.delete(source) || this.#waiting.size > 0) return;
-		this.#dependencies.log.info('fib in sync', { routes: this.#best.size, blocks: this.#origins.size });
+		this.#dependencies.log.info('fib in sync', { routes: this.#best.size, blocks: this.#inputs.origins.size });
 		this.#told.clear();
 		this.#tunnelEnds.inherit([]);
 		for (const prefix of this.#actual?.keys() ?? []) this.#dirty.add(prefix);
@@ -127,22 +134,12 @@ export class Fib {
 	/** What should be in the kernel and what is, by prefix. */
 	view(): FibView {
 		const { kernel } = this.#dependencies;
-		const inputs = this.#inputs();
-		const prefixes = new Set([...this.#origins, ...this.#best.keys(), ...(this.#actual?.keys() ?? [])]);
+		const inputs = this.#inputs;
+		const prefixes = new Set([...inputs.origins, ...this.#best.keys(), ...(this.#actual?.keys() ?? [])]);
 		const routes = kernel.enabled
 			? [...prefixes].flatMap((prefix) => viewPrefix(prefix, wantedRoute(prefix, inputs), this.#actual?.get(prefix) ?? [], this.#failures.reason(prefix)))
 			: [];
 		return { enabled: kernel.enabled, inSync: this.inSync, waitingFor: [...this.#waiting], routeProtocol: this.#options.routeProtocol, routes };
-	}
-
-	#inputs(): DesiredInputs {
-		return {
-			best: this.#best,
-			origins: this.#origins,
-			encapsulate: this.#encapsulate,
-			resolve: (nextHop) => this.#resolve(nextHop),
-			metric: this.#options.metric,
-		};
 	}
 
 	#resolve(nextHop: string): Way | undefined {
@@ -244,7 +241,7 @@ export class Fib {
 	}
 
 	#wanted(prefix: PrefixKey): KernelRoute | undefined {
-		const wanted: Wanted | undefined = wantedRoute(prefix, this.#inputs());
+		const wanted: Wanted | undefined = wantedRoute(prefix, this.#inputs);
 		this.#tunnelEnds.set(prefix, wanted?.type === 'route' ? wanted.tunnelEnd : undefined);
 		return wanted?.type === 'route' ? wanted.route : undefined;
 	}
@@ -267,7 +264,7 @@ export class Fib {
 		if (first && !this.inSync) this.#tunnelEnds.inherit(this.#actual.values());
 		for (const prefix of this.#actual.keys()) this.#dirty.add(prefix);
 		for (const prefix of this.#best.keys()) this.#dirty.add(prefix);
-		for (const prefix of this.#origins) this.#dirty.add(prefix);
+		for (const prefix of this.#inputs.origins) this.#dirty.add(prefix);
 	}
 
 	async #learnForeign(): Promise<void> {

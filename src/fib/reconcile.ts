@@ -6,6 +6,8 @@ import type { KernelRoute, RouteFailure, RouteKernel, RouteOperation } from './k
 /** Prefixes worked on at a time; in between others get their turn, and what is grouped by next hop is this many at most. */
 const sliceLength = 5000;
 
+const noRoutes: readonly KernelRoute[] = [];
+
 /** What is wanted, and what is known to be in the kernel. */
 export interface ReconcileState {
 	readonly wanted: (prefix: PrefixKey) => KernelRoute | undefined;
@@ -29,13 +31,17 @@ export async function reconcile(prefixes: Iterable<PrefixKey>, state: ReconcileS
 	const failures: RouteFailure[] = [];
 	const removable: PrefixKey[] = [];
 	const run = async (slice: readonly PrefixKey[], phase: 'make' | 'break') => {
-		const operations = slice.flatMap((prefix) => diffPrefix(state.wanted(prefix), state.actual.get(prefix) ?? [], state.maySweep(prefix)));
-		const now = operations.filter(({ type }) => (type === 'remove') === (phase === 'break'));
-		if (phase === 'make') for (const { type, route } of operations) if (type === 'remove') removable.push(route.prefix);
+		const now: RouteOperation[] = [];
+		for (const prefix of slice) {
+			for (const operation of diffPrefix(state.wanted(prefix), state.actual.get(prefix) ?? noRoutes, state.maySweep(prefix))) {
+				if ((operation.type === 'remove') === (phase === 'break')) now.push(operation);
+				else if (phase === 'make') removable.push(prefix);
+			}
+		}
 		if (now.length === 0) return;
 		const refused = await kernel.apply(ordered(now));
 		const refusedOperations = new Set(refused.map(({ operation }) => operation));
-		for (const operation of now) if (!refusedOperations.has(operation)) record(state.actual, operation);
+		for (const operation of now) if (refusedOperations.size === 0 || !refusedOperations.has(operation)) record(state.actual, operation);
 		applied += now.length - refused.length;
 		failures.push(...refused);
 	};
@@ -59,7 +65,8 @@ export async function reconcile(prefixes: Iterable<PrefixKey>, state: ReconcileS
 export function record(actual: Map<PrefixKey, readonly KernelRoute[]>, operation: RouteOperation): void {
 	const { type, route } = operation;
 	const gone = type === 'replace' ? operation.old : type === 'remove' ? route : undefined;
-	const rest = (actual.get(route.prefix) ?? []).filter((other) => other !== gone);
+	const held = actual.get(route.prefix);
+	const rest = held === undefined ? [] : held.filter((other) => other !== gone);
 	if (type !== 'remove') rest.push(route);
 	if (rest.length === 0) actual.delete(route.prefix);
 	else actual.set(route.prefix, rest);
