@@ -103,16 +103,29 @@ function clearHostBits(bytes: Uint8Array, length: number): Uint8Array {
 	return network;
 }
 
+/** Character by character: the FIB parses some for every route. */
 function parseIpv4(text: string): Uint8Array | undefined {
-	const parts = text.split('.');
-	if (parts.length !== 4) return undefined;
 	const bytes = new Uint8Array(4);
-	for (const [index, part] of parts.entries()) {
-		if (!/^(0|[1-9]\d{0,2})$/.test(part) || Number(part) > 255) return undefined;
-		bytes[index] = Number(part);
+	let octet = 0;
+	let value: number | undefined;
+	for (let at = 0; at <= text.length; at++) {
+		const digit = text.charCodeAt(at) - zeroCode;
+		if (at === text.length || digit === dotMinusZero) {
+			if (value === undefined || octet > 3) return undefined;
+			bytes[octet++] = value;
+			value = undefined;
+		} else if (digit >= 0 && digit <= 9) {
+			// A leading zero would mean octal to some.
+			if (value === 0) return undefined;
+			value = (value ?? 0) * 10 + digit;
+			if (value > 255) return undefined;
+		} else return undefined;
 	}
-	return bytes;
+	return octet === 4 ? bytes : undefined;
 }
+
+const zeroCode = '0'.charCodeAt(0);
+const dotMinusZero = '.'.charCodeAt(0) - zeroCode;
 
 function parseIpv6(text: string): Uint8Array | undefined {
 	const halves = text.split('::');
