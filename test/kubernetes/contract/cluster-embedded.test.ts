@@ -1,0 +1,15 @@
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import anyTest from 'ava';
+import { testCluster } from './cluster.ts';
+import { startEmbedded } from './servers.ts';
+import type { ServerUnderTest } from './transcript.ts';
+
+let server: ServerUnderTest;
+
+anyTest.before(async () => {
+	server = await startEmbedded();
+});
+anyTest.after.always(() => server?.stop());
+testCluster(anyTest, () => server, mkdtempSync(join(tmpdir(), 'bgpmesh-cluster-')));

@@ -1,0 +1,259 @@
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { TestFn } from 'ava';
+import { parse } from 'yaml';
+import { prefixKey, silentLogger, systemClock } from '../../../src/core/index.ts';
+import { Allocator, type Block, blockName, ConflictError, conflictRetry, giveUpBlock, newBlock, nextWrite } from '../../../src/ipam/index.ts';
+import {
+	ApiClient,
+	calicoKinds,
+	coreKinds,
+	detectLayout,
+	fromBlock,
+	Informer,
+	type JsonObject,
+	KubernetesIpamStore,
+	loadCredentials,
+	type ResourceChange,
+	selectorMatches,
+	toBlock,
+	toResource,
+} from '../../../src/kubernetes/index.ts';
+import { RunningDaemon } from '../../support/daemon.ts';
+import { eventually } from '../../support/eventually.ts';
+import type { ServerUnderTest } from './transcript.ts';
+
+const crds = resolve(fileURLToPath(import.meta.url), '../../../../../config/crds');
+const layout = 'crd.projectcalico.org/v1';
+const kinds = calicoKinds(layout);
+const crdKind = { kind: 'CustomResourceDefinition', apiVersion: 'apiextensions.k8s.io/v1', plural: 'customresourcedefinitions', namespaced: false };
+
+/** A kubeconfig for a server, beside `folder`'s other files. */
+function kubeconfig({ url, certificateAuthority, token }: ServerUnderTest, folder: string): string {
+	const file = join(folder, 'kubeconfig');
+	const cluster = { server: url, 'certificate-authority-data': Buffer.from(certificateAuthority).toString('base64') };
+	writeFileSync(
+		file,
+		JSON.stringify({
+			apiVersion: 'v1',
+			kind: 'Config',
+			'current-context': 'c',
+			contexts: [{ name: 'c', context: { cluster: 'c', user: 'u' } }],
+			clusters: [{ name: 'c', cluster }],
+			users: [{ name: 'u', user: { token } }],
+		}),
+	);
+	return file;
+}
+
+async function connect(server: ServerUnderTest, folder: string): Promise<ApiClient> {
+	const client = new ApiClient(await loadCredentials(kubeconfig(server, folder)), Math.random);
+	const established = new Set((await client.list(crdKind)).items.map((crd) => toResource(crd).name));
+	for (const file of readdirSync(crds).filter((name) => name.endsWith('.yaml'))) {
+		const crd = parse(readFileSync(join(crds, file), 'utf8')) as JsonObject;
+		if (!established.has(toResource(crd).name)) await client.create(crdKind, crd);
+	}
+	for (let attempt = 0; attempt < 100; attempt++) {
+		const served = await Promise.all([kinds.blocks, kinds.nodeStatuses].map((kind) => client.list(kind).catch(() => undefined)));
+		if (served.every((list) => list !== undefined)) return client;
+		await new Promise((done) => setTimeout(done, 100));
+	}
+	throw new Error('the definitions are not served');
+}
+
+const dependencies = { log: silentLogger, clock: systemClock, random: Math.random };
+
+/** What our own client, informers, allocator and daemon do on a server; `getServer` is asked when a test runs. */
+export function testCluster(test: TestFn, getServer: () => ServerUnderTest, folder: string): void {
+	const client = () => connect(getServer(), folder);
+
+	test.serial('the layout of the resources is recognised', async (t) => {
+		t.is(await detectLayout(await client()), layout);
+	});
+
+	test.serial('a block keeps every digit and every unknown annotation through reading and writing', async (t) => {
+		const api = await client();
+		const cidr = prefixKey('10.200.0.0/30');
+		const block: Block = {
+			...newBlock(cidr, 'digits', '2026-01-01T00:00:00Z', 1780000000123456789n),
+			attributes: [{ handleId: 'h', secondary: { node: 'digits' }, releasedAt: undefined, other: {} }],
+			allocations: [0, null, null, null],
+			unallocated: [1, 2, 3],
+			sequenceNumberForAllocation: { 0: 1780000000123456788n },
+		};
+		const created = await api.create(kinds.blocks, {
+			apiVersion: layout,
+			kind: 'IPAMBlock',
+			metadata: { name: blockName(cidr), annotations: { 'example.com/mine': 'kept' } },
+			spec: fromBlock(block, layout),
+		});
+		t.is(toBlock(toResource(created)).sequenceNumber, 1780000000123456789n);
+		const nodes = new Informer({ client: api, kind: coreKinds.nodes, ...dependencies });
+		const { blocks } = new KubernetesIpamStore({ client: api, layout, node: 'digits', nodes, ...dependencies });
+		const read = await blocks.read(blockName(cidr), 'fresh');
+		if (read === undefined) return t.fail('the block is gone');
+		const written = await blocks.write(blockName(cidr), { ...read, value: nextWrite(read.value) });
+		t.is(written.value.sequenceNumber, 1780000000123456790n);
+		t.deepEqual(written.value.sequenceNumberForAllocation, { 0: 1780000000123456788n });
+		t.is(toResource((await api.get(kinds.blocks, blockName(cidr))) ?? {}).annotations['example.com/mine'], 'kept');
+		// What was read before is stale now: neither written nor removed.
+		await t.throwsAsync(blocks.write(blockName(cidr), { ...read, value: nextWrite(read.value) }), { instanceOf: ConflictError });
+		await t.throwsAsync(blocks.remove(blockName(cidr), read), { instanceOf: ConflictError });
+		await t.throwsAsync(blocks.create(blockName(cidr), block), { instanceOf: ConflictError });
+		await blocks.remove(blockName(cidr), written);
+		t.is(await blocks.read(blockName(cidr), 'fresh'), undefined);
+	});
+
+	test.serial('an informer tells what is added, changed and removed, and its own writes once', async (t) => {
+		const api = await client();
+		const informer = new Informer({ client: api, kind: kinds.pools, ...dependencies });
+		const told: string[] = [];
+		informer.onChanges((changes: readonly ResourceChange[]) =>
+			told.push(...changes.filter(({ resource }) => resource.name.startsWith('informer')).map(({ type, resource }) => `${type} ${resource.name}`)),
+		);
+		const pool = (name: string, cidr: string) => ({
+			apiVersion: layout,
+			kind: 'IPPool',
+			metadata: { name },
+			spec: { cidr, blockSize: 30, nodeSelector: 'all()' },
+		});
+		await api.create(kinds.pools, pool('informer-before', '10.201.0.0/24'));
+		informer.start();
+		t.teardown(() => informer.stop());
+		await new Promise<void>((resolve) => informer.onSynced(resolve));
+		informer.absorb(await api.create(kinds.pools, pool('informer-own', '10.201.1.0/24')));
+		const created = await api.create(kinds.pools, pool('informer-other', '10.201.2.0/24'));
+		await eventually('the creation is told', () => told.includes('added informer-other'));
+		await api.patch(kinds.pools, 'informer-other', { spec: { disabled: true } }, 'application/merge-patch+json');
+		await eventually('the change is told', () => told.includes('changed informer-other'));
+		await api.remove(kinds.pools, 'informer-other', { uid: toResource(created).uid });
+		await eventually('the removal is told', () => told.includes('removed informer-other'));
+		t.deepEqual(told, ['added informer-before', 'added informer-own', 'added informer-other', 'changed informer-other', 'removed informer-other']);
+		for (const name of ['informer-before', 'informer-own']) await api.remove(kinds.pools, name);
+	});
+
+	test.serial('three nodes that allocate and release at once never share an address, and leave nothing', async (t) => {
+		const api = await client();
+		await api.create(kinds.pools, {
+			apiVersion: layout,
+			kind: 'IPPool',
+			metadata: { name: 'stress' },
+			spec: { cidr: '10.202.0.0/25', blockSize: 28, nodeSelector: 'all()' },
+		});
+		const nodes = new Informer({ client: api, kind: coreKinds.nodes, ...dependencies });
+		nodes.start();
+		t.teardown(() => nodes.stop());
+		const owners = new Map<string, string>();
+		let given = 0;
+		await Promise.all(
+			['stress-a', 'stress-b', 'stress-c'].map(async (node) => {
+				const store = new KubernetesIpamStore({ client: api, layout, node, nodes, ...dependencies });
+				store.start();
+				t.teardown(() => store.stop());
+				await store.synced();
+				const allocator = new Allocator({ node, store, retry: conflictRetry(Math.random), selectorMatches, ...dependencies });
+				await Promise.all(
+					Array.from({ length: 10 }, async (_, worker) => {
+						for (let round = 0; round < 4; round++) {
+							const handleId = `stress.${node}-${worker}-${round}`;
+							const result = await allocator.assign({ handleId, attributes: { node }, families: ['ipv4'], use: 'Workload', pools: { ipv4: ['stress'] } });
+							if (result.type !== 'assigned') throw new Error(result.reason);
+							const address = result.addresses[0]?.address ?? '';
+							t.is(owners.get(address), undefined, `${address} has two owners`);
+							owners.set(address, handleId);
+							given++;
+							await new Promise((resolve) => setTimeout(resolve, 5));
+							owners.delete(address);
+							await allocator.release(handleId);
+						}
+					}),
+				);
+			}),
+		);
+		t.is(given, 120);
+		const blocks = (await api.list(kinds.blocks)).items.map((block) => toBlock(toResource(block))).filter(({ cidr }) => cidr.startsWith('10.202.'));
+		t.true(blocks.length > 0 && blocks.every(({ allocations }) => allocations.every((index) => index === null)));
+		t.deepEqual(
+			(await api.list(kinds.handles)).items.map((handle) => toResource(handle).name).filter((name) => name.startsWith('stress')),
+			[],
+		);
+		for (const { cidr, affinity } of blocks) {
+			const store = new KubernetesIpamStore({ client: api, layout, node: 'none', nodes, ...dependencies });
+			t.is(
+				await giveUpBlock({ store, clock: systemClock, retry: conflictRetry(Math.random) }, affinity?.slice('host:'.length) ?? '', cidr, {
+					requireEmpty: true,
+				}),
+				'released',
+			);
+		}
+		await api.remove(kinds.pools, 'stress');
+	});
+
+	test.serial('two daemons find each other from Node resources, give addresses to containers and announce their blocks', async (t) => {
+		const api = await client();
+		const file = kubeconfig(getServer(), folder);
+		const port = 20_000 + (process.pid % 20_000);
+		await api.create(kinds.pools, {
+			apiVersion: layout,
+			kind: 'IPPool',
+			metadata: { name: 'pods' },
+			spec: { cidr: '10.203.0.0/16', blockSize: 26, ipipMode: 'CrossSubnet', nodeSelector: 'all()' },
+		});
+		await api.create(kinds.bgpConfigurations, { apiVersion: layout, kind: 'BGPConfiguration', metadata: { name: 'default' }, spec: { listenPort: port } });
+		const second = 1 + (process.pid % 250);
+		const daemons = [];
+		for (const [index, node] of ['node-a', 'node-b'].entries()) {
+			const address = `127.${second}.0.${index + 1}`;
+			await api.create(coreKinds.nodes, {
+				apiVersion: 'v1',
+				kind: 'Node',
+				metadata: { name: node, annotations: { 'projectcalico.org/IPv4Address': `${address}/8` } },
+			});
+			const daemon = new RunningDaemon();
+			writeFileSync(
+				daemon.configFile,
+				`node: ${node}\ndatastore: { type: kubernetes, kubeconfig: ${file} }\nbgp: { asNumber: 64512, listen: { address: ${address}, port: ${port} } }\nfib: { enabled: false }\ncontrol: { socket: ${daemon.socket} }\nlog: { format: text }\n`,
+			);
+			daemons.push(daemon);
+		}
+		for (const daemon of daemons) await daemon.start(t);
+		const [a, b] = daemons as [RunningDaemon, RunningDaemon];
+		const cni = (daemon: RunningDaemon, command: string, container: string) =>
+			plugin(daemon.socket, {
+				CNI_COMMAND: command,
+				CNI_CONTAINERID: container,
+				CNI_IFNAME: 'eth0',
+				CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web',
+			});
+		const first = await cni(a, 'ADD', 'one');
+		t.regex(first, /"address":"10\.203\.\d+\.\d+\/32"/);
+		t.is(await cni(a, 'ADD', 'one'), first);
+		await cni(b, 'ADD', 'two');
+		const hasRoutes = (answer: unknown) => (answer as { routes: { peer?: string }[] }).routes.filter(({ peer }) => peer !== undefined).length === 1;
+		await a.until('the other block has arrived', ['routes'], hasRoutes);
+		await b.until('the other block has arrived', ['routes'], hasRoutes);
+		t.regex((await a.cli('ipam', 'check')).stdout, /\nEverything agrees\.\n$/);
+		const address = /10\.203\.\d+\.\d+/.exec(first)?.[0] ?? '';
+		t.regex((await a.cli('ipam', 'show', '--ip', address)).stdout, /is in use[\s\S]*namespace +default/);
+		t.is(await cni(a, 'DEL', 'one'), '');
+		t.is((await a.cli('ipam', 'show', '--ip', address)).code, 1);
+		// A new node is met without anybody being told, and a node that goes is let go.
+		await api.create(coreKinds.nodes, {
+			apiVersion: 'v1',
+			kind: 'Node',
+			metadata: { name: 'node-c', annotations: { 'projectcalico.org/IPv4Address': `127.${second}.0.3/8` } },
+		});
+		await a.until('the new node is a peer', ['peers'], (answer) => (answer as { peers: object[] }).peers.length === 2);
+		await api.remove(coreKinds.nodes, 'node-c');
+		await a.until('the node that went is no peer', ['peers'], (answer) => (answer as { peers: object[] }).peers.length === 1);
+	});
+}
+
+async function plugin(socket: string, environment: Record<string, string>): Promise<string> {
+	const { spawn } = await import('node:child_process');
+	const { text } = await import('node:stream/consumers');
+	const child = spawn(process.execPath, [resolve(crds, '../../bin/bgpmesh-ipam.js')], { env: environment, stdio: ['pipe', 'pipe', 'inherit'] });
+	child.stdin.end(JSON.stringify({ cniVersion: '1.0.0', name: 'k8s-pod-network', ipam: { type: 'bgpmesh-ipam', socket } }));
+	return text(child.stdout);
+}
