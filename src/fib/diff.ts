@@ -54,10 +54,13 @@ export function ordered(operations: readonly RouteOperation[]): RouteOperation[]
 /** Routes by prefix. */
 export function byPrefix(routes: readonly KernelRoute[]): Map<PrefixKey, readonly KernelRoute[]> {
 	const map = new Map<PrefixKey, KernelRoute[]>();
-	for (const route of routes) {
-		const others = map.get(route.prefix);
-		if (others === undefined) map.set(route.prefix, [route]);
-		else others.push(route);
-	}
+	for (const route of routes) file(map, route);
 	return map;
+}
+
+/** Puts a route beside the others of its prefix. */
+export function file(map: Map<PrefixKey, KernelRoute[]>, route: KernelRoute): void {
+	const others = map.get(route.prefix);
+	if (others === undefined) map.set(route.prefix, [route]);
+	else others.push(route);
 }

@@ -1,16 +1,18 @@
 import type { BestRoute, Encapsulate, FibView, PrefixKey, RouteChange, Timer } from '../core/index.ts';
 import { type DesiredInputs, findWay, type Wanted, type Way, wantedRoute } from './desired.ts';
-import { byPrefix } from './diff.ts';
+import { file } from './diff.ts';
 import { Failures } from './failures.ts';
 import type { ForeignRoute, KernelEvent, KernelRoute } from './kernel.ts';
 import type { FibDependencies, FibOptions, FibStats } from './options.ts';
 import { reconcile, record } from './reconcile.ts';
+import { othersFirst, slices } from './slices.ts';
 import { TunnelEnds } from './tunnel-ends.ts';
 import { viewPrefix } from './view.ts';
 
 const defaults = { metric: 1024, auditSeconds: 90, retry: { firstMs: 200, mostMs: 30_000 } };
-/** Events come in bursts: one look after the burst is enough. */
+/** Events come in bursts: one look after the burst is enough; and however large the tables, looking takes a tenth of the time at most. */
 const eventDelayMs = 100;
+const eventDelayPasses = 10;
 /** Refusals told one by one in a run; the rest is a number. */
 const mostRefusalsLogged = 5;
 
@@ -36,6 +38,8 @@ export class Fib {
 	#auditWanted = true;
 	#foreignWanted = true;
 	#auditFailures = 0;
+	/** How long the last pass with an audit took. */
+	#auditPassMs = 0;
 	#listing = false;
 	#running: Promise<void> | undefined;
 	#started = false;
@@ -163,7 +167,7 @@ export class Fib {
 		if (event.type === 'foreign-route' && this.#ways.size === 0) return;
 		this.#foreignWanted = true;
 		if (event.type !== 'foreign-route') this.#auditWanted = true;
-		if (!this.#timers.has('event')) this.#arm('event', eventDelayMs, () => this.#kick());
+		if (!this.#timers.has('event')) this.#arm('event', Math.max(eventDelayMs, eventDelayPasses * this.#auditPassMs), () => this.#kick());
 	}
 
 	#onOwnRoute(change: 'added' | 'removed', route: KernelRoute): void {
@@ -200,7 +204,10 @@ export class Fib {
 		await new Promise((resolve) => setImmediate(resolve));
 		while (!this.#stopped && this.#hasWork()) {
 			try {
+				const startedAtMs = this.#dependencies.clock.monotonicMs();
+				const withAudit = this.#auditWanted;
 				await this.#run();
+				if (withAudit) this.#auditPassMs = this.#dependencies.clock.monotonicMs() - startedAtMs;
 				this.#auditFailures = 0;
 			} catch (error) {
 				this.#auditFailures++;
@@ -250,21 +257,24 @@ export class Fib {
 		return this.inSync || this.#told.has(prefix);
 	}
 
-	/** Reads our routes; every prefix whose route is not as it was known, and every one that failed, is looked at again. */
+	/** Reads our routes; everything that is there or wanted is looked at again. */
 	async #audit(): Promise<void> {
 		const first = this.#actual === undefined;
 		this.#auditWanted = false;
 		this.#counters.audits++;
+		const actual = new Map<PrefixKey, KernelRoute[]>();
 		this.#listing = true;
 		try {
-			this.#actual = byPrefix(await this.#dependencies.kernel.list());
+			for (const slice of slices(await this.#dependencies.kernel.list())) {
+				for (const route of slice) file(actual, route);
+				await othersFirst();
+			}
+			this.#actual = actual;
 		} finally {
 			this.#listing = false;
 		}
-		if (first && !this.inSync) this.#tunnelEnds.inherit(this.#actual.values());
-		for (const prefix of this.#actual.keys()) this.#dirty.add(prefix);
-		for (const prefix of this.#best.keys()) this.#dirty.add(prefix);
-		for (const prefix of this.#inputs.origins) this.#dirty.add(prefix);
+		if (first && !this.inSync) this.#tunnelEnds.inherit(actual.values());
+		for (const prefixes of [actual.keys(), this.#best.keys(), this.#inputs.origins]) for (const prefix of prefixes) this.#dirty.add(prefix);
 	}
 
 	async #learnForeign(): Promise<void> {

@@ -14,6 +14,7 @@ import {
 	Rtnetlink,
 } from '../linux/index.ts';
 import { type ForeignRoute, type KernelEvent, type KernelRoute, RouteError, type RouteFailure, type RouteKernel, type RouteOperation } from './kernel.ts';
+import { othersFirst, slices } from './slices.ts';
 
 export interface NetlinkKernelOptions {
 	readonly routeProtocol: number;
@@ -52,8 +53,9 @@ class NetlinkKernel implements RouteKernel {
 		await this.#learnLinks(true);
 		const routes: KernelRoute[] = [];
 		for (const family of families) {
-			for (const message of await this.#netlink.routes({ family, table: this.#table, protocol: this.#protocol })) {
-				routes.push(this.#ownRoute(message));
+			for (const slice of slices(await this.#netlink.routes({ family, table: this.#table, protocol: this.#protocol }))) {
+				for (const message of slice) routes.push(this.#ownRoute(message));
+				await othersFirst();
 			}
 		}
 		return routes;

@@ -1,10 +1,7 @@
-import { setImmediate as othersFirst } from 'node:timers/promises';
 import type { PrefixKey } from '../core/index.ts';
 import { diffPrefix, ordered } from './diff.ts';
 import type { KernelRoute, RouteFailure, RouteKernel, RouteOperation } from './kernel.ts';
-
-/** Prefixes worked on at a time; in between others get their turn, and what is grouped by next hop is this many at most. */
-const sliceLength = 5000;
+import { othersFirst, slices } from './slices.ts';
 
 const noRoutes: readonly KernelRoute[] = [];
 
@@ -70,15 +67,4 @@ export function record(actual: Map<PrefixKey, readonly KernelRoute[]>, operation
 	if (type !== 'remove') rest.push(route);
 	if (rest.length === 0) actual.delete(route.prefix);
 	else actual.set(route.prefix, rest);
-}
-
-function* slices(prefixes: Iterable<PrefixKey>): Generator<PrefixKey[]> {
-	let slice: PrefixKey[] = [];
-	for (const prefix of prefixes) {
-		slice.push(prefix);
-		if (slice.length < sliceLength) continue;
-		yield slice;
-		slice = [];
-	}
-	if (slice.length > 0) yield slice;
 }
