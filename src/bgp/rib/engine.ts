@@ -81,6 +81,7 @@ export class RibEngine implements Rib {
 					singleUse,
 					tuning: sizes,
 					log,
+					clock,
 					later,
 					peerName: (peer) => this.#peers.byId(peer).name,
 					attributes: (id) => this.#importer.attributes(id),

@@ -1,13 +1,14 @@
 import type { PathAttributes } from 'bgp-packet';
-import type { Logger } from '../../core/index.ts';
+import type { Clock, Logger } from '../../core/index.ts';
 import type { Batch } from '../rib/batch.ts';
 import type { RibPeer } from '../rib/peers.ts';
 import type { RouteTable } from '../rib/route-table.ts';
 import type { ExportTerms } from './export-terms.ts';
 import { type ExportContext, Exporter } from './exporter.ts';
-import { type Audience, type ChunkPool, Cursor, MessageLog } from './log.ts';
+import { type Audience, type ChunkPool, Cursor, emptyLog, MessageLog } from './log.ts';
 import { CatchUp, Member } from './member.ts';
 import { Packer } from './packer.ts';
+import { Rounds } from './rounds.ts';
 import { missMessages } from './unread.ts';
 import { UpdateWriter } from './update-writer.ts';
 
@@ -33,6 +34,7 @@ export interface GroupContext extends ExportContext {
 	readonly singleUse: ChunkPool;
 	readonly tuning: GroupTuning;
 	readonly log: Logger;
+	readonly clock: Clock;
 	/** Queues work for a later turn of the event loop. */
 	readonly later: (step: () => boolean) => void;
 }
@@ -58,7 +60,9 @@ export class UpdateGroup {
 	readonly #packer: Packer;
 	readonly #walk = new Map<number, WalkBlock>();
 	readonly #reported = new Set<number>();
+	readonly #rounds: Rounds<Member>;
 	#readers = 0;
+	#trimming = false;
 	/** Routes sent, by the peer they come from; absent until somebody asks. */
 	#sent: Map<number, number> | undefined = undefined;
 
@@ -70,6 +74,8 @@ export class UpdateGroup {
 		this.#log = new MessageLog(context.chunks);
 		this.#writer = new UpdateWriter(terms, context, context.table.prefixes);
 		this.#packer = new Packer(context.pool, this.#writer);
+		const { members } = this;
+		this.#rounds = new Rounds({ ...context, members, visit: (member) => this.#serve(member), end: () => this.#trim() });
 	}
 
 	/** Adds a peer, which is sent everything; `fresh`: it holds nothing yet. `finish` is sent at the end. */
@@ -118,7 +124,7 @@ export class UpdateGroup {
 			this.#table.unhold();
 		} else this.#readers--;
 		if (!member.isFlushed) this.#log.pin(member.safeSequence);
-		this.#trim();
+		this.#trimSoon();
 	}
 
 	/** The group has no members any more. */
@@ -183,12 +189,7 @@ export class UpdateGroup {
 
 	/** Writes to everybody who is not waited for. */
 	pump(): void {
-		for (const member of this.members.values()) {
-			if (member.catchUp !== undefined) continue;
-			if (member.pump()) continue;
-			if (member.cursor.behind > this.#context.tuning.behindBytes) this.#fallBehind(member);
-		}
-		this.#trim();
+		this.#rounds.request();
 	}
 
 	/** The socket of a peer takes bytes again. */
@@ -198,8 +199,13 @@ export class UpdateGroup {
 		if (member.catchUp !== undefined) this.#step(member);
 		else {
 			member.pump();
-			this.#trim();
+			this.#trimSoon();
 		}
+	}
+
+	#serve(member: Member): void {
+		if (member.catchUp !== undefined || member.pump()) return;
+		if (member.cursor.behind > this.#context.tuning.behindBytes) this.#fallBehind(member);
 	}
 
 	#count(sent: Map<number, number>, before: number, after: number): void {
@@ -218,7 +224,7 @@ export class UpdateGroup {
 		}
 		if (!member.isFlushed) this.#log.pin(member.safeSequence);
 		// Nothing to read until the first block is made.
-		member.cursor = new Cursor(new MessageLog(this.#context.singleUse), 'last');
+		member.cursor = new Cursor(emptyLog, 'last');
 		this.#step(member);
 	}
 
@@ -313,6 +319,17 @@ export class UpdateGroup {
 		const bytes = this.#context.pool.length[set] ?? 0;
 		this.#context.log.warn('a route is not sent: its attributes do not fit into a message', { bytes, family: this.terms.family });
 	};
+
+	/** When many leave, or read on, at the same time, once is enough. */
+	#trimSoon(): void {
+		if (this.#trimming) return;
+		this.#trimming = true;
+		this.#context.later(() => {
+			this.#trimming = false;
+			this.#trim();
+			return false;
+		});
+	}
 
 	/** Gives up chunks that no member needs and no socket reads. */
 	#trim(): void {

@@ -133,6 +133,9 @@ export class MessageLog {
 	}
 }
 
+/** What a reader reads while there is nothing for it; never written to. */
+export const emptyLog = new MessageLog(new ChunkPool(0, 0));
+
 /** A reader's place in a log. */
 export class Cursor {
 	readonly log: MessageLog;
