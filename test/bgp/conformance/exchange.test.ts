@@ -216,3 +216,29 @@ test('[C221] without policies nothing goes to another AS or comes from it; insid
 	t.deepEqual(bench.peers.outside.prefixes, []);
 	t.is(bench.rib.routes({ received: 'outside' }).length, 1);
 });
+
+test('[C13] a route that does not fit 4096 octets is withdrawn from a peer without RFC 8654, and reaches one with it', async (t) => {
+	const long = { asNumber: 65003, options: open, capabilities: [{ type: 'extended-message' } as const] };
+	const bench = await WireBench.start(t, { peers: { outside: { asNumber: 65002, options: open, capabilities: long.capabilities }, short: {}, long } });
+	await bench.connect();
+	const { outside, short, long: able } = bench.peers;
+	outside.announce([prefix], { communities: [1] });
+	await bench.settle();
+	t.true(short.holds(prefix));
+	const communities = Array.from({ length: 1200 }, (_, index) => index + 1);
+	outside.announce([prefix], { communities });
+	await bench.settle();
+	t.false(short.holds(prefix));
+	t.deepEqual(able.table.get(prefix)?.communities, communities);
+	t.is(bench.speaker.peer('short')?.state, 'established');
+});
+
+test('[C186] of two IPv6 next hops the link-local one goes no further', async (t) => {
+	const bench = await WireBench.start(t, { peers: { inside: { options: { reflectorClient: true } }, second: { options: { reflectorClient: true } } } });
+	await bench.connect();
+	const global = Uint8Array.from([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+	const linkLocal = Uint8Array.from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);
+	bench.peers.inside.announce(['2001:db8:1::/48'], { nextHop: Uint8Array.from([...global, ...linkLocal]) });
+	await bench.settle();
+	t.deepEqual(bench.peers.second.table.get('2001:db8:1::/48')?.nextHop, global);
+});
