@@ -194,6 +194,19 @@ function failureOf(random: Random, wire: Uint8Array, context: number): string | 
 	}
 }
 
+/** Generated or taken from `pool`, then mutated, up to three times. */
+function hostileMessage(random: Random, pool: readonly Uint8Array[], addPath: boolean): Uint8Array {
+	let wire = random.below(2) === 0 ? generate(random, addPath) : random.pick(pool, frame(4, ''));
+	for (let times = random.pick([0, 0, 1, 1, 1, 2, 3], 1); times > 0; times--) wire = mutate(random, wire, random.pick(pool, frame(4, '')));
+	return wire;
+}
+
+/** `count` such messages from a seed, for tests of what stands behind the codec. */
+export function hostileMessages(seed: number, count: number, addPath: boolean): Uint8Array[] {
+	const random = new Random(seed);
+	return Array.from({ length: count }, () => hostileMessage(random, builtInMessages, addPath));
+}
+
 /**
  * Decodes mutated real messages and generated ones, and checks what `disagreement` and the framer promise. Stops at ten
  * failures. Most messages are mutated, up to three times each.
@@ -216,8 +229,7 @@ export function fuzz({
 		if ((done & 0xff) === 0 && performance.now() >= until) break;
 		const context = random.below(contexts.length);
 		const addPath = contexts[context]?.addPath(1, 1) ?? false;
-		let wire = random.below(2) === 0 ? generate(random, addPath) : random.pick(pool, frame(4, ''));
-		for (let times = random.pick([0, 0, 1, 1, 1, 2, 3], 1); times > 0; times--) wire = mutate(random, wire, random.pick(pool, frame(4, '')));
+		const wire = hostileMessage(random, pool, addPath);
 		const reason = failureOf(random, wire, context);
 		if ((done & 15) === 0) {
 			const outcome = remedyOf(wire, contexts[context]);

@@ -76,10 +76,8 @@ export class Receiver implements SessionReceiver {
 		}
 		this.#withdraw('ipv4', buffer, withdrawnStart, withdrawnEnd);
 		if (attributesEnd === attributesStart && nlriEnd === nlriStart) return;
-		if (!this.#walk(buffer, attributesStart, attributesEnd)) {
-			this.#judgeWhole(buffer, attributesStart, attributesEnd, nlriStart, nlriEnd);
-			return;
-		}
+		const unusual = !this.#walk(buffer, attributesStart, attributesEnd, nlriEnd > nlriStart);
+		if (unusual && this.#withdrawnWhole(buffer, attributesStart, attributesEnd, nlriStart, nlriEnd)) return;
 		const multiprotocol = this.#reach !== 0 || this.#unreach !== 0;
 		if (nlriEnd > nlriStart) {
 			if (!multiprotocol) this.#announce('ipv4', false, buffer, attributesStart, attributesEnd, buffer, nlriStart, nlriEnd);
@@ -87,9 +85,6 @@ export class Receiver implements SessionReceiver {
 				const length = this.#trimmed(buffer, attributesStart, attributesEnd, false);
 				this.#announce('ipv4', false, scratch, 0, length, buffer, nlriStart, nlriEnd);
 			}
-		} else if (this.#reach === 0 && this.#others > 0) {
-			// Nothing is announced, yet an error may ask for a reset (RFC 7606 §5.2).
-			this.#judgeWhole(buffer, attributesStart, attributesEnd, nlriStart, nlriEnd);
 		}
 		if (this.#unreach !== 0) this.#takeUnreach(buffer, attributesStart, attributesEnd, end === nlriStart && withdrawnEnd === withdrawnStart);
 		if (this.#reach !== 0) this.#takeReach(buffer, attributesStart, attributesEnd);
@@ -109,44 +104,57 @@ export class Receiver implements SessionReceiver {
 		this.#context.ended(this.#peer, end);
 	}
 
-	/** Finds the MP attributes of a block. `false`: it is not well-formed, or has one of them twice. */
-	#walk(buffer: Uint8Array, start: number, end: number): boolean {
+	/**
+	 * Finds the MP attributes of a block. `false`: it is not as blocks usually are (ill-formed, MP attributes with wrong flags, without
+	 * routes, of other families or beside NLRI, or nothing that is announced), and must be judged as a whole.
+	 */
+	#walk(buffer: Uint8Array, start: number, end: number, hasNlri: boolean): boolean {
 		this.#reach = 0;
 		this.#unreach = 0;
 		this.#others = 0;
+		let usual = true;
 		for (let at = start; at < end; ) {
-			const extended = ((buffer[at] ?? 0) & 0x10) !== 0;
+			const flags = buffer[at] ?? 0;
+			const extended = (flags & 0x10) !== 0;
 			const code = buffer[at + 1] ?? 0;
 			const value = at + (extended ? 4 : 3);
 			if (value > end) return false;
 			const next = value + (extended ? readU16(buffer, at + 2) : (buffer[at + 2] ?? 0));
 			if (next > end) return false;
 			if (code === mpReachCode) {
-				if (this.#reach !== 0 || next < value + 5 || value + 5 + (buffer[value + 3] ?? 0) > next) return false;
+				const routes = value + 5 + (buffer[value + 3] ?? 0);
+				if (this.#reach !== 0 || next < value + 5 || routes > next) return false;
 				this.#reach = value;
 				this.#reachEnd = next;
+				usual &&= (flags & 0xc0) === 0x80 && routes < next && !hasNlri && familyAt(buffer, value) !== undefined;
 			} else if (code === mpUnreachCode) {
 				if (this.#unreach !== 0 || next < value + 3) return false;
 				this.#unreach = value;
 				this.#unreachEnd = next;
+				usual &&= (flags & 0xc0) === 0x80 && familyAt(buffer, value) !== undefined;
 			} else this.#others++;
 			at = next;
 		}
-		return true;
+		// Where nothing is announced, an error may still ask for a reset (RFC 7606 §5.2).
+		return usual && (hasNlri || this.#reach !== 0 || this.#others === 0);
 	}
 
-	/** A block that is malformed as a whole, or announces nothing: the table says what becomes of it. @throws PacketError */
-	#judgeWhole(buffer: Uint8Array, start: number, end: number, nlriStart: number, nlriEnd: number): void {
+	/** Judges a block as a whole; `true`: it is malformed, and all its routes are withdrawn (RFC 7606 §2). @throws PacketError */
+	#withdrawnWhole(buffer: Uint8Array, start: number, end: number, nlriStart: number, nlriEnd: number): boolean {
 		const hasNlri = nlriEnd > nlriStart;
 		judgeAttributes(buffer, start, end, this.#peer.context, scan);
 		const level = remedyLevel(scan.summary, hasNlri);
 		if (level === 3) throw updateError(buffer, scan, hasNlri);
-		if (level < 2) return;
+		if (level < 2) return false;
 		this.#withdraw('ipv4', buffer, nlriStart, nlriEnd);
-		if (scan.mpReach < 0) return;
-		const value = scan.valueStarts[scan.mpReach] ?? 0;
-		const family = familyAt(buffer, value);
-		if (family !== undefined) this.#withdraw(family, buffer, value + 5 + (buffer[value + 3] ?? 0), scan.ends[scan.mpReach] ?? 0);
+		for (const index of [scan.mpReach, scan.mpUnreach]) {
+			if (index < 0) continue;
+			const value = scan.valueStarts[index] ?? 0;
+			const family = familyAt(buffer, value);
+			const routes = value + (index === scan.mpReach ? 5 + (buffer[value + 3] ?? 0) : 3);
+			if (family !== undefined) this.#withdraw(family, buffer, routes, scan.ends[index] ?? 0);
+		}
+		return true;
 	}
 
 	#takeUnreach(buffer: Uint8Array, start: number, end: number, alone: boolean): void {
