@@ -102,19 +102,30 @@ export class Laboratory {
 	}
 
 	async look(): Promise<Sight> {
-		const { nodes } = this.topology;
-		const sessions = await Promise.all(nodes.map((node) => peersOf(node, this.socket(node))));
-		const routes = await Promise.all(nodes.map(async (node) => [node.name, await routesOf(this.namespace(node.name), this.topology)] as const));
-		return { sessions: sessions.flat(), routes: Object.fromEntries(routes) };
+		return { sessions: await this.#sessions(), routes: await this.#routes() };
 	}
 
-	/** Looks again and again until `enough`, a daemon fell, or `mostSeconds` are over; gives the last sight. @throws AbortError */
+	async #sessions(): Promise<PeerRow[]> {
+		const { nodes } = this.topology;
+		return (await Promise.all(nodes.map((node) => peersOf(node, this.socket(node))))).flat();
+	}
+
+	async #routes(): Promise<Sight['routes']> {
+		const { nodes } = this.topology;
+		return Object.fromEntries(await Promise.all(nodes.map(async (node) => [node.name, await routesOf(this.namespace(node.name), this.topology)] as const)));
+	}
+
+	/**
+	 * Looks again and again until `enough`, a daemon fell, or `mostSeconds` are over; gives the last sight. Starting `ip` is dear inside
+	 * user-mode-linux, and it is just then that daemons start: the kernels are asked once a session is up. @throws AbortError
+	 */
 	async lookUntil(enough: (sight: Sight) => boolean, mostSeconds: number, signal: AbortSignal): Promise<Sight> {
 		const deadline = performance.now() + mostSeconds * 1000;
 		for (;;) {
-			const sight = await this.look();
-			if (enough(sight) || performance.now() > deadline || this.fallen().length > 0) return sight;
-			await pause(200, undefined, { signal });
+			const sessions = await this.#sessions();
+			const routes = sessions.some(({ state }) => state === 'established') ? await this.#routes() : {};
+			if (enough({ sessions, routes }) || performance.now() > deadline || this.fallen().length > 0) return { sessions, routes };
+			await pause(300, undefined, { signal });
 		}
 	}
 

@@ -45,10 +45,10 @@ export async function runLabInUml(options: InUmlOptions): Promise<number> {
 	let rest = '';
 	const { exitCode } = await runInUml({
 		command: process.execPath,
-		args: ['--enable-source-maps', main, JSON.stringify(inside)],
+		args: [main, JSON.stringify(inside)],
 		cwd: folder,
 		writable: logs === undefined ? [folder] : [folder, logs],
-		timeoutSeconds: keep ? keptSeconds : 170,
+		timeoutSeconds: keep ? keptSeconds : 240,
 		signal,
 		onOutput(stream, chunk) {
 			if (stream === 'stderr') {

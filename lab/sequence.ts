@@ -107,7 +107,7 @@ function converge(laboratory: Laboratory, signal: AbortSignal, progress: (text: 
 		told = text;
 		return laboratory.converged(sight);
 	};
-	return laboratory.lookUntil(watched, 60, signal);
+	return laboratory.lookUntil(watched, 90, signal);
 }
 
 type Counts = Pick<LabReport, 'before'> & Record<'pings' | 'service', { readonly sent: number; readonly lost: number }>;
