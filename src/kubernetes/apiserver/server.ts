@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import type { AddressInfo, Server } from 'node:net';
 import { type Clock, type Logger, type Random, silentLogger, systemClock } from '../../core/index.ts';
 import { type JsonObject, textAt } from '../json/index.ts';
@@ -56,6 +57,8 @@ export async function startApiServer(options: ApiServerOptions): Promise<ApiServ
 	const controllers = new Controllers(api, log);
 	controllers.start();
 	const stopping = new AbortController();
+	// Every watch listens for the end.
+	setMaxListeners(0, stopping.signal);
 	const listener = createListener({ api, authenticator: new Authenticator(options.users), log, certificate: options.certificate, signal: stopping.signal });
 	const port = await listen(listener, options.listen);
 	const { address } = options.listen;

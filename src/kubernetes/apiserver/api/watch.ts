@@ -2,7 +2,7 @@ import { type JsonObject, stringifyJson, textAt, withAt } from '../../json/index
 import { apiVersionOf, collectionOf } from '../resources/index.ts';
 import { CompactedError, type StoreEvent } from '../store/index.ts';
 import { revisionParameter, waitFor } from './list.ts';
-import { type Form, formOf, inVersion, presentObject } from './present.ts';
+import { type Form, formOf, presentObject } from './present.ts';
 import { type Predicate, selectorOf } from './selectors.ts';
 import { ApiError, cause, expired, invalid } from './status.ts';
 import type { Answer, Api, Request, Target } from './types.ts';
@@ -55,9 +55,10 @@ export async function watch(api: Api, request: Request, target: Target): Promise
 			const deliver = (event: StoreEvent) => {
 				const seen = classify(event, inScope);
 				if (seen === undefined) return;
-				if (seen.type !== 'DELETED') return line(seen.type, seen.value, () => event.current.text);
-				const gone = withAt(seen.value, ['metadata', 'resourceVersion'], String(event.revision));
-				line('DELETED', gone, () => stringifyJson(inVersion(type, gone)));
+				const gone = seen.type === 'DELETED' ? withAt(seen.value, ['metadata', 'resourceVersion'], String(event.revision)) : undefined;
+				const text = () => (gone === undefined ? event.current.text : stringifyJson(gone));
+				if (form.type !== 'object') line(seen.type, gone ?? seen.value, text);
+				else write(sharedLine(event, `${seen.type} ${apiVersionOf(type)}`, () => presentObject(type, form, { value: gone ?? seen.value, text: text() }, 0)));
 			};
 			if (fromNow && query.get('sendInitialEvents') !== 'false') {
 				for (const item of store.scan(collection, namespace === '' ? '' : `${namespace}/`))
@@ -82,6 +83,17 @@ export async function watch(api: Api, request: Request, target: Target): Promise
 			else signal.addEventListener('abort', stop, { once: true });
 		},
 	};
+}
+
+const lines = new WeakMap<StoreEvent, Map<string, Buffer>>();
+
+/** An event's line, made once for all who watch. */
+function sharedLine(event: StoreEvent, name: string, object: () => string): Buffer {
+	const made = lines.get(event) ?? new Map<string, Buffer>();
+	lines.set(event, made);
+	const line = made.get(name) ?? Buffer.from(`{"type":"${name.slice(0, name.indexOf(' '))}","object":${object()}}\n`);
+	made.set(name, line);
+	return line;
 }
 
 type InScope = (key: string, value: JsonObject) => boolean;

@@ -112,10 +112,10 @@ function send(response: ServerResponse, answer: Answer, method: string): void {
 	response.end(method === 'HEAD' ? undefined : bytes);
 }
 
-function stream(response: ServerResponse, run: (write: (chunk: string) => boolean, end: () => void) => void): void {
+function stream(response: ServerResponse, run: (write: (chunk: string | Uint8Array) => boolean, end: () => void) => void): void {
 	response.writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-cache, private' });
 	response.flushHeaders();
-	const write = (chunk: string): boolean => {
+	const write = (chunk: string | Uint8Array): boolean => {
 		if (response.destroyed || response.writableEnded) return false;
 		if (response.writableLength > mostWaitingBytes) {
 			response.destroy();

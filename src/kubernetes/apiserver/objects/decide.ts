@@ -132,7 +132,8 @@ function checkFinalizers(type: ResourceType, object: JsonObject, current: JsonOb
 /** Managers of before, or those the writer sends; `[{}]` clears them. */
 function managersFor(type: ResourceType, current: JsonObject, body: JsonObject, after: JsonObject, circumstances: Circumstances) {
 	const sent = arrayAt(body, 'metadata', 'managedFields');
-	const base = sent.length === 0 ? managersOf(current) : managersOf(body);
+	const live = arrayAt(current, 'metadata', 'managedFields');
+	const base = sent.length === 0 || sameJson(sent, live) ? managersOf(current) : managersOf(body);
 	return managersAfterUpdate(type.schema, current, after, base, writerOf(after, circumstances), resetFields(type, circumstances.subresource));
 }
 

@@ -24,11 +24,25 @@ export function setOf(member: boolean, children: Iterable<readonly [string, Fiel
 	return { member, children: new Map([...children].filter(([, child]) => !isEmpty(child))) };
 }
 
+/** Sets and their JSON, made once for each other: most writes leave most managers as they are. Neither is ever changed. */
+const setsOfJson = new WeakMap<JsonObject, FieldSet>();
+const jsonOfSets = new WeakMap<FieldSet, JsonObject>();
+
+/** Reads FieldsV1. */
 export function fieldSetFromJson(json: JsonObject): FieldSet {
+	const known = setsOfJson.get(json);
+	if (known !== undefined) return known;
+	const set = readFields(json);
+	setsOfJson.set(json, set);
+	jsonOfSets.set(set, json);
+	return set;
+}
+
+function readFields(json: JsonObject): FieldSet {
 	const children = new Map<string, FieldSet>();
 	for (const [step, value] of Object.entries(json)) {
 		if (step === '.' || !isObject(value)) continue;
-		const child = fieldSetFromJson(value);
+		const child = readFields(value);
 		// `{}` is the path itself; with children it is a member only when it says so by a dot.
 		children.set(step, Object.keys(value).length === 0 ? leaf : { member: '.' in value, children: child.children });
 	}
@@ -36,11 +50,19 @@ export function fieldSetFromJson(json: JsonObject): FieldSet {
 }
 
 /** As FieldsV1, steps sorted as Kubernetes sorts them. */
-export function fieldSetToJson({ children }: FieldSet): JsonObject {
+export function fieldSetToJson(set: FieldSet): JsonObject {
+	const known = jsonOfSets.get(set);
+	if (known !== undefined) return known;
+	const json = writeFields(set);
+	jsonOfSets.set(set, json);
+	return json;
+}
+
+function writeFields({ children }: FieldSet): JsonObject {
 	return Object.fromEntries(
 		[...children]
 			.sort(([left], [right]) => compareSteps(left, right))
-			.map(([step, child]) => [step, child.member && child.children.size > 0 ? { '.': {}, ...fieldSetToJson(child) } : fieldSetToJson(child)]),
+			.map(([step, child]) => [step, child.member && child.children.size > 0 ? { '.': {}, ...writeFields(child) } : writeFields(child)]),
 	);
 }
 

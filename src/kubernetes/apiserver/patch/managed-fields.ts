@@ -144,11 +144,18 @@ export function managersAfterUpdate(
 	const gone = union(touched, removed);
 	if (isEmpty(gone)) return [...managers];
 	const isMine = (manager: Manager) => manager.operation === 'Update' && sameWriter(manager, writer);
-	const others = managers.filter((manager) => !isMine(manager)).map((manager) => ({ ...manager, fields: difference(manager.fields, gone) }));
+	const others = managers.filter((manager) => !isMine(manager)).map((manager) => withoutFields(manager, gone));
 	const mine = managers.find(isMine);
-	const fields = union(difference(mine?.fields ?? emptySet, removed), touched);
-	const time = mine !== undefined && sameSet(mine.fields, fields) ? mine.time : writer.time;
-	return [...others, { ...writer, time, operation: 'Update' as const, fields }].filter((manager) => !isEmpty(manager.fields));
+	const wanted = union(difference(mine?.fields ?? emptySet, removed), touched);
+	const same = mine !== undefined && sameSet(mine.fields, wanted);
+	return [...others, { ...writer, time: same ? mine.time : writer.time, operation: 'Update' as const, fields: same ? mine.fields : wanted }].filter(
+		(manager) => !isEmpty(manager.fields),
+	);
+}
+
+/** The manager without those fields; itself where it has none of them. */
+function withoutFields(manager: Manager, gone: FieldSet): Manager {
+	return isEmpty(intersection(manager.fields, gone)) ? manager : { ...manager, fields: difference(manager.fields, gone) };
 }
 
 const sameWriter = (manager: Manager, writer: Writer): boolean =>
@@ -181,7 +188,7 @@ export function apply(schema: Schema, live: JsonObject | undefined, config: Json
 		return { type: 'conflict', conflicts };
 	}
 	const gone = union(touched, managedOf(comparison.removed, options.reset));
-	const left = others.map((manager) => ({ ...manager, fields: difference(manager.fields, gone) })).filter((manager) => !isEmpty(manager.fields));
+	const left = others.map((manager) => withoutFields(manager, gone)).filter((manager) => !isEmpty(manager.fields));
 	// An apply that changes nothing but who manages what is not a time to be remembered.
 	const changes = [comparison.added, comparison.modified, comparison.removed].some((set) => !isEmpty(set));
 	const time = changes ? writer.time : (mine?.time ?? '');

@@ -9,20 +9,50 @@ export type ListType = 'atomic' | 'set' | 'map';
 /** A structural schema (OpenAPI v3 with Kubernetes' extensions) with its children resolved when they are first asked for. */
 export class Schema {
 	readonly raw: JsonObject;
+	readonly type: string | undefined;
+	readonly intOrString: boolean;
+	/** Members nobody declared are kept. */
+	readonly preservesUnknown: boolean;
+	/** An object with `apiVersion`, `kind` and `metadata` of its own. */
+	readonly embedded: boolean;
+	readonly nullable: boolean;
+	readonly default: JsonValue | undefined;
+	readonly listType: ListType;
+	readonly listKeys: readonly string[];
+	/** The object is replaced as a whole by server-side apply. */
+	readonly atomicMap: boolean;
+	/** Strategic merge patch: `merge`, `replace`, `retainKeys`, or several. */
+	readonly patchStrategies: readonly string[];
+	readonly mergeKey: string | undefined;
+	readonly required: readonly string[];
+	/** Has `allOf`, `anyOf`, `oneOf` or `not`. */
+	readonly combines: boolean;
 	readonly #definitions: Definitions;
 	#properties: ReadonlyMap<string, Schema> | undefined;
 	#items: Schema | undefined;
 	#additional: Schema | undefined;
 
-	constructor(raw: JsonObject, definitions: Definitions = new Map()) {
-		const reference = textAt(raw, '$ref');
+	constructor(given: JsonObject, definitions: Definitions = new Map()) {
+		const reference = textAt(given, '$ref');
 		// What stands beside a reference (a default, a list type) belongs to the place, the rest to what is referred to.
-		this.raw = reference === undefined ? raw : { ...definitions.get(reference), ...raw };
+		const raw = reference === undefined ? given : { ...definitions.get(reference), ...given };
+		this.raw = raw;
 		this.#definitions = definitions;
-	}
-
-	get type(): string | undefined {
-		return textAt(this.raw, 'type');
+		this.type = textAt(raw, 'type');
+		this.intOrString = raw['x-kubernetes-int-or-string'] === true;
+		const says = this.type !== undefined || this.intOrString || raw['properties'] !== undefined || raw['items'] !== undefined;
+		this.preservesUnknown = raw['x-kubernetes-preserve-unknown-fields'] === true || !says;
+		this.embedded = raw['x-kubernetes-embedded-resource'] === true;
+		this.nullable = raw['nullable'] === true;
+		this.default = raw['default'];
+		const listType = textAt(raw, 'x-kubernetes-list-type');
+		this.listType = listType === 'set' || listType === 'map' ? listType : 'atomic';
+		this.listKeys = texts(arrayAt(raw, 'x-kubernetes-list-map-keys'));
+		this.atomicMap = textAt(raw, 'x-kubernetes-map-type') === 'atomic';
+		this.patchStrategies = textAt(raw, 'x-kubernetes-patch-strategy')?.split(',') ?? [];
+		this.mergeKey = textAt(raw, 'x-kubernetes-patch-merge-key');
+		this.required = texts(arrayAt(raw, 'required'));
+		this.combines = ['allOf', 'anyOf', 'oneOf', 'not'].some((key) => raw[key] !== undefined);
 	}
 
 	get properties(): ReadonlyMap<string, Schema> {
@@ -52,62 +82,14 @@ export class Schema {
 	member(name: string): Schema | undefined {
 		return this.properties.get(name) ?? this.additional;
 	}
+}
 
-	/** Members nobody declared are kept. */
-	get preservesUnknown(): boolean {
-		if (this.raw['x-kubernetes-preserve-unknown-fields'] === true) return true;
-		return this.type === undefined && !this.intOrString && this.raw['properties'] === undefined && this.raw['items'] === undefined;
-	}
-
-	get intOrString(): boolean {
-		return this.raw['x-kubernetes-int-or-string'] === true;
-	}
-
-	/** An object with `apiVersion`, `kind` and `metadata` of its own. */
-	get embedded(): boolean {
-		return this.raw['x-kubernetes-embedded-resource'] === true;
-	}
-
-	get nullable(): boolean {
-		return this.raw['nullable'] === true;
-	}
-
-	get default(): JsonValue | undefined {
-		return this.raw['default'];
-	}
-
-	get listType(): ListType {
-		const type = textAt(this.raw, 'x-kubernetes-list-type');
-		return type === 'set' || type === 'map' ? type : 'atomic';
-	}
-
-	get listKeys(): readonly string[] {
-		return texts(arrayAt(this.raw, 'x-kubernetes-list-map-keys'));
-	}
-
-	/** The object is replaced as a whole by server-side apply. */
-	get atomicMap(): boolean {
-		return textAt(this.raw, 'x-kubernetes-map-type') === 'atomic';
-	}
-
-	/** Strategic merge patch: `merge`, `replace`, `retainKeys`, or several. */
-	get patchStrategies(): readonly string[] {
-		return textAt(this.raw, 'x-kubernetes-patch-strategy')?.split(',') ?? [];
-	}
-
-	get mergeKey(): string | undefined {
-		return textAt(this.raw, 'x-kubernetes-patch-merge-key');
-	}
-
-	get required(): readonly string[] {
-		return texts(arrayAt(this.raw, 'required'));
-	}
+function texts(values: readonly JsonValue[]): string[] {
+	return values.filter((value) => typeof value === 'string');
 }
 
 /** Accepts whatever it is. */
 export const anything = new Schema({ 'x-kubernetes-preserve-unknown-fields': true });
-
-const texts = (values: readonly JsonValue[]): string[] => values.filter((value) => typeof value === 'string');
 
 /** A field's path as people read it: `spec.ports[0].name`. */
 export function childPath(path: string, step: string | number): string {

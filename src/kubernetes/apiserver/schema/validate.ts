@@ -1,4 +1,4 @@
-import { arrayAt, isArray, isObject, type JsonObject, type JsonValue, sameJson, stringifyJson, textAt } from '../../json/index.ts';
+import { arrayAt, isArray, isObject, type JsonObject, type JsonValue, sameJson, stringifyJson } from '../../json/index.ts';
 import { type Cause, cause } from '../api/status.ts';
 import { validFormat } from './formats.ts';
 import { childPath, Schema } from './schema.ts';
@@ -20,7 +20,7 @@ function check(schema: Schema, value: JsonValue, path: string, causes: Cause[]):
 	checkScalar(schema, value, path, causes);
 	if (isArray(value)) checkArray(schema, value, path, causes);
 	else if (isObject(value)) checkObject(schema, value, path, causes);
-	checkCombinations(schema, value, path, causes);
+	if (schema.combines) checkCombinations(schema, value, path, causes);
 }
 
 function hasType(schema: Schema, value: JsonValue): boolean {
@@ -56,28 +56,28 @@ function typeName(value: JsonValue): string {
 
 function checkScalar(schema: Schema, value: JsonValue, path: string, causes: Cause[]): void {
 	const { raw } = schema;
-	const shown = stringifyJson(value);
-	const choices = arrayAt(raw, 'enum');
-	if (choices.length > 0 && !choices.some((choice) => sameJson(choice, value))) {
+	const choices = raw['enum'];
+	if (isArray(choices) && choices.length > 0 && !choices.some((choice) => sameJson(choice, value))) {
 		causes.push(
 			cause.unsupported(
 				path,
-				shown,
+				stringifyJson(value),
 				choices.map((choice) => stringifyJson(choice)),
 			),
 		);
 	}
 	if (typeof value === 'number' || typeof value === 'bigint') checkNumber(raw, value, path, causes);
 	if (typeof value !== 'string') return;
-	const { pattern, minLength, maxLength } = raw;
+	const { pattern, minLength, maxLength, format } = raw;
+	if (pattern === undefined && minLength === undefined && maxLength === undefined && format === undefined) return;
+	const shown = stringifyJson(value);
 	const length = [...value].length;
 	// Of a text the first complaint is the only one.
 	if (typeof maxLength === 'number' && length > maxLength) causes.push(cause.tooLong(path, `may not be more than ${maxLength} bytes`));
 	else if (typeof minLength === 'number' && length < minLength)
 		causes.push(cause.invalid(path, shown, `${path} in body should be at least ${minLength} chars long`));
 	else if (typeof pattern === 'string' && !matches(pattern, value)) causes.push(cause.invalid(path, shown, `${path} in body should match '${pattern}'`));
-	const format = textAt(raw, 'format');
-	if (format !== undefined && !schema.intOrString && !validFormat(format, value)) {
+	if (typeof format === 'string' && !schema.intOrString && !validFormat(format, value)) {
 		causes.push(cause.type(path, shown, `${path} in body must be of type ${format}: ${shown}`));
 	}
 }
