@@ -1,4 +1,4 @@
-import { isMap, isNode, isPair, isScalar, LineCounter, type Node, type ParsedNode, parseDocument, visit } from 'yaml';
+import { type Document, isMap, isNode, isPair, isScalar, LineCounter, type Node, type ParsedNode, parseDocument, visit } from 'yaml';
 import { ConfigError, type ConfigProblem, formatPath } from './errors.ts';
 import { describe, type Path, shown, valueAt } from './problems.ts';
 import { type Config, resolve } from './resolve.ts';
@@ -29,7 +29,7 @@ export function parseConfig(text: string, fileName: string): Config {
 		const offset = offsetOf(root, path, target);
 		return offset === undefined ? { line: 0, column: 0 } : place(offset);
 	};
-	const values: unknown = document.toJS() ?? {};
+	const values = valuesOf(document, fileName);
 	const parsed = configSchema.safeParse(values);
 	if (!parsed.success) {
 		const problems = parsed.error.issues
@@ -48,6 +48,16 @@ export function parseConfig(text: string, fileName: string): Config {
 		throw new ConfigError(fileName, inOrder(problems));
 	}
 	return config;
+}
+
+/** The document as plain values. @throws ConfigError for an alias that leads nowhere, or to far too much */
+function valuesOf(document: Document, fileName: string): unknown {
+	try {
+		return document.toJS() ?? {};
+	} catch (error) {
+		const found = `a YAML error (${error instanceof Error ? error.message : String(error)})`;
+		throw new ConfigError(fileName, [{ line: 0, column: 0, key: '', found, expected: 'YAML' }], { cause: error });
+	}
 }
 
 /** Where `path` begins in the text, or the nearest thing around it that is there. */

@@ -87,6 +87,7 @@ function resolveBgp(file: FileBgp, contradictions: Contradiction[]): BgpConfig {
 				return value === undefined ? [] : [[name, value]];
 			}),
 		);
+		checkTtl(peer, group, path, contradictions);
 		// Checked already; this fills in the defaults.
 		return { ...sessionSchema.parse(own), asNumber: asNumber ?? 0, group: peer.group };
 	};
@@ -94,8 +95,8 @@ function resolveBgp(file: FileBgp, contradictions: Contradiction[]): BgpConfig {
 		const path = ['bgp', 'peers', index];
 		const name = peer.name ?? peer.address;
 		const session = complete(peer, path);
-		taken('name', name, [...path, peer.name === undefined ? 'address' : 'name']);
-		if (name !== peer.address) taken('address', `${peer.address} port ${session.port}`, [...path, 'address']);
+		if (peer.name !== undefined) taken('name', name, [...path, 'name']);
+		taken('address', peer.address, [...path, 'address']);
 		return { ...session, name, address: peer.address };
 	});
 	const completeRanges = peerRanges.map((range, index): PeerRangeConfig => {
@@ -107,7 +108,20 @@ function resolveBgp(file: FileBgp, contradictions: Contradiction[]): BgpConfig {
 	return { ...rest, peers: completePeers, peerRanges: completeRanges };
 }
 
-type Checked = Pick<FileBgp['groups'][string], 'importPolicies' | 'exportPolicies' | 'multihopTtl' | 'ttlSecurityHops' | 'families'>;
+type Ttl = Pick<FilePeer, 'multihopTtl' | 'ttlSecurityHops'>;
+
+/** GTSM sends with TTL 255 and wants it back, so that a multihop TTL makes no sense beside it. */
+function checkTtl(peer: Ttl, group: Ttl | undefined, path: readonly PropertyKey[], contradictions: Contradiction[]): void {
+	const multihopTtl = peer.multihopTtl ?? group?.multihopTtl;
+	const ttlSecurityHops = peer.ttlSecurityHops ?? group?.ttlSecurityHops;
+	if (multihopTtl === undefined || ttlSecurityHops === undefined) return;
+	contradictions.push({
+		path: [...path, peer.ttlSecurityHops === undefined ? 'multihopTtl' : 'ttlSecurityHops'],
+		expected: 'only one of multihopTtl and ttlSecurityHops, group included',
+	});
+}
+
+type Checked = Pick<FileBgp['groups'][string], 'importPolicies' | 'exportPolicies' | 'families'>;
 
 function checkSession(session: Checked, path: readonly PropertyKey[], policies: Readonly<Record<string, Policy>>, contradictions: Contradiction[]): void {
 	for (const direction of ['importPolicies', 'exportPolicies'] as const) {
@@ -116,9 +130,6 @@ function checkSession(session: Checked, path: readonly PropertyKey[], policies: 
 			const names = Object.keys(policies).join(', ');
 			contradictions.push({ path: [...path, direction, index], expected: names === '' ? 'a policy; `policies` has none' : `a policy: ${names}` });
 		}
-	}
-	if (session.multihopTtl !== undefined && session.ttlSecurityHops !== undefined) {
-		contradictions.push({ path: [...path, 'ttlSecurityHops'], expected: 'only one of multihopTtl and ttlSecurityHops' });
 	}
 	if (session.families?.length === 0) contradictions.push({ path: [...path, 'families'], expected: 'at least one address family: ipv4, ipv6' });
 }

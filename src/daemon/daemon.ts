@@ -12,6 +12,7 @@ import { createMetrics } from './metrics.ts';
 import { MonitorHub } from './monitor.ts';
 import { readPasswords } from './passwords.ts';
 import { type PasswordKeys, peerOptionsOf } from './peer-options.ts';
+import { policyWarnings } from './policy-warnings.ts';
 import type { Rooms } from './rooms.ts';
 import { followRoutes } from './route-events.ts';
 import { afterReload, planReload } from './running.ts';
@@ -138,7 +139,7 @@ export class Daemon {
 		const { configFile, log } = this.#options;
 		const rooms = this.#ready();
 		const before = this.#config;
-		const { next, keys } = await this.#load();
+		const { next, keys } = await this.#load(dryRun);
 		const optionsIn = (config: Config, name: string, passwords: PasswordKeys) => {
 			const peer = config.bgp?.peers.find((candidate) => candidate.name === name);
 			return peer && peerOptionsOf(config, peer, passwords);
@@ -161,18 +162,20 @@ export class Daemon {
 	}
 
 	/** The file as it is now. @throws ControlError with what is wrong with it */
-	async #load(): Promise<{ readonly next: Config; readonly keys: PasswordKeys }> {
+	async #load(dryRun: boolean): Promise<{ readonly next: Config; readonly keys: PasswordKeys }> {
 		const { configFile, log } = this.#options;
 		try {
 			const next = await loadConfig(configFile);
 			return { next, keys: await readPasswords(next, configFile) };
 		} catch (error) {
 			if (!(error instanceof ConfigError)) throw error;
-			const at = new Date().toISOString();
-			this.#reloads.refused++;
-			this.#lastReloadError = { at, message: error.message };
-			log.error('configuration refused, the running one stays', { file: configFile, problems: error.problems });
-			this.#hub.tell({ type: 'config', at, event: 'rejected', message: error.message });
+			if (!dryRun) {
+				const at = new Date().toISOString();
+				this.#reloads.refused++;
+				this.#lastReloadError = { at, message: error.message };
+				log.error('configuration refused, the running one stays', { file: configFile, problems: error.problems });
+				this.#hub.tell({ type: 'config', at, event: 'rejected', message: error.message });
+			}
 			throw new ControlError(422, 'config-invalid', error.message, 'Nothing was changed: the daemon goes on with the configuration it has.');
 		}
 	}
@@ -193,6 +196,8 @@ export class Daemon {
 		const { bgp } = this.#config;
 		const sessions = (bgp?.peers.length ?? 0) + (bgp?.peerRanges ?? []).reduce((sum, { limit }) => sum + limit, 0);
 		const limit = descriptorLimit();
-		return [descriptorWarning(limit, sessions), descriptorAlarm(limit, descriptorsInUse())].filter((warning) => warning !== undefined);
+		return [descriptorWarning(limit, sessions), descriptorAlarm(limit, descriptorsInUse()), ...policyWarnings(this.#config)].filter(
+			(warning) => warning !== undefined,
+		);
 	}
 }

@@ -39,6 +39,12 @@ export async function main({ arguments: given, version, stdout, stderr }: Proces
 		return ExitCode.usage;
 	}
 	let log: DaemonLog | undefined;
+	process.once('uncaughtException', (error) => {
+		const text = error.stack ?? error.message;
+		if (log === undefined) stderr.write(`bgpmeshd: ${text}\n`);
+		else log.error('unexpected error, ending', { error: text });
+		process.exit(ExitCode.failed);
+	});
 	try {
 		const config = await loadConfig(file.name);
 		log = createLog(config.log.level, config.log.format, stderr);
@@ -46,7 +52,16 @@ export async function main({ arguments: given, version, stdout, stderr }: Proces
 		const daemon = new Daemon({ configFile: file.name, config, node, version, log });
 		log.info('starting', { node, version, pid: process.pid, config: file.name });
 		const ended = untilStopped(daemon, log);
-		await daemon.start();
+		const started = daemon.start().then(() => 'started' as const);
+		// A signal may come while the start waits for something.
+		const first = await Promise.race([started, ended]);
+		if (first !== 'started') {
+			started.catch(() => undefined);
+			await daemon.stop('', false);
+			log.info('stopped while starting', { signal: first.signal });
+			await log.end();
+			return ExitCode.stopped;
+		}
 		log.info('ready', { socket: config.control.socket });
 		const heart = tellServiceManager(log, `READY=1\nSTATUS=AS ${config.bgp?.asNumber ?? ''}, node ${node}`);
 		const { signal, graceful } = await ended;

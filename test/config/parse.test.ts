@@ -1,4 +1,8 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import fc from 'fast-check';
 import { ConfigError, parseConfig } from '../../src/config/index.ts';
 
 const minimal = 'bgp: { asNumber: 64512 }\n';
@@ -151,12 +155,27 @@ const mistakes: readonly { title: string; text: string; messages: readonly strin
 	{
 		title: 'multihop together with GTSM',
 		text: withPeer('multihopTtl: 2, ttlSecurityHops: 1'),
-		messages: ['x.yaml:4:78: bgp.peers[0].ttlSecurityHops: found 1, expected only one of multihopTtl and ttlSecurityHops'],
+		messages: ['x.yaml:4:78: bgp.peers[0].ttlSecurityHops: found 1, expected only one of multihopTtl and ttlSecurityHops, group included'],
+	},
+	{
+		title: 'multihop in a group together with GTSM in a peer',
+		text: 'bgp: { asNumber: 1, groups: { g: { multihopTtl: 2 } }, peers: [ { address: 10.0.0.1, asNumber: 2, group: g, ttlSecurityHops: 1 } ] }\n',
+		messages: ['x.yaml:1:126: bgp.peers[0].ttlSecurityHops: found 1, expected only one of multihopTtl and ttlSecurityHops, group included'],
+	},
+	{
+		title: 'two peers of one address',
+		text: 'bgp: { asNumber: 1, peers: [ { address: 10.0.0.1, asNumber: 1 }, { name: b, address: 10.0.0.1, asNumber: 1 } ] }\n',
+		messages: ["x.yaml:1:86: bgp.peers[1].address: found '10.0.0.1', expected another address: '10.0.0.1' is peers[0]'s"],
 	},
 	{
 		title: 'a tunnel for IPv6',
 		text: `${minimal}pools: [ { cidr: 'fd00::/48' } ]\n`,
 		messages: ['x.yaml:2:10: pools[0]: found a map, expected ipipMode: Never for an IPv6 pool: IP-in-IP carries IPv4 alone'],
+	},
+	{
+		title: 'an alias that leads nowhere',
+		text: 'bgp: { asNumber: *as }\n',
+		messages: ['x.yaml: found a YAML error (Unresolved alias (the anchor must be set before the alias): as), expected YAML'],
 	},
 	{
 		title: 'broken YAML',
@@ -181,4 +200,57 @@ test('every mistake is told at once, in the order of the file', (t) => {
 			[2, 'bgp.peers[0].address'],
 		],
 	);
+});
+
+const example = readFileSync(resolve(dirname(fileURLToPath(import.meta.url)), '../../../config/bgpmeshd.yaml'), 'utf8');
+/** The example with a few spans replaced by what YAML or the schema may stumble over. */
+const damaged = fc
+	.array(
+		fc.tuple(
+			fc.nat(example.length),
+			fc.nat(12),
+			fc.constantFrom(
+				'',
+				' ',
+				'\n',
+				'{',
+				']',
+				':',
+				'- ',
+				'0',
+				'-1',
+				'1.5',
+				'null',
+				'&a',
+				'*a',
+				'"',
+				'!!int',
+				'\u0000',
+				'x: y\n',
+				'__proto__: 1\n',
+				'10.0.0.0/8',
+			),
+		),
+		{ minLength: 1, maxLength: 4 },
+	)
+	.map((edits) => edits.reduce((text, [at, length, put]) => text.slice(0, at) + put + text.slice(at + length), example));
+
+test('whatever a file holds, it is a configuration or a ConfigError whose places are in the file', (t) => {
+	const counts = { usable: 0, refused: 0 };
+	fc.assert(
+		fc.property(damaged, (text) => {
+			try {
+				parseConfig(text, 'x.yaml');
+				counts.usable++;
+			} catch (error) {
+				if (!(error instanceof ConfigError)) throw error;
+				counts.refused++;
+				const lines = text.split('\n').length;
+				return error.problems.length > 0 && error.problems.every(({ line, expected }) => line >= 0 && line <= lines + 1 && expected !== '');
+			}
+			return true;
+		}),
+		{ numRuns: 300 },
+	);
+	t.true(counts.usable > 0 && counts.refused > 0, JSON.stringify(counts));
 });

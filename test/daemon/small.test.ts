@@ -8,6 +8,7 @@ import { createLog } from '../../src/daemon/log.ts';
 import { MonitorHub } from '../../src/daemon/monitor.ts';
 import { diffOrigins } from '../../src/daemon/origins.ts';
 import { renderPeerMetrics } from '../../src/daemon/peer-metrics.ts';
+import { policyWarnings } from '../../src/daemon/policy-warnings.ts';
 import { tor } from '../cli/views.ts';
 
 test('an identifier is a number with the first octet on top', (t) => t.is(identifierNumber('192.0.2.1'), 0xc0000201));
@@ -123,4 +124,16 @@ test("a peer's figures are in the text format, its name escaped", async (t) => {
 	t.true(text.includes('bgpmesh_peer_up{peer="a\\"b\\\\c"} 1\n'));
 	t.true(text.includes('bgpmesh_peer_prefixes{peer="a\\"b\\\\c",family="ipv4",table="received"} 12\n'));
 	t.regex(text, /^# TYPE bgpmesh_peer_messages_total counter$/m);
+});
+
+test('external peers that exchange nothing for want of a policy are named', (t) => {
+	const file = (more: string) =>
+		parseConfig(
+			`bgp: { asNumber: 1, ${more} peers: [ { name: in, address: 10.0.0.1, asNumber: 1 }, { name: tor, address: 10.0.0.2, asNumber: 2, exportPolicies: [] } ] }`,
+			'x.yaml',
+		);
+	t.deepEqual(policyWarnings(file('')), [
+		'nothing is taken from tor: external without importPolicies (RFC 8212; bgp.ebgpRequiresPolicy: false turns this off)',
+	]);
+	t.deepEqual(policyWarnings(file('ebgpRequiresPolicy: false,')), []);
 });

@@ -8,6 +8,9 @@ import { eventually } from './eventually.ts';
 
 const bin = resolve(dirname(fileURLToPath(import.meta.url)), '../../../bin');
 
+/** A process takes long to start on a machine that does much else. */
+const patienceSeconds = 90;
+
 /** What a command printed, and how it ended. */
 export interface Ended {
 	readonly code: number;
@@ -51,7 +54,7 @@ export class RunningDaemon {
 			this.exitCode = code;
 		});
 		t.teardown(() => child.kill('SIGKILL'));
-		await eventually('the daemon is ready', () => this.log.includes(' ready ') || this.exitCode !== undefined);
+		await eventually('the daemon is ready', () => this.log.includes(' ready ') || this.exitCode !== undefined, patienceSeconds);
 		return this;
 	}
 
@@ -64,7 +67,7 @@ export class RunningDaemon {
 	}
 
 	async ended(): Promise<void> {
-		await eventually('the daemon ended', () => this.exitCode !== undefined);
+		await eventually('the daemon ended', () => this.exitCode !== undefined, patienceSeconds);
 	}
 
 	/** `bgpmesh ... --socket SOCKET`. */
