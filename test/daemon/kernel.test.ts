@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import test, { type ExecutionContext } from 'ava';
-import type { PeersView } from '../../src/control/index.ts';
+import type { ControlClient, PeersView } from '../../src/control/index.ts';
 import type { FibView } from '../../src/core/index.ts';
 import { systemEnvironment } from '../../src/linux/index.ts';
 import { RunningDaemon } from '../support/daemon.ts';
@@ -26,7 +26,8 @@ function watchDeletions(t: ExecutionContext): () => string[] {
 	return () => text.split('\n').filter((line) => line.startsWith('Deleted') && line.includes('proto 80'));
 }
 
-const installed = (number: number) => (answer: unknown) => (answer as FibView).routes.filter(({ state }) => state === 'installed').length === number;
+const kernelRoutes = (daemon: ControlClient) => daemon.ask('fib', {});
+const installed = (number: number) => (answer: FibView) => answer.routes.filter(({ state }) => state === 'installed').length === number;
 
 kernelTest(`routes stay in the kernel through SIGTERM, kill -9 and restarts, and go when they are withdrawn${note}`, async (t) => {
 	enterNewNamespace();
@@ -45,7 +46,7 @@ kernelTest(`routes stay in the kernel through SIGTERM, kill -9 and restarts, and
 	const [far, further] = ['{ prefix: 192.168.2.0/26, nextHop: 10.0.1.9 }', '{ prefix: 192.168.3.0/26, nextHop: 10.0.1.9 }'];
 	originates(`${far}, ${further}`);
 	await Promise.all([node.start(t), other.start(t)]);
-	await node.until('the routes are installed', ['fib'], installed(3));
+	await node.until('the routes are installed', kernelRoutes, installed(3));
 	const full = ['192.168.2.0/26 via 10.0.1.9 dev up0 metric 1024', '192.168.3.0/26 via 10.0.1.9 dev up0 metric 1024', 'blackhole 192.168.1.0/26 metric 1024'];
 	t.deepEqual(routes(), full);
 
@@ -56,7 +57,7 @@ kernelTest(`routes stay in the kernel through SIGTERM, kill -9 and restarts, and
 		await node.ended();
 		t.deepEqual(routes(), full, `after ${signal}`);
 		await node.start(t);
-		const view = (await node.until('in sync again', ['fib'], (answer) => (answer as FibView).inSync)) as FibView;
+		const view = await node.until('in sync again', kernelRoutes, ({ inSync }) => inSync);
 		events.push(`${signal}: ${view.routes.map(({ state }) => state).join(' ')}`);
 		t.deepEqual(routes(), full, `after the restart that followed ${signal}`);
 	}
@@ -66,7 +67,7 @@ kernelTest(`routes stay in the kernel through SIGTERM, kill -9 and restarts, and
 
 	originates(far);
 	t.is((await other.cli('reload')).code, 0);
-	await node.until('the withdrawn route is gone', ['fib'], installed(2));
+	await node.until('the withdrawn route is gone', kernelRoutes, installed(2));
 	t.deepEqual(
 		routes(),
 		full.filter((line) => !line.startsWith('192.168.3.')),

@@ -1,6 +1,6 @@
 import test from 'ava';
-import type { PeersView, ReloadView, RoutesView, StatusView } from '../../src/control/index.ts';
-import type { ExplanationView, PeerView } from '../../src/core/index.ts';
+import type { ControlClient, PeersView, ReloadView, RoutesView, StatusView } from '../../src/control/index.ts';
+import type { ExplanationView } from '../../src/core/index.ts';
 import { RunningDaemon } from '../support/daemon.ts';
 import { eventually } from '../support/eventually.ts';
 import { loopbackAddress, testPort } from '../support/loopback.ts';
@@ -9,7 +9,9 @@ const node = (address: string, identifier: string, peers: string, originate = ''
 	`asNumber: 64512\nrouterId: ${identifier}\nlisten: { address: ${address}, port: ${testPort} }\npeers: [ ${peers} ]\noriginate: [ ${originate} ]\n${more}`;
 const peer = (name: string, own: string, address: string, more = '') =>
 	`{ name: ${name}, address: ${address}, port: ${testPort}, localAddress: ${own}, asNumber: 64512, connectRetrySeconds: 1${more} }`;
-const established = (name: string) => (answer: unknown) => (answer as PeersView).peers.some((view) => view.name === name && view.state === 'established');
+const established = (name: string) => (answer: PeersView) => answer.peers.some((view) => view.name === name && view.state === 'established');
+const allPeers = (daemon: ControlClient) => daemon.ask('peers', {});
+const allRoutes = (daemon: ControlClient) => daemon.ask('routes', {});
 // The shapes are those of the control socket.
 const routesOf = (answer: unknown) => (answer as RoutesView).routes;
 
@@ -22,8 +24,8 @@ test('two daemons exchange their blocks, and the commands show it', async (t) =>
 	two.configure(node(twoAddress, '10.0.0.2', peer('one', twoAddress, oneAddress), '192.168.2.0/26'));
 	await Promise.all([one.start(t), two.start(t)]);
 
-	await two.until('the session is up', ['peers'], established('one'));
-	await two.until('the routes are there', ['routes'], (answer) => routesOf(answer).length === 3);
+	await two.until('the session is up', allPeers, established('one'));
+	await two.until('the routes are there', allRoutes, (answer) => routesOf(answer).length === 3);
 	const routes = routesOf(await two.ask('routes', '192.168.1.64/26'));
 	t.like(routes, [
 		{ prefix: '192.168.1.64/26', nextHop: oneAddress, source: 'internal', peer: 'one', best: true, med: 7, localPref: 100, communities: ['65535:65281'] },
@@ -52,7 +54,7 @@ test('two daemons exchange their blocks, and the commands show it', async (t) =>
 	await eventually('the text has arrived', () => /notification received .*code=6 subcode=9 .*Administrative Shutdown.* text="back at 14:00"/.test(one.log));
 	t.is((await two.cli('peer', 'refresh', 'one')).code, 1);
 	t.is((await two.cli('peer', 'enable', 'one')).code, 0);
-	await two.until('the session is up again', ['peers'], established('one'));
+	await two.until('the session is up again', allPeers, established('one'));
 	t.is((await two.cli('peer', 'refresh', 'one')).stdout, 'one asked for all its routes\n');
 	t.is((await two.cli('peer', 'reset', 'one', '--soft')).code, 0);
 
@@ -60,7 +62,11 @@ test('two daemons exchange their blocks, and the commands show it', async (t) =>
 	one.signal('SIGTERM');
 	await one.ended();
 	t.is(one.exitCode, 0);
-	const left = (await two.until('the neighbour has gone', ['peers', 'one'], (answer) => (answer as PeerView).state !== 'established')) as PeerView;
+	const left = await two.until(
+		'the neighbour has gone',
+		(daemon) => daemon.ask('peer', { peer: 'one' }),
+		(answer) => answer.state !== 'established',
+	);
 	t.like(left.lastNotificationReceived, { code: 6, subcode: 9 });
 	t.regex(left.lastNotificationReceived?.name ?? '', /Administrative Shutdown/);
 	t.is((await one.cli('peers')).code, 3);
@@ -73,7 +79,7 @@ test('a reload adds a peer without touching the session that is up, and a broken
 	two.configure(node(b, '10.0.0.2', peer('one', b, a)));
 	three.configure(node(c, '10.0.0.3', peer('one', c, a)));
 	await Promise.all([one.start(t), two.start(t), three.start(t)]);
-	const before = (await one.until('the session is up', ['peers'], established('two'))) as PeersView;
+	const before = await one.until('the session is up', allPeers, established('two'));
 
 	one.configure(node(a, '10.0.0.1', `${peer('two', a, b)}, ${peer('three', a, c)}`, '192.168.1.0/26, 192.168.1.64/26'));
 	const dry = (await one.ask('reload', '--dry-run')) as ReloadView;
@@ -87,20 +93,20 @@ test('a reload adds a peer without touching the session that is up, and a broken
 	});
 	t.is(((await one.ask('peers')) as PeersView).peers.length, 1);
 	t.is((await one.cli('reload')).code, 0);
-	const after = (await one.until('the new session is up', ['peers'], established('three'))) as PeersView;
+	const after = await one.until('the new session is up', allPeers, established('three'));
 	const [was, is] = [before, after].map(({ peers }) => peers.find(({ name }) => name === 'two'));
 	t.is(is?.state, was?.state);
 	t.is(is?.establishedCount, 1);
-	await two.until('the new block is there', ['routes'], (answer) => routesOf(answer).length === 2);
+	await two.until('the new block is there', allRoutes, (answer) => routesOf(answer).length === 2);
 
 	// What resets is said, and happens.
 	one.configure(node(a, '10.0.0.1', `${peer('two', a, b, ', holdTimeSeconds: 30')}, ${peer('three', a, c)}`, '192.168.1.0/26'));
 	t.deepEqual(((await one.ask('reload')) as ReloadView).resets, ['two']);
-	const again = (await one.until(
+	const again = await one.until(
 		'the changed session is up again',
-		['peers'],
-		(answer) => established('two')(answer) && (answer as PeersView).peers.some(({ name, holdTimeSeconds }) => name === 'two' && holdTimeSeconds === 30),
-	)) as PeersView;
+		allPeers,
+		(answer) => established('two')(answer) && answer.peers.some(({ name, holdTimeSeconds }) => name === 'two' && holdTimeSeconds === 30),
+	);
 	t.is(again.peers.find(({ name }) => name === 'three')?.establishedCount, 1);
 
 	one.configure('asNumber: 0');
@@ -108,11 +114,11 @@ test('a reload adds a peer without touching the session that is up, and a broken
 	t.is(refused.code, 1);
 	t.regex(refused.stderr, /bgpmeshd.yaml:3:13: bgp.asNumber: found 0, expected an AS number/);
 	one.signal('SIGHUP');
-	const status = (await one.until(
+	const status = await one.until(
 		'the refusal is in the status',
-		['status'],
-		(answer) => (answer as StatusView).config.lastReloadError !== undefined,
-	)) as StatusView;
+		(daemon) => daemon.ask('status', {}),
+		(answer) => answer.config.lastReloadError !== undefined,
+	);
 	t.regex(status.config.lastReloadError?.message ?? '', /bgp.asNumber/);
 	t.is(((await one.ask('peers')) as PeersView).peers.filter(({ state }) => state === 'established').length, 2);
 	t.regex(one.log, /error configuration refused, the running one stays/);

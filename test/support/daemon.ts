@@ -2,8 +2,10 @@ import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import type { ExecutionContext } from 'ava';
+import { ControlClient } from '../../src/control/index.ts';
 import { eventually } from './eventually.ts';
 
 const bin = resolve(dirname(fileURLToPath(import.meta.url)), '../../../bin');
@@ -80,12 +82,15 @@ export class RunningDaemon {
 		return JSON.parse((await this.cli(...given, '--json')).stdout);
 	}
 
-	/** Asks until the answer is as wanted. */
-	async until(what: string, given: readonly string[], holds: (answer: unknown) => boolean): Promise<unknown> {
-		for (let attempt = 0; attempt < 60; attempt++) {
-			const answer = await this.ask(...given);
+	/** Asks the socket (no process each time) until the answer is as wanted. */
+	async until<A>(what: string, question: (daemon: ControlClient) => Promise<A>, holds: (answer: A) => boolean): Promise<A> {
+		const client = new ControlClient(this.socket);
+		const deadline = performance.now() + patienceSeconds * 1000;
+		for (;;) {
+			const answer = await question(client);
 			if (holds(answer)) return answer;
+			if (performance.now() > deadline) throw new Error(`waited ${patienceSeconds} s in vain until ${what}; the log:\n${this.log}`);
+			await pause(20);
 		}
-		throw new Error(`asked 60 times in vain until ${what}; the log:\n${this.log}`);
 	}
 }

@@ -231,8 +231,8 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 		t.is(await cni(a, 'ADD', 'one'), first);
 		await cni(b, 'ADD', 'two');
 		const hasRoutes = (answer: unknown) => (answer as { routes: { peer?: string }[] }).routes.filter(({ peer }) => peer !== undefined).length === 1;
-		await a.until('the other block has arrived', ['routes'], hasRoutes);
-		await b.until('the other block has arrived', ['routes'], hasRoutes);
+		await a.until('the other block has arrived', (daemon) => daemon.ask('routes', {}), hasRoutes);
+		await b.until('the other block has arrived', (daemon) => daemon.ask('routes', {}), hasRoutes);
 		t.regex((await a.cli('ipam', 'check')).stdout, /\nEverything agrees\.\n$/);
 		const address = /10\.203\.\d+\.\d+/.exec(first)?.[0] ?? '';
 		t.regex((await a.cli('ipam', 'show', '--ip', address)).stdout, /is in use[\s\S]*namespace +default/);
@@ -244,9 +244,17 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 			kind: 'Node',
 			metadata: { name: 'node-c', annotations: { 'projectcalico.org/IPv4Address': `127.${second}.0.3/8` } },
 		});
-		await a.until('the new node is a peer', ['peers'], (answer) => (answer as { peers: object[] }).peers.length === 2);
+		await a.until(
+			'the new node is a peer',
+			(daemon) => daemon.ask('peers', {}),
+			({ peers }) => peers.length === 2,
+		);
 		await api.remove(coreKinds.nodes, 'node-c');
-		await a.until('the node that went is no peer', ['peers'], (answer) => (answer as { peers: object[] }).peers.length === 1);
+		await a.until(
+			'the node that went is no peer',
+			(daemon) => daemon.ask('peers', {}),
+			({ peers }) => peers.length === 1,
+		);
 	});
 }
 
