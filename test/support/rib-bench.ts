@@ -53,6 +53,9 @@ export const acceptAll: Policy = { name: 'all', terms: [], otherwise: 'accept' }
 
 const noFamily = { addPathReceive: false, addPathSend: false, extendedNextHop: false, gracefulRestart: undefined, longLivedStaleSeconds: 0 };
 
+/** Little room, so that tables grow. */
+const small = { ipv4Prefixes: 4, ipv6Prefixes: 2, attributeSets: 4, furtherPaths: 2 };
+
 /** How a test peer differs from a plain iBGP client. */
 export interface TestPeerOptions {
 	readonly options?: Partial<RibPeerOptions>;
@@ -75,7 +78,7 @@ export class RibBench {
 		tuning: NonNullable<RibDependencies['tuning']> = {},
 	) {
 		this.options = { ...ribOptions, ...options };
-		this.rib = createRib(this.options, { clock: this.clock, log, random, tuning, defer: (callback) => void this.#deferred.push(callback) });
+		this.rib = createRib(this.options, { clock: this.clock, log, random, tuning: { ...small, ...tuning }, defer: (callback) => void this.#deferred.push(callback) });
 	}
 
 	/** One turn of the event loop; `false`: nothing was waiting. */

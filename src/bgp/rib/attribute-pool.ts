@@ -75,7 +75,8 @@ export class AttributePool {
 	readonly #seed: number;
 	readonly #onFree: ((id: number) => void)[] = [];
 
-	constructor(random: Random, capacity = 256) {
+	/** Room for `capacity` sets to begin with. */
+	constructor(random: Random, capacity: number) {
 		this.#seed = Math.trunc(random() * 0x1_0000_0000) | 0;
 		this.#index = new SegmentedIndex((id) => this.#hashOf(id));
 		this.peer = new Uint16Array(capacity);

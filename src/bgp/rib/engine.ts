@@ -29,10 +29,11 @@ import { RouteTable } from './route-table.ts';
 import { Selection } from './selection.ts';
 import { StaleRoutes } from './stale-routes.ts';
 import { Sync } from './sync.ts';
-import type { OriginateAttributes, Rib, RibDependencies, RibOptions, RibPeerOptions, RibStatistics, RouteQuery } from './types.ts';
+import type { OriginateAttributes, Rib, RibDependencies, RibOptions, RibPeerOptions, RibStatistics, RibTuning, RouteQuery } from './types.ts';
 import { explanation, routeViews, type ViewContext } from './views.ts';
 
-const firstCapacity: Readonly<Record<Family, number>> = { ipv4: 4096, ipv6: 1024 };
+/** Room for a full table: pages of a column take memory only when they are used, while growing copies it. */
+const ribTuning: RibTuning = { ...groupTuning, ipv4Prefixes: 2 ** 20, ipv6Prefixes: 2 ** 18, attributeSets: 2 ** 18, furtherPaths: 2 ** 18 };
 
 /** Wires the tables, selection and the update groups of all families together; each thing it does is done elsewhere. */
 export class RibEngine implements Rib {
@@ -59,14 +60,14 @@ export class RibEngine implements Rib {
 	constructor(options: RibOptions, { clock, log, random = Math.random, defer = setImmediate, tuning = {} }: RibDependencies) {
 		this.#options = options;
 		this.#jobs = new Jobs(clock, defer);
-		this.#pool = new AttributePool(random);
+		const sizes = { ...ribTuning, ...tuning };
+		this.#pool = new AttributePool(random, sizes.attributeSets);
 		this.#nextHops = new NextHops(() => 0);
 		this.#peers = new PeerRegistry(new Set(options.localAddresses));
 		this.#importer = new Importer(this.#pool, options, this.#nextHops);
 		this.#steps = decisionSteps(this.#pool, this.#nextHops, (left, right) => compareAddresses(this.#peers.byId(left).address, this.#peers.byId(right).address));
-		this.#tables = byFamily((family) => new RouteTable(family, this.#pool, this.#nextHops, random, firstCapacity[family]));
+		this.#tables = byFamily((family) => new RouteTable(family, this.#pool, this.#nextHops, random, sizes));
 		this.#selections = byFamily((family) => new Selection(this.#tables[family], this.#steps));
-		const sizes = { ...groupTuning, ...tuning };
 		const chunks = new ChunkPool(64, sizes.chunkBytes);
 		const singleUse = new ChunkPool(0, sizes.chunkBytes);
 		const later = (step: () => boolean) => this.#jobs.add(step);

@@ -175,7 +175,11 @@ export class Importer {
 		if (verdict?.type === 'by-prefix') {
 			this.#undecided.set(id, { incoming, tree: verdict, made: new Map() });
 			pool.imported[id] = Imported.byPrefix;
-		} else pool.imported[id] = this.#make(incoming, verdict);
+			return;
+		}
+		// In two steps: making one may replace the column.
+		const made = this.#make(incoming, verdict);
+		pool.imported[id] = made;
 	}
 
 	/** The set that an outcome leads to; without one, what came as it is. */

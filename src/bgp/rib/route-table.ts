@@ -6,6 +6,7 @@ import { Ipv4Table } from './ipv4-table.ts';
 import { Ipv6Table } from './ipv6-table.ts';
 import type { NextHops } from './next-hops.ts';
 import type { PrefixTable } from './prefix-table.ts';
+import type { RibTuning } from './types.ts';
 
 /** Bit of a path beside the id of its attribute set: held from before a restart or refresh. RFC 4724 §4.2, RFC 7313 §4. */
 export const staleBit = 1 << 30;
@@ -40,8 +41,8 @@ export class RouteTable {
 	readonly #zombies: number[] = [];
 
 	// The list: a path and the index of the next.
-	#path = new Int32Array(256);
-	#next = new Int32Array(256);
+	#path: Int32Array;
+	#next: Int32Array;
 	#limit = 1;
 	readonly #free = new NumberStack();
 
@@ -49,10 +50,13 @@ export class RouteTable {
 	#headPathId: Uint32Array | undefined = undefined;
 	#pathId: Uint32Array | undefined = undefined;
 
-	constructor(family: 'ipv4' | 'ipv6', pool: AttributePool, nextHops: NextHops, random: Random, capacity: number) {
+	constructor(family: 'ipv4' | 'ipv6', pool: AttributePool, nextHops: NextHops, random: Random, sizes: RibTuning) {
+		const capacity = family === 'ipv4' ? sizes.ipv4Prefixes : sizes.ipv6Prefixes;
 		this.prefixes = family === 'ipv4' ? new Ipv4Table(random, capacity) : new Ipv6Table(random, capacity);
 		this.pool = pool;
 		this.#nextHops = nextHops;
+		this.#path = new Int32Array(sizes.furtherPaths);
+		this.#next = new Int32Array(sizes.furtherPaths);
 		this.head = new Int32Array(capacity);
 		this.more = new Int32Array(capacity);
 		this.announced = new Int32Array(capacity);

@@ -29,7 +29,8 @@ export class SegmentedIndex {
 		const used = (this.#used[segment] ?? 0) + 1;
 		this.#used[segment] = used;
 		if (used * 4 > slots.length * 3) {
-			const larger = new Int32Array(slots.length * 2);
+			// Small segments grow fast: most tables are either tiny or large.
+			const larger = new Int32Array(slots.length * (slots.length < 2048 ? 4 : 2));
 			for (const other of slots) if (other !== 0) place(larger, other, this.#hashOf(other));
 			this.#segments[segment] = larger;
 			slots = larger;

@@ -100,7 +100,16 @@ export interface RibDependencies {
 	/** Calls back in a later turn of the event loop, after I/O; default `setImmediate`. */
 	readonly defer?: (callback: () => void) => void;
 	/** Sizes of blocks and buffers; tests make them small. */
-	readonly tuning?: Partial<GroupTuning>;
+	readonly tuning?: Partial<RibTuning>;
+}
+
+/** Sizes of blocks and buffers, and what the tables have room for before they grow. */
+export interface RibTuning extends GroupTuning {
+	readonly ipv4Prefixes: number;
+	readonly ipv6Prefixes: number;
+	readonly attributeSets: number;
+	/** Paths besides the first one of each prefix. */
+	readonly furtherPaths: number;
 }
 
 export interface RibStatistics {

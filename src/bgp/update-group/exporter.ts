@@ -43,6 +43,8 @@ export class Exporter {
 	#decided = new Int32Array(0);
 	readonly #undecided = new Map<number, Undecided>();
 	readonly #prefix = new Uint8Array(20);
+	#lastAsked = 0;
+	#lastPermitted = false;
 
 	constructor(terms: ExportTerms, context: ExportContext) {
 		this.terms = terms;
@@ -53,7 +55,13 @@ export class Exporter {
 
 	/** The set to send for a route with this set, 0 for none. */
 	resolve(id: number, prefixes: PrefixTable, prefix: number): number {
-		if (id === 0 || !this.#permits(id)) return 0;
+		if (id === 0) return 0;
+		// Prefixes come in runs of one set.
+		if (id !== this.#lastAsked) {
+			this.#lastAsked = id;
+			this.#lastPermitted = this.#permits(id);
+		}
+		if (!this.#lastPermitted) return 0;
 		if (this.#program === undefined) return id;
 		const decided = this.#decided[id] || this.#decide(id, this.#program);
 		if (decided > 0) return decided;
@@ -62,6 +70,7 @@ export class Exporter {
 
 	/** A set is about to go; the pool tells. */
 	forget(id: number): void {
+		if (id === this.#lastAsked) this.#lastAsked = 0;
 		const decided = this.#decided[id] ?? 0;
 		if (decided === 0) return;
 		this.#decided[id] = 0;
