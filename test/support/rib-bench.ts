@@ -78,7 +78,13 @@ export class RibBench {
 		tuning: NonNullable<RibDependencies['tuning']> = {},
 	) {
 		this.options = { ...ribOptions, ...options };
-		this.rib = createRib(this.options, { clock: this.clock, log, random, tuning: { ...small, ...tuning }, defer: (callback) => void this.#deferred.push(callback) });
+		this.rib = createRib(this.options, {
+			clock: this.clock,
+			log,
+			random,
+			tuning: { ...small, ...tuning },
+			defer: (callback) => void this.#deferred.push(callback),
+		});
 	}
 
 	/** One turn of the event loop; `false`: nothing was waiting. */

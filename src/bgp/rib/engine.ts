@@ -209,7 +209,7 @@ export class RibEngine implements Rib {
 			.filter((family) => peer.families[family].negotiated !== undefined)
 			.map((family) => {
 				const { received, accepted, best, stale } = peer.families[family];
-				return { family, received, accepted, best, stale, advertised: this.#groups[family].of(peer.id)?.advertisedTo(peer.id) ?? 0 };
+				return { family, received, accepted, best, stale, advertised: this.#groups[family].of(peer.id)?.outgoing.advertisedTo(peer.id) ?? 0 };
 			});
 	}
 
@@ -258,7 +258,7 @@ export class RibEngine implements Rib {
 				const groups = this.#groups[family];
 				const selection = this.#selections[family];
 				selection.settle(this.#batch, Math.max(256, Math.trunc(batchCapacity / Math.max(1, groups.size))));
-				if (this.#batch.count > 0) {
+				if (!this.#batch.isEmpty) {
 					this.#countBest(family);
 					this.#best.emit(table, this.#batch);
 					groups.emit(this.#batch);

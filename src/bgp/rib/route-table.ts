@@ -1,4 +1,5 @@
 import type { Random } from '../../core/index.ts';
+import { AnnouncedPaths } from './announced-paths.ts';
 import type { AttributePool } from './attribute-pool.ts';
 import { grown, NumberRing, NumberStack } from './columns.ts';
 import type { Candidates } from './decision.ts';
@@ -33,6 +34,8 @@ export class RouteTable {
 	#flags: Uint8Array;
 	readonly #dirty = new NumberRing();
 	readonly #nextHops: NextHops;
+	/** For groups that send more than the best path. */
+	readonly announcedPaths: AnnouncedPaths;
 	/** Paths there are. */
 	paths = 0;
 	/** Counts the steps of selection that changed anything announced. */
@@ -54,6 +57,7 @@ export class RouteTable {
 		const capacity = family === 'ipv4' ? sizes.ipv4Prefixes : sizes.ipv6Prefixes;
 		this.prefixes = family === 'ipv4' ? new Ipv4Table(random, capacity) : new Ipv6Table(random, capacity);
 		this.pool = pool;
+		this.announcedPaths = new AnnouncedPaths(this);
 		this.#nextHops = nextHops;
 		this.#path = new Int32Array(sizes.furtherPaths);
 		this.#next = new Int32Array(sizes.furtherPaths);

@@ -19,10 +19,12 @@ export class Selection {
 		const table = this.#table;
 		const { pool } = table;
 		batch.clear();
-		while (batch.count < limit) {
+		const { announcedPaths } = table;
+		while (batch.count < limit && batch.paths.length < limit) {
 			const prefix = table.takeDirty();
 			if (prefix === 0) break;
 			const best = this.best(prefix);
+			if (announcedPaths.active) this.#rank(prefix, batch);
 			const before = table.announced[prefix] ?? 0;
 			if (best === before) {
 				if (best === 0) table.discardIfEmpty(prefix);
@@ -32,17 +34,26 @@ export class Selection {
 			table.announced[prefix] = best;
 			batch.add(prefix, before, best);
 		}
-		if (batch.count > 0) table.version++;
+		if (!batch.isEmpty) table.version++;
 	}
 
 	/** Lets go of what was announced before, once everybody has been told. */
-	finish({ count, prefixes, before, after }: Batch): void {
+	finish({ count, prefixes, before, after, paths }: Batch): void {
 		const { pool } = this.#table;
+		this.#table.announcedPaths.finish(paths);
 		for (let index = 0; index < count; index++) {
 			const old = before[index] ?? 0;
 			if (old !== 0) pool.release(old);
 			if (after[index] === 0) this.#table.discardIfEmpty(prefixes[index] ?? 0);
 		}
+	}
+
+	/** Notes in `batch` how the paths of a prefix changed. */
+	#rank(prefix: number, batch: Batch): void {
+		this.#candidates.clear();
+		this.#table.collect(prefix, this.#candidates);
+		const change = this.#table.announcedPaths.update(prefix, this.#candidates, this.#steps);
+		if (change !== undefined) batch.paths.push(change);
 	}
 
 	/** The attribute set of the best path to a prefix, 0 for none; that path becomes the first. */

@@ -3,6 +3,7 @@ import type { RouteSource } from '../../core/index.ts';
 import type { ByPrefix, Decided } from '../policy/program.ts';
 import { PolicyProgram } from '../policy/program.ts';
 import type { PolicyState } from '../policy/state.ts';
+import type { AnnouncedPath } from '../rib/announced-paths.ts';
 import { type AttributePool, Kind } from '../rib/attribute-pool.ts';
 import { Flag } from '../rib/attribute-summary.ts';
 import type { NextHops } from '../rib/next-hops.ts';
@@ -20,6 +21,14 @@ export interface ExportContext {
 	/** The set that policy made of `id`; nobody holds a new one yet. */
 	readonly exported: (id: number, state: PolicyState) => number;
 	readonly priorityOf: (id: number) => number | undefined;
+}
+
+/** A route as it is sent. */
+export interface SentPath {
+	readonly set: number;
+	/** The set in the table that it was made from. */
+	readonly source: number;
+	readonly pathId: number;
 }
 
 /** A set whose export policy looks at prefixes. */
@@ -66,6 +75,16 @@ export class Exporter {
 		const decided = this.#decided[id] || this.#decide(id, this.#program);
 		if (decided > 0) return decided;
 		return decided === refused ? 0 : this.#forPrefix(id, prefixes, prefix);
+	}
+
+	/** What is sent of the paths of a prefix, best first: the sets to send, where they come from, and our identifiers (RFC 7911). */
+	resolvePaths(paths: readonly AnnouncedPath[], prefixes: PrefixTable, prefix: number): SentPath[] {
+		const sent: SentPath[] = [];
+		for (const { set: source, pathId } of this.terms.addPathLimit > 0 ? paths.slice(0, this.terms.addPathLimit) : paths) {
+			const set = this.resolve(source, prefixes, prefix);
+			if (set !== 0) sent.push({ set, source, pathId });
+		}
+		return sent;
 	}
 
 	/** A set is about to go; the pool tells. */

@@ -1,43 +1,13 @@
-import type { PathAttributes } from 'bgp-packet';
-import type { Clock, Logger } from '../../core/index.ts';
 import type { Batch } from '../rib/batch.ts';
 import type { RibPeer } from '../rib/peers.ts';
 import type { RouteTable } from '../rib/route-table.ts';
 import type { ExportTerms } from './export-terms.ts';
-import { type ExportContext, Exporter } from './exporter.ts';
-import { type Audience, type ChunkPool, Cursor, emptyLog, MessageLog } from './log.ts';
+import type { GroupContext } from './group-context.ts';
+import { Cursor, emptyLog, MessageLog } from './log.ts';
 import { CatchUp, Member } from './member.ts';
-import { Packer } from './packer.ts';
+import { Outgoing } from './outgoing.ts';
 import { Rounds } from './rounds.ts';
 import { missMessages } from './unread.ts';
-import { UpdateWriter } from './update-writer.ts';
-
-/** Sizes that decide when and how much; tests make them small, so that rare things happen often. */
-export interface GroupTuning {
-	/** Bytes of a chunk of the log. */
-	readonly chunkBytes: number;
-	/** A cursor that is so many bytes behind is given up: its peer is told the latest state instead. */
-	readonly behindBytes: number;
-	/** Prefixes in one block of a walk through the table. */
-	readonly walkPrefixes: number;
-	/** Missed prefixes told in one step. */
-	readonly missedPrefixes: number;
-}
-
-export const groupTuning: GroupTuning = { chunkBytes: 0x1_0000, behindBytes: 6 * 2 ** 20, walkPrefixes: 8192, missedPrefixes: 4096 };
-
-/** What a group asks of its surroundings. */
-export interface GroupContext extends ExportContext {
-	readonly table: RouteTable;
-	/** For the groups' own logs, and for what is read once. */
-	readonly chunks: ChunkPool;
-	readonly singleUse: ChunkPool;
-	readonly tuning: GroupTuning;
-	readonly log: Logger;
-	readonly clock: Clock;
-	/** Queues work for a later turn of the event loop. */
-	readonly later: (step: () => boolean) => void;
-}
 
 /** Blocks of the walk, shared by those who walk at the same time, as long as nothing changes. */
 interface WalkBlock {
@@ -51,31 +21,25 @@ interface WalkBlock {
  */
 export class UpdateGroup {
 	readonly terms: ExportTerms;
-	readonly exporter: Exporter;
+	readonly outgoing: Outgoing;
 	readonly members = new Map<number, Member>();
 	readonly #context: GroupContext;
 	readonly #table: RouteTable;
 	readonly #log: MessageLog;
-	readonly #writer: UpdateWriter;
-	readonly #packer: Packer;
 	readonly #walk = new Map<number, WalkBlock>();
-	readonly #reported = new Set<number>();
 	readonly #rounds: Rounds<Member>;
 	#readers = 0;
 	#trimming = false;
-	/** Routes sent, by the peer they come from; absent until somebody asks. */
-	#sent: Map<number, number> | undefined = undefined;
 
 	constructor(terms: ExportTerms, context: GroupContext) {
 		this.terms = terms;
 		this.#context = context;
 		this.#table = context.table;
-		this.exporter = new Exporter(terms, context);
+		this.outgoing = new Outgoing(terms, context);
 		this.#log = new MessageLog(context.chunks);
-		this.#writer = new UpdateWriter(terms, context, context.table.prefixes);
-		this.#packer = new Packer(context.pool, this.#writer);
 		const { members } = this;
 		this.#rounds = new Rounds({ ...context, members, visit: (member) => this.#serve(member), end: () => this.#trim() });
+		if (terms.addPath) this.#table.announcedPaths.use();
 	}
 
 	/** Adds a peer, which is sent everything; `fresh`: it holds nothing yet. `finish` is sent at the end. */
@@ -110,7 +74,7 @@ export class UpdateGroup {
 		for (let unread = member.cursor.next(peer); unread !== undefined; unread = member.cursor.next(peer)) {
 			missMessages(unread, this.#table, this.terms.addPath, catchUp);
 		}
-		for (let prefix = member.catchUp?.missed.takeFirst() ?? 0; prefix !== 0; prefix = member.catchUp?.missed.takeFirst() ?? 0) catchUp.miss(prefix);
+		if (member.catchUp !== undefined) catchUp.takeOver(member.catchUp);
 		this.leave(peer);
 	}
 
@@ -129,62 +93,18 @@ export class UpdateGroup {
 
 	/** The group has no members any more. */
 	close(): void {
-		this.exporter.close();
+		if (this.terms.addPath) this.#table.announcedPaths.unuse();
+		this.outgoing.exporter.close();
 		this.#log.trim(this.#log.last.sequence);
 	}
 
 	/** Tells the members what selection changed. */
-	emit({ count, prefixes, before, after }: Batch): void {
-		const { pool } = this.#context;
-		const table = this.#table.prefixes;
-		const behind = this.#readers < this.members.size ? [...this.members.values()].filter(({ catchUp }) => catchUp !== undefined) : [];
-		for (let index = 0; index < count; index++) {
-			const prefix = prefixes[index] ?? 0;
-			const sent = this.exporter.resolve(before[index] ?? 0, table, prefix);
-			const sends = this.exporter.resolve(after[index] ?? 0, table, prefix);
-			if (sent === 0 && sends === 0) continue;
-			if (this.#sent !== undefined) this.#count(this.#sent, sent, sends);
-			for (const { catchUp } of behind) catchUp?.miss(prefix);
-			if (this.#readers === 0) continue;
-			const from = pool.peer[sends] ?? 0;
-			const was = pool.peer[sent] ?? 0;
-			if (sends === 0) {
-				this.#packer.withdraw(was, prefix, 0);
-				continue;
-			}
-			this.#packer.announce(sends, prefix, 0);
-			// What now comes from a peer is not told to it; what it was told before has to go.
-			if (sent !== 0 && from !== was && this.members.has(from)) this.#packer.withdraw(-from, prefix, 0);
-		}
+	emit(batch: Batch): void {
+		const behind = this.#readers < this.members.size ? [...this.members.values()].flatMap(({ catchUp }) => catchUp ?? []) : [];
+		this.outgoing.changes(batch, behind, this.#readers > 0, (peer) => this.members.has(peer));
 		if (this.#readers === 0) return;
-		this.#flush(this.#log);
+		this.outgoing.flush(this.#log);
 		this.pump();
-	}
-
-	/** How many routes a member has been sent, or is about to be. */
-	advertisedTo(peer: number): number {
-		let sent = this.#sent;
-		if (sent === undefined) {
-			sent = new Map();
-			const { prefixes, announced } = this.#table;
-			for (let prefix = 1; prefix < prefixes.limit; prefix++) this.#count(sent, 0, this.exporter.resolve(announced[prefix] ?? 0, prefixes, prefix));
-			this.#sent = sent;
-		}
-		let total = 0;
-		for (const [source, count] of sent) if (source !== peer || source === 0) total += count;
-		return total;
-	}
-
-	/** What a member has been sent for a prefix, or is about to be: the sets sent, and the ones they were made from. */
-	sentTo(peer: number, prefix: number): { readonly set: number; readonly source: number; readonly pathId: number }[] {
-		const source = this.#table.announced[prefix] ?? 0;
-		const set = this.exporter.resolve(source, this.#table.prefixes, prefix);
-		return set === 0 || (this.#context.pool.peer[set] === peer && peer !== 0) ? [] : [{ set, source, pathId: 0 }];
-	}
-
-	/** The attributes that members are sent for a set, as objects. */
-	attributesSent(set: number): PathAttributes {
-		return this.#writer.attributes(set);
 	}
 
 	/** Writes to everybody who is not waited for. */
@@ -206,12 +126,6 @@ export class UpdateGroup {
 	#serve(member: Member): void {
 		if (member.catchUp !== undefined || member.pump()) return;
 		if (member.cursor.behind > this.#context.tuning.behindBytes) this.#fallBehind(member);
-	}
-
-	#count(sent: Map<number, number>, before: number, after: number): void {
-		const { peer } = this.#context.pool;
-		if (before !== 0) sent.set(peer[before] ?? 0, (sent.get(peer[before] ?? 0) ?? 0) - 1);
-		if (after !== 0) sent.set(peer[after] ?? 0, (sent.get(peer[after] ?? 0) ?? 0) + 1);
 	}
 
 	/** Takes the member out of the log. */
@@ -256,7 +170,11 @@ export class UpdateGroup {
 		if (catchUp.next < catchUp.end) {
 			block = this.#blockAt(catchUp.next);
 			catchUp.next += this.#context.tuning.walkPrefixes;
-		} else block = this.#encodeMissed(member.peer.id, catchUp);
+		} else {
+			block = new MessageLog(this.#context.singleUse);
+			this.outgoing.missed(member.peer.id, catchUp);
+			this.outgoing.flush(block);
+		}
 		member.cursor = new Cursor(block, 'first');
 		return member.pump() || !member.peer.blocked;
 	}
@@ -277,48 +195,12 @@ export class UpdateGroup {
 		const known = this.#walk.get(start);
 		const { version } = this.#table;
 		if (known?.version === version) return known.log;
-		const { prefixes, announced } = this.#table;
-		const end = Math.min(start + this.#context.tuning.walkPrefixes, prefixes.limit);
-		for (let prefix = start; prefix < end; prefix++) {
-			const set = announced[prefix] ?? 0;
-			if (set === 0) continue;
-			const sends = this.exporter.resolve(set, prefixes, prefix);
-			if (sends !== 0) this.#packer.announce(sends, prefix, 0);
-		}
+		this.outgoing.table(start, start + this.#context.tuning.walkPrefixes);
 		const log = new MessageLog(this.#context.singleUse);
-		this.#flush(log);
+		this.outgoing.flush(log);
 		this.#walk.set(start, { version, log });
 		return log;
 	}
-
-	/** The messages that tell one peer the present state of some of what it missed. */
-	#encodeMissed(peer: number, { missed }: CatchUp): MessageLog {
-		const { prefixes, announced } = this.#table;
-		for (let told = 0; told < this.#context.tuning.missedPrefixes; told++) {
-			const prefix = missed.takeFirst();
-			if (prefix === 0) break;
-			const sends = this.exporter.resolve(announced[prefix] ?? 0, prefixes, prefix);
-			if (sends !== 0 && this.#context.pool.peer[sends] !== peer) this.#packer.announce(sends, prefix, 0);
-			else this.#packer.withdraw(0, prefix, 0);
-		}
-		const log = new MessageLog(this.#context.singleUse);
-		this.#flush(log);
-		return log;
-	}
-
-	#flush(log: MessageLog): void {
-		this.#packer.flush(log, this.#audienceOf, this.#reportTooLong);
-	}
-
-	/** Everybody but the source; a route of this node has none. */
-	readonly #audienceOf = (set: number): Audience => this.#context.pool.peer[set] ?? 0;
-
-	readonly #reportTooLong = (set: number): void => {
-		if (this.#reported.has(set)) return;
-		this.#reported.add(set);
-		const bytes = this.#context.pool.length[set] ?? 0;
-		this.#context.log.warn('a route is not sent: its attributes do not fit into a message', { bytes, family: this.terms.family });
-	};
 
 	/** When many leave, or read on, at the same time, once is enough. */
 	#trimSoon(): void {

@@ -1,7 +1,8 @@
 import type { Batch } from '../rib/batch.ts';
 import type { RibPeer } from '../rib/peers.ts';
 import type { ExportTerms } from './export-terms.ts';
-import { type GroupContext, UpdateGroup } from './group.ts';
+import { UpdateGroup } from './group.ts';
+import type { GroupContext } from './group-context.ts';
 
 /** All update groups of one family, by the text of their terms. */
 export class Groups {
@@ -12,7 +13,7 @@ export class Groups {
 	constructor(context: GroupContext) {
 		this.#context = context;
 		context.pool.onFree((id) => {
-			for (const group of this.#groups.values()) group.exporter.forget(id);
+			for (const group of this.#groups.values()) group.outgoing.exporter.forget(id);
 		});
 	}
 
@@ -36,11 +37,14 @@ export class Groups {
 		const finish = old.members.get(peer.id)?.catchUp?.finish;
 		const group = this.#enter(peer, terms);
 		const member = group.join(peer, false, finish);
-		const { prefixes, announced } = this.#context.table;
+		const { prefixes } = this.#context.table;
 		for (let prefix = 1; prefix < prefixes.limit; prefix++) {
-			const set = announced[prefix] ?? 0;
-			if (set === 0 || old.exporter.resolve(set, prefixes, prefix) === 0) continue;
-			if (group.exporter.resolve(set, prefixes, prefix) === 0) member.catchUp?.miss(prefix);
+			const present = group.outgoing.sentTo(peer.id, prefix);
+			for (const { pathId } of old.outgoing.sentTo(peer.id, prefix)) {
+				if (present.some((path) => path.pathId === pathId)) continue;
+				if (terms.addPath) member.catchUp?.missPath(prefix, pathId);
+				else member.catchUp?.miss(prefix);
+			}
 		}
 		old.leaveFor(peer.id, member);
 		this.#closeIfEmpty(old);

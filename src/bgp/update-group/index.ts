@@ -5,7 +5,8 @@
  * `CatchUp` brings late and slow peers to where the others are.
  */
 export { type ExportTerms, exportTerms } from './export-terms.ts';
-export { type GroupContext, type GroupTuning, groupTuning, UpdateGroup } from './group.ts';
+export { UpdateGroup } from './group.ts';
+export { type GroupContext, type GroupTuning, groupTuning } from './group-context.ts';
 export { Groups } from './groups.ts';
 export { ChunkPool } from './log.ts';
 export type { Member } from './member.ts';

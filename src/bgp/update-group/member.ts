@@ -31,12 +31,19 @@ export class CatchUp {
 
 	/** With add-path: this path of the prefix went. */
 	missPath(prefix: number, pathId: number): void {
+		this.missed.add(prefix);
 		let ids = this.gone.get(prefix);
 		if (ids === undefined) {
 			ids = new Set();
 			this.gone.set(prefix, ids);
 		}
 		ids.add(pathId);
+	}
+
+	/** What another one had still to tell. */
+	takeOver({ missed, gone }: CatchUp): void {
+		for (let prefix = missed.takeFirst(); prefix !== 0; prefix = missed.takeFirst()) this.missed.add(prefix);
+		for (const [prefix, ids] of gone) for (const pathId of ids) this.missPath(prefix, pathId);
 	}
 
 	get done(): boolean {

@@ -5,7 +5,7 @@ import { playScenario } from './support/scenario.ts';
 const count = Number(process.env['BGPMESH_FUZZ_SCENARIOS'] ?? 300);
 const firstSeed = Number(process.env['BGPMESH_FUZZ_SEED'] ?? 1);
 
-for (const addPath of [false]) {
+for (const addPath of [false, true]) {
 	test(`${count} random scenarios from seed ${firstSeed} end as the plain model says${addPath ? ', with path identifiers' : ''}`, (t) => {
 		for (let seed = firstSeed; seed < firstSeed + count; seed++) {
 			const problems = playScenario(seed, { steps: 20 + (seed % 60), addPath });
