@@ -51,20 +51,15 @@ export class UpdateGroup {
 		return member;
 	}
 
-	/** Sends everything again, `begin` before and `finish` behind it (RFC 7313 §4). */
+	/** Sends everything again, now or when it has got to where the others are; `begin` before and `finish` behind it. */
 	resend(member: Member, begin: Uint8Array | undefined, finish: Uint8Array | undefined): void {
-		if (begin !== undefined) member.send(begin);
-		const pending = member.catchUp;
-		if (pending === undefined) this.#startCatchUp(member, new CatchUp(1, this.#table.prefixes.limit, false, finish));
-		else {
-			// What was still to come is part of what comes now.
-			pending.next = 1;
-			pending.end = this.#table.prefixes.limit;
-			// It may hold some of it by now.
-			pending.fresh = false;
-			pending.finish = finish ?? pending.finish;
-			this.#step(member);
+		// RFC 7313 §4: no mark stands before the first End-of-RIB. What is asked for meanwhile comes after it.
+		if (member.catchUp !== undefined) {
+			member.catchUp.refresh = { begin, finish };
+			return;
 		}
+		if (begin !== undefined) member.send(begin);
+		this.#startCatchUp(member, new CatchUp(1, this.#table.prefixes.limit, false, finish));
 	}
 
 	/** The peer goes on in another group as `successor`, which is to tell it what it was not sent here. */
@@ -164,7 +159,8 @@ export class UpdateGroup {
 		if (catchUp === undefined || !member.pump()) return false;
 		if (catchUp.done) {
 			this.#finishCatchUp(member, catchUp);
-			return false;
+			// A refresh may follow.
+			return member.catchUp !== undefined;
 		}
 		let block: MessageLog;
 		if (catchUp.next < catchUp.end) {
@@ -187,6 +183,7 @@ export class UpdateGroup {
 		this.#readers++;
 		this.#table.unhold();
 		if (catchUp.finish !== undefined) member.send(catchUp.finish);
+		if (catchUp.refresh !== undefined) this.resend(member, catchUp.refresh.begin, catchUp.refresh.finish);
 		if (this.#readers === this.members.size) this.#walk.clear();
 	}
 

@@ -34,9 +34,10 @@ export class Groups {
 	move(peer: RibPeer, terms: ExportTerms): boolean {
 		const old = this.#ofPeer.get(peer.id);
 		if (old === undefined || JSON.stringify(old.terms) === JSON.stringify(terms)) return false;
-		const finish = old.members.get(peer.id)?.catchUp?.finish;
+		const pending = old.members.get(peer.id)?.catchUp;
 		const group = this.#enter(peer, terms);
-		const member = group.join(peer, false, finish);
+		const member = group.join(peer, false, pending?.finish);
+		if (member.catchUp !== undefined) member.catchUp.refresh = pending?.refresh;
 		const { prefixes } = this.#context.table;
 		for (let prefix = 1; prefix < prefixes.limit; prefix++) {
 			const present = group.outgoing.sentTo(peer.id, prefix);

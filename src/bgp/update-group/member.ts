@@ -15,6 +15,8 @@ export class CatchUp {
 	readonly gone = new Map<number, Set<number>>();
 	/** Sent at the end: End-of-RIB, or the end mark of a refresh. */
 	finish: Uint8Array | undefined;
+	/** A refresh that was asked for meanwhile, and follows: its marks. */
+	refresh: { readonly begin: Uint8Array | undefined; readonly finish: Uint8Array | undefined } | undefined = undefined;
 
 	constructor(next: number, end: number, fresh: boolean, finish: Uint8Array | undefined) {
 		this.next = next;

@@ -115,6 +115,7 @@ export class Outgoing {
 			const sent = this.exporter.resolve(before[index] ?? 0, table, prefix);
 			const sends = this.exporter.resolve(after[index] ?? 0, table, prefix);
 			if (sent === 0 && sends === 0) continue;
+			if (sent !== 0 && sends !== 0 && this.#isSame(sent, sends)) continue;
 			if (this.#sent !== undefined) this.#count(this.#sent, sent, sends);
 			for (const catchUp of behind) catchUp.miss(prefix);
 			if (!aloud) continue;
@@ -128,6 +129,18 @@ export class Outgoing {
 			// What now comes from a peer is not told to it; what it was told before has to go.
 			if (sent !== 0 && from !== was && isMember(from)) this.#packer.withdraw(-from, prefix, 0);
 		}
+	}
+
+	/**
+	 * Does the change between two sets of one source change nothing for the peers? RFC 4271 §9.2. Inside the AS nothing is taken out,
+	 * so sets of different content are sent as different blocks.
+	 */
+	#isSame(sent: number, sends: number): boolean {
+		const { pool } = this.#context;
+		if (pool.peer[sent] !== pool.peer[sends]) return false;
+		if (this.#terms.kind === 'internal' && pool.contentHash[sent] !== pool.contentHash[sends]) return false;
+		if (pool.asPathLength[sent] !== pool.asPathLength[sends] || pool.origin[sent] !== pool.origin[sends]) return false;
+		return this.#writer.isSame(sent, sends);
 	}
 
 	/** A path always comes from the same peer, so that nobody else needs to be told of where it goes. */

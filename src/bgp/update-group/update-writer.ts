@@ -75,6 +75,18 @@ export class UpdateWriter {
 		return true;
 	}
 
+	/** Is the same sent of two sets, routes aside? */
+	isSame(left: number, right: number): boolean {
+		const block = this.#block;
+		block.write(left);
+		const { length, nextHop } = block;
+		const bytes = block.bytes.slice(0, length);
+		block.write(right);
+		if (block.length !== length || block.nextHop?.length !== nextHop?.length) return false;
+		if (nextHop?.some((byte, index) => byte !== block.nextHop?.[index])) return false;
+		return bytes.every((byte, index) => byte === block.bytes[index]);
+	}
+
 	/** What `announce` sends of a set, as objects; routes aside. */
 	attributes(id: number): PathAttributes {
 		this.#block.write(id);

@@ -165,7 +165,7 @@ test('[C191][C192] between the marks what is not announced again goes; an end wi
 	t.deepEqual(second.prefixes, [prefix]);
 });
 
-test.failing('[C193] no begin mark comes before the first End-of-RIB', async (t) => {
+test('[C193] no begin mark comes before the first End-of-RIB', async (t) => {
 	const restartable: Capability = {
 		type: 'graceful-restart',
 		restarting: false,

@@ -149,7 +149,7 @@ const many = {
 	plain: { ...client },
 };
 
-test.failing('[C181] with add-path a neighbour is sent every path with its own originator', async (t) => {
+test('[C181] with add-path a neighbour is sent every path with its own originator', async (t) => {
 	const bench = await WireBench.start(t, { peers: many });
 	await bench.connect();
 	bench.peers.second.announce([prefix]);
@@ -181,7 +181,7 @@ test('[C197] paths of one prefix are told apart by their identifier', async (t) 
 	t.false(plain.table.has(prefix));
 });
 
-test.failing('[C198][C199] identifiers stay while a path lives, and the loss of the best path takes no other one away', async (t) => {
+test('[C198][C199] identifiers stay while a path lives, and the loss of the best path takes no other one away', async (t) => {
 	const bench = await WireBench.start(t, { peers: many });
 	await bench.connect();
 	const { client: receiver, second, third } = bench.peers;
