@@ -1,10 +1,9 @@
 let taken = 0;
 
-/** An address of 127.0.0.0/8 that no other test process and no other call uses. */
+/** An address of 127.0.0.0/8 that no other test process and no other call uses; there are a thousand in each process. */
 export function loopbackAddress(): string {
-	taken++;
-	const host = ((process.pid & 0x3fff) << 8) | (taken & 0xff);
-	return `127.${64 + ((host >> 16) & 0x3f)}.${(host >> 8) & 0xff}.${host & 0xff || 1}`;
+	const host = ((process.pid & 0xfff) << 10) | (++taken & 0x3ff);
+	return `127.${64 + (host >> 16)}.${(host >> 8) & 0xff}.${host & 0xff}`;
 }
 
 /** A port for the addresses of `loopbackAddress`; any will do, they are ours alone. */
