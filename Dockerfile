@@ -20,7 +20,8 @@ COPY --from=build /opt/bgpmesh/bin bin
 COPY --from=build /opt/bgpmesh/node_modules node_modules
 COPY --from=build /opt/bgpmesh/packages/bgp-packet packages/bgp-packet
 COPY --from=build /opt/bgpmesh/dist/src dist/src
-RUN ln -s /opt/bgpmesh/bin/bgpmesh.js /usr/local/bin/bgpmesh && ln -s /opt/bgpmesh/bin/bgpmeshd.js /usr/local/bin/bgpmeshd
+COPY --from=build /opt/bgpmesh/config config
+RUN for name in bgpmesh bgpmeshd bgpmesh-ipam; do ln -s /opt/bgpmesh/bin/$name.js /usr/local/bin/$name; done
 ENV NODE_ENV=production
 # SIGTERM ends the sessions with a CEASE; the kernel keeps the routes.
 STOPSIGNAL SIGTERM
