@@ -1,8 +1,9 @@
 import type { Logger } from '../../core/index.ts';
 import { arrayAt, at, type JsonObject, objectAt, sameJson, textAt, withAt } from '../json/index.ts';
 import { type Api, put, timestamp } from './api/index.ts';
+import { settleDependents, waitsForDependents } from './dependents.ts';
 import { cleanupFinalizer, collectionOf, established, type ResourceType } from './resources/index.ts';
-import type { StoreEvent } from './store/index.ts';
+import { everyCollection, type StoreEvent } from './store/index.ts';
 
 const definitions = 'apiextensions.k8s.io/customresourcedefinitions';
 const namespaces = '/namespaces';
@@ -33,6 +34,11 @@ export class Controllers {
 				namespaces,
 				({ key, current }) => current.value !== undefined && this.#supervise('namespace', this.#namespaceChanged(key, current.value)),
 			),
+		);
+		this.#stops.push(
+			store.subscribe(everyCollection, ({ collection, key, current: { value } }) => {
+				if (value !== undefined && waitsForDependents(value)) this.#supervise('dependents', settleDependents(this.#api, collection, key));
+			}),
 		);
 		const timer = setInterval(() => this.#supervise('housekeeping', this.#housekeeping()), 30_000);
 		timer.unref();

@@ -112,6 +112,20 @@ test.serial('a body that is nested too deeply is refused', async (t) => {
 	t.is(code, 400);
 });
 
+test.serial('a deletion in the foreground takes dependents along, an orphaning one lets them go', async (t) => {
+	for (const policy of ['Foreground', 'Orphan']) {
+		const { body } = await ask(maps, { method: 'POST', body: configMap('owner') });
+		const owner = { apiVersion: 'v1', kind: 'ConfigMap', name: 'owner', uid: at(body, 'metadata', 'uid') };
+		await ask(maps, { method: 'POST', body: JSON.stringify({ apiVersion: 'v1', kind: 'ConfigMap', metadata: { name: 'owned', ownerReferences: [owner] } }) });
+		t.is((await ask(`${maps}/owner?propagationPolicy=${policy}`, { method: 'DELETE' })).code, 200);
+		for (let attempt = 0; attempt < 100 && (await ask(`${maps}/owner`)).code !== 404; attempt++) await new Promise((resolve) => setTimeout(resolve, 10));
+		const { code, body: owned } = await ask(`${maps}/owned`);
+		t.is(code, policy === 'Orphan' ? 200 : 404);
+		t.is(at(owned, 'metadata', 'ownerReferences'), undefined);
+		await ask(`${maps}/owned`, { method: 'DELETE' });
+	}
+});
+
 test.serial('a namespace takes all that is in it along', async (t) => {
 	await ask('/api/v1/namespaces', { method: 'POST', body: '{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"going"}}' });
 	await ask('/api/v1/namespaces/going/configmaps', { method: 'POST', body: configMap('a') });

@@ -31,6 +31,9 @@ export interface HistoryLimits {
 /** Five minutes, as etcd keeps it under a kube-apiserver, and a bound on memory. */
 export const defaultHistory: HistoryLimits = { mostEvents: 100_000, mostAgeMs: 5 * 60_000 };
 
+/** Stands for all collections at once. */
+export const everyCollection = '*';
+
 type Listener = (event: StoreEvent) => void;
 
 interface Pending {
@@ -145,8 +148,8 @@ export class Store {
 		return this.#events.filter(({ event }) => event.revision > revision && event.collection === collection).map(({ event }) => event);
 	}
 
-	/** Calls back for each committed event of a collection, in order, until the returned function is called. */
-	subscribe(collection: string, listener: Listener): () => void {
+	/** Calls back for each committed event of a collection, or of all, in order, until the returned function is called. */
+	subscribe(collection: string | typeof everyCollection, listener: Listener): () => void {
 		const listeners = this.#listeners.get(collection) ?? new Set();
 		this.#listeners.set(collection, listeners);
 		listeners.add(listener);
@@ -220,6 +223,7 @@ export class Store {
 			this.#committed = event.revision;
 			this.#events.push({ event, atMs });
 			for (const listener of this.#listeners.get(event.collection) ?? []) listener(event);
+			for (const listener of this.#listeners.get(everyCollection) ?? []) listener(event);
 		}
 		if (this.#events.length > this.#history.mostEvents * 1.25) this.compact();
 	}
