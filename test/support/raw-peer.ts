@@ -23,6 +23,8 @@ export class RawPeer {
 	readonly frames: Uint8Array[] = [];
 	/** The other side closed, or reset, the connection. */
 	closed = false;
+	/** How, where it was no orderly close: `ECONNRESET` and the like. */
+	error: string | undefined;
 	/** How what arrives is read, and what is sent is written. */
 	decoding: PacketContext = packetContext({ extendedMessage: true });
 	encoding: PacketContext = packetContext({ extendedMessage: true });
@@ -31,7 +33,9 @@ export class RawPeer {
 		this.socket = socket;
 		const framer = new Framer();
 		framer.maximumLength = 65535;
-		socket.on('error', () => {});
+		socket.on('error', (error: NodeJS.ErrnoException) => {
+			this.error = error.code;
+		});
 		socket.on('end', () => {
 			this.closed = true;
 		});

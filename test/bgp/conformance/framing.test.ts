@@ -145,3 +145,12 @@ for (const [title, code, subcode, data] of [
 		t.deepEqual([shown?.code, shown?.subcode, shown?.dataHex], [code, subcode, data]);
 	});
 }
+
+test('[C7] the NOTIFICATION arrives although the peer goes on sending, and the close is no reset', async (t) => {
+	const session = await rawSession(t);
+	const raw = await session.establish();
+	// More than the receiving side takes in before it closes.
+	raw.sendBytes(Buffer.concat([bytes(`${marker} 0013 06`), new Uint8Array(8 * 1024 * 1024)]));
+	t.deepEqual(summary(await raw.receiveNotification()), { code: 1, subcode: 3, data: '06' });
+	t.is(raw.error, undefined);
+});

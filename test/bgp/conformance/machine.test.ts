@@ -300,3 +300,32 @@ test('[C73] a peer that answers every OPEN with an error is met ever less often'
 	// 0.25, 0.5, 1, 2, ... 60, 60 s.
 	t.true(answered >= 12 && answered <= 26, `${answered} attempts in ten minutes`);
 });
+
+test('[C58] nobody is judged while what it sent waits behind others', async (t) => {
+	const clock = new FakeClock();
+	const own = loopbackAddress();
+	const addresses = Array.from({ length: 9 }, () => loopbackAddress());
+	const peers = addresses.map((address) => loopbackPeer(own, { address, asNumber: 65002, passive: true, holdTimeSeconds: 9 }));
+	const { speaker, rib } = testSpeaker(t, { address: own, peers, clock });
+	await speaker.start();
+	const raws = await Promise.all(addresses.map((address) => RawPeer.connect(own, testPort, address)));
+	for (const [index, raw] of raws.entries()) {
+		t.teardown(() => raw.close());
+		await raw.establish({ asNumber: 65002, routerId: index + 2, holdTimeSeconds: 9 });
+	}
+	await eventually('all are established', () => speaker.peers().every(({ state }) => state === 'established'));
+	// One message of a flood fills a turn.
+	rib.onUpdate = () => {
+		const until = performance.now() + 6;
+		while (performance.now() < until);
+	};
+	for (const raw of raws.slice(0, -1)) raw.sendBytes(Buffer.concat(Array.from({ length: 20 }, () => updateBytes)));
+	raws.at(-1)?.send({ type: 'keepalive' });
+	clock.advance(10_000);
+	await eventually('everything was read', () => rib.sessions.every(({ updates }, index) => index === raws.length - 1 || updates.length === 20));
+	await turn();
+	t.deepEqual(
+		speaker.peers().filter(({ state }) => state !== 'established'),
+		[],
+	);
+});
