@@ -43,12 +43,15 @@ export class Ipv4Table extends PrefixTable {
 		return formatPrefix(Uint8Array.of(address >>> 24, address >>> 16, address >>> 8, address), this.bits[id] ?? 0);
 	}
 
+	override isMulticast(bytes: Uint8Array, at: number, bits: number): boolean {
+		// 224.0.0.0/4 and 240.0.0.0/4.
+		return bits >= 4 && (bytes[at] ?? 0) >= 224;
+	}
+
 	override isMartian(bytes: Uint8Array, at: number, bits: number): boolean {
-		if (bits < 4) return false;
-		const first = bytes[at] ?? 0;
-		if (first >= 224) return true;
 		if (bits < 8) return false;
-		// RFC 6890: 0.0.0.0/8, 127.0.0.0/8 and 169.254.0.0/16 are never forwarded.
+		const first = bytes[at] ?? 0;
+		// 0.0.0.0/8, 127.0.0.0/8, 169.254.0.0/16.
 		return first === 0 || first === 127 || (first === 169 && bits >= 16 && bytes[at + 1] === 254);
 	}
 

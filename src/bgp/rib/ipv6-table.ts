@@ -59,11 +59,16 @@ export class Ipv6Table extends PrefixTable {
 		return formatPrefix(bytes.subarray(1), this.bits[id] ?? 0);
 	}
 
+	override isMulticast(bytes: Uint8Array, at: number, bits: number): boolean {
+		// RFC 4291 §2.7.
+		return bits >= 8 && bytes[at] === 0xff;
+	}
+
 	override isMartian(bytes: Uint8Array, at: number, bits: number): boolean {
 		if (bits < 8) return false;
 		const first = bytes[at] ?? 0;
-		// RFC 4291 §2.7 multicast; §2.5.6 link-local fe80::/10; §2.5.2, 2.5.3, 2.5.5: ::, ::1, IPv4-compatible and -mapped.
-		if (first === 0xff || (first === 0xfe && bits >= 10 && ((bytes[at + 1] ?? 0) & 0xc0) === 0x80)) return true;
+		// RFC 4291 §2.5.6 link-local fe80::/10; §2.5.2, 2.5.3, 2.5.5: ::, ::1, IPv4-compatible and -mapped.
+		if (first === 0xfe && bits >= 10 && ((bytes[at + 1] ?? 0) & 0xc0) === 0x80) return true;
 		if (first !== 0 || bits < 80) return false;
 		for (let index = 1; index < 10; index++) if (bytes[at + index] !== 0) return false;
 		return true;

@@ -33,7 +33,9 @@ export abstract class PrefixTable {
 	/** Writes length and octets; returns where they end. */
 	abstract write(id: number, bytes: Uint8Array, at: number): number;
 	abstract key(id: number): PrefixKey;
-	/** Is it outside of what a unicast route may say (multicast, loopback, this-network, link-local, class E)? */
+	/** Does it lie within the addresses of groups, or those reserved beside them? */
+	abstract isMulticast(bytes: Uint8Array, at: number, bits: number): boolean;
+	/** Is it never forwarded (loopback, this-network, link-local)? RFC 6890. */
 	abstract isMartian(bytes: Uint8Array, at: number, bits: number): boolean;
 	protected abstract hashOf(id: number): number;
 	/** Stores the prefix that `find` last looked for. */

@@ -252,7 +252,8 @@ export class Receiver implements SessionReceiver {
 			const bits = buffer[at++] ?? 0;
 			const octets = at;
 			at += (bits + 7) >>> 3;
-			if (prefixes.isMartian(buffer, octets, bits)) {
+			// RFC 4271 §6.3: what can't be a unicast route is ignored. The rest of the martians is the border's business.
+			if (prefixes.isMulticast(buffer, octets, bits) || (peer.external && prefixes.isMartian(buffer, octets, bits))) {
 				this.#context.limits.martian(peer);
 				continue;
 			}

@@ -1,0 +1,57 @@
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { readMrt, readMrtFile } from '../../support/mrt.ts';
+import { RibBench } from '../../support/rib-bench.ts';
+import { dataTest, sharedDataPath } from '../../support/shared-data.ts';
+
+const file = 'mrt/bgpdump/updates.et-header.2015.gz';
+
+/** The prefixes that are left at the end of the expectation file: announced, not withdrawn later, and well-formed; and how many were announced. */
+function expectedPrefixes(path: string): { readonly left: ReadonlyMap<string, string>; readonly announced: number } {
+	const left = new Map<string, string>();
+	const announced = new Set<string>();
+	for (const line of gunzipSync(readFileSync(path), { maxOutputLength: 2 ** 30 })
+		.toString('latin1')
+		.split('\n')) {
+		const [, , kind, , , prefix = '', asPath = ''] = line.split('|');
+		if (kind === 'A') {
+			// RFC 7607 §2: a path with AS 0 is malformed, so its routes are withdrawn.
+			if (asPath.split(' ').includes('0')) left.delete(prefix);
+			else left.set(prefix, asPath);
+			announced.add(prefix);
+		} else if (kind === 'W') left.delete(prefix);
+	}
+	return { left, announced: announced.size };
+}
+
+dataTest('a real full table ends with exactly the prefixes that its expectation says, at a client too', file, (t, path) => {
+	const expectation = sharedDataPath(`${file}.expect.txt.gz`);
+	if (expectation === undefined) throw new Error('the expectation file is missing');
+	const { left: wanted, announced } = expectedPrefixes(expectation);
+	// Three of them are withdrawn again, four have AS 0 in their path.
+	t.deepEqual([announced, wanted.size], [577_706, 577_699]);
+	const bench = new RibBench({ localAsNumber: 3856, routerId: 0x7f00_0001, clusterId: 0x7f00_0001, localAddresses: [] });
+	const feeder = bench.peer('feeder', { families: [{ family: 'ipv4' }] });
+	const reader = bench.peer('reader', { families: [{ family: 'ipv4' }] });
+	let updates = 0;
+	for (const record of readMrt(readMrtFile(path))) {
+		if (record.type !== 'message' || record.message[18] !== 2) continue;
+		feeder.receiver.update(record.message, 0, record.message.length);
+		if (++updates % 500 === 0) bench.turn();
+	}
+	bench.run();
+	t.is(updates, 89_679);
+	const { prefixes, paths } = bench.rib.statistics();
+	t.deepEqual({ prefixes: prefixes.ipv4, paths: paths.ipv4 }, { prefixes: wanted.size, paths: wanted.size });
+	t.is(reader.held.size, wanted.size);
+	let wrong = 0;
+	for (const prefix of wanted.keys()) if (!reader.held.has(prefix)) wrong++;
+	t.is(wrong, 0);
+	const late = bench.peer('late', { families: [{ family: 'ipv4' }] });
+	bench.run();
+	t.is(late.held.size, wanted.size);
+	feeder.end();
+	bench.run();
+	t.is(reader.held.size, 0);
+	t.is(bench.rib.statistics().attributeSets, 0);
+});
