@@ -37,7 +37,7 @@ export async function measure(scenario: Scenario, subject: Subject, { scale, bou
 		await tell(`universe ${layout.universe} ${layout.prefixes}`);
 		await tell(`sessions ${layout.sessions}`);
 		const bench = { layout, scale, tell, remainingMs: () => Math.max(1, end - performance.now()), usage: () => running.usage() };
-		const result = await scenario.run(bench).catch((error: unknown) => failure(error, running, boundSeconds, end));
+		const result = await scenario.run(bench).catch((error: unknown) => failure(error, running, boundSeconds));
 		const { peakRssBytes, cpuSeconds } = running.usage();
 		const longestBlockMs = (await subject.longestBlockMs?.(options)) ?? null;
 		return { ...result, rssMiB: round(peakRssBytes / 2 ** 20), longestBlockMs, cpuSeconds: round(cpuSeconds) };
@@ -51,10 +51,10 @@ export async function measure(scenario: Scenario, subject: Subject, { scale, bou
 	}
 }
 
-function failure(error: unknown, subject: SubjectProcess, boundSeconds: number, end: number): Measured {
+function failure(error: unknown, subject: SubjectProcess, boundSeconds: number): Measured {
 	if (error instanceof StepFailedError || error instanceof GeneratorEndedError) {
 		const died = subject.running ? '' : `; the reflector ended: ${subject.lastWords()}`;
-		const timedOut = subject.running && performance.now() >= end;
+		const timedOut = subject.running && error instanceof StepFailedError && !error.answer.done && error.answer.lost === 0;
 		return { seconds: boundSeconds, verified: false, problem: `${error.message}${died}`, ...(timedOut ? { timedOut } : {}) };
 	}
 	throw error;

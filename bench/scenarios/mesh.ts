@@ -27,7 +27,7 @@ const churn = (block: number): Pick<Scenario, 'layout' | 'run'> => ({
 	async run(bench) {
 		const { sessions } = bench.layout;
 		await converged(bench);
-		const events = scaled(600, bench.scale, 30);
+		const events = scaled(300, bench.scale, 30);
 		const answer = await bench.tell(`churn 0 ${sessions} ${events} ${block} ${Math.min(10_000, Math.round(bench.remainingMs()))}`);
 		const { p50 = 0, p99 = 0, max = 0 } = answer;
 		return {
