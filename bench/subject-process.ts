@@ -40,6 +40,7 @@ export class SubjectProcess {
 		const child = spawn(launch.command, launch.args, {
 			cwd: options.folder,
 			stdio: ['ignore', log, log],
+			env: { ...process.env, ...launch.env },
 			...(unprivileged ? { uid: nobody, gid: nobody } : {}),
 		});
 		closeSync(log);
