@@ -65,8 +65,8 @@ interopTest('add-path both ways: every client has all paths of the others to one
 					.map(({ place }) => place.nextHop.ipv4)
 					.sort(),
 			);
-			const sent = (await dut.eligible(peer.name)).filter(({ prefix }) => prefix === shared);
-			t.true(sent.some(({ pathId }) => pathId !== undefined));
+			const negotiated = (await dut.peer(peer.name))?.capabilities?.negotiated ?? [];
+			t.true(negotiated.includes('ipv4 add-path receive') && negotiated.includes('ipv4 add-path send'), `${peer.name}: ${negotiated.join(', ')}`);
 		}
 	});
 	for (const kind of several) await record('add-path', kind);
