@@ -1,4 +1,5 @@
 import { hostname } from 'node:os';
+import { resolve as resolvePath } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ConfigError, loadConfig } from '../config/index.ts';
 import { SocketInUseError } from '../control/index.ts';
@@ -98,7 +99,7 @@ function configFileOf(given: readonly string[]): Asked {
 		const { values } = parseArgs({ args: [...given], options: { config: { type: 'string' }, version: { type: 'boolean' }, help: { type: 'boolean' } } });
 		if (values.help === true) return { type: 'print', what: 'help' };
 		if (values.version === true) return { type: 'print', what: 'version' };
-		return values.config === undefined ? { type: 'wrong', message: 'which configuration? --config FILE' } : { type: 'run', name: values.config };
+		return values.config === undefined ? { type: 'wrong', message: 'which configuration? --config FILE' } : { type: 'run', name: resolvePath(values.config) };
 	} catch (error) {
 		return { type: 'wrong', message: error instanceof Error ? error.message : String(error) };
 	}

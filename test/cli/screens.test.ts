@@ -4,11 +4,13 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { renderFib, renderFibDiff } from '../../src/cli/render/fib.ts';
 import { renderEvent } from '../../src/cli/render/monitor.ts';
+import { inOrder } from '../../src/cli/render/order.ts';
 import { renderPeer, renderPeers } from '../../src/cli/render/peers.ts';
 import { renderReload } from '../../src/cli/render/reload.ts';
 import { renderExplanation, renderRoutes } from '../../src/cli/render/routes.ts';
 import { duration, type Screen } from '../../src/cli/render/screen.ts';
 import { renderStatus } from '../../src/cli/render/status.ts';
+import { prefixKey } from '../../src/core/index.ts';
 import { explanation, fib, nowMs, peers, routes, status, tor } from './views.ts';
 
 const folder = resolve(dirname(fileURLToPath(import.meta.url)), '../../../test/cli/golden');
@@ -81,6 +83,14 @@ for (const [name, screen] of Object.entries(screens)) {
 test('nothing that a peer says reaches the terminal as a command', (t) => {
 	// biome-ignore lint/suspicious/noControlCharactersInRegex: the test is about them.
 	for (const [name, screen] of Object.entries(screens)) if (name !== 'peers-coloured') t.notRegex(screen, /[\u0000-\u0009\u000b-\u001f\u007f]/, name);
+});
+
+test('rows are in the order of their prefixes, numbers as numbers', (t) => {
+	const prefixes = ['fd00::/64', '10.10.0.0/16', '9.0.0.0/8', '10.2.0.0/16', '10.2.0.0/24', '::/0', '0.0.0.0/0'].map((text) => ({ prefix: prefixKey(text) }));
+	t.deepEqual(
+		inOrder(prefixes).map(({ prefix }) => String(prefix)),
+		['0.0.0.0/0', '9.0.0.0/8', '10.2.0.0/16', '10.2.0.0/24', '10.10.0.0/16', '::/0', 'fd00::/64'],
+	);
 });
 
 const durations = [

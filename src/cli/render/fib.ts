@@ -1,4 +1,5 @@
 import type { FibRouteView, FibView } from '../../core/index.ts';
+import { inOrder } from './order.ts';
 import { count, paint, type Screen, type Style } from './screen.ts';
 import { type Column, table } from './table.ts';
 
@@ -17,7 +18,7 @@ const columns: readonly Column<FibRouteView>[] = [
 /** Our routes in the kernel and those that should be there. */
 export function renderFib(screen: Screen, view: FibView): string {
 	if (!view.enabled) return 'The FIB is off (fib.enabled: false): nothing of the kernel is touched.\n';
-	const routes = view.routes.length === 0 ? 'No routes.\n' : table(screen, columns, view.routes);
+	const routes = view.routes.length === 0 ? 'No routes.\n' : table(screen, columns, inOrder(view.routes));
 	return `${routes}\n${summary(screen, view)}`;
 }
 
@@ -25,7 +26,7 @@ export function renderFib(screen: Screen, view: FibView): string {
 export function renderFibDiff(screen: Screen, view: FibView): string {
 	const different = differences(view);
 	const sign: Column<FibRouteView> = { title: '', cell: ({ state }) => ({ text: signs[state], style: styles[state] }) };
-	const routes = different.length === 0 ? 'The kernel has what it should have.\n' : table(screen, [sign, ...columns], different);
+	const routes = different.length === 0 ? 'The kernel has what it should have.\n' : table(screen, [sign, ...columns], inOrder(different));
 	return `${routes}\n${summary(screen, view)}`;
 }
 

@@ -1,4 +1,5 @@
 import type { ExplanationView, RouteView } from '../../core/index.ts';
+import { inOrder } from './order.ts';
 import { count, paint, type Screen, type Style } from './screen.ts';
 import { type Column, table } from './table.ts';
 
@@ -46,7 +47,7 @@ export function renderRoutes(screen: Screen, routes: readonly RouteView[], trunc
 	const prefixes = new Set(routes.map(({ prefix }) => prefix)).size;
 	const more = truncated ? '; there are more (--limit 0 shows all)' : '';
 	const legend = paint(screen, 'dim', '* usable, > best, S stale; i igp, e egp, ? incomplete');
-	return `${table(screen, columns, routes)}\n${legend}\n${count(routes.length, 'path')} to ${count(prefixes, 'prefix', 'prefixes')}${more}\n`;
+	return `${table(screen, columns, inOrder(routes))}\n${legend}\n${count(routes.length, 'path')} to ${count(prefixes, 'prefix', 'prefixes')}${more}\n`;
 }
 
 type Explained = ExplanationView['paths'][number];
