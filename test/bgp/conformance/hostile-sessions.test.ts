@@ -1,0 +1,98 @@
+import test from 'ava';
+import { decodeMessage, encodeMessage, PacketError, packetContext } from 'bgp-packet';
+
+import { type PeerTemplate, peerDefaults } from '../../../src/bgp/index.ts';
+import { eventually } from '../../support/eventually.ts';
+import { loopbackAddress, testPort } from '../../support/loopback.ts';
+import { openMessage, RawPeer } from '../../support/raw-peer.ts';
+import { WireBench } from '../../support/wire-bench.ts';
+
+// The codec's own generator, from where it is compiled to.
+const { hostileMessages } = (await import(new URL('../../../../packages/bgp-packet/dist/test/fuzz.js', import.meta.url).href)) as {
+	hostileMessages: (seed: number, count: number, addPath: boolean) => Uint8Array[];
+};
+
+const { port: _port, enabled: _enabled, passive: _passive, ...defaults } = peerDefaults;
+const template: PeerTemplate = { ...defaults, asNumber: 65001 };
+
+/** Numbers from a seed, 0 to `limit` - 1. */
+function numbers(seed: number): (limit: number) => number {
+	let state = seed;
+	return (limit) => {
+		state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+		return Math.floor((state / 2 ** 32) * limit);
+	};
+}
+
+const context = packetContext();
+const opening = encodeMessage(openMessage({ asNumber: 65001, routerId: 0x0c00_0001 }), context);
+const keepalive = encodeMessage({ type: 'keepalive' }, context);
+
+/** Does it leave a session standing? Others end it, rightly. */
+function isHarmless(wire: Uint8Array): boolean {
+	try {
+		return wire[18] === 2 && decodeMessage(wire, context).type === 'update';
+	} catch (error) {
+		if (error instanceof PacketError) return false;
+		throw error;
+	}
+}
+
+/** What one session sends: messages in order or not, whole or cut off. */
+function script(seed: number): Uint8Array {
+	const below = numbers(seed);
+	const hostile = hostileMessages(seed, 12, false);
+	const updates = hostile.filter(isHarmless);
+	const orders: readonly (readonly Uint8Array[])[] = [
+		[opening, keepalive, ...updates, ...hostile],
+		[opening, keepalive, ...updates, opening],
+		[opening, keepalive, ...updates, keepalive],
+		[keepalive, opening],
+		[opening, ...hostile],
+		[opening, opening],
+		hostile,
+		[...hostile, opening, keepalive],
+	];
+	const stream = Buffer.concat(orders[below(orders.length)] ?? []);
+	return below(2) === 0 ? stream : stream.subarray(0, below(stream.length));
+}
+
+test('[C230] sessions with reordered, malformed and cut-off input neither disturb another one nor leave routes behind', async (t) => {
+	// The speaker's own timers let a process end; stopping it may wait for one of them and nothing else.
+	const alive = setInterval(() => {}, 1000);
+	t.teardown(() => clearInterval(alive));
+	const bench = await WireBench.start(t, { peers: { steady: { options: { reflectorClient: true } } } });
+	await bench.connect();
+	const steady = bench.peers.steady;
+	steady.announce(['10.50.0.0/16']);
+	const sources = Array.from({ length: 40 }, () => loopbackAddress());
+	bench.speaker.setRanges(sources.map((address) => ({ name: address, prefix: `${address}/32`, limit: 1, peer: template })));
+	let answered = 0;
+	let refused = 0;
+	for (const [index, source] of sources.entries()) {
+		const raw = await RawPeer.connect(bench.address, testPort, source);
+		const bytes = script(index + 1);
+		const below = numbers(index + 1000);
+		for (let sent = 0; sent < bytes.length && !raw.closed; ) {
+			const size = 1 + below(200);
+			raw.sendBytes(bytes.subarray(sent, sent + size));
+			sent += size;
+			if (below(4) === 0) await new Promise((done) => setImmediate(done));
+		}
+		if (below(2) === 0) raw.close();
+		else raw.socket.end();
+		await eventually(`the session from ${source} is gone`, () => bench.speaker.peer(source) === undefined);
+		raw.close();
+		if (raw.of('keepalive').length > 0) answered++;
+		if (raw.of('notification').length > 0) refused++;
+	}
+	// The sessions mean something only if some get far and some are ended.
+	t.true(answered > 3 && refused > 0, `${answered} answered, ${refused} refused`);
+	t.is(bench.speaker.peer('steady')?.state, 'established');
+	t.is(bench.speaker.peer('steady')?.establishedCount, 1);
+	await bench.settle();
+	t.deepEqual(
+		[...new Set(bench.rib.routes({}).map(({ prefix }) => String(prefix)))].filter((prefix) => !prefix.startsWith('198.18.')),
+		['10.50.0.0/16'],
+	);
+});
