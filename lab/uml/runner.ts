@@ -3,7 +3,7 @@ import { type FileHandle, mkdtemp, open, readFile, rm, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { findCommand, missingUmlPackages } from './detect.ts';
+import { findCommand, missingUmlPackages, systemPath } from './detect.ts';
 import { UmlError } from './errors.ts';
 import { initScript, jobFiles } from './init-script.ts';
 
@@ -98,9 +98,14 @@ async function runJob(job: string, options: UmlOptions): Promise<UmlResult> {
 	}
 }
 
+/**
+ * Becomes the kernel, and leaves behind a process of its group that waits for our end of a pipe to close: when we are
+ * gone, however we went, the whole group goes.
+ */
+const bootScript = 'exec 3<&0; (cat <&3 > /dev/null; kill -KILL 0) & exec 3<&-; exec "$@" < /dev/null';
+
 function boot(job: string, memoryMiB: number): ChildProcess {
 	const kernel = findCommand('linux.uml') ?? 'linux.uml';
-	const setpriv = findCommand('setpriv');
 	const args = [
 		`mem=${memoryMiB}M`,
 		'rootfstype=hostfs',
@@ -116,13 +121,11 @@ function boot(job: string, memoryMiB: number): ChildProcess {
 		`uml_dir=${job}`,
 		'umid=console',
 	];
-	// The kernel must not outlive us even after SIGKILL.
-	const [command, ...all] = setpriv === undefined ? [kernel, ...args] : [setpriv, '--pdeathsig', 'KILL', kernel, ...args];
-	return spawn(command, all, {
+	return spawn('/bin/sh', ['-c', bootScript, 'sh', kernel, ...args], {
 		detached: true,
-		stdio: ['ignore', 'ignore', 'pipe'],
+		stdio: ['pipe', 'ignore', 'pipe'],
 		// Its memory is a file; on a disk it would be slow.
-		env: { PATH: process.env['PATH'], HOME: job, TMPDIR: '/dev/shm' },
+		env: { PATH: systemPath, HOME: job, TMPDIR: '/dev/shm' },
 	});
 }
 

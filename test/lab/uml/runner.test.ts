@@ -1,8 +1,11 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
 import { bundle, runInUml, UmlError } from '../../../lab/uml/index.ts';
 import { initScript, shellQuote } from '../../../lab/uml/init-script.ts';
@@ -92,6 +95,18 @@ umlTest('aborted: the error says so and nothing is left', async (t) => {
 	t.not(job, '');
 	t.false(existsSync(job), 'its folder is removed');
 	t.is(spawnSync('pgrep', ['-f', job]).status, 1, 'its processes are gone');
+});
+
+umlTest('killed with its caller by SIGKILL: nothing is left running', async (t) => {
+	const main = fileURLToPath(new URL('../../../lab/uml/main.js', import.meta.url));
+	const caller = spawn(process.execPath, [main, '--', 'sh', '-c', 'cat /proc/cmdline; sleep 100'], { stdio: ['ignore', 'pipe', 'inherit'] });
+	const [line] = await once(createInterface({ input: caller.stdout }), 'line');
+	const job = /init=(\S+)\/init/.exec(String(line))?.[1] ?? '';
+	t.is(spawnSync('pgrep', ['-f', job]).status, 0, 'it runs');
+	caller.kill('SIGKILL');
+	while (spawnSync('pgrep', ['-f', job]).status === 0) await new Promise((resolve) => setTimeout(resolve, 50));
+	t.true(existsSync(job), 'only its folder is left');
+	await rm(job, { recursive: true });
 });
 
 umlTest('a panic of that kernel is an error with its log', async (t) => {
