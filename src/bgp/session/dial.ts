@@ -33,8 +33,10 @@ export function md5KeyBytes(key: string): Uint8Array {
 
 /** Starts to connect; the caller listens to `connect`, `error`, `close`. Options of the socket are there before the SYN. @throws SystemCallError */
 function dial(options: PeerOptions, kind: 'internal' | 'external'): Socket {
-	const { address, port, localAddress } = options;
-	const target: TcpNetConnectOpts = { host: address, port, ...(localAddress === undefined ? {} : { localAddress }) };
+	const { address, port, localAddress, device } = options;
+	// A link-local address means something on its link alone (RFC 4007 §11).
+	const host = device !== undefined && /^fe[89ab]/.test(address) ? `${address}%${device}` : address;
+	const target: TcpNetConnectOpts = { host, port, ...(localAddress === undefined ? {} : { localAddress }) };
 	const { ttl, minimum } = ttlPlan(options, kind);
 	if (options.md5Key === undefined && ttl === undefined && minimum === undefined && options.device === undefined)
 		return connect({ ...target, ...streamOptions } as NetConnectOpts);

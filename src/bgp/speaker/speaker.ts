@@ -73,7 +73,7 @@ export class Speaker implements SpeakerApi, PeerHost {
 
 	addPeer(options: PeerOptions): void {
 		const key = addressKey(options.address);
-		if (this.#peers.has(options.name)) throw new PeerExistsError(options.name);
+		if (this.#peers.get(options.name)?.dynamic === false) throw new PeerExistsError(options.name);
 		const other = this.#byAddress.get(key);
 		if (other?.dynamic === false) throw new PeerExistsError(other.options.name);
 		// What was configured now came out of a range before.

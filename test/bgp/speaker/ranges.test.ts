@@ -5,7 +5,7 @@ import { Ranges } from '../../../src/bgp/speaker/ranges.ts';
 import { eventually } from '../../support/eventually.ts';
 import { loopbackAddress, testPort } from '../../support/loopback.ts';
 import { RawPeer } from '../../support/raw-peer.ts';
-import { testSpeaker } from '../../support/speakers.ts';
+import { loopbackPeer, testSpeaker } from '../../support/speakers.ts';
 
 const { port: _port, enabled: _enabled, passive: _passive, ...defaults } = peerDefaults;
 const template = (asNumber: number): PeerTemplate => ({ ...defaults, asNumber });
@@ -86,4 +86,20 @@ test('a range that is removed takes its neighbours along', async (t) => {
 	const { code, subcode } = await raw.receiveNotification();
 	t.deepEqual([code, subcode], [6, 3]);
 	t.deepEqual(speaker.peers(), []);
+});
+
+test('a neighbour of a range that is configured by itself starts anew as that', async (t) => {
+	const own = loopbackAddress();
+	const theirs = loopbackAddress();
+	const { speaker } = testSpeaker(t, { address: own, ranges: [range(surrounding(theirs))] });
+	await speaker.start();
+	const raw = await RawPeer.connect(own, testPort, theirs);
+	await raw.establish({ asNumber: 65001, routerId: 7 });
+	await eventually('it is established', () => speaker.peer(theirs)?.state === 'established');
+	speaker.addPeer(loopbackPeer(own, { address: theirs, asNumber: 65001, passive: true }));
+	const { code, subcode } = await raw.receiveNotification();
+	t.deepEqual([code, subcode], [6, 6]);
+	t.like(speaker.peer(theirs), { dynamic: false, state: 'active' });
+	await (await RawPeer.connect(own, testPort, theirs)).establish({ asNumber: 65001, routerId: 7 });
+	await eventually('it is established again', () => speaker.peer(theirs)?.state === 'established');
 });
