@@ -40,7 +40,6 @@ export class SubjectProcess {
 		const child = spawn(launch.command, launch.args, {
 			cwd: options.folder,
 			stdio: ['ignore', log, log],
-			env: { ...process.env, ...launch.env },
 			...(unprivileged ? { uid: nobody, gid: nobody } : {}),
 		});
 		closeSync(log);

@@ -57,8 +57,6 @@ export interface Launch {
 	readonly files: Readonly<Record<string, string>>;
 	/** Mode of these files. */
 	readonly mode?: number;
-	/** Added to our environment. */
-	readonly env?: Readonly<Record<string, string>>;
 	/** Run as nobody where we are root. */
 	readonly unprivileged?: boolean;
 }

@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { repository } from '../compile.ts';
@@ -30,14 +30,11 @@ ${denied.length === 0 ? '' : policy}fib: { enabled: false }
 control: { socket: ${join(folder, 'control.sock')} }
 log: { level: info }
 `;
-		// Its own first line says how Node.js is to be run.
+		// As a user starts it: its own first line says how Node.js is to be run. Flags such as --cpu-prof come after those.
 		const flags = process.env['BGPMESH_BENCH_NODE_FLAGS'];
-		return {
-			command: program,
-			args: ['--config', 'bgpmesh.yaml'],
-			files: { 'bgpmesh.yaml': text },
-			...(flags === undefined ? {} : { env: { NODE_OPTIONS: flags } }),
-		};
+		const start = flags === undefined ? [program] : [process.execPath, ...ownFlags(), ...flags.split(' '), program];
+		const [command = program, ...args] = start;
+		return { command, args: [...args, '--config', 'bgpmesh.yaml'], files: { 'bgpmesh.yaml': text } };
 	},
 	async longestBlockMs({ folder }) {
 		// The same figure as the metric `bgpmesh_event_loop_longest_block_seconds`, where asking does not first load what makes metrics.
@@ -47,6 +44,12 @@ log: { level: info }
 		return process?.longestBlockSeconds === undefined ? null : process.longestBlockSeconds * 1000;
 	},
 };
+
+/** What its first line gives to Node.js. */
+function ownFlags(): string[] {
+	const [first = ''] = readFileSync(program, 'utf8').split('\n');
+	return first.split(' ').filter((word) => word.startsWith('--'));
+}
 
 function get(socketPath: string, path: string): Promise<string> {
 	return new Promise((resolve, reject) => {
