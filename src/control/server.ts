@@ -1,3 +1,4 @@
+import { link, rename, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Logger } from '../core/index.ts';
 import { ControlError, type ErrorAnswer, type Handlers } from './api.ts';
@@ -52,14 +53,23 @@ export class ControlServer {
 		return left;
 	}
 
-	/** Ends open answers, too, and removes the socket. */
-	async stop(): Promise<void> {
+	/** Ends open answers, too, and removes the socket; with `leaveBehind` it stays as a killed daemon's would, a sign for the next start. */
+	async stop({ leaveBehind = false } = {}): Promise<void> {
+		const { socket } = this.#options;
+		const kept = `${socket}.left`;
+		// Closing removes the file; another name for it does not go with it.
+		const leave = leaveBehind && this.#server.listening;
+		if (leave) {
+			await rm(kept, { force: true });
+			await link(socket, kept);
+		}
 		for (const server of [this.#server, this.#metricsServer]) {
 			if (server?.listening !== true) continue;
 			const closed = new Promise((resolve) => server.close(resolve));
 			server.closeAllConnections();
 			await closed;
 		}
+		if (leave) await rename(kept, socket);
 	}
 
 	#serve(request: IncomingMessage, response: ServerResponse, answer: (url: URL) => Promise<void>): void {

@@ -88,8 +88,8 @@ async function composeRooms({ config, configFile, keys, log, restarting }: Ingre
 		listen: [bgp.listen],
 		peers,
 		ranges: bgp.peerRanges.map((range) => rangeOptionsOf(config, range, keys)),
-		// Forwarding goes on without us: either the kernel keeps the routes, or this node forwards nothing.
-		gracefulRestart: { restarting, forwardingPreserved: true },
+		// Either the kernel has kept the routes (it has not after a reboot), or this node forwards nothing.
+		gracefulRestart: { restarting, forwardingPreserved: kernel?.heldRoutes ?? true },
 	};
 	const speaker = new Speaker(options, { rib, clock, random, log: log.child({ room: 'bgp' }) });
 	for (const [prefix, attributes] of origins) rib.originate(prefix, attributes);

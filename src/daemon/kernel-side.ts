@@ -7,6 +7,8 @@ import { tunnelAddress } from './addresses.ts';
 /** What this node does to its kernel: routes, tunnel, guard, masquerade. */
 export interface KernelSide {
 	readonly fib: Fib;
+	/** There were routes of an earlier life when this one began: forwarding went on meanwhile. */
+	readonly heldRoutes: boolean;
 	/** BGP has told all that it knows. */
 	setInSync(): void;
 	/** Pools, tunnel address and own blocks as a new configuration has them. */
@@ -62,8 +64,11 @@ export async function openKernelSide(config: Config, log: Logger, origins: Itera
 	await mesh.start();
 	await bringUp(config);
 	await fib.start();
+	// Nobody has told a route yet: what leads to others is left over.
+	const heldRoutes = fib.view().routes.some(({ type, state }) => type === 'unicast' && (state === 'installed' || state === 'extra'));
 	return {
 		fib,
+		heldRoutes,
 		setInSync: () => fib.setInSync(source),
 		async reconfigure(next) {
 			fib.setOrigins(next.bgp?.originate.map(({ prefix }) => prefix) ?? []);

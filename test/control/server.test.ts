@@ -151,6 +151,26 @@ test('a socket that a dead daemon left is taken over', async (t) => {
 	t.deepEqual(await client.ask('peers', {}), { peers: [] });
 });
 
+test('a daemon that will be back leaves its socket as a sign', async (t) => {
+	const socket = socketPath();
+	const make = () =>
+		new ControlServer({
+			socket,
+			group: undefined,
+			metrics: undefined,
+			handlers,
+			renderMetrics: async () => ({ contentType: '', text: '' }),
+			log: silentLogger,
+		});
+	const [first, second, third] = [make(), make(), make()];
+	t.deepEqual(await first.start(), { leftBehind: false });
+	await first.stop({ leaveBehind: true });
+	t.deepEqual(await second.start(), { leftBehind: true });
+	await second.stop();
+	t.deepEqual(await third.start(), { leftBehind: false });
+	await third.stop();
+});
+
 test('a file that is no socket is not removed', async (t) => {
 	const socket = socketPath();
 	writeFileSync(socket, 'precious');

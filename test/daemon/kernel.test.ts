@@ -60,6 +60,15 @@ kernelTest(`routes stay in the kernel through SIGTERM, kill -9 and restarts, and
 		const view = await node.until('in sync again', kernelRoutes, ({ inSync }) => inSync);
 		events.push(`${signal}: ${view.routes.map(({ state }) => state).join(' ')}`);
 		t.deepEqual(routes(), full, `after the restart that followed ${signal}`);
+		// Whom neighbours have not let go comes back as one that restarts (R bit) and went on forwarding (F bit). RFC 4724 §3.
+		const said = await other.until(
+			'it is back',
+			(daemon) => daemon.ask('peer', { peer: 'node' }),
+			({ state }) => state === 'established',
+		);
+		const capability = said.capabilities?.received.find((text) => text.startsWith('graceful-restart')) ?? '';
+		t.is(capability.includes('restarting'), signal !== 'SIGTERM', capability);
+		t.is(capability.includes('ipv4 forwarding'), signal !== 'SIGTERM', capability);
 	}
 	t.deepEqual(events, ['SIGTERM: installed installed installed', 'SIGKILL: installed installed installed', 'SIGUSR2: installed installed installed']);
 
