@@ -1,4 +1,5 @@
 import { parse, stringify } from 'lossless-json';
+import { notCompact, parseCompact } from './compact.ts';
 import { JsonSyntaxError, type JsonValue } from './types.ts';
 
 /** A number of 16 characters or more stands where a number can stand: only then may digits be lost. May also match inside a string. */
@@ -11,13 +12,19 @@ const mostExact = 2n ** 64n;
  * JSON text to a value. Integers outside ±2^53 become `bigint` as long as they fit 64 bits; greater ones are rounded to a double, which is what
  * a Kubernetes API server makes of them. Of a repeated key the last one counts.
  *
- * Text without long numbers, nearly all of it, goes through the engine's own parser, which is some twenty times as fast.
+ * Text without long numbers, nearly all of it, goes through the engine's own parser, which is some ten times as fast as `lossless-json`; compact
+ * text with them through one of our own; `lossless-json` reads the rest and tells what is wrong with what is none.
  * @throws JsonSyntaxError
  */
 export function parseJson(text: string): JsonValue {
 	try {
 		// Both parsers make nothing but JSON values; with `parseNumber`, numbers and bigints.
-		return (longNumber.test(text) ? parse(text, undefined, { parseNumber, onDuplicateKey: ({ newValue }) => newValue }) : JSON.parse(text)) as JsonValue;
+		if (!longNumber.test(text)) return JSON.parse(text) as JsonValue;
+		// Servers end their answers with a line feed.
+		const compact = text.endsWith('\n') ? text.slice(0, -1) : text;
+		const value = notCompact.test(compact) ? undefined : parseCompact(compact, parseNumber);
+		// Also where it is no JSON at all: this parser says what is wrong.
+		return value ?? (parse(text, undefined, { parseNumber, onDuplicateKey: ({ newValue }) => newValue }) as JsonValue);
 	} catch (error) {
 		throw new JsonSyntaxError(error instanceof Error ? error.message : String(error), { cause: error });
 	}

@@ -1,5 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { notCompact, parseCompact } from '../../../src/kubernetes/json/compact.ts';
 import { JsonSyntaxError, type JsonValue, parseJson, sameJson, stringifyJson } from '../../../src/kubernetes/json/index.ts';
 
 const unsafeInteger = fc
@@ -68,4 +69,53 @@ test('equality ignores the order of members and members without a value', (t) =>
 	t.false(sameJson({ a: 1 }, { a: 1, b: null }));
 	t.false(sameJson([1], { 0: 1 }));
 	t.false(sameJson({ a: undefined, b: 1 }, { a: 1, b: undefined }));
+});
+
+test('the parser for compact text accepts what is JSON, nothing else, and reads it as the engine does', (t) => {
+	const piece = fc.constantFrom(
+		'{',
+		'}',
+		'[',
+		']',
+		',',
+		':',
+		'"a"',
+		'"b\\"c"',
+		'"\\\\"',
+		'"\\',
+		'"__proto__"',
+		'"',
+		'\\',
+		'1',
+		'-0',
+		'01',
+		'1.5e3',
+		'-',
+		'true',
+		'nul',
+		'null',
+		' ',
+		'\\u0041',
+		'"\\u0041"',
+	);
+	const broken = fc.array(piece, { maxLength: 14 }).map((pieces) => pieces.join(''));
+	const whole = anyValue.map((value) => stringifyJson(value).replaceAll(/\d{16,}/g, '7'));
+	fc.assert(
+		fc.property(
+			fc.oneof(
+				broken,
+				whole,
+				fc.tuple(whole, fc.nat(), piece).map(([text, at, odd]) => text.slice(0, at % (text.length + 1)) + odd + text.slice(at % (text.length + 1))),
+			),
+			(text) => {
+				let expected: unknown;
+				try {
+					expected = JSON.parse(text);
+				} catch {}
+				if (!notCompact.test(text)) t.deepEqual(parseCompact(text, Number), expected as JsonValue | undefined, text);
+			},
+		),
+		{ numRuns: 20_000 },
+	);
+	t.pass();
 });
