@@ -69,7 +69,10 @@ export async function main({ arguments: given, version, stdout, stderr }: Proces
 		log.info('stopping', { signal });
 		tellServiceManager(log, 'STOPPING=1');
 		clearInterval(heart);
+		// The sockets that kept the process alive are closed now; what is still waited for must not be cut off.
+		const alive = setInterval(() => undefined, 1000);
 		await daemon.stop(`bgpmeshd on ${node} is stopping`, graceful);
+		clearInterval(alive);
 		log.info('stopped');
 		await log.end();
 		return ExitCode.stopped;
