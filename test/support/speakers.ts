@@ -19,6 +19,7 @@ export interface TestSpeakerOptions {
 	readonly asNumber?: number;
 	readonly routerId?: number;
 	readonly address?: string;
+	readonly port?: number;
 	readonly peers?: readonly PeerOptions[];
 	readonly ranges?: readonly PeerRangeOptions[];
 	readonly listen?: boolean;
@@ -39,7 +40,7 @@ export function testSpeaker(t: ExecutionContext, given: TestSpeakerOptions = {})
 			asNumber,
 			routerId,
 			clusterId: undefined,
-			listen: given.listen === false ? [] : [{ address, port: testPort }],
+			listen: given.listen === false ? [] : [{ address, port: given.port ?? testPort }],
 			peers: given.peers ?? [],
 			ranges: given.ranges ?? [],
 			gracefulRestart: given.restart ?? { restarting: false, forwardingPreserved: false },

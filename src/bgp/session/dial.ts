@@ -34,9 +34,11 @@ export function md5KeyBytes(key: string): Uint8Array {
 /** Starts to connect; the caller listens to `connect`, `error`, `close`. Options of the socket are there before the SYN. @throws SystemCallError */
 function dial(options: PeerOptions, kind: 'internal' | 'external'): Socket {
 	const { address, port, localAddress, device } = options;
-	// A link-local address means something on its link alone (RFC 4007 §11).
-	const host = device !== undefined && /^fe[89ab]/.test(address) ? `${address}%${device}` : address;
-	const target: TcpNetConnectOpts = { host, port, ...(localAddress === undefined ? {} : { localAddress }) };
+	const target: TcpNetConnectOpts = {
+		host: zoned(address, device),
+		port,
+		...(localAddress === undefined ? {} : { localAddress: zoned(localAddress, device) }),
+	};
 	const { ttl, minimum } = ttlPlan(options, kind);
 	if (options.md5Key === undefined && ttl === undefined && minimum === undefined && options.device === undefined)
 		return connect({ ...target, ...streamOptions } as NetConnectOpts);
@@ -53,6 +55,11 @@ function dial(options: PeerOptions, kind: 'internal' | 'external'): Socket {
 		throw error;
 	}
 	return new Socket({ fd, manualStart: true, ...streamOptions } as ConstructorParameters<typeof Socket>[0]).connect(target);
+}
+
+/** A link-local address means something on its link alone (RFC 4007 §11). */
+function zoned(address: string, device: string | undefined): string {
+	return device !== undefined && /^fe[89ab]/.test(address) ? `${address}%${device}` : address;
 }
 
 /** Puts the options of a neighbour on a connection that it opened. The MD5 key is there already: it came with the listener. @throws SystemCallError */
