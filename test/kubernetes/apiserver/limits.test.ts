@@ -98,6 +98,19 @@ test.serial('a bookmark comes before the time is up', async (t) => {
 	t.is(at(events[0], 'object', 'metadata', 'resourceVersion'), at(body, 'metadata', 'resourceVersion'));
 });
 
+test.serial('a watch from a version nobody has reached waits for what comes after it', async (t) => {
+	const { body } = await ask(maps);
+	const version = Number(at(body, 'metadata', 'resourceVersion'));
+	const events = lines(`${maps}?watch=true&timeoutSeconds=3000000&resourceVersion=${version + 1}`, 1);
+	await new Promise((resolve) => setTimeout(resolve, 100));
+	await ask(maps, { method: 'POST', body: configMap('future-1') });
+	await ask(maps, { method: 'POST', body: configMap('future-2') });
+	t.deepEqual(
+		(await events).map((event) => at(event, 'object', 'metadata', 'name')),
+		['future-2'],
+	);
+});
+
 test.serial('a body that is too large is refused', async (t) => {
 	const { code, body } = await ask(maps, { method: 'POST', body: `{"data":"${'x'.repeat(3 * 1024 * 1024)}"}` });
 	t.is(code, 413);

@@ -29,7 +29,8 @@ export async function watch(api: Api, request: Request, target: Target): Promise
 	if (missed instanceof ApiError) return refusedInStream(missed);
 	if (initial && asked !== undefined && asked > store.committed) await waitFor(api, asked, signal);
 	const bookmarks = query.get('allowWatchBookmarks') === 'true' || query.get('allowWatchBookmarks') === '1';
-	const timeoutSeconds = Number(query.get('timeoutSeconds') ?? 0) || 1800 + Math.floor(api.random() * 1800);
+	// A timer holds 24 days at most.
+	const timeoutSeconds = Math.min(Number(query.get('timeoutSeconds') ?? 0) || 1800 + Math.floor(api.random() * 1800), 2_000_000);
 
 	return {
 		code: 200,
@@ -53,6 +54,8 @@ export async function watch(api: Api, request: Request, target: Target): Promise
 			};
 			const bookmark = (annotations?: JsonObject) => write(`{"type":"BOOKMARK","object":${bookmarkText(target, form, store.committed, annotations)}}\n`);
 			const deliver = (event: StoreEvent) => {
+				// Somebody who has seen more than we have, before a restore, waits until we are past that.
+				if (!fromNow && event.revision <= asked) return;
 				const seen = classify(event, inScope);
 				if (seen === undefined) return;
 				const gone = seen.type === 'DELETED' ? withAt(seen.value, ['metadata', 'resourceVersion'], String(event.revision)) : undefined;
