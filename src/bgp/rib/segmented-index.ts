@@ -1,5 +1,5 @@
 const segmentCount = 256;
-const firstSlots = 8;
+const firstSlots = 128;
 
 /**
  * Open addressing with linear probing, cut into 256 segments by the top bits of the hash so that no single growth takes long.
@@ -29,8 +29,8 @@ export class SegmentedIndex {
 		const used = (this.#used[segment] ?? 0) + 1;
 		this.#used[segment] = used;
 		if (used * 4 > slots.length * 3) {
-			// Small segments grow fast: most tables are either tiny or large.
-			const larger = new Int32Array(slots.length * (slots.length < 2048 ? 4 : 2));
+			// Small segments grow fast: tables are either small or large, and placing ids again costs more than empty slots.
+			const larger = new Int32Array(slots.length * (slots.length < 2048 ? 8 : 2));
 			for (const other of slots) if (other !== 0) place(larger, other, this.#hashOf(other));
 			this.#segments[segment] = larger;
 			slots = larger;
