@@ -130,6 +130,8 @@ export class RibEngine implements Rib {
 		for (const { family, addPathReceive } of negotiated.families) if (addPathReceive) this.#tables[family].usePathIds();
 		this.#stale.resume(peer);
 		for (const family of negotiated.families) this.#groups[family.family].join(peer, this.#terms(peer, negotiated, family), endOfRibBytes(family.family));
+		// A first group that sends more than the best path has everything decided again.
+		this.#settleSoon();
 		return new Receiver(peer, this.#receiverContext);
 	}
 

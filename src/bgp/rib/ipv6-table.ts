@@ -111,11 +111,16 @@ function writeWord(value: number, bytes: Uint8Array, at: number, end: number): n
 	return at;
 }
 
+/** As with IPv4: eight neighbours of one length differ in the last three bits of their hash alone. */
 function mix(first: number, second: number, third: number, fourth: number, bits: number, seed: number): number {
-	let hash = Math.imul(first ^ seed, 0x9e3779b1);
-	hash = Math.imul(hash ^ (hash >>> 15) ^ second, 0x85ebca6b);
-	hash = Math.imul(hash ^ (hash >>> 13) ^ third, 0xc2b2ae35);
-	hash = Math.imul(hash ^ (hash >>> 16) ^ fourth, 0x27d4eb2f);
+	const last = bits > 96 ? fourth : bits > 64 ? third : bits > 32 ? second : first;
+	const spare = (128 - bits) & 31;
+	const own = bits === 0 ? 0 : last >>> spare;
+	const group = ~(7 << spare);
+	let hash = Math.imul((bits > 32 ? first : first & group) ^ seed, 0x9e3779b1);
+	hash = Math.imul(hash ^ (hash >>> 15) ^ (bits > 64 || bits <= 32 ? second : second & group), 0x85ebca6b);
+	hash = Math.imul(hash ^ (hash >>> 13) ^ (bits > 96 || bits <= 64 ? third : third & group), 0xc2b2ae35);
+	hash = Math.imul(hash ^ (hash >>> 16) ^ (bits <= 96 ? fourth : fourth & group), 0x27d4eb2f);
 	hash = Math.imul(hash ^ (hash >>> 15) ^ bits ^ seed, 0x85ebca6b);
-	return hash ^ (hash >>> 16);
+	return ((hash ^ (hash >>> 16)) & ~7) | (own & 7);
 }

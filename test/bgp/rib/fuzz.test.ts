@@ -14,3 +14,15 @@ for (const addPath of [false, true]) {
 		t.pass();
 	});
 }
+
+/** Scenarios that once ended wrong, and what was wrong. */
+const found = [
+	{ seed: 214, addPath: false, what: 'a refresh in the middle of the first dump lost withdrawals' },
+	{ seed: 1, addPath: false, what: 'the pool grew while import made a set, and the result was lost' },
+	{ seed: 20_463, addPath: true, what: 'a group that sends all paths came back, and nothing was decided again' },
+	{ seed: 20_891, addPath: true, what: 'the same' },
+];
+for (const { seed, addPath, what } of found) {
+	test(`scenario ${seed}${addPath ? ' with path identifiers' : ''} ends well: ${what}`, (t) =>
+		t.deepEqual(playScenario(seed, { steps: 20 + (seed % 60), addPath }), []));
+}
