@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { measure } from './measure.ts';
+import { abandon, measure } from './measure.ts';
 import { renderRun, renderTable } from './render.ts';
 import { chooseScenarios, scenarios } from './scenarios/index.ts';
 import { subjects } from './subjects/index.ts';
@@ -28,6 +28,13 @@ const options = await yargs(hideBin(process.argv))
 	.strictOptions()
 	.wrap(140)
 	.parse();
+
+for (const [signal, status] of [
+	['SIGINT', 130],
+	['SIGTERM', 143],
+] as const) {
+	process.once(signal, () => void abandon().finally(() => process.exit(status)));
+}
 
 const wanted = options.peers.split(',').filter((name) => name !== '');
 const unknown = wanted.filter((name) => !subjects.some((subject) => subject.name === name));

@@ -19,6 +19,14 @@ const clusterId = '10.255.0.1';
 const port = 1790;
 const startMs = 20_000;
 
+/** What runs now, to be ended when we are. */
+const ongoing = new Set<() => Promise<void>>();
+
+/** Ends whatever `measure` has started; its call does not return any more. */
+export async function abandon(): Promise<void> {
+	for (const end of ongoing) await end();
+}
+
 /** A number that no benchmark running at the same time has, for addresses in 127.16.0.0/12 and on. */
 let nextNetwork = process.pid;
 
@@ -28,6 +36,13 @@ export async function measure(scenario: Scenario, subject: Subject, { scale, bou
 	const options = subjectOptions(layout);
 	const generator = new Generator();
 	let started: SubjectProcess | undefined;
+	const cleanUp = async (): Promise<void> => {
+		ongoing.delete(cleanUp);
+		generator.stop();
+		await started?.stop();
+		if (process.env['BGPMESH_BENCH_KEEP'] === undefined) rmSync(options.folder, { recursive: true, force: true });
+	};
+	ongoing.add(cleanUp);
 	try {
 		started = await SubjectProcess.start(subject, options, startMs);
 		const running = started;
@@ -45,9 +60,7 @@ export async function measure(scenario: Scenario, subject: Subject, { scale, bou
 		if (!(error instanceof SubjectFailedError || error instanceof GeneratorEndedError)) throw error;
 		return { seconds: boundSeconds, verified: false, rssMiB: 0, longestBlockMs: null, cpuSeconds: 0, problem: error.message };
 	} finally {
-		generator.stop();
-		await started?.stop();
-		if (process.env['BGPMESH_BENCH_KEEP'] === undefined) rmSync(options.folder, { recursive: true, force: true });
+		await cleanUp();
 	}
 }
 

@@ -1,8 +1,10 @@
 #include "common.h"
 
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <time.h>
 
 static double clock_seconds(clockid_t clock) {
@@ -13,6 +15,8 @@ static double clock_seconds(clockid_t clock) {
 
 double now_seconds(void) { return clock_seconds(CLOCK_MONOTONIC); }
 double cpu_seconds(void) { return clock_seconds(CLOCK_PROCESS_CPUTIME_ID); }
+
+void die_with_parent(void) { prctl(PR_SET_PDEATHSIG, SIGKILL); }
 
 void *allocate(size_t bytes) {
 	void *memory = calloc(1, bytes);

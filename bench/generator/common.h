@@ -47,6 +47,7 @@ static inline u64 next_random(u64 *state) {
 
 double now_seconds(void); /* monotonic */
 double cpu_seconds(void); /* of this process */
+void die_with_parent(void); /* a benchmark that was killed leaves nobody behind */
 void *allocate(size_t bytes); /* zeroed; ends the process when there is no memory */
 _Noreturn void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 u8 *write_header(u8 *at, u32 length, u8 type);

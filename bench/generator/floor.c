@@ -180,6 +180,7 @@ static void welcome(int listener) {
 }
 
 int main(int count, char **arguments) {
+	die_with_parent();
 	if (count < 5) die("usage: floor ADDRESS PORT AS CLUSTER-ID [FAULT EVERY]");
 	struct sockaddr_in local = { .sin_family = AF_INET, .sin_port = htons((u16)atoi(arguments[2])) };
 	struct in_addr cluster;

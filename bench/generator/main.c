@@ -211,6 +211,7 @@ static void obey(char **words) {
 int main(void) {
 	static char line[1 << 12];
 	size_t length = 0;
+	die_with_parent();
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	fcntl(0, F_SETFL, O_NONBLOCK);
 	for (;;) {

@@ -1,5 +1,4 @@
-import { existsSync, mkdirSync } from 'node:fs';
-import { basename } from 'node:path';
+import { existsSync } from 'node:fs';
 import type { Subject } from '../types.ts';
 
 const program = '/usr/sbin/bgpd';
@@ -9,12 +8,11 @@ export const openbgpd: Subject = {
 	name: 'openbgpd',
 	missing: () => (!existsSync(program) ? 'openbgpd is not installed' : process.getuid?.() === 0 ? undefined : 'OpenBGPD can only be started as root'),
 	launch: ({ address, port, asNumber, clusterId, clientRange, holdTimeSeconds, denied, folder }) => {
-		mkdirSync('/run/openbgpd', { recursive: true });
 		const text = `AS ${asNumber}
 router-id ${clusterId}
 fib-update no
 nexthop qualify via default
-socket "/run/openbgpd/${basename(folder)}.sock"
+socket "${folder}/control.sock"
 listen on ${address} port ${port}
 holdtime ${holdTimeSeconds}
 neighbor ${clientRange} {
