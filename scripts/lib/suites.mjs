@@ -10,7 +10,7 @@ export const serialFolders = [
 	{ folder: 'dist/test/interop', long: true },
 	{ folder: 'dist/test/kubernetes/contract', long: false },
 	{ folder: 'dist/test/uml', long: false },
-	{ folder: 'dist/test/lab', long: false },
+	{ folder: 'dist/test/lab', long: true },
 ];
 
 const outputs = ['dist/test', 'packages/bgp-packet/dist/test'];

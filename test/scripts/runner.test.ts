@@ -72,8 +72,8 @@ const files = [
 ];
 
 test('suites with real daemons are kept apart, and the long ones left out of a quick run', (t) => {
-	t.deepEqual(suites.chooseFiles(files, []).serial, ['dist/test/interop/ebgp.test.js', 'dist/test/lab/lab.test.js']);
-	t.deepEqual(suites.chooseFiles(files, [], { quick: true }).serial, ['dist/test/lab/lab.test.js']);
+	t.deepEqual(suites.chooseFiles(files, []).serial, ['dist/test/uml/ipip.test.js', 'dist/test/interop/ebgp.test.js', 'dist/test/lab/lab.test.js']);
+	t.deepEqual(suites.chooseFiles(files, [], { quick: true }).serial, ['dist/test/uml/ipip.test.js']);
 });
 
 test('a folder means what is in it, not what begins like it', (t) => {
