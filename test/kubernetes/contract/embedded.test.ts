@@ -2,7 +2,7 @@ import anyTest from 'ava';
 import { testClientNode } from './client-node.ts';
 import { testKubectl } from './kubectl.ts';
 import { testRaw } from './raw.ts';
-import { startEmbedded } from './servers.ts';
+import { kubectl, startEmbedded } from './servers.ts';
 import type { ServerUnderTest } from './transcript.ts';
 
 let server: ServerUnderTest;
@@ -13,5 +13,5 @@ anyTest.before(async () => {
 anyTest.after.always(() => server?.stop());
 
 testRaw(anyTest, () => server, false);
-testKubectl(anyTest, () => server);
+testKubectl(anyTest, kubectl, () => server);
 testClientNode(anyTest, () => server);

@@ -3,7 +3,7 @@ import anyTest from 'ava';
 import { testClientNode } from './client-node.ts';
 import { testKubectl } from './kubectl.ts';
 import { testRaw } from './raw.ts';
-import { missing, startReal } from './servers.ts';
+import { kubectl, missing, startReal } from './servers.ts';
 import type { ServerUnderTest } from './transcript.ts';
 
 let server: ServerUnderTest;
@@ -21,6 +21,6 @@ if (missing.length > 0 && process.env['CI'] === 'true' && hasGo) {
 	});
 	anyTest.after.always(() => server?.stop());
 	testRaw(anyTest, () => server, true);
-	testKubectl(anyTest, () => server);
+	testKubectl(anyTest, kubectl, () => server);
 	testClientNode(anyTest, () => server);
 }

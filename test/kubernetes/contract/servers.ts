@@ -41,7 +41,6 @@ export async function startEmbedded(dataFolder?: string): Promise<ServerUnderTes
 		certificateAuthority: certificate.cert,
 		token: 'secret',
 		strangerToken: 'stranger',
-		kubectl,
 		compact: server.compact,
 		stop: server.close,
 	};
@@ -107,7 +106,7 @@ export async function startReal(): Promise<ServerUnderTest> {
 		await stop();
 		throw error;
 	}
-	return { url, certificateAuthority: readFileSync(join(folder, 'apiserver.crt'), 'utf8'), token: 'secret', strangerToken: 'stranger', kubectl, stop };
+	return { url, certificateAuthority: readFileSync(join(folder, 'apiserver.crt'), 'utf8'), token: 'secret', strangerToken: 'stranger', stop };
 }
 
 async function ready(url: string, certificateFile: string): Promise<void> {
@@ -120,7 +119,6 @@ async function ready(url: string, certificateFile: string): Promise<void> {
 			certificateAuthority: readFileSync(certificateFile, 'utf8'),
 			token: 'secret',
 			strangerToken: '',
-			kubectl: undefined,
 			stop: async () => {},
 		};
 		const reply = await ask(server, { path: '/readyz' }).catch(() => undefined);

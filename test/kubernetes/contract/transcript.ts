@@ -9,7 +9,6 @@ export interface ServerUnderTest {
 	readonly token: string;
 	/** Of somebody without any role. */
 	readonly strangerToken: string;
-	readonly kubectl: string | undefined;
 	stop(): Promise<void>;
 }
 
