@@ -166,6 +166,8 @@ export class Connection implements Reader {
 
 /** Ends our side and reads on without looking, so that unread bytes don't turn the close into a reset that destroys what we sent last. */
 export function lingerAndClose(socket: Socket, { wheel, open }: Pick<ConnectionSurroundings, 'wheel' | 'open'>): void {
+	// What is closed already says so no second time.
+	if (socket.closed) return;
 	open.add(socket);
 	socket.removeAllListeners('data');
 	socket.on('error', () => {});
