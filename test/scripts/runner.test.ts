@@ -64,6 +64,7 @@ test('it does not matter where the text is cut', (t) => {
 test('a runner that dies has written no plan', (t) => t.false(read([text]).reader.ended));
 
 const files = [
+	'dist/test/uml/ipip.test.js',
 	'dist/test/fib/diff.test.js',
 	'dist/test/fib.test.js',
 	'dist/test/interop/ebgp.test.js',
