@@ -8,9 +8,8 @@ const datastore = expects(
 	z.discriminatedUnion('type', [
 		z.strictObject({ type: z.literal('none') }),
 		z.strictObject({ type: z.literal('kubernetes'), kubeconfig: key(path.exactOptional(), 'kubeconfig file', 'restart', "the pod's service account") }),
-		z.strictObject({ type: z.literal('embedded'), data: key(path.exactOptional(), 'folder of the embedded store', 'restart', 'in memory') }),
 	]),
-	'{ type: none }, { type: kubernetes, kubeconfig: PATH } or { type: embedded, data: PATH }',
+	'{ type: none } or { type: kubernetes, kubeconfig: PATH }',
 );
 
 const originated = expects(
