@@ -68,6 +68,8 @@ export class RibBench {
 	readonly clock = new FakeClock();
 	readonly rib: Rib;
 	readonly options: RibOptions;
+	/** Costs of next hops; those that are not here cost nothing, `undefined` is unreachable. */
+	readonly costs = new Map<string, number | undefined>();
 	#deferred: (() => void)[] = [];
 	#peers = 0;
 
@@ -82,6 +84,7 @@ export class RibBench {
 			clock: this.clock,
 			log,
 			random,
+			interiorCost: (nextHop) => (this.costs.has(nextHop) ? this.costs.get(nextHop) : 0),
 			tuning: { ...small, ...tuning },
 			defer: (callback) => void this.#deferred.push(callback),
 		});

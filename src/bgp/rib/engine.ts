@@ -31,6 +31,7 @@ import { StaleRoutes } from './stale-routes.ts';
 import { Sync } from './sync.ts';
 import type { OriginateAttributes, Rib, RibDependencies, RibOptions, RibPeerOptions, RibStatistics, RibTuning, RouteQuery } from './types.ts';
 import { explanation, routeViews, type ViewContext } from './views.ts';
+import { markNextHops } from './walks.ts';
 
 /** Room for a full table: pages of a column take memory only when they are used, while growing copies it. */
 const ribTuning: RibTuning = { ...groupTuning, ipv4Prefixes: 2 ** 20, ipv6Prefixes: 2 ** 18, attributeSets: 2 ** 18, furtherPaths: 2 ** 18 };
@@ -57,12 +58,12 @@ export class RibEngine implements Rib {
 	readonly #leaving = new Set<RibPeer>();
 	#settling = false;
 
-	constructor(options: RibOptions, { clock, log, random = Math.random, defer = setImmediate, tuning = {} }: RibDependencies) {
+	constructor(options: RibOptions, { clock, log, random = Math.random, defer = setImmediate, interiorCost = () => 0, tuning = {} }: RibDependencies) {
 		this.#options = options;
 		this.#jobs = new Jobs(clock, defer);
 		const sizes = { ...ribTuning, ...tuning };
 		this.#pool = new AttributePool(random, sizes.attributeSets);
-		this.#nextHops = new NextHops(() => 0);
+		this.#nextHops = new NextHops(interiorCost);
 		this.#peers = new PeerRegistry(new Set(options.localAddresses));
 		this.#importer = new Importer(this.#pool, options, this.#nextHops);
 		this.#steps = decisionSteps(this.#pool, this.#nextHops, (left, right) => compareAddresses(this.#peers.byId(left).address, this.#peers.byId(right).address));
@@ -156,6 +157,13 @@ export class RibEngine implements Rib {
 		const peer = this.#peers.byName(peerName);
 		if (peer?.sink === undefined) return;
 		for (const { family } of peer.negotiated?.families ?? []) this.#refresh(peer, family, 'request');
+	}
+
+	nextHopsChanged(): void {
+		const changed = this.#nextHops.refresh();
+		if (changed.size === 0) return;
+		for (const family of familyNames) markNextHops(this.#tables[family], changed);
+		this.#settleSoon();
 	}
 
 	forget(peerName: string): void {

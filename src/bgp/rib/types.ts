@@ -61,6 +61,8 @@ export interface Rib {
 	reconfigure(peerName: string, options: RibPeerOptions): void;
 	/** Sends the whole Adj-RIB-Out again (soft reset outwards), as ROUTE-REFRESH would. */
 	resend(peerName: string): void;
+	/** `interiorCost` may answer differently now: routes whose next hop it changes are decided again. */
+	nextHopsChanged(): void;
 	/** The peer is no longer configured: routes that are held as stale for it go. */
 	forget(peerName: string): void;
 	/** Originates a prefix of this node; idempotent. `nextHop`: default is the session's own address. */
@@ -99,6 +101,11 @@ export interface RibDependencies {
 	readonly random?: Random;
 	/** Calls back in a later turn of the event loop, after I/O; default `setImmediate`. */
 	readonly defer?: (callback: () => void) => void;
+	/**
+	 * Interior cost of the way to a next hop, `undefined` where there is none (RFC 4271 §9.1.2.1); default: every one is there and
+	 * costs nothing. It must not ask this RIB, so no route ever depends on itself. Asked once a next hop, and again on `nextHopsChanged`.
+	 */
+	readonly interiorCost?: (nextHop: string) => number | undefined;
 	/** Sizes of blocks and buffers; tests make them small. */
 	readonly tuning?: Partial<RibTuning>;
 }

@@ -85,3 +85,13 @@ export function recount(table: RouteTable, peer: RibPeer, state: PeerFamily): vo
 		});
 	}
 }
+
+/** Has every prefix decided again that has a path with one of these next hops. */
+export function markNextHops(table: RouteTable, nextHops: ReadonlySet<number>): void {
+	const { pool } = table;
+	for (let prefix = 1; prefix < table.prefixes.limit; prefix++) {
+		table.each(prefix, (path) => {
+			if (nextHops.has(pool.nextHop[path & attributesMask] ?? 0)) table.markDirty(prefix);
+		});
+	}
+}

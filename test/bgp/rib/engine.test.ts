@@ -1,4 +1,5 @@
 import test from 'ava';
+import { prefixKey } from '../../../src/core/index.ts';
 import { RibBench } from '../../support/rib-bench.ts';
 
 test('a route of one client goes to the others, with ORIGINATOR_ID and CLUSTER_LIST', (t) => {
@@ -43,7 +44,7 @@ test('who joins late is sent the table, then End-of-RIB', (t) => {
 	const bench = new RibBench();
 	const a = bench.peer('a');
 	a.announce(['10.1.0.0/24']);
-	bench.rib.originate('192.168.1.0/26' as never);
+	bench.rib.originate(prefixKey('192.168.1.0/26'));
 	bench.run();
 	const late = bench.peer('late');
 	bench.run();
@@ -66,4 +67,55 @@ test('the best path moves between peers', (t) => {
 	bench.run();
 	t.is(a.held.size, 0);
 	t.is(c.held.get('10.1.0.0/24')?.localPref, 100);
+});
+
+test('[C149] a route without a way to its next hop is not eligible, until there is one', (t) => {
+	const bench = new RibBench();
+	bench.costs.set('10.0.9.1', undefined);
+	const [a, b] = [bench.peer('a'), bench.peer('b')];
+	a.announce(['10.1.0.0/24', '10.2.0.0/24'], { nextHop: Uint8Array.of(10, 0, 9, 1) });
+	bench.run();
+	t.deepEqual(b.prefixes, []);
+	t.is(bench.rib.routes({ received: 'a' })[0]?.ineligible, 'NEXT_HOP is unreachable');
+	bench.costs.set('10.0.9.1', 5);
+	bench.rib.nextHopsChanged();
+	bench.run();
+	t.deepEqual(b.prefixes, ['10.1.0.0/24', '10.2.0.0/24']);
+	bench.costs.set('10.0.9.1', undefined);
+	bench.rib.nextHopsChanged();
+	bench.run();
+	t.deepEqual(b.prefixes, []);
+});
+
+test('[C156] of equal routes the one with the nearest next hop is best, also when that changes', (t) => {
+	const bench = new RibBench();
+	bench.costs.set('10.0.9.1', 10);
+	bench.costs.set('10.0.9.2', 20);
+	const [a, b, c] = [bench.peer('a'), bench.peer('b'), bench.peer('c')];
+	b.announce(['10.1.0.0/24'], { nextHop: Uint8Array.of(10, 0, 9, 2) });
+	a.announce(['10.1.0.0/24'], { nextHop: Uint8Array.of(10, 0, 9, 1) });
+	bench.run();
+	t.is(c.held.get('10.1.0.0/24')?.nextHop?.at(-1), 1);
+	t.is(bench.rib.explain(prefixKey('10.1.0.0/24')).paths[1]?.lostAt?.step, 'igp-cost');
+	bench.costs.set('10.0.9.1', 30);
+	bench.rib.nextHopsChanged();
+	bench.run();
+	t.is(c.held.get('10.1.0.0/24')?.nextHop?.at(-1), 2);
+});
+
+test('room runs out and grows while routes, sets and paths come in', (t) => {
+	const bench = new RibBench();
+	const peers = Array.from({ length: 5 }, (_, index) => bench.peer(`peer-${index}`));
+	const prefixes = Array.from({ length: 300 }, (_, index) => `10.${index >> 8}.${index & 255}.0/24`);
+	for (const [index, peer] of peers.entries()) for (const [med, prefix] of prefixes.entries()) peer.announce([prefix], { med: med + index });
+	bench.run();
+	// All equal but for the MED, and from one neighbouring AS: the first peer's are best.
+	t.is(peers[0]?.held.size, 0);
+	t.is(peers[4]?.held.size, 300);
+	t.deepEqual(bench.rib.counts('peer-0')[0], { family: 'ipv4', received: 300, accepted: 300, best: 300, stale: 0, advertised: 0 });
+	t.deepEqual(bench.rib.counts('peer-1')[0], { family: 'ipv4', received: 300, accepted: 300, best: 0, stale: 0, advertised: 300 });
+	t.is(bench.rib.statistics().paths.ipv4, 1500);
+	for (const peer of peers) peer.end();
+	bench.run();
+	t.is(bench.rib.statistics().attributeSets, 0);
 });

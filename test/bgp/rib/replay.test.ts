@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
+import { formatAddress } from '../../../src/core/index.ts';
 import { readMrt, readMrtFile } from '../../support/mrt.ts';
-import { RibBench } from '../../support/rib-bench.ts';
+import { acceptAll, RibBench, type TestPeer } from '../../support/rib-bench.ts';
 import { dataTest, sharedDataPath } from '../../support/shared-data.ts';
 
 const file = 'mrt/bgpdump/updates.et-header.2015.gz';
@@ -24,7 +25,7 @@ function expectedPrefixes(path: string): { readonly left: ReadonlyMap<string, st
 	return { left, announced: announced.size };
 }
 
-dataTest('a real full table ends with exactly the prefixes that its expectation says, at a client too', file, (t, path) => {
+dataTest('[C232] a real full table ends with exactly the prefixes that its expectation says, at a client too', file, (t, path) => {
 	const expectation = sharedDataPath(`${file}.expect.txt.gz`);
 	if (expectation === undefined) throw new Error('the expectation file is missing');
 	const { left: wanted, announced } = expectedPrefixes(expectation);
@@ -54,4 +55,39 @@ dataTest('a real full table ends with exactly the prefixes that its expectation 
 	bench.run();
 	t.is(reader.held.size, 0);
 	t.is(bench.rib.statistics().attributeSets, 0);
+});
+
+const churn = 'mrt/bgpdump/updates.20070211.0141.gz';
+
+dataTest('[C234] a quarter of an hour of 31 neighbours ends with what the same stream says offline', churn, (t, path) => {
+	const expectation = sharedDataPath(`${churn}.expect.txt.gz`);
+	if (expectation === undefined) throw new Error('the expectation file is missing');
+	const wanted = new Set<string>();
+	for (const line of gunzipSync(readFileSync(expectation)).toString('latin1').split('\n')) {
+		const [, , kind, peer = '', asNumber = '', prefix = ''] = line.split('|');
+		if (kind === 'A') wanted.add(`${peer} ${asNumber} ${prefix}`);
+		else if (kind === 'W') wanted.delete(`${peer} ${asNumber} ${prefix}`);
+	}
+	const bench = new RibBench({ localAddresses: [] });
+	const peers = new Map<string, TestPeer>();
+	const open = { importPolicies: [acceptAll], exportPolicies: [acceptAll], enforceFirstAs: false };
+	for (const record of readMrt(readMrtFile(path))) {
+		if (record.type !== 'message' || record.message[18] !== 2) continue;
+		const { peerAddress, peerAs } = record.peer;
+		const name = `${formatAddress(peerAddress)} ${peerAs}`;
+		let peer = peers.get(name);
+		if (peer === undefined) {
+			peer = bench.peer(name, { options: open, negotiated: { kind: 'external', peerAsNumber: peerAs, peerAddress, fourOctetAs: record.fourOctetAs } });
+			peers.set(name, peer);
+		}
+		peer.receiver.update(record.message, 0, record.message.length);
+		bench.turn();
+	}
+	bench.run();
+	const held = new Set([...peers.keys()].flatMap((name) => bench.rib.routes({ received: name }).map(({ prefix }) => `${name} ${prefix}`)));
+	t.deepEqual([...wanted].filter((line) => !held.has(line)).slice(0, 5), []);
+	t.deepEqual([...held].filter((line) => !wanted.has(line)).slice(0, 5), []);
+	// Each neighbour holds the best of the others.
+	const best = bench.rib.routes({}).filter((route) => route.best);
+	for (const [name, peer] of peers) t.is(peer.held.size, best.filter((route) => route.peer !== name && !route.prefix.includes(':')).length, name);
 });
