@@ -126,6 +126,8 @@ export class TestPeer implements SessionSink {
 	withdrawals = 0;
 	/** Stalled: the socket has enough after every write, and lets go of nothing. */
 	stalled = false;
+	/** Lazy: the socket accepts some more after every write, and lets go of nothing. */
+	lazy = false;
 	#pending: Uint8Array[] = [];
 	readonly #decoding: PacketContext;
 	readonly #encoding: PacketContext;
@@ -180,6 +182,10 @@ export class TestPeer implements SessionSink {
 			this.#pending.push(bytes);
 			return false;
 		}
+		if (this.lazy) {
+			this.#pending.push(bytes);
+			return this.bufferedBytes < 2000;
+		}
 		this.#take(bytes);
 		return true;
 	}
@@ -192,6 +198,7 @@ export class TestPeer implements SessionSink {
 	/** The socket takes what it was given and asks for more. */
 	drain(): void {
 		this.stalled = false;
+		this.lazy = false;
 		for (const bytes of this.#pending.splice(0)) this.#take(bytes);
 		this.receiver.drained();
 	}
@@ -236,6 +243,7 @@ export class TestPeer implements SessionSink {
 		this.held.clear();
 		this.endOfRibs.length = 0;
 		this.stalled = false;
+		this.lazy = false;
 		this.receiver = this.bench.rib.established({ ...this.negotiated, ...negotiated }, this.options, this);
 	}
 

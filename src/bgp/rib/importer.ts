@@ -46,7 +46,7 @@ interface Incoming {
 interface Undecided {
 	readonly incoming: Incoming;
 	readonly tree: ByPrefix;
-	readonly made: Map<Decided, number>;
+	made: Map<Decided, number> | undefined;
 }
 
 /**
@@ -59,7 +59,9 @@ export class Importer {
 	readonly #nextHops: NextHops;
 	readonly #scan = new AttributeScan();
 	readonly #undecided = new Map<number, Undecided>();
+	/** A prefix in wire form, and the address in it. */
 	readonly #prefix = new Uint8Array(20);
+	readonly #address = this.#prefix.subarray(1);
 
 	constructor(pool: AttributePool, options: RibOptions, nextHops: NextHops) {
 		this.#pool = pool;
@@ -93,11 +95,13 @@ export class Importer {
 		const undecided = this.#undecided.get(id);
 		if (undecided === undefined) return id;
 		prefixes.write(prefix, this.#prefix, 0);
-		const decided = undecided.tree.decide(this.#prefix.subarray(1), this.#prefix[0] ?? 0);
+		const decided = undecided.tree.decide(this.#address, this.#prefix[0] ?? 0);
+		if (decided.accepted && !decided.state.changed && undecided.incoming.usable) return id;
+		undecided.made ??= new Map();
 		const known = undecided.made.get(decided);
 		if (known !== undefined) return known;
 		const made = this.#make(undecided.incoming, decided);
-		if (made !== id) undecided.made.set(decided, made);
+		undecided.made.set(decided, made);
 		return made;
 	}
 
@@ -173,7 +177,7 @@ export class Importer {
 		const incoming = { peer, id, usable, attributes };
 		const verdict = verdictOf(incoming, family);
 		if (verdict?.type === 'by-prefix') {
-			this.#undecided.set(id, { incoming, tree: verdict, made: new Map() });
+			this.#undecided.set(id, { incoming, tree: verdict, made: undefined });
 			pool.imported[id] = Imported.byPrefix;
 			return;
 		}
@@ -221,7 +225,7 @@ export class Importer {
 		if (this.#undecided.size === 0) return;
 		this.#undecided.delete(id);
 		const undecided = this.#undecided.get(this.#pool.source[id] ?? 0);
-		for (const [outcome, made] of undecided?.made ?? []) if (made === id) undecided?.made.delete(outcome);
+		for (const [outcome, made] of undecided?.made ?? []) if (made === id) undecided?.made?.delete(outcome);
 	}
 }
 

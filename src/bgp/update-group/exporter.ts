@@ -39,6 +39,8 @@ interface Undecided {
 
 const refused = -1;
 const byPrefix = -2;
+/** This, and below: a tree that many sets share, since the policy looks at prefixes alone. */
+const firstTree = -3;
 
 /**
  * Which routes the peers of a group are sent, and with which attribute set: a function of the set and, if policy says so, of
@@ -48,10 +50,13 @@ export class Exporter {
 	readonly terms: ExportTerms;
 	readonly #context: ExportContext;
 	readonly #program: PolicyProgram | undefined;
-	/** By set: 0 not asked yet, `refused`, `byPrefix`, or the set to send; empty without policy. */
+	/** By set: 0 not asked yet, `refused`, `byPrefix`, a shared tree, or the set to send; empty without policy. */
 	#decided = new Int32Array(0);
 	readonly #undecided = new Map<number, Undecided>();
+	readonly #trees: ByPrefix[] = [];
+	/** A prefix in wire form, and the address in it. */
 	readonly #prefix = new Uint8Array(20);
+	readonly #address = this.#prefix.subarray(1);
 	#lastAsked = 0;
 	#lastPermitted = false;
 
@@ -74,7 +79,10 @@ export class Exporter {
 		if (this.#program === undefined) return id;
 		const decided = this.#decided[id] || this.#decide(id, this.#program);
 		if (decided > 0) return decided;
-		return decided === refused ? 0 : this.#forPrefix(id, prefixes, prefix);
+		if (decided === refused) return 0;
+		prefixes.write(prefix, this.#prefix, 0);
+		if (decided <= firstTree) return this.#trees[firstTree - decided]?.decide(this.#address, this.#prefix[0] ?? 0).accepted === true ? id : 0;
+		return this.#forPrefix(id);
 	}
 
 	/** What is sent of the paths of a prefix, best first: the sets to send, where they come from, and our identifiers (RFC 7911). */
@@ -153,6 +161,12 @@ export class Exporter {
 			peerType: this.terms.kind,
 			priority: priorityOf(id),
 		});
+		if (verdict.type === 'by-prefix' && !program.readsAttributes) {
+			const known = this.#trees.indexOf(verdict);
+			const tree = firstTree - (known < 0 ? this.#trees.push(verdict) - 1 : known);
+			this.#decided[id] = tree;
+			return tree;
+		}
 		if (verdict.type === 'by-prefix') {
 			this.#undecided.set(id, { tree: verdict, made: new Map() });
 			this.#decided[id] = byPrefix;
@@ -163,11 +177,11 @@ export class Exporter {
 		return made === 0 ? refused : made;
 	}
 
-	#forPrefix(id: number, prefixes: PrefixTable, prefix: number): number {
+	/** For the prefix that was written last. */
+	#forPrefix(id: number): number {
 		const undecided = this.#undecided.get(id);
 		if (undecided === undefined) return 0;
-		prefixes.write(prefix, this.#prefix, 0);
-		const decided = undecided.tree.decide(this.#prefix.subarray(1), this.#prefix[0] ?? 0);
+		const decided = undecided.tree.decide(this.#address, this.#prefix[0] ?? 0);
 		const known = undecided.made.get(decided);
 		if (known !== undefined) return known;
 		const made = this.#make(id, decided);

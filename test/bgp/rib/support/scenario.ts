@@ -193,7 +193,8 @@ export function playScenario(seed: number, { steps, addPath }: ScenarioOptions):
 			if (!chance(0.5)) return;
 			peer.alive = true;
 			peer.test.restart();
-		} else if (roll < 0.4) peer.test.stalled = true;
+		} else if (roll < 0.36) peer.test.stalled = true;
+		else if (roll < 0.4) peer.test.lazy = !peer.test.stalled;
 		else if (roll < 0.46) peer.test.drain();
 		else if (roll < 0.5) {
 			peer.alive = false;
