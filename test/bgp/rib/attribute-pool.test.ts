@@ -11,7 +11,7 @@ const step = fc.record({ release: fc.boolean(), peer: fc.integer({ min: 1, max: 
 
 test('a set is there as long as somebody holds it, and its bytes are what they were', (t) => {
 	fc.assert(
-		fc.property(fc.array(step, { maxLength: 120 }), (steps) => {
+		fc.property(fc.array(step, { maxLength: 120, size: 'max' }), (steps) => {
 			const pool = new AttributePool(() => 0.5, 2);
 			const model = new Map<string, { id: number; holders: number; bytes: Uint8Array }>();
 			for (const { release, peer, kind, bytes } of steps) {

@@ -8,7 +8,7 @@ const message = fc.record({ audience: fc.constantFrom(0, 0, 1, 2, -1, -2), lengt
 
 test('a reader gets every message that is for it, once and in order, however the log is cut and reused', (t) => {
 	fc.assert(
-		fc.property(fc.array(message, { maxLength: 60 }), (messages) => {
+		fc.property(fc.array(message, { maxLength: 60, size: 'max' }), (messages) => {
 			const pool = new ChunkPool(4, 64);
 			const log = new MessageLog(pool);
 			const peers = [1, 2, 3];
@@ -39,7 +39,7 @@ test('a reader gets every message that is for it, once and in order, however the
 
 test('a bitmap gives its numbers in order', (t) => {
 	fc.assert(
-		fc.property(fc.array(fc.integer({ min: 1, max: 5000 }), { maxLength: 50 }), (numbers) => {
+		fc.property(fc.array(fc.integer({ min: 1, max: 5000 }), { maxLength: 50, size: 'max' }), (numbers) => {
 			const bitmap = new Bitmap();
 			for (const number of numbers) bitmap.add(number);
 			const taken: number[] = [];
