@@ -1,16 +1,22 @@
-const slabUnits = 0x1_0000;
 const unitShift = 4;
+/** Bits of an offset that count units within a slab. */
+const slabShift = 20;
+/** A first slab for small tables; a further one is memory only where it is used, and allocating one takes milliseconds. */
+const firstSlabUnits = 1 << 14;
+const slabUnits = 1 << slabShift;
+const mostUnits = 0x1000;
 
 /**
- * Bytes of attribute blocks. Blocks are handed out in units of 16 bytes from slabs of 1 MiB, freed ones are kept in a list per
+ * Bytes of attribute blocks. Blocks are handed out in units of 16 bytes from slabs of 16 MiB, freed ones are kept in a list per
  * size; nothing moves, so growing copies nothing. An offset counts units.
  */
 export class Arena {
 	readonly #slabs: Uint8Array[] = [];
-	/** Units used of the last slab; full before the first. */
-	#used = slabUnits;
+	/** Units used of the last slab, and units it has. */
+	#used = 0;
+	#size = 0;
 	/** First free block by size in units, plus one; 0 for none. Its first four bytes hold the next one's. */
-	readonly #free = new Uint32Array(slabUnits / 16 + 1);
+	readonly #free = new Uint32Array(mostUnits + 1);
 
 	/** Room for `length` bytes, at most 65535. */
 	allocate(length: number): number {
@@ -22,8 +28,9 @@ export class Arena {
 			this.#free[units] = ((slab[at] ?? 0) | ((slab[at + 1] ?? 0) << 8) | ((slab[at + 2] ?? 0) << 16) | ((slab[at + 3] ?? 0) << 24)) >>> 0;
 			return free - 1;
 		}
-		if (this.#used + units > slabUnits) {
-			this.#slabs.push(new Uint8Array(slabUnits << unitShift));
+		if (this.#used + units > this.#size) {
+			this.#size = this.#slabs.length === 0 ? firstSlabUnits : slabUnits;
+			this.#slabs.push(new Uint8Array(this.#size << unitShift));
 			this.#used = 0;
 		}
 		const offset = (this.#slabs.length - 1) * slabUnits + this.#used;
@@ -46,7 +53,7 @@ export class Arena {
 	/** The slab that holds a block. */
 	slab(offset: number): Uint8Array {
 		// Every offset that was handed out has a slab.
-		return this.#slabs[offset >>> 16] as Uint8Array;
+		return this.#slabs[offset >>> slabShift] as Uint8Array;
 	}
 
 	/** Where in its slab a block begins. */
