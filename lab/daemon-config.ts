@@ -24,6 +24,9 @@ export function daemonConfig(node: LabNode, topology: LabTopology, { socket, gua
 					asNumber,
 					localAddress: node.address,
 					connectRetrySeconds: 2,
+					// One side of each session waits, as in Calico's mesh: two that connect at once after a restart would collide, and the
+					// end of the connection that loses counts as a second restart for whoever was established on it (RFC 4724 §4.2).
+					passive: other.address > node.address,
 					...(node.reflector && !other.reflector ? { reflectorClient: true } : {}),
 				})),
 				{
