@@ -20,7 +20,8 @@ import { Jobs } from './jobs.ts';
 import { Limits } from './limits.ts';
 import { NextHops } from './next-hops.ts';
 import { originate, withdrawOrigin } from './origination.ts';
-import { familyNames, PeerRegistry } from './peer-registry.ts';
+import { OwedEndOfRib } from './owed-end-of-rib.ts';
+import { byFamily, familyNames, PeerRegistry } from './peer-registry.ts';
 import { compareAddresses, type RibPeer } from './peers.ts';
 import { Receiver, type ReceiverContext } from './receiver.ts';
 import { refreshMark } from './refresh-marks.ts';
@@ -57,6 +58,7 @@ export class RibEngine implements Rib {
 	/** Peers without a session whose last routes are on their way out. */
 	readonly #leaving = new Set<RibPeer>();
 	#settling = false;
+	readonly #owed = new OwedEndOfRib();
 
 	constructor(options: RibOptions, { clock, log, random = Math.random, defer = setImmediate, interiorCost = () => 0, tuning = {} }: RibDependencies) {
 		this.#options = options;
@@ -130,7 +132,9 @@ export class RibEngine implements Rib {
 		peer.attach(negotiated, options, sink);
 		for (const { family, addPathReceive } of negotiated.families) if (addPathReceive) this.#tables[family].usePathIds();
 		this.#stale.resume(peer);
-		for (const family of negotiated.families) this.#groups[family.family].join(peer, this.#terms(peer, negotiated, family), endOfRibBytes(family.family));
+		const owes = this.#owed.owes(peer, this.#sync.defersSelection);
+		for (const family of negotiated.families)
+			this.#groups[family.family].join(peer, this.#terms(peer, negotiated, family), owes ? undefined : endOfRibBytes(family.family));
 		// A first group that sends more than the best path has everything decided again.
 		this.#settleSoon();
 		return new Receiver(peer, this.#receiverContext);
@@ -277,6 +281,7 @@ export class RibEngine implements Rib {
 				more ||= table.dirtyCount > 0;
 			}
 			if (!more) this.#releaseEmptied();
+			if (!more) this.#owed.pay((peer, family) => this.#groups[family].resend(peer.id, undefined, endOfRibBytes(family)));
 		}
 		this.#settling = more;
 		return more;
@@ -338,8 +343,4 @@ export class RibEngine implements Rib {
 			this.#groups[family].resend(peer.id, marks ? refreshMark(family, 'begin') : undefined, marks ? refreshMark(family, 'end') : undefined);
 		}
 	}
-}
-
-function byFamily<T>(make: (family: Family) => T): Readonly<Record<Family, T>> {
-	return { ipv4: make('ipv4'), ipv6: make('ipv6') };
 }

@@ -4,6 +4,11 @@ import { RibPeer } from './peers.ts';
 /** The families in the order in which they are served. */
 export const familyNames: readonly Family[] = ['ipv4', 'ipv6'];
 
+/** One of something for each family. */
+export function byFamily<T>(make: (family: Family) => T): Readonly<Record<Family, T>> {
+	return { ipv4: make('ipv4'), ipv6: make('ipv6') };
+}
+
 /** Peers by id and by name. An id is used again only when no route knows it any more. */
 export class PeerRegistry {
 	/** This node itself, as a source of routes. */
