@@ -1,4 +1,4 @@
-import type { Family, Logger, PrefixKey } from '../../core/index.ts';
+import type { Logger, PrefixKey } from '../../core/index.ts';
 import { ownClaims } from '../../ipam/index.ts';
 import type { TunnelPool } from '../../ipip/index.ts';
 import {
@@ -103,6 +103,3 @@ export class ProblemLog {
 		this.#known = new Set(problems);
 	}
 }
-
-/** The families a node has addresses of, by its topology. */
-export const familiesOf = ({ peers }: Topology): readonly Family[] => [...new Set(peers.flatMap(({ families }) => families))];

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Backoff, backoffMs, type Clock, type Logger, type Random } from '../../core/index.ts';
 import type { ApiClient, ListOptions, ResourceKind } from '../client/api-client.ts';
 import { ApiError, ApiUnreachableError } from '../client/errors.ts';
-import { type JsonObject, textAt } from '../json/index.ts';
+import type { JsonObject } from '../json/index.ts';
 import { type Resource, toResource } from '../model/resource.ts';
 
 /** What happened to one object. */
@@ -231,6 +231,3 @@ export class Informer {
 export function isNewer(left: string, right: string): boolean {
 	return left.length === right.length ? left > right : left.length > right.length;
 }
-
-/** The version of an object as the server gave it. */
-export const versionOf = (object: JsonObject): string => textAt(object, 'metadata', 'resourceVersion') ?? '';
