@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 /** The commands the runner needs, and the Debian package of each. */
@@ -18,9 +18,23 @@ export function findCommand(name: string): string | undefined {
 		.find((path) => existsSync(path));
 }
 
+/** Does the processor keep more register state than user-mode-linux 6.1 knows (2696 bytes)? With AMX it does. `cpuInfo` is the text of /proc/cpuinfo. Pure. */
+export function hasWideRegisters(cpuInfo: string): boolean {
+	return /^flags\s*:.*\bamx_tile\b/m.test(cpuInfo);
+}
+
+/** Of this machine's processor; `false` where there is no /proc/cpuinfo. */
+export function machineHasWideRegisters(): boolean {
+	try {
+		return hasWideRegisters(readFileSync('/proc/cpuinfo', 'utf8'));
+	} catch {
+		return false;
+	}
+}
+
 /** Debian packages that are missing for running commands inside user-mode-linux; empty: everything is there. */
 export function missingUmlPackages(): string[] {
-	return Object.entries(umlCommands)
+	return Object.entries({ ...umlCommands, ...(machineHasWideRegisters() ? { gcc: 'gcc libc6-dev' } : {}) })
 		.filter(([command]) => findCommand(command) === undefined)
 		.map(([, debianPackage]) => debianPackage);
 }

@@ -3,9 +3,10 @@ import { type FileHandle, mkdtemp, open, readFile, rm, writeFile } from 'node:fs
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { findCommand, missingUmlPackages, systemPath } from './detect.ts';
+import { findCommand, machineHasWideRegisters, missingUmlPackages, systemPath } from './detect.ts';
 import { UmlError } from './errors.ts';
 import { initScript, jobFiles } from './init-script.ts';
+import { compileWideRegisters } from './wide-registers.ts';
 
 /** One command inside user-mode-linux. */
 export interface UmlOptions {
@@ -61,10 +62,11 @@ export async function runInUml(options: UmlOptions): Promise<UmlResult> {
 async function runJob(job: string, options: UmlOptions): Promise<UmlResult> {
 	const { command, args = [], cwd = process.cwd(), env = {}, modules = defaultModules, writable = [], inMemory = [], memoryMiB = 1024 } = options;
 	await writeFile(join(job, jobFiles.init), initScript({ job, command, args, cwd, env, modules, writable, inMemory }), { mode: 0o755 });
+	const preload = machineHasWideRegisters() ? await compileWideRegisters(job) : undefined;
 	const followers = await Promise.all(
 		(['stdout', 'stderr'] as const).map((stream) => follow(join(job, jobFiles[stream]), (chunk) => options.onOutput?.(stream, chunk))),
 	);
-	const child = boot(job, memoryMiB);
+	const child = boot(job, memoryMiB, preload);
 	const kill = () => killGroup(child);
 	process.once('exit', kill);
 	const ended = whenEnded(child);
@@ -104,7 +106,7 @@ async function runJob(job: string, options: UmlOptions): Promise<UmlResult> {
  */
 const bootScript = 'exec 3<&0; (cat <&3 > /dev/null; kill -KILL 0) & exec 3<&-; exec "$@" < /dev/null';
 
-function boot(job: string, memoryMiB: number): ChildProcess {
+function boot(job: string, memoryMiB: number, preload: string | undefined): ChildProcess {
 	const kernel = findCommand('linux.uml') ?? 'linux.uml';
 	const args = [
 		`mem=${memoryMiB}M`,
@@ -125,7 +127,7 @@ function boot(job: string, memoryMiB: number): ChildProcess {
 		detached: true,
 		stdio: ['pipe', 'ignore', 'pipe'],
 		// Its memory is a file; on a disk it would be slow.
-		env: { PATH: systemPath, HOME: job, TMPDIR: '/dev/shm' },
+		env: { PATH: systemPath, HOME: job, TMPDIR: '/dev/shm', ...(preload === undefined ? {} : { LD_PRELOAD: preload }) },
 	});
 }
 

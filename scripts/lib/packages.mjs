@@ -15,7 +15,7 @@ export const packages = [
 	{ name: 'procps', file: '/sbin/sysctl', use: 'kernel settings of the laboratory' },
 	{ name: 'iputils-ping', file: '/bin/ping', use: 'pings between pods' },
 	{ name: 'etcd-server', file: '/usr/bin/etcd', services: ['etcd'], use: 'etcd below a real kube-apiserver: the API contract suite' },
-	{ name: 'gcc', file: '/usr/bin/gcc', use: "the benchmark's load generator, which is written in C" },
-	{ name: 'libc6-dev', file: '/usr/include/stdio.h', use: "the benchmark's load generator" },
+	{ name: 'gcc', file: '/usr/bin/gcc', use: "the benchmark's load generator, which is written in C; user-mode-linux on processors with AMX" },
+	{ name: 'libc6-dev', file: '/usr/include/stdio.h', use: 'the same' },
 	{ name: 'openssl', file: '/usr/bin/openssl', use: 'keys of a real kube-apiserver: the API contract suite' },
 ];

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { bundle, runInUml, UmlError } from '../../../lab/uml/index.ts';
+import { bundle, hasWideRegisters, runInUml, UmlError } from '../../../lab/uml/index.ts';
 import { initScript, shellQuote } from '../../../lab/uml/init-script.ts';
 import { umlTest } from '../../support/uml.ts';
 
@@ -24,6 +24,13 @@ async function folder(t: ExecutionContext): Promise<string> {
 	t.teardown(() => rm(path, { recursive: true }));
 	return path;
 }
+
+for (const { title, cpuInfo, wide } of [
+	{ title: 'with AMX', cpuInfo: 'processor\t: 0\nflags\t\t: fpu sse2 avx512f amx_bf16 avx512_fp16 amx_tile amx_int8\n', wide: true },
+	{ title: 'with AVX-512 alone', cpuInfo: 'processor\t: 0\nflags\t\t: fpu sse2 avx512f pku\n', wide: false },
+	{ title: 'where only a bug is named so', cpuInfo: 'flags\t\t: fpu sse2\nbugs\t\t: amx_tile\n', wide: false },
+])
+	test(`processors ${title} ${wide ? 'have' : 'do not have'} more registers than user-mode-linux knows`, (t) => t.is(hasWideRegisters(cpuInfo), wide));
 
 test('a word for the shell survives quotes, spaces and dollars', (t) => {
 	t.is(shellQuote("it's $HOME"), String.raw`'it'\''s $HOME'`);
