@@ -16,6 +16,7 @@ const options: RibPeerOptions = {
 	importPolicies: undefined,
 	exportPolicies: undefined,
 	ebgpRequiresPolicy: true,
+	gracefulShutdown: false,
 	nextHopMode: 'auto',
 	nextHopSelf: {},
 	allowOwnAs: 0,

@@ -55,6 +55,12 @@ export const sessionShape = {
 	passive: key(flag.default(false), 'wait for the peer to connect', 'live'),
 	families: key(list(oneOf('ipv4', 'ipv6'), 'address families: ipv4, ipv6').default(['ipv4', 'ipv6']), 'unicast address families of the session', 'reset'),
 	holdTimeSeconds: key(holdTimeSeconds.default(90), 'proposed hold time; keepalives follow at a third; 0: none', 'reset'),
+	sendHoldSeconds: key(
+		integer(0, 65535, 'seconds').exactOptional(),
+		'how long a peer may take nothing of what we send before the session ends (RFC 9687); 0: for ever; from the next session on',
+		'live',
+		'480, or twice the hold time if that is more',
+	),
 	connectRetrySeconds: key(integer(1, 65535, 'seconds').default(30), 'the longest pause between attempts to connect; the first ones come sooner', 'live'),
 	multihopTtl: key(integer(1, 255, 'a number of hops').exactOptional(), 'TTL towards an external peer more than a hop away', 'reset', '1 to external peers'),
 	ttlSecurityHops: key(
@@ -82,6 +88,11 @@ export const sessionShape = {
 		'in order, for routes to the peer',
 		'routes',
 		'internal peers: all; external peers: nothing (RFC 8212)',
+	),
+	gracefulShutdown: key(
+		flag.default(false),
+		'before maintenance (RFC 8326): routes to and from the peer get `graceful-shutdown` and LOCAL_PREF 0, so that traffic moves away while the session stays',
+		'routes',
 	),
 	maxPrefix: key(maxPrefix.exactOptional(), 'limit of prefixes taken from the peer', 'routes', 'no limit'),
 	nextHopMode: key(oneOf('auto', 'self', 'keep').default('auto'), '`auto`: own address to external peers, unchanged to internal ones', 'routes'),

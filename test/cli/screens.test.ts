@@ -80,6 +80,11 @@ for (const [name, screen] of Object.entries(screens)) {
 	});
 }
 
+test('two capabilities that are not known are two lines', (t) => {
+	const screen = renderPeer(plain, { ...tor, capabilities: { sent: [], received: ['unknown 200', 'unknown 201'], negotiated: [] } });
+	t.regex(screen, /unknown 200\n.*unknown 201\n/);
+});
+
 test('nothing that a peer says reaches the terminal as a command', (t) => {
 	// biome-ignore lint/suspicious/noControlCharactersInRegex: the test is about them.
 	for (const [name, screen] of Object.entries(screens)) if (name !== 'peers-coloured') t.notRegex(screen, /[\u0000-\u0009\u000b-\u001f\u007f]/, name);

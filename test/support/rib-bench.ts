@@ -39,6 +39,7 @@ export const ribPeerOptions: RibPeerOptions = {
 	importPolicies: undefined,
 	exportPolicies: undefined,
 	ebgpRequiresPolicy: true,
+	gracefulShutdown: false,
 	nextHopMode: 'auto',
 	nextHopSelf: {},
 	allowOwnAs: 0,

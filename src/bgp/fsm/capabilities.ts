@@ -1,4 +1,4 @@
-import { Afi, type Capability, Safi } from 'bgp-packet';
+import { Afi, type Capability, escapeText, Safi } from 'bgp-packet';
 import type { Family } from '../../core/index.ts';
 import type { Role } from '../negotiated.ts';
 import type { PeerOptions } from '../session/options.ts';
@@ -172,9 +172,35 @@ export function describeCapability(capability: Capability): string {
 		case 'extended-next-hop':
 			return `extended-next-hop ${capability.families.map((family) => `${familyName(family)} over afi ${family.nextHopAfi}`).join(', ')}`;
 		case 'unknown':
-			return `unknown ${capability.code}`;
+			return describeUnknown(capability.code, capability.value);
 		default:
 			return capability.type;
+	}
+}
+
+/** Names of capabilities that we do not speak. */
+const otherNames: Readonly<Record<number, string>> = {
+	7: 'bgpsec',
+	67: 'dynamic-capability',
+	68: 'multisession',
+	77: 'link-local-next-hop',
+	128: 'old-route-refresh',
+};
+
+/** What others say of themselves is shown, escaped; the rest by its number. */
+function describeUnknown(code: number, value: Uint8Array): string {
+	const [first = 0] = value;
+	const text = (start: number, length: number) => escapeText(Buffer.from(value.subarray(start, start + length)).toString());
+	switch (code) {
+		// Host and domain, each behind its length.
+		case 73: {
+			const domain = text(first + 2, value[first + 1] ?? 0);
+			return `fqdn ${text(1, first)}${domain === '' ? '' : `.${domain}`}`;
+		}
+		case 75:
+			return `software-version ${text(1, first)}`;
+		default:
+			return otherNames[code] ?? `unknown ${code}`;
 	}
 }
 

@@ -1,6 +1,7 @@
 import { Afi, type PacketContext, packetContext, Safi } from 'bgp-packet';
 import { type Family, formatAddress, type Timer } from '../../core/index.ts';
 import type { Negotiated, NegotiatedFamily, Role, SessionSink } from '../negotiated.ts';
+import { lastResort } from '../policy/last-resort.ts';
 import { PolicyProgram } from '../policy/program.ts';
 import type { RibPeerOptions } from './types.ts';
 
@@ -29,6 +30,7 @@ const noOptions: RibPeerOptions = {
 	importPolicies: [],
 	exportPolicies: [],
 	ebgpRequiresPolicy: false,
+	gracefulShutdown: false,
 	nextHopMode: 'auto',
 	nextHopSelf: {},
 	allowOwnAs: 0,
@@ -66,6 +68,7 @@ export class RibPeer {
 	readonly families: Readonly<Record<Family, PeerFamily>> = { ipv4: new PeerFamily(), ipv6: new PeerFamily() };
 	readonly #ownAddresses: ReadonlySet<string>;
 	#localAddress = '';
+	#onThisHost = false;
 
 	constructor(id: number, name: string, ownAddresses: ReadonlySet<string>) {
 		this.id = id;
@@ -86,6 +89,7 @@ export class RibPeer {
 		this.role = negotiated.localRole;
 		this.marksOnlyToCustomer = this.role === 'customer' || this.role === 'peer' || this.role === 'route-server-client';
 		this.#localAddress = formatAddress(negotiated.localAddress);
+		this.#onThisHost = isLoopback(formatAddress(negotiated.peerAddress));
 		this.configure(options);
 		const has = (afi: number, safi: number, what: (family: NegotiatedFamily) => boolean): boolean => {
 			const family = afi === Afi.ipv4 ? 'ipv4' : 'ipv6';
@@ -111,12 +115,14 @@ export class RibPeer {
 		this.options = options;
 		const { importPolicies, ebgpRequiresPolicy } = options;
 		this.deniesImport = this.external && importPolicies === undefined && ebgpRequiresPolicy;
-		this.importProgram = importPolicies === undefined || importPolicies.length === 0 ? undefined : new PolicyProgram(importPolicies);
+		const policies = options.gracefulShutdown ? lastResort(importPolicies ?? []) : (importPolicies ?? []);
+		this.importProgram = policies.length === 0 || this.deniesImport ? undefined : new PolicyProgram(policies);
 	}
 
-	/** Of this node: NEXT_HOPs that are not to be followed. RFC 4271 §6.3. */
+	/** Of this node: NEXT_HOPs that are not to be followed. RFC 4271 §6.3. A neighbour on this very host shares our loopback addresses: from it they say nothing. */
 	isOwnAddress(address: string | undefined): boolean {
-		return address !== undefined && (address === this.#localAddress || this.#ownAddresses.has(address));
+		if (address === undefined || (this.#onThisHost && isLoopback(address))) return false;
+		return address === this.#localAddress || this.#ownAddresses.has(address);
 	}
 
 	/** A client of this reflector or route server. */
@@ -124,6 +130,8 @@ export class RibPeer {
 		return this.options.reflectorClient || this.options.routeServerClient;
 	}
 }
+
+const isLoopback = (address: string): boolean => address === '::1' || /^127\.\d+\.\d+\.\d+$/.test(address);
 
 /** Orders addresses as numbers, IPv4 before IPv6. */
 export function compareAddresses(left: Uint8Array, right: Uint8Array): number {

@@ -12,6 +12,8 @@ export interface RibPeerOptions {
 	readonly importPolicies: readonly Policy[] | undefined;
 	readonly exportPolicies: readonly Policy[] | undefined;
 	readonly ebgpRequiresPolicy: boolean;
+	/** RFC 8326 §4: the session is about to go down for maintenance; its routes are made the last resort on both sides. */
+	readonly gracefulShutdown: boolean;
 	/** `auto`: RFC 4271 §5.1.3 (kept towards iBGP, self towards eBGP). */
 	readonly nextHopMode: 'auto' | 'self' | 'keep';
 	/** The address to put in NEXT_HOP for `self`, by family; default: the session's local address where the family agrees. */

@@ -47,6 +47,7 @@ const effects: Readonly<Record<keyof PeerOptions, { readonly effect: Effect; rea
 	importPolicies: routes,
 	exportPolicies: routes,
 	ebgpRequiresPolicy: routes,
+	gracefulShutdown: routes,
 	nextHopMode: routes,
 	nextHopSelf: routes,
 	allowOwnAs: routes,

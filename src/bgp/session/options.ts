@@ -121,6 +121,7 @@ export const peerDefaults: Omit<PeerOptions, 'name' | 'address' | 'asNumber'> = 
 	importPolicies: undefined,
 	exportPolicies: undefined,
 	ebgpRequiresPolicy: true,
+	gracefulShutdown: false,
 	nextHopMode: 'auto',
 	nextHopSelf: {},
 	allowOwnAs: 0,

@@ -1,5 +1,6 @@
 import type { Family } from '../../core/index.ts';
 import type { Negotiated, NegotiatedFamily, Role } from '../negotiated.ts';
+import { lastResort } from '../policy/last-resort.ts';
 import type { Policy } from '../policy/types.ts';
 import type { RibOptions, RibPeerOptions } from '../rib/types.ts';
 
@@ -52,7 +53,7 @@ export function exportTerms(negotiated: Negotiated, family: NegotiatedFamily, op
 		nextHopMode: options.nextHopMode,
 		nextHopSelf: Array.from(selfAddress),
 		removePrivateAs: external && options.removePrivateAs,
-		policies: denied ? undefined : (options.exportPolicies ?? []),
+		policies: denied ? undefined : options.gracefulShutdown ? lastResort(options.exportPolicies ?? []) : (options.exportPolicies ?? []),
 		role: negotiated.localRole,
 	};
 }

@@ -90,7 +90,7 @@ function notification(view: NotificationView | undefined): string | undefined {
 const subject = (text: string): string =>
 	text
 		.split(' ')
-		.slice(0, text.startsWith('multiprotocol') ? 2 : 1)
+		.slice(0, /^(multiprotocol|unknown) /.test(text) ? 2 : 1)
 		.join(' ');
 
 function capabilityTable(screen: Screen, { sent, received }: NonNullable<PeerView['capabilities']>): string {

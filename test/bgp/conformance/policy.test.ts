@@ -100,6 +100,18 @@ test('[C118] a next hop that is our own address makes the route unusable, withou
 	t.is(bench.speaker.peer('outside')?.state, 'established');
 });
 
+test('[C118] a neighbour on this very host may give a loopback address as next hop: it is not ours alone', async (t) => {
+	const bench = await WireBench.start(t, {
+		rib: { localAddresses: ['127.0.0.1', '::1', '10.0.0.1'] },
+		peers: { outside: { asNumber: 65002, options: open }, inside },
+	});
+	await bench.connect();
+	bench.peers.outside.announce([prefix], { nextHop: Uint8Array.of(127, 0, 0, 1) });
+	bench.peers.outside.announce(['10.2.0.0/16'], { nextHop: Uint8Array.of(10, 0, 0, 1) });
+	await bench.settle();
+	t.deepEqual(bench.peers.inside.prefixes, [prefix]);
+});
+
 for (const action of ['warn', 'discard', 'shutdown'] as const) {
 	test(`[C83] more prefixes than the limit: ${action}`, async (t) => {
 		const outside = { asNumber: 65002, options: { ...open, maxPrefix: { limit: 2, warnPercent: 75, action } } };
