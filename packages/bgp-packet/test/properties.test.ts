@@ -80,11 +80,14 @@ const attributes = (addPath: boolean): fc.Arbitrary<PathAttributes> =>
 				fc.record({ afi: fc.constant(25), safi: u8, routes: fc.record({ type: fc.constant('opaque' as const), bytes: fc.uint8Array({ maxLength: 9 }) }) }),
 			),
 			unknown: fc
-				.uniqueArray(fc.record({ code: fc.integer({ min: 100, max: 255 }), flags: fc.constant(0xe0), value: fc.uint8Array({ maxLength: 300 }) }), {
-					minLength: 1,
-					maxLength: 3,
-					selector: ({ code }) => code,
-				})
+				.uniqueArray(
+					fc.record({ code: fc.integer({ min: 100, max: 255 }), flags: fc.constantFrom(0x80, 0xc0, 0xe0), value: fc.uint8Array({ maxLength: 300 }) }),
+					{
+						minLength: 1,
+						maxLength: 3,
+						selector: ({ code }) => code,
+					},
+				)
 				.map((list) => list.sort((left, right) => left.code - right.code)),
 		},
 		{ requiredKeys: [] },

@@ -1,6 +1,6 @@
 import test from 'ava';
 
-import { decodeMessage, encodeMessage, endOfRib, endOfRibMessage, isMulticast, packetContext, updateMessage, withdrawInstead } from '../src/index.ts';
+import { decodeMessage, encodeMessage, endOfRib, endOfRibMessage, isMulticast, packetContext, passedOn, updateMessage, withdrawInstead } from '../src/index.ts';
 import { bytes, frame, hex, mandatory, pieces, remedyOf, update, verdict } from './support.ts';
 
 const internal = packetContext();
@@ -139,10 +139,11 @@ test('[C95] of an attribute that occurs twice the first is kept', (t) => {
 	t.is(decoded(update({ attributes: `${mandatory} 80 04 04 00000001 80 04 04 00000002`, nlri })).attributes.med, 1);
 });
 
-test('[C98] an unknown optional transitive attribute is kept and goes on with the Partial bit', (t) => {
+test('[C98] an unknown optional transitive attribute is kept as it is and goes on with the Partial bit', (t) => {
 	const { attributes } = decoded(update({ attributes: `${mandatory} c0 63 02 abcd`, nlri }));
-	t.deepEqual(attributes.unknown, [{ code: 0x63, flags: 0xe0, value: bytes('abcd') }]);
-	t.true(hex(encodeMessage(updateMessage({ attributes }), internal)).endsWith('e06302abcd'));
+	t.deepEqual(attributes.unknown, [{ code: 0x63, flags: 0xc0, value: bytes('abcd') }]);
+	t.true(hex(encodeMessage(updateMessage({ attributes }), internal)).endsWith('c06302abcd'));
+	t.true(hex(encodeMessage(updateMessage({ attributes: passedOn(attributes) }), internal)).endsWith('e06302abcd'));
 });
 
 test('[C98] the Partial bit of a known attribute is not cleared', (t) => {
@@ -151,9 +152,11 @@ test('[C98] the Partial bit of a known attribute is not cleared', (t) => {
 	t.true(hex(encodeMessage(updateMessage({ attributes }), internal)).endsWith('e0080400010002'));
 });
 
-test('[C99] an unknown optional non-transitive attribute is dropped silently', (t) => {
+test('[C99] an unknown optional non-transitive attribute is no problem, and is not passed on', (t) => {
 	const { attributes, problems } = decoded(update({ attributes: `${mandatory} 80 63 02 abcd`, nlri }));
-	t.deepEqual([attributes.unknown, problems], [undefined, []]);
+	t.deepEqual([attributes.unknown, problems], [[{ code: 0x63, flags: 0x80, value: bytes('abcd') }], []]);
+	const { unknown: _, ...rest } = attributes;
+	t.deepEqual(passedOn(attributes), rest);
 });
 
 test('[C101] MP attributes are sent first', (t) => {

@@ -7,6 +7,7 @@ import {
 	type PacketContext,
 	type PathAttributes,
 	packetContext,
+	passedOn,
 	remedyLevel,
 	Summary,
 	updateError,
@@ -217,7 +218,7 @@ export class Importer {
 		const bytes = this.#pool.bytes(id);
 		const scan = new AttributeScan();
 		judgeAttributes(bytes, 0, bytes.length, context, scan);
-		return attributesOf(bytes, scan, context);
+		return passedOn(attributesOf(bytes, scan, context));
 	}
 
 	/** A set is about to go: nothing that was made of it, or led to it, may be found any more. */

@@ -104,6 +104,16 @@ test('[C175][C178] everything else is passed on as it came, unknown attributes i
 	t.deepEqual(rest, attributes);
 });
 
+test('[C98][C99] of attributes that nobody here knows the transitive ones go on, marked as partial, the others stay here', async (t) => {
+	const bench = await WireBench.start(t, { peers: around });
+	await bench.connect();
+	const value = Uint8Array.of(1, 2, 3);
+	bench.peers.outside.announce([prefix], { unknown: [26, 230, 250].map((code) => ({ code, flags: code === 250 ? 0xc0 : 0x80, value })) });
+	await bench.settle();
+	t.deepEqual(bench.peers.inside.table.get(prefix)?.unknown, [{ code: 250, flags: 0xe0, value }]);
+	t.deepEqual(bench.peers.second.table.get(prefix)?.unknown, [{ code: 250, flags: 0xe0, value }]);
+});
+
 test('[C176] outside there is neither ORIGINATOR_ID nor CLUSTER_LIST, nor on what comes from outside or from here', async (t) => {
 	const bench = await WireBench.start(t, { peers: around });
 	await bench.connect();

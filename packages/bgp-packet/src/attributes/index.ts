@@ -62,7 +62,7 @@ export function attributesOf(bytes: Uint8Array, scan: AttributeScan, context: Pa
 		const end = scan.ends[index] ?? 0;
 		const codec = codecByCode[code];
 		if (codec === undefined) {
-			unknown.push({ code, flags: (flags & 0xc0) | AttributeFlag.partial, value: new Uint8Array(bytes.subarray(start, end)) });
+			unknown.push({ code, flags: flags & 0xe0, value: new Uint8Array(bytes.subarray(start, end)) });
 			continue;
 		}
 		if ((flags & AttributeFlag.partial) !== 0 && codec.flags === (AttributeFlag.optional | AttributeFlag.transitive)) partial.push(code);
@@ -74,6 +74,17 @@ export function attributesOf(bytes: Uint8Array, scan: AttributeScan, context: Pa
 	const merged = as4Path === undefined && as4Aggregator === undefined ? {} : present(mergeAs4({ ...attributes, as4Path, as4Aggregator }));
 	const kept = partial.filter((code) => code !== AttributeCode.as4Path && code !== AttributeCode.as4Aggregator).sort((left, right) => left - right);
 	return { ...attributes, ...merged, ...(kept.length > 0 ? { partial: kept } : {}) };
+}
+
+/**
+ * What of a received route's attributes goes on to other speakers where this package does not know them: optional transitive ones with
+ * the Partial bit set, others not at all. RFC 4271 §5.
+ */
+export function passedOn(attributes: PathAttributes): PathAttributes {
+	const { unknown, ...known } = attributes;
+	if (unknown === undefined) return attributes;
+	const transitive = unknown.filter(({ flags }) => (flags & AttributeFlag.transitive) !== 0);
+	return transitive.length === 0 ? known : { ...known, unknown: transitive.map((one) => ({ ...one, flags: one.flags | AttributeFlag.partial })) };
 }
 
 function present<T extends object>(fields: T): { [K in keyof T]: Exclude<T[K], undefined> } {

@@ -23,7 +23,7 @@ export const Summary = {
 	unreach: 128,
 	/** Attributes besides MP_UNREACH_NLRI are there. */
 	others: 256,
-	/** The bytes cannot be passed on as they are: something was dropped, or a Partial bit is missing. */
+	/** The bytes cannot be passed on as they are: something is to be dropped, or a Partial bit is missing. */
 	rewrite: 512,
 } as const;
 
@@ -39,7 +39,7 @@ export class AttributeScan {
 	nextHopFault: Fault | undefined = undefined;
 	nextHopStart = 0;
 	nextHopEnd = 0;
-	/** Attributes to go on with: well-formed, first of their code, known or to be passed on. */
+	/** Attributes to go on with: well-formed, first of their code, known or optional. */
 	count = 0;
 	readonly codes = new Uint8Array(256);
 	/** The flags as they came. */
@@ -154,11 +154,12 @@ function judgeOne(
 	const codec = codecByCode[code];
 	if (codec === undefined) {
 		if ((flags & AttributeFlag.optional) === 0) record(scan, unrecognized, bytes, start, end);
-		// RFC 4271 §5: passed on, with the Partial bit.
-		else if ((flags & AttributeFlag.transitive) !== 0) {
-			if ((flags & AttributeFlag.partial) === 0) scan.summary |= Summary.rewrite;
+		else {
+			// RFC 4271 §5: passed on with the Partial bit, or not at all (`passedOn`).
+			const passes = AttributeFlag.transitive | AttributeFlag.partial;
+			if ((flags & passes) !== passes) scan.summary |= Summary.rewrite;
 			keep(scan, code, flags, start, valueStart, end);
-		} else scan.summary |= Summary.rewrite;
+		}
 		return;
 	}
 	const refused =

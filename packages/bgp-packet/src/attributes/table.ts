@@ -40,7 +40,7 @@ export const attributeCodecs = [
 
 type Row = (typeof attributeCodecs)[number];
 
-/** An attribute that this package does not know, to be passed on. RFC 4271 §5. */
+/** An attribute that this package does not know, as it came; `passedOn` says what becomes of it (RFC 4271 §5). */
 export interface UnknownAttribute {
 	readonly code: number;
 	/** Optional, Transitive and Partial. */
@@ -50,7 +50,7 @@ export interface UnknownAttribute {
 
 /** Each attribute of the table under its name, as one message holds it. */
 export type WireAttributes = { readonly [R in Row as R['name']]?: ReturnType<R['decode']> } & {
-	/** Optional transitive ones only, ascending by code. */
+	/** Optional ones, ascending by code. */
 	readonly unknown?: readonly UnknownAttribute[];
 	/** Codes of known attributes that came with the Partial bit, which is never cleared (RFC 4271 §5), ascending. */
 	readonly partial?: readonly number[];

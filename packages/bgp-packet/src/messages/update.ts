@@ -114,7 +114,7 @@ export function encodeUpdate(writer: Writer, { withdrawn, attributes, nlri }: Up
 	encodeNlri(writer, nlri, addPath);
 }
 
-/** The family whose End-of-RIB this is, `undefined` for any other UPDATE. RFC 4724 §2. An UPDATE of nothing but attributes that are dropped silently (RFC 4271 §5) looks empty too. */
+/** The family whose End-of-RIB this is, `undefined` for any other UPDATE. RFC 4724 §2. */
 export function endOfRib(update: UpdateMessage): { readonly afi: number; readonly safi: number } | undefined {
 	if (update.withdrawn.length > 0 || update.nlri.length > 0) return undefined;
 	const names = Object.keys(update.attributes);
