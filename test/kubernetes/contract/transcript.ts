@@ -144,7 +144,11 @@ function pick(body: JsonValue, path: string): JsonValue | undefined {
 
 /** What differs from run to run gets the same name wherever it stands: versions, identities, times. */
 function normalize(value: JsonValue, names: Map<string, string>, key = '', inList = false): JsonValue {
-	if (isArray(value)) return value.map((item) => normalize(item, names, key));
+	if (isArray(value)) {
+		const items = value.map((item) => normalize(item, names, key));
+		// Their order is that of their times, which have whole seconds: it would depend on when the second turned.
+		return key === 'managedFields' ? items.sort((left, right) => (stringifyJson(left) < stringifyJson(right) ? -1 : 1)) : items;
+	}
 	if (isObject(value)) {
 		const list = isArray(value['items']) || isArray(value['rows']);
 		return Object.fromEntries(

@@ -107,7 +107,11 @@ export function managersOf(object: JsonObject): Manager[] {
 export function withManagers(object: JsonObject, managers: readonly Manager[]): JsonObject {
 	const sorted = [...managers].sort(
 		(left, right) =>
-			order(left.operation, right.operation) || order(left.time, right.time) || order(left.manager, right.manager) || order(left.apiVersion, right.apiVersion),
+			order(left.operation, right.operation) ||
+			order(left.time, right.time) ||
+			order(left.manager, right.manager) ||
+			order(left.apiVersion, right.apiVersion) ||
+			order(left.subresource, right.subresource),
 	);
 	const entries = sorted.map(({ manager, operation, apiVersion, time, fields, subresource }) => ({
 		manager,

@@ -15,6 +15,7 @@ import {
 	setOf,
 	union,
 	type Writer,
+	withManagers,
 } from '../../../../src/kubernetes/apiserver/patch/index.ts';
 import { Schema } from '../../../../src/kubernetes/apiserver/schema/index.ts';
 import { type JsonObject, objectAt, sameJson, withAt } from '../../../../src/kubernetes/index.ts';
@@ -32,6 +33,30 @@ const fieldSet: fc.Arbitrary<FieldSet> = fc
 
 test('a field set reads back from its JSON', (t) => {
 	fc.assert(fc.property(fieldSet, (set) => t.true(sameSet(fieldSetFromJson(JSON.parse(JSON.stringify(fieldSetToJson(set))) as JsonObject), set))));
+});
+
+test('managers stand in the order of operation, time, name, version and subresource', (t) => {
+	const rows = [
+		['Apply', '2026-01-01T00:00:01Z', 'b', 'v1', ''],
+		['Apply', '2026-01-01T00:00:02Z', 'a', 'v1', ''],
+		['Apply', '2026-01-01T00:00:02Z', 'b', 'v1', ''],
+		['Update', '2026-01-01T00:00:00Z', 'a', 'v1', ''],
+		['Update', '2026-01-01T00:00:00Z', 'a', 'v1', 'status'],
+		['Update', '2026-01-01T00:00:00Z', 'a', 'v2', ''],
+	] as const;
+	const managers = rows.map(([operation, time, manager, apiVersion, subresource]) => ({ operation, time, manager, apiVersion, subresource, fields: emptySet }));
+	fc.assert(
+		fc.property(fc.shuffledSubarray(managers, { minLength: managers.length }), (shuffled) => {
+			const listed = managersOf(withManagers({}, shuffled)).map(({ operation, time, manager, apiVersion, subresource }) => [
+				operation,
+				time,
+				manager,
+				apiVersion,
+				subresource,
+			]);
+			t.deepEqual(listed, rows as unknown as string[][]);
+		}),
+	);
 });
 
 test('field sets are sets', (t) => {
