@@ -71,14 +71,13 @@ export class AttributePool {
 
 	readonly #arena = new Arena();
 	readonly #free = new NumberStack();
-	readonly #index: SegmentedIndex;
+	readonly #index = new SegmentedIndex();
 	readonly #seed: number;
 	readonly #onFree: ((id: number) => void)[] = [];
 
 	/** Room for `capacity` sets to begin with. */
 	constructor(random: Random, capacity: number) {
 		this.#seed = Math.trunc(random() * 0x1_0000_0000) | 0;
-		this.#index = new SegmentedIndex((id) => this.#hashOf(id));
 		this.peer = new Uint16Array(capacity);
 		this.kind = new Uint8Array(capacity);
 		this.priority = new Uint32Array(capacity);
@@ -122,10 +121,10 @@ export class AttributePool {
 		const length = end - start;
 		const slots = this.#index.slots(hash);
 		const mask = slots.length - 1;
-		for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+		for (let slot = (hash << 1) & mask; ; slot = (slot + 2) & mask) {
 			const id = slots[slot] ?? 0;
 			if (id === 0) break;
-			if (this.contentHash[id] !== content || this.peer[id] !== peer || this.kind[id] !== kind || this.source[id] !== source) continue;
+			if (slots[slot + 1] !== hash || this.contentHash[id] !== content || this.peer[id] !== peer || this.kind[id] !== kind || this.source[id] !== source) continue;
 			if (this.length[id] === length && this.priority[id] === priority && this.#holds(id, bytes, start, length)) {
 				this.isNew = false;
 				return id;

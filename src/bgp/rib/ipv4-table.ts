@@ -21,9 +21,9 @@ export class Ipv4Table extends PrefixTable {
 		this.hash = hash;
 		const slots = this.index.slots(hash);
 		const mask = slots.length - 1;
-		for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+		for (let slot = (hash << 1) & mask; ; slot = (slot + 2) & mask) {
 			const id = slots[slot] ?? 0;
-			if (id === 0 || (this.#address[id] === address && this.bits[id] === bits)) return id;
+			if (id === 0 || (slots[slot + 1] === hash && this.#address[id] === address && this.bits[id] === bits)) return id;
 		}
 	}
 

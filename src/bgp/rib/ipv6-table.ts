@@ -34,9 +34,10 @@ export class Ipv6Table extends PrefixTable {
 		this.hash = hash;
 		const slots = this.index.slots(hash);
 		const mask = slots.length - 1;
-		for (let slot = hash & mask; ; slot = (slot + 1) & mask) {
+		for (let slot = (hash << 1) & mask; ; slot = (slot + 2) & mask) {
 			const id = slots[slot] ?? 0;
 			if (id === 0) return 0;
+			if (slots[slot + 1] !== hash) continue;
 			if (this.#second[id] === second && this.#first[id] === first && this.#third[id] === third && this.#fourth[id] === fourth && this.bits[id] === bits) {
 				return id;
 			}

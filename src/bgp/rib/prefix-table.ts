@@ -14,7 +14,7 @@ export abstract class PrefixTable {
 	bits: Uint8Array;
 	/** Ids are less than this. */
 	limit = 1;
-	protected readonly index: SegmentedIndex;
+	protected readonly index = new SegmentedIndex();
 	protected readonly seed: number;
 	/** Where `find` ended: the hash of what it looked for. */
 	protected hash = 0;
@@ -25,7 +25,6 @@ export abstract class PrefixTable {
 	constructor(random: Random, capacity: number) {
 		this.seed = Math.trunc(random() * 0x1_0000_0000) | 0;
 		this.bits = new Uint8Array(capacity);
-		this.index = new SegmentedIndex((id) => this.hashOf(id));
 	}
 
 	/** The id of the prefix whose octets begin at `at`, 0 for none. */

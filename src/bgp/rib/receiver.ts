@@ -289,12 +289,12 @@ export class Receiver implements SessionReceiver {
 			const prefix = prefixes.find(buffer, at, bits);
 			at += (bits + 7) >>> 3;
 			if (prefix === 0) continue;
-			const old = table.path(prefix, peer.id, pathId);
+			const old = table.withdraw(prefix, peer.id, pathId);
 			if (old === 0) continue;
 			state.received--;
+			// Should nobody hold the set any more, its columns still stand.
 			if (pool.reason[old & attributesMask] === 0) state.accepted--;
 			if ((old & staleBit) !== 0) state.stale--;
-			table.withdraw(prefix, peer.id, pathId);
 		}
 		this.#context.changed(table);
 	}

@@ -3,20 +3,18 @@ const firstSlots = 128;
 
 /**
  * Open addressing with linear probing, cut into 256 segments by the top bits of the hash so that no single growth takes long.
- * A slot holds an id, 0 for empty. Whoever owns the ids probes the segment's slots itself (equality is its own matter), and
- * knows the hash of an id; what is common is here: insertion, growth at three quarters, and removal by backward shift.
+ * A slot is two numbers: an id, 0 for empty, and its hash. So what is probed in vain, shifted or placed again is never looked up in
+ * the columns of its owner, which are far larger than the caches. Whoever owns the ids probes the segment's slots itself, since
+ * equality is its own matter; what is common is here: insertion, growth at three quarters, and removal by backward shift.
  */
 export class SegmentedIndex {
-	readonly #segments: Int32Array[] = Array.from({ length: segmentCount }, () => new Int32Array(firstSlots));
+	readonly #segments: Int32Array[] = Array.from({ length: segmentCount }, () => new Int32Array(firstSlots * 2));
 	readonly #used = new Uint32Array(segmentCount);
-	readonly #hashOf: (id: number) => number;
 
-	/** `hashOf` gives the 32-bit hash of an id that is in the index. */
-	constructor(hashOf: (id: number) => number) {
-		this.#hashOf = hashOf;
-	}
-
-	/** The slots that a hash belongs to: start at `hash & (slots.length - 1)`, go on by one, end at a 0. */
+	/**
+	 * The slots that a hash (a signed number of 32 bits) belongs to: start at `(hash << 1) & (slots.length - 1)`, go on by two, end at an
+	 * id of 0.
+	 */
 	slots(hash: number): Int32Array {
 		// Every value of eight bits has a segment.
 		return this.#segments[hash >>> 24] as Int32Array;
@@ -28,10 +26,10 @@ export class SegmentedIndex {
 		let slots = this.slots(hash);
 		const used = (this.#used[segment] ?? 0) + 1;
 		this.#used[segment] = used;
-		if (used * 4 > slots.length * 3) {
+		if (used * 8 > slots.length * 3) {
 			// Small segments grow fast: tables are either small or large, and placing ids again costs more than empty slots.
-			const larger = new Int32Array(slots.length * (slots.length < 2048 ? 8 : 2));
-			for (const other of slots) if (other !== 0) place(larger, other, this.#hashOf(other));
+			const larger = new Int32Array(slots.length * (slots.length < 4096 ? 8 : 2));
+			for (let at = 0; at < slots.length; at += 2) if (slots[at] !== 0) place(larger, slots[at] ?? 0, slots[at + 1] ?? 0);
 			this.#segments[segment] = larger;
 			slots = larger;
 		}
@@ -42,17 +40,19 @@ export class SegmentedIndex {
 	remove(id: number, hash: number): void {
 		const slots = this.slots(hash);
 		const mask = slots.length - 1;
-		let hole = hash & mask;
-		while (slots[hole] !== id) hole = (hole + 1) & mask;
+		let hole = (hash << 1) & mask;
+		while (slots[hole] !== id) hole = (hole + 2) & mask;
 		this.#used[hash >>> 24] = (this.#used[hash >>> 24] ?? 1) - 1;
-		for (let slot = (hole + 1) & mask; ; slot = (slot + 1) & mask) {
-			const other = slots[slot] ?? 0;
+		for (let at = (hole + 2) & mask; ; at = (at + 2) & mask) {
+			const other = slots[at] ?? 0;
 			if (other === 0) break;
-			const home = this.#hashOf(other) & mask;
+			const otherHash = slots[at + 1] ?? 0;
+			const home = (otherHash << 1) & mask;
 			// `other` may move into the hole unless its home lies between the hole and itself, round the end included.
-			if (((slot - home) & mask) >= ((slot - hole) & mask)) {
+			if (((at - home) & mask) >= ((at - hole) & mask)) {
 				slots[hole] = other;
-				hole = slot;
+				slots[hole + 1] = otherHash;
+				hole = at;
 			}
 		}
 		slots[hole] = 0;
@@ -61,7 +61,8 @@ export class SegmentedIndex {
 
 function place(slots: Int32Array, id: number, hash: number): void {
 	const mask = slots.length - 1;
-	let slot = hash & mask;
-	while (slots[slot] !== 0) slot = (slot + 1) & mask;
-	slots[slot] = id;
+	let at = (hash << 1) & mask;
+	while (slots[at] !== 0) at = (at + 2) & mask;
+	slots[at] = id;
+	slots[at + 1] = hash;
 }
