@@ -43,7 +43,7 @@ export class AnnouncedPaths {
 	/** A group that sends them begins: with the first one everything is decided again, and announced bit by bit. */
 	use(): void {
 		if (this.#users++ > 0) return;
-		for (let prefix = 1; prefix < this.#table.prefixes.limit; prefix++) if (this.#table.head[prefix] !== 0) this.#table.markDirty(prefix);
+		for (let prefix = 1; prefix < this.#table.prefixes.limit; prefix++) if (this.#table.rows.head(prefix) !== 0) this.#table.markDirty(prefix);
 	}
 
 	/** The counterpart of `use`. */

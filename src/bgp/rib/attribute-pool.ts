@@ -124,7 +124,8 @@ export class AttributePool {
 		for (let slot = (hash << 1) & mask; ; slot = (slot + 2) & mask) {
 			const id = slots[slot] ?? 0;
 			if (id === 0) break;
-			if (slots[slot + 1] !== hash || this.contentHash[id] !== content || this.peer[id] !== peer || this.kind[id] !== kind || this.source[id] !== source) continue;
+			if (slots[slot + 1] !== hash || this.contentHash[id] !== content || this.peer[id] !== peer || this.kind[id] !== kind || this.source[id] !== source)
+				continue;
 			if (this.length[id] === length && this.priority[id] === priority && this.#holds(id, bytes, start, length)) {
 				this.isNew = false;
 				return id;

@@ -30,7 +30,7 @@ export class BestRoutes {
 		let changes: RouteChange[] = [];
 		for (const table of tables) {
 			for (let prefix = 1; prefix < table.prefixes.limit; prefix++) {
-				const set = table.announced[prefix] ?? 0;
+				const set = table.rows.announced(prefix);
 				if (set === 0) continue;
 				changes.push(this.#change(table, prefix, set));
 				if (changes.length < firstBatch) continue;

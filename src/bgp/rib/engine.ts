@@ -34,8 +34,8 @@ import type { OriginateAttributes, Rib, RibDependencies, RibOptions, RibPeerOpti
 import { explanation, routeViews, type ViewContext } from './views.ts';
 import { markNextHops } from './walks.ts';
 
-/** Room for a full table: pages of a column take memory only when they are used, while growing copies it. */
-const ribTuning: RibTuning = { ...groupTuning, ipv4Prefixes: 2 ** 20, ipv6Prefixes: 2 ** 18, attributeSets: 2 ** 18, furtherPaths: 2 ** 18 };
+/** Room for a full table of several feeds: pages of a column take memory only when they are used, while growing copies it and holds everybody up. */
+const ribTuning: RibTuning = { ...groupTuning, ipv4Prefixes: 2 ** 21, ipv6Prefixes: 2 ** 20, attributeSets: 2 ** 19, furtherPaths: 2 ** 22 };
 
 /** Wires the tables, selection and the update groups of all families together; each thing it does is done elsewhere. */
 export class RibEngine implements Rib {

@@ -6,6 +6,7 @@ import type { Candidates } from './decision.ts';
 import { Ipv4Table } from './ipv4-table.ts';
 import { Ipv6Table } from './ipv6-table.ts';
 import type { NextHops } from './next-hops.ts';
+import { PrefixRows } from './prefix-rows.ts';
 import type { PrefixTable } from './prefix-table.ts';
 import type { RibTuning } from './types.ts';
 
@@ -25,13 +26,8 @@ const zombieFlag = 2;
 export class RouteTable {
 	readonly prefixes: PrefixTable;
 	readonly pool: AttributePool;
-	/** First path by prefix, 0 for none. After selection it is the best one if any is eligible. */
-	head: Int32Array;
-	/** Further paths by prefix: an index into the list, 0 for none. */
-	more: Int32Array;
-	/** By prefix: the set last announced as best, 0 for none. Holds a reference. */
-	announced: Int32Array;
-	#flags: Uint8Array;
+	/** By prefix. After selection `head` is the best path if any is eligible; `announced` holds a reference. */
+	readonly rows: PrefixRows;
 	readonly #dirty = new NumberRing();
 	readonly #nextHops: NextHops;
 	/** For groups that send more than the best path. */
@@ -61,10 +57,7 @@ export class RouteTable {
 		this.#nextHops = nextHops;
 		this.#path = new Int32Array(sizes.furtherPaths);
 		this.#next = new Int32Array(sizes.furtherPaths);
-		this.head = new Int32Array(capacity);
-		this.more = new Int32Array(capacity);
-		this.announced = new Int32Array(capacity);
-		this.#flags = new Uint8Array(capacity);
+		this.rows = new PrefixRows(capacity);
 		this.prefixes.onGrowth((larger) => this.#grow(larger));
 	}
 
@@ -122,7 +115,7 @@ export class RouteTable {
 	 */
 	rewrite(prefix: number, change: (path: number) => number): void {
 		for (let index = 0; ; ) {
-			const path = index === 0 ? (this.head[prefix] ?? 0) : (this.#path[index] ?? 0);
+			const path = index === 0 ? this.rows.head(prefix) : (this.#path[index] ?? 0);
 			if (path === 0) return;
 			const wanted = change(path);
 			this.#previous = index === 0 ? -1 : this.#previousOf(prefix, index);
@@ -143,25 +136,25 @@ export class RouteTable {
 					this.markDirty(prefix);
 				}
 			}
-			index = index === 0 ? (this.more[prefix] ?? 0) : (this.#next[index] ?? 0);
+			index = index === 0 ? this.rows.more(prefix) : (this.#next[index] ?? 0);
 			if (index === 0) return;
 		}
 	}
 
 	/** Calls `visit` with every path to a prefix and its path identifier. */
 	each(prefix: number, visit: (path: number, pathId: number) => void): void {
-		const head = this.head[prefix] ?? 0;
+		const head = this.rows.head(prefix);
 		if (head === 0) return;
 		visit(head, this.#headPathId?.[prefix] ?? 0);
-		for (let index = this.more[prefix] ?? 0; index !== 0; index = this.#next[index] ?? 0) visit(this.#path[index] ?? 0, this.#pathId?.[index] ?? 0);
+		for (let index = this.rows.more(prefix); index !== 0; index = this.#next[index] ?? 0) visit(this.#path[index] ?? 0, this.#pathId?.[index] ?? 0);
 	}
 
 	/** Adds the eligible paths of a prefix to `candidates`. */
 	collect(prefix: number, candidates: Candidates): void {
-		const head = this.head[prefix] ?? 0;
+		const head = this.rows.head(prefix);
 		if (head === 0) return;
 		if (this.isEligible(head)) candidates.add(head & attributesMask, this.#headPathId?.[prefix] ?? 0);
-		for (let index = this.more[prefix] ?? 0; index !== 0; index = this.#next[index] ?? 0) {
+		for (let index = this.rows.more(prefix); index !== 0; index = this.#next[index] ?? 0) {
 			const path = this.#path[index] ?? 0;
 			if (this.isEligible(path)) candidates.add(path & attributesMask, this.#pathId?.[index] ?? 0);
 		}
@@ -176,13 +169,13 @@ export class RouteTable {
 
 	/** Puts the path with this set and identifier first. */
 	promote(prefix: number, attributes: number, pathId: number): void {
-		const head = this.head[prefix] ?? 0;
+		const head = this.rows.head(prefix);
 		const headId = this.#headPathId?.[prefix] ?? 0;
 		if ((head & attributesMask) === attributes && headId === pathId) return;
-		for (let index = this.more[prefix] ?? 0; index !== 0; index = this.#next[index] ?? 0) {
+		for (let index = this.rows.more(prefix); index !== 0; index = this.#next[index] ?? 0) {
 			const path = this.#path[index] ?? 0;
 			if ((path & attributesMask) !== attributes || (this.#pathId?.[index] ?? 0) !== pathId) continue;
-			this.head[prefix] = path;
+			this.rows.setHead(prefix, path);
 			this.#path[index] = head;
 			if (this.#headPathId !== undefined) this.#headPathId[prefix] = pathId;
 			if (this.#pathId !== undefined) this.#pathId[index] = headId;
@@ -191,16 +184,16 @@ export class RouteTable {
 	}
 
 	markDirty(prefix: number): void {
-		const flags = this.#flags[prefix] ?? 0;
+		const flags = this.rows.flags(prefix);
 		if ((flags & dirtyFlag) !== 0) return;
-		this.#flags[prefix] = flags | dirtyFlag;
+		this.rows.setFlags(prefix, flags | dirtyFlag);
 		this.#dirty.push(prefix);
 	}
 
 	/** The next prefix to decide, 0 when none waits. */
 	takeDirty(): number {
 		const prefix = this.#dirty.shift();
-		if (prefix !== 0) this.#flags[prefix] = (this.#flags[prefix] ?? 0) & ~dirtyFlag;
+		if (prefix !== 0) this.rows.setFlags(prefix, this.rows.flags(prefix) & ~dirtyFlag);
 		return prefix;
 	}
 
@@ -209,11 +202,11 @@ export class RouteTable {
 	 * must go on meaning the same prefix.
 	 */
 	discardIfEmpty(prefix: number): void {
-		const flags = this.#flags[prefix] ?? 0;
-		if (this.head[prefix] !== 0 || this.announced[prefix] !== 0 || flags !== 0) return;
+		const flags = this.rows.flags(prefix);
+		if (this.rows.head(prefix) !== 0 || this.rows.announced(prefix) !== 0 || flags !== 0) return;
 		if (this.#holders === 0) this.prefixes.release(prefix);
 		else {
-			this.#flags[prefix] = zombieFlag;
+			this.rows.setFlags(prefix, zombieFlag);
 			this.#zombies.push(prefix);
 		}
 	}
@@ -228,7 +221,7 @@ export class RouteTable {
 		this.#holders--;
 		if (this.#holders > 0) return;
 		for (const prefix of this.#zombies.splice(0)) {
-			this.#flags[prefix] = (this.#flags[prefix] ?? 0) & ~zombieFlag;
+			this.rows.setFlags(prefix, this.rows.flags(prefix) & ~zombieFlag);
 			this.discardIfEmpty(prefix);
 		}
 	}
@@ -238,13 +231,13 @@ export class RouteTable {
 	#previous = -1;
 
 	#find(prefix: number, peer: number, pathId: number): number {
-		const head = this.head[prefix] ?? 0;
+		const head = this.rows.head(prefix);
 		if (head !== 0 && this.pool.peer[head & attributesMask] === peer && (this.#headPathId === undefined || this.#headPathId[prefix] === pathId)) {
 			this.#found = 0;
 			return head;
 		}
 		this.#previous = 0;
-		for (let index = this.more[prefix] ?? 0; index !== 0; index = this.#next[index] ?? 0) {
+		for (let index = this.rows.more(prefix); index !== 0; index = this.#next[index] ?? 0) {
 			const path = this.#path[index] ?? 0;
 			if (this.pool.peer[path & attributesMask] === peer && (this.#pathId === undefined || this.#pathId[index] === pathId)) {
 				this.#found = index;
@@ -258,41 +251,41 @@ export class RouteTable {
 
 	#previousOf(prefix: number, index: number): number {
 		let previous = 0;
-		for (let at = this.more[prefix] ?? 0; at !== index && at !== 0; at = this.#next[at] ?? 0) previous = at;
+		for (let at = this.rows.more(prefix); at !== index && at !== 0; at = this.#next[at] ?? 0) previous = at;
 		return previous;
 	}
 
 	#insert(prefix: number, pathId: number, attributes: number): void {
-		if (this.head[prefix] === 0) {
-			this.head[prefix] = attributes;
+		if (this.rows.head(prefix) === 0) {
+			this.rows.setHead(prefix, attributes);
 			if (this.#headPathId !== undefined) this.#headPathId[prefix] = pathId;
 			return;
 		}
 		const index = this.#newIndex();
 		this.#path[index] = attributes;
-		this.#next[index] = this.more[prefix] ?? 0;
+		this.#next[index] = this.rows.more(prefix);
 		if (this.#pathId !== undefined) this.#pathId[index] = pathId;
-		this.more[prefix] = index;
+		this.rows.setMore(prefix, index);
 	}
 
 	#replace(prefix: number, path: number): void {
-		if (this.#found === 0) this.head[prefix] = path;
+		if (this.#found === 0) this.rows.setHead(prefix, path);
 		else this.#path[this.#found] = path;
 	}
 
 	#removeFound(prefix: number, path: number): void {
-		const first = this.more[prefix] ?? 0;
+		const first = this.rows.more(prefix);
 		// What goes from the list: the found entry, or the first one after it moved to the head.
 		let gone = this.#found;
 		if (gone === 0) {
-			this.head[prefix] = first === 0 ? 0 : (this.#path[first] ?? 0);
+			this.rows.setHead(prefix, first === 0 ? 0 : (this.#path[first] ?? 0));
 			if (this.#headPathId !== undefined) this.#headPathId[prefix] = this.#pathId?.[first] ?? 0;
 			gone = first;
 			this.#previous = 0;
 		}
 		if (gone !== 0) {
 			const next = this.#next[gone] ?? 0;
-			if (this.#previous === 0) this.more[prefix] = next;
+			if (this.#previous === 0) this.rows.setMore(prefix, next);
 			else this.#next[this.#previous] = next;
 			this.#path[gone] = 0;
 			this.#next[gone] = 0;
@@ -314,10 +307,7 @@ export class RouteTable {
 	}
 
 	#grow(capacity: number): void {
-		this.head = grown(this.head, capacity);
-		this.more = grown(this.more, capacity);
-		this.announced = grown(this.announced, capacity);
-		this.#flags = grown(this.#flags, capacity);
+		this.rows.grow(capacity);
 		if (this.#headPathId !== undefined) this.#headPathId = grown(this.#headPathId, capacity);
 	}
 }

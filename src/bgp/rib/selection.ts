@@ -25,13 +25,13 @@ export class Selection {
 			if (prefix === 0) break;
 			const best = this.best(prefix);
 			if (announcedPaths.active) this.#rank(prefix, batch);
-			const before = table.announced[prefix] ?? 0;
+			const before = table.rows.announced(prefix);
 			if (best === before) {
 				if (best === 0) table.discardIfEmpty(prefix);
 				continue;
 			}
 			if (best !== 0) pool.retain(best);
-			table.announced[prefix] = best;
+			table.rows.setAnnounced(prefix, best);
 			batch.add(prefix, before, best);
 		}
 		if (!batch.isEmpty) table.version++;
@@ -59,9 +59,9 @@ export class Selection {
 	/** The attribute set of the best path to a prefix, 0 for none; that path becomes the first. */
 	best(prefix: number): number {
 		const table = this.#table;
-		const head = table.head[prefix] ?? 0;
+		const head = table.rows.head(prefix);
 		if (head === 0) return 0;
-		if (table.more[prefix] === 0) return table.isEligible(head) ? head & attributesMask : 0;
+		if (table.rows.more(prefix) === 0) return table.isEligible(head) ? head & attributesMask : 0;
 		const candidates = this.#candidates;
 		candidates.clear();
 		table.collect(prefix, candidates);

@@ -75,7 +75,7 @@ function* prefixesOf(table: RouteTable, { prefix, covered, address }: RouteQuery
 		if (family !== prefixes.family) return;
 		for (let bits = bytes.length * 8; bits >= 0; bits--) {
 			const id = prefixes.find(bytes, 0, bits);
-			if (id === 0 || table.announced[id] === 0) continue;
+			if (id === 0 || table.rows.announced(id) === 0) continue;
 			yield id;
 			return;
 		}
@@ -89,7 +89,7 @@ function* prefixesOf(table: RouteTable, { prefix, covered, address }: RouteQuery
 		return;
 	}
 	for (let id = 1; id < prefixes.limit; id++) {
-		if (table.head[id] === 0 && table.announced[id] === 0) continue;
+		if (table.rows.head(id) === 0 && table.rows.announced(id) === 0) continue;
 		if (wanted === undefined || prefixCovers(wanted, parsePrefix(prefixes.key(id)))) yield id;
 	}
 }
@@ -136,7 +136,7 @@ function viewOf({ pool, peers }: ViewContext, table: RouteTable, prefix: number,
 		...(nextHop === undefined || nextHop.every((byte) => byte === 0) ? {} : { nextHop: formatNextHop(nextHop) }),
 		source,
 		...(source === 'local' ? {} : { peer: peers.byId(pool.peer[set] ?? 0).name }),
-		best: table.announced[prefix] === set,
+		best: table.rows.announced(prefix) === set,
 		stale: (path & staleBit) !== 0,
 		...(pathId === 0 ? {} : { pathId }),
 		...(localPref === undefined ? {} : { localPref }),

@@ -45,11 +45,11 @@ export class Outgoing {
 
 	/** The prefixes from `start` on, up to `end`. */
 	table(start: number, end: number): void {
-		const { prefixes, announced } = this.#table;
+		const { prefixes, rows } = this.#table;
 		for (let prefix = start; prefix < Math.min(end, prefixes.limit); prefix++) {
 			if (this.#terms.addPath) for (const { set, pathId } of this.present(prefix)) this.#packer.announce(set, prefix, pathId);
 			else {
-				const set = this.exporter.resolve(announced[prefix] ?? 0, prefixes, prefix);
+				const set = this.exporter.resolve(rows.announced(prefix), prefixes, prefix);
 				if (set !== 0) this.#packer.announce(set, prefix, 0);
 			}
 		}
@@ -77,9 +77,9 @@ export class Outgoing {
 
 	/** What is sent of a prefix at present, to whomever. */
 	present(prefix: number): SentPath[] {
-		const { prefixes, announced, announcedPaths } = this.#table;
+		const { prefixes, rows, announcedPaths } = this.#table;
 		if (this.#terms.addPath) return this.exporter.resolvePaths(announcedPaths.of(prefix), prefixes, prefix);
-		const source = announced[prefix] ?? 0;
+		const source = rows.announced(prefix);
 		const set = this.exporter.resolve(source, prefixes, prefix);
 		return set === 0 ? [] : [{ set, source, pathId: 0 }];
 	}

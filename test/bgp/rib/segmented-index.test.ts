@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { SegmentedIndex } from '../../../src/bgp/rib/segmented-index.ts';
 
 /** Hashes at the end of the slots of two segments, so that runs of collisions wrap around; enough of them to grow. */
-const hash = fc.tuple(fc.constantFrom(0, 0xff), fc.integer({ min: -6, max: 6 })).map(([segment, slot]) => ((segment << 24) | (slot & 0xff_ffff)) | 0);
+const hash = fc.tuple(fc.constantFrom(0, 0xff), fc.integer({ min: -6, max: 6 })).map(([segment, slot]) => (segment << 24) | (slot & 0xff_ffff) | 0);
 const step = fc.record({ id: fc.integer({ min: 1, max: 120 }), remove: fc.boolean() });
 
 function find(index: SegmentedIndex, id: number, of: number): boolean {
