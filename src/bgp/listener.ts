@@ -35,14 +35,14 @@ export class ListenError extends Error {
 
 /** Listens at one address and hands connections on; keeps the MD5 keys of neighbours, which accepted connections inherit. */
 export class Listener {
-	readonly #where: ListenAddress;
+	readonly where: ListenAddress;
 	readonly #log: Logger;
 	readonly #server: Server;
 	/** Keys as the kernel has them, by neighbour. */
 	readonly #keys = new Map<string, string>();
 
 	constructor(where: ListenAddress, log: Logger, accept: (socket: Socket) => void) {
-		this.#where = where;
+		this.where = where;
 		this.#log = log;
 		this.#server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true, highWaterMark: writeAheadBytes }, accept);
 	}
@@ -50,14 +50,14 @@ export class Listener {
 	/** The port, also where 0 was asked for. */
 	get port(): number {
 		const address = this.#server.address();
-		return address !== null && typeof address === 'object' ? address.port : this.#where.port;
+		return address !== null && typeof address === 'object' ? address.port : this.where.port;
 	}
 
 	/** @throws ListenError */
 	async open(): Promise<void> {
-		const { address: host, port } = this.#where;
+		const { address: host, port } = this.where;
 		await new Promise<void>((resolve, reject) => {
-			this.#server.once('error', (error) => reject(new ListenError(this.#where, error)));
+			this.#server.once('error', (error) => reject(new ListenError(this.where, error)));
 			this.#server.listen({ host, port, backlog }, resolve);
 		});
 		this.#server.removeAllListeners('error');
@@ -68,7 +68,7 @@ export class Listener {
 	expect(neighbours: readonly ListenerNeighbour[]): void {
 		const fd = descriptorOf(this.#server);
 		if (fd === undefined) return;
-		const family = familyOf(parseAddress(this.#where.address).bytes);
+		const family = familyOf(parseAddress(this.where.address).bytes);
 		if (neighbours.some(({ ttlSecurity }) => ttlSecurity)) this.#try('TTL', () => setTtl(fd, family, 255));
 		const wanted = new Map(neighbours.flatMap(({ who, md5Key }) => (md5Key === undefined ? [] : [[who, md5Key] as const])));
 		if (wanted.size > 0) this.#try('traffic class', () => setTrafficClass(fd, family, networkControl));

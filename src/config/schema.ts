@@ -28,16 +28,16 @@ const originated = expects(
 );
 
 const listen = z.strictObject({
-	address: key(address.default('0.0.0.0'), 'address to accept sessions at; `::` accepts both families', 'restart'),
-	port: key(port.default(179), 'port to accept sessions at', 'restart'),
+	address: key(address.default('0.0.0.0'), 'address to accept sessions at; `::` accepts both families', 'live'),
+	port: key(port.default(179), 'port to accept sessions at', 'live'),
 });
 
 const bgp = expects(
 	z.strictObject({
-		asNumber: key(asNumber, 'our AS number', 'restart'),
-		routerId: key(routerId.exactOptional(), 'our BGP identifier', 'restart', "the node's IPv4 address"),
-		listen: key(listen.prefault({}), 'where sessions are accepted', 'restart'),
-		clusterId: key(routerId.exactOptional(), 'present: this node is a route reflector (RFC 4456)', 'restart', 'no reflector'),
+		asNumber: key(asNumber, 'our AS number', 'reset'),
+		routerId: key(routerId.exactOptional(), 'our BGP identifier', 'reset', "the node's IPv4 address"),
+		listen: key(listen.prefault({}), 'where sessions are accepted', 'live'),
+		clusterId: key(routerId.exactOptional(), 'present: this node is a route reflector (RFC 4456)', 'routes', 'no reflector'),
 		clientToClientReflection: key(flag.default(true), 'reflect between clients, too', 'restart'),
 		ebgpRequiresPolicy: key(flag.default(true), 'external peers exchange nothing without policies (RFC 8212)', 'routes'),
 		inSyncTimeoutSeconds: key(

@@ -1,4 +1,5 @@
 import type { BgpConfig, Config } from '../config/index.ts';
+import { applyIdentity } from './identity.ts';
 import type { DaemonLog } from './log.ts';
 import { diffOrigins, originsOf } from './origins.ts';
 import { type PasswordKeys, peerOptionsOf, rangeOptionsOf } from './peer-options.ts';
@@ -16,6 +17,8 @@ export interface Transition {
 export async function applyReload({ speaker, rib, kernel, cluster, follower }: Rooms, { before, after, keys, log }: Transition): Promise<void> {
 	log.setLevel(after.log.level);
 	const { bgp } = after;
+	// In a cluster the follower does it: the cluster may have a say in it.
+	if (bgp !== undefined && cluster === undefined) await applyIdentity(speaker, bgp, log);
 	if (bgp !== undefined) applyPeers(speaker, bgp, { before, after, keys, log });
 	if (cluster !== undefined && follower !== undefined) {
 		// Own blocks, pools and the tunnel are the file's and the cluster's together.

@@ -5,6 +5,7 @@ import { identifierNumber, type NodeAddresses, nodeAddresses } from './addresses
 import { Cluster } from './cluster/cluster.ts';
 import { ClusterFollower, withCluster } from './cluster/follower.ts';
 import type { ClusterState } from './cluster/state.ts';
+import { identityOf } from './identity.ts';
 import { openKernelSide } from './kernel-side.ts';
 import { originsOf } from './origins.ts';
 import { type PasswordKeys, peerOptionsOf, rangeOptionsOf } from './peer-options.ts';
@@ -59,15 +60,15 @@ async function composeRooms({ config, configFile, keys, log, restarting }: Ingre
 	const ownAddresses = new Set(bgp.peers.map(({ address }) => address));
 	const peers = [...bgp.peers.map((peer) => peerOptionsOf(config, peer, keys)), ...clusterPeers.filter(({ address }) => !ownAddresses.has(address))];
 	const addresses = nodeAddresses();
-	const routerId = bgp.routerId ?? defaultRouterId(addresses, configFile);
+	const identity = identityOf(bgp, identifierNumber(bgp.routerId ?? defaultRouterId(addresses, configFile)));
 	const random = Math.random;
 	const clock = systemClock;
 
 	const rib = createRib(
 		{
-			localAsNumber: bgp.asNumber,
-			routerId: identifierNumber(routerId),
-			clusterId: bgp.clusterId === undefined ? undefined : identifierNumber(bgp.clusterId),
+			localAsNumber: identity.asNumber,
+			routerId: identity.routerId,
+			clusterId: identity.clusterId,
 			clientToClientReflection: bgp.clientToClientReflection,
 			localAddresses: addresses.all,
 		},
@@ -82,9 +83,7 @@ async function composeRooms({ config, configFile, keys, log, restarting }: Ingre
 	}
 
 	const options: SpeakerOptions = {
-		asNumber: bgp.asNumber,
-		routerId: identifierNumber(routerId),
-		clusterId: bgp.clusterId === undefined ? undefined : identifierNumber(bgp.clusterId),
+		...identity,
 		listen: [bgp.listen],
 		peers,
 		ranges: bgp.peerRanges.map((range) => rangeOptionsOf(config, range, keys)),
@@ -99,7 +98,7 @@ async function composeRooms({ config, configFile, keys, log, restarting }: Ingre
 		restarting,
 	);
 	await speaker.start();
-	return { speaker, rib, kernel, routerId, listen: [`${bgp.listen.address} port ${bgp.listen.port}`], cluster: undefined, follower: undefined };
+	return { speaker, rib, kernel, cluster: undefined, follower: undefined };
 }
 
 const settledCheckMs = 10;

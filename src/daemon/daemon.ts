@@ -125,7 +125,6 @@ export class Daemon {
 			node,
 			version,
 			configFile,
-			config: this.#config,
 			rooms: this.#ready(),
 			startedAtMs: this.#startedAtMs,
 			nowMs: Date.now(),

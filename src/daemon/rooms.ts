@@ -9,9 +9,6 @@ export interface Rooms {
 	readonly rib: ReturnType<typeof createRib>;
 	/** `undefined`: nothing of the kernel is touched. */
 	readonly kernel: KernelSide | undefined;
-	/** What this process announces in the OPEN, as dotted quad. */
-	readonly routerId: string;
-	readonly listen: readonly string[];
 	/** Present with `datastore: kubernetes`. */
 	readonly cluster: Cluster | undefined;
 	/** Brings the rooms to a file that has changed, where the cluster has a say too. */

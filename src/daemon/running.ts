@@ -26,8 +26,19 @@ export function planReload(file: string, dryRun: boolean, before: Config, after:
 			];
 		});
 	const all = [...changes, ...followers];
-	const resets = all.filter(({ what, change, effect }) => what === 'peer' && change === 'changed' && effect === 'reset').map(({ name }) => name);
-	return { file, dryRun, changes: all, resets };
+	const resets = new Set(all.filter(({ what, change, effect }) => what === 'peer' && change === 'changed' && effect === 'reset').map(({ name }) => name));
+	for (const name of resetByIdentity(before, after)) resets.add(name);
+	return { file, dryRun, changes: all, resets: [...resets] };
+}
+
+/** Who is told another AS number or router ID in the OPEN. */
+function resetByIdentity({ bgp: was }: Config, { bgp: becomes }: Config): string[] {
+	if (was === undefined || becomes === undefined) return [];
+	const [otherAs, otherId] = [was.asNumber !== becomes.asNumber, becomes.routerId !== undefined && was.routerId !== becomes.routerId];
+	const before = new Set(was.peers.map(({ name }) => name));
+	return becomes.peers
+		.filter(({ name, localAsNumber, enabled }) => enabled && before.has(name) && (otherId || (otherAs && localAsNumber === undefined)))
+		.map(({ name }) => name);
 }
 
 function changeView(change: ConfigChange, describePeer: DescribePeer): ReloadChangeView {

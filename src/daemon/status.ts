@@ -1,6 +1,6 @@
-import type { Config } from '../config/index.ts';
 import type { StatusView } from '../control/index.ts';
 import type { ErrorView } from '../core/index.ts';
+import { identifierText } from './identity.ts';
 import { untouchedView } from './kernel-side.ts';
 import type { Rooms } from './rooms.ts';
 
@@ -9,7 +9,6 @@ export interface StatusSources {
 	readonly node: string;
 	readonly version: string;
 	readonly configFile: string;
-	readonly config: Config;
 	readonly rooms: Rooms;
 	readonly startedAtMs: number;
 	readonly nowMs: number;
@@ -20,24 +19,24 @@ export interface StatusSources {
 }
 
 /** The daemon in one screen. */
-export function statusOf({ config, rooms, lastReloadError, ...sources }: StatusSources): StatusView {
-	const { speaker, rib, kernel, routerId, listen } = rooms;
+export function statusOf({ rooms, lastReloadError, ...sources }: StatusSources): StatusView {
+	const { speaker, rib, kernel } = rooms;
+	const { asNumber, routerId, clusterId } = speaker.identity;
 	const peers = speaker.peers();
 	const fibView = kernel?.fib.view() ?? untouchedView;
 	const inState = (state: string) => fibView.routes.filter((route) => route.state === state).length;
 	const cpu = process.cpuUsage();
 	const memory = process.memoryUsage();
-	const clusterId = config.bgp?.clusterId;
 	return {
 		node: sources.node,
 		version: sources.version,
 		pid: process.pid,
 		startedAt: new Date(sources.startedAtMs).toISOString(),
 		uptimeSeconds: Math.floor((sources.nowMs - sources.startedAtMs) / 1000),
-		asNumber: config.bgp?.asNumber ?? 0,
-		routerId,
-		...(clusterId === undefined ? {} : { clusterId }),
-		listen,
+		asNumber,
+		routerId: identifierText(routerId),
+		...(clusterId === undefined ? {} : { clusterId: identifierText(clusterId) }),
+		listen: speaker.listening.map(({ address, port }) => `${address} port ${port}`),
 		peers: {
 			configured: peers.filter(({ dynamic }) => !dynamic).length,
 			dynamic: peers.filter(({ dynamic }) => dynamic).length,

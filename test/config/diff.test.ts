@@ -50,11 +50,11 @@ const rows: readonly { title: string; before: ReturnType<typeof file>; after: Re
 		],
 	},
 	{
-		title: 'our AS number needs a restart',
+		title: 'our AS number resets sessions',
 		before: file(''),
 		after: parseConfig('bgp: { asNumber: 64513 }', 'x.yaml'),
 		changes: [
-			{ type: 'changed', what: 'setting', name: 'bgp.asNumber', effect: 'restart', keys: [{ key: 'bgp.asNumber', effect: 'restart', from: 64512, to: 64513 }] },
+			{ type: 'changed', what: 'setting', name: 'bgp.asNumber', effect: 'reset', keys: [{ key: 'bgp.asNumber', effect: 'reset', from: 64512, to: 64513 }] },
 		],
 	},
 	{

@@ -69,19 +69,43 @@ test('a changed policy is a change of the peers that have it', (t) => {
 
 test('what needs a restart keeps its running value, and is told again at the next reload', (t) => {
 	const before = file('');
-	const after = parseConfig('bgp: { asNumber: 64513, routerId: 10.0.0.9, clusterId: 10.0.0.9 }\nlog: { level: debug }\n', 'x.yaml');
+	const after = parseConfig(
+		'bgp: { asNumber: 64513, clientToClientReflection: false, inSyncTimeoutSeconds: 9 }\ncontrol: { group: adm }\nlog: { level: debug }\n',
+		'x.yaml',
+	);
 	const running = afterReload(before, after);
-	t.is(running.bgp?.asNumber, 64512);
-	t.false(Object.hasOwn(running.bgp ?? {}, 'routerId'));
+	t.is(running.bgp?.asNumber, 64513);
+	t.is(running.bgp?.inSyncTimeoutSeconds, 60);
+	t.false(Object.hasOwn(running.control, 'group'));
 	t.is(running.log.level, 'debug');
 	t.deepEqual(running.bgp?.peers, []);
 	t.deepEqual(
 		diffConfig(running, after).map(({ name, effect }) => [name, effect]),
 		[
-			['bgp.asNumber', 'restart'],
-			['bgp.routerId', 'restart'],
-			['bgp.clusterId', 'restart'],
+			['bgp.clientToClientReflection', 'restart'],
+			['bgp.inSyncTimeoutSeconds', 'restart'],
+			['control.group', 'restart'],
 		],
 	);
 	t.true(Object.isFrozen(running.bgp));
 });
+
+const identities = [
+	{ title: 'another AS number resets the peers that are told it', bgp: 'asNumber: 64513', effect: 'reset', resets: ['a'] },
+	{ title: 'another router ID resets every peer', bgp: 'asNumber: 64512, routerId: 10.0.0.9', effect: 'reset', resets: ['a', 'b'] },
+	{ title: 'to become a reflector resets nobody', bgp: 'asNumber: 64512, clusterId: 10.0.0.9', effect: 'routes', resets: [] },
+	{ title: 'another port resets nobody', bgp: 'asNumber: 64512, listen: { port: 1179 }', effect: 'live', resets: [] },
+] as const;
+for (const { title, bgp, effect, resets } of identities) {
+	test(title, (t) => {
+		const peers = 'peers: [ { name: a, address: 10.0.0.1, asNumber: 1 }, { name: b, address: 10.0.0.2, asNumber: 1, localAsNumber: 7 } ]';
+		const [before, after] = ['asNumber: 64512', bgp].map((text) => parseConfig(`bgp: { ${text}, ${peers} }`, 'x.yaml'));
+		if (before === undefined || after === undefined) return t.fail();
+		const plan = planReload('x.yaml', true, before, after, () => undefined);
+		t.deepEqual(
+			plan.changes.map((change) => change.effect),
+			[effect],
+		);
+		t.deepEqual(plan.resets, resets);
+	});
+}

@@ -74,6 +74,7 @@ export class FakeRib implements Rib {
 	onInSync(listener: () => void): void {
 		this.#inSync.push(listener);
 	}
+	setIdentity(): void {}
 	nextHopsChanged(): void {}
 	originate(): void {}
 	withdrawOrigin(): void {}

@@ -154,6 +154,11 @@ export class AttributePool {
 		this.#references[id] = (this.#references[id] ?? 0) + 1;
 	}
 
+	/** Does anybody hold it? An id without a set is held by nobody. */
+	isHeld(id: number): boolean {
+		return (this.#references[id] ?? 0) > 0;
+	}
+
 	/** The set goes when nobody holds it any more. */
 	release(id: number): void {
 		const references = (this.#references[id] ?? 0) - 1;

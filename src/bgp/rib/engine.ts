@@ -1,16 +1,6 @@
-import {
-	type ExplanationView,
-	type Family,
-	familyOf,
-	type PrefixCounts,
-	type PrefixKey,
-	parseAddress,
-	parsePrefix,
-	type RouteChange,
-	type RouteView,
-} from '../../core/index.ts';
+import { type ExplanationView, type Family, type PrefixCounts, type PrefixKey, parsePrefix, type RouteChange, type RouteView } from '../../core/index.ts';
 import type { Negotiated, NegotiatedFamily, SessionEnd, SessionReceiver, SessionSink } from '../negotiated.ts';
-import { ChunkPool, type ExportTerms, endOfRibBytes, exportTerms, Groups, groupTuning } from '../update-group/index.ts';
+import { ChunkPool, type ExportTerms, endOfRibBytes, exportTerms, Groups, groupTuning, ownNextHop } from '../update-group/index.ts';
 import { AttributePool } from './attribute-pool.ts';
 import { Batch, batchCapacity } from './batch.ts';
 import { BestRoutes } from './best-routes.ts';
@@ -21,7 +11,7 @@ import { Limits } from './limits.ts';
 import { NextHops } from './next-hops.ts';
 import { originate, withdrawOrigin } from './origination.ts';
 import { OwedEndOfRib } from './owed-end-of-rib.ts';
-import { byFamily, familyNames, PeerRegistry } from './peer-registry.ts';
+import { byFamily, countBest, familyNames, PeerRegistry } from './peer-registry.ts';
 import { compareAddresses, type RibPeer } from './peers.ts';
 import { Receiver, type ReceiverContext } from './receiver.ts';
 import { refreshMark } from './refresh-marks.ts';
@@ -30,7 +20,7 @@ import { RouteTable } from './route-table.ts';
 import { Selection } from './selection.ts';
 import { StaleRoutes } from './stale-routes.ts';
 import { Sync } from './sync.ts';
-import type { OriginateAttributes, Rib, RibDependencies, RibOptions, RibPeerOptions, RibStatistics, RibTuning, RouteQuery } from './types.ts';
+import type { OriginateAttributes, Rib, RibDependencies, RibIdentity, RibOptions, RibPeerOptions, RibStatistics, RibTuning, RouteQuery } from './types.ts';
 import { explanation, routeViews, type ViewContext } from './views.ts';
 import { markNextHops } from './walks.ts';
 
@@ -61,13 +51,13 @@ export class RibEngine implements Rib {
 	readonly #owed = new OwedEndOfRib();
 
 	constructor(options: RibOptions, { clock, log, random = Math.random, defer = setImmediate, interiorCost = () => 0, tuning = {} }: RibDependencies) {
-		this.#options = options;
+		this.#options = { ...options };
 		this.#jobs = new Jobs(clock, defer);
 		const sizes = { ...ribTuning, ...tuning };
 		this.#pool = new AttributePool(random, sizes.attributeSets);
 		this.#nextHops = new NextHops(interiorCost);
 		this.#peers = new PeerRegistry(new Set(options.localAddresses));
-		this.#importer = new Importer(this.#pool, options, this.#nextHops);
+		this.#importer = new Importer(this.#pool, this.#options, this.#nextHops);
 		this.#steps = decisionSteps(this.#pool, this.#nextHops, (left, right) => compareAddresses(this.#peers.byId(left).address, this.#peers.byId(right).address));
 		this.#tables = byFamily((family) => new RouteTable(family, this.#pool, this.#nextHops, random, sizes));
 		this.#selections = byFamily((family) => new Selection(this.#tables[family], this.#steps));
@@ -79,7 +69,7 @@ export class RibEngine implements Rib {
 				new Groups({
 					pool: this.#pool,
 					nextHops: this.#nextHops,
-					options,
+					options: this.#options,
 					table: this.#tables[family],
 					chunks,
 					singleUse,
@@ -145,16 +135,20 @@ export class RibEngine implements Rib {
 		if (peer === undefined) return;
 		const before = reimportKey(peer.options);
 		peer.configure(options);
-		const { negotiated } = peer;
 		if (before !== reimportKey(options)) {
 			this.#importer.forgetPeer(peer.id);
-			for (const family of familyNames) {
-				const step = reimportStep(this.#tables[family], peer, this.#importer, this.#pool, () => this.#settleSoon());
-				if (peer.families[family].received > 0) this.#jobs.add(step);
-			}
+			this.#reimport(peer);
 		}
-		if (peer.sink === undefined || negotiated === undefined) return;
-		for (const family of negotiated.families) this.#groups[family.family].move(peer, this.#terms(peer, negotiated, family));
+		this.#move(peer);
+	}
+
+	setIdentity(identity: RibIdentity): void {
+		Object.assign(this.#options, identity);
+		const judgedAnew = this.#importer.judgeAgain((id) => this.#peers.byId(id));
+		for (const peer of this.#peers.all()) {
+			if (judgedAnew.has(peer.id)) this.#reimport(peer);
+			this.#move(peer);
+		}
 	}
 
 	resend(peerName: string): void {
@@ -249,11 +243,22 @@ export class RibEngine implements Rib {
 	}
 
 	#terms(peer: RibPeer, negotiated: Negotiated, family: NegotiatedFamily): ExportTerms {
-		const given = peer.options.nextHopSelf[family.family];
-		const own = given === undefined ? negotiated.localAddress : parseAddress(given).bytes;
-		// An IPv6 address serves IPv4 routes where RFC 8950 was negotiated; an IPv4 address never serves IPv6 ones.
-		const fits = familyOf(own) === family.family || (family.family === 'ipv4' && family.extendedNextHop);
-		return exportTerms(negotiated, family, peer.options, this.#options, fits ? own : new Uint8Array(0));
+		return exportTerms(negotiated, family, peer.options, this.#options, ownNextHop(negotiated, family, peer.options));
+	}
+
+	/** Puts all routes of a peer through import again, in steps. */
+	#reimport(peer: RibPeer): void {
+		for (const family of familyNames) {
+			if (peer.families[family].received === 0) continue;
+			this.#jobs.add(reimportStep(this.#tables[family], peer, this.#importer, this.#pool, () => this.#settleSoon()));
+		}
+	}
+
+	/** Into the update groups of its terms as they are now. */
+	#move(peer: RibPeer): void {
+		const { negotiated, sink } = peer;
+		if (sink === undefined || negotiated === undefined) return;
+		for (const family of negotiated.families) this.#groups[family.family].move(peer, this.#terms(peer, negotiated, family));
 	}
 
 	#settleSoon(): void {
@@ -273,7 +278,7 @@ export class RibEngine implements Rib {
 				const selection = this.#selections[family];
 				selection.settle(this.#batch, Math.max(256, Math.trunc(batchCapacity / Math.max(1, groups.size))));
 				if (!this.#batch.isEmpty) {
-					this.#countBest(family);
+					countBest(this.#batch, this.#pool, this.#peers, family);
 					this.#best.emit(table, this.#batch);
 					groups.emit(this.#batch);
 					selection.finish(this.#batch);
@@ -286,17 +291,6 @@ export class RibEngine implements Rib {
 		this.#settling = more;
 		return more;
 	};
-
-	#countBest(family: Family): void {
-		const { count, before, after } = this.#batch;
-		const { peer } = this.#pool;
-		for (let index = 0; index < count; index++) {
-			const old = before[index] ?? 0;
-			const set = after[index] ?? 0;
-			if (old !== 0) this.#peers.byId(peer[old] ?? 0).families[family].best--;
-			if (set !== 0) this.#peers.byId(peer[set] ?? 0).families[family].best++;
-		}
-	}
 
 	#releaseLater(peer: RibPeer): void {
 		if (peer.sink === undefined && familyNames.every((family) => peer.families[family].received === 0)) {

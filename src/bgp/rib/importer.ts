@@ -116,6 +116,33 @@ export class Importer {
 		}
 	}
 
+	/**
+	 * Own numbers have changed: what the sets say of loops is read again. The ids of peers with a set that is judged otherwise now.
+	 * Policies do not ask for own numbers, so what they made stays.
+	 */
+	judgeAgain(peerOf: (id: number) => RibPeer): Set<number> {
+		const pool = this.#pool;
+		const changed = new Set<number>();
+		const scan = new AttributeScan();
+		for (let id = 1; id < pool.limit; id++) {
+			const peer = pool.peer[id] ?? 0;
+			if (peer === 0 || !pool.isHeld(id) || ((pool.kind[id] ?? 0) & Kind.exported) !== 0 || !this.#isSummarized(id)) continue;
+			const before = pool.reason[id];
+			const start = pool.start(id);
+			judgeAttributes(pool.slab(id), start, start + (pool.length[id] ?? 0), storedContext, scan);
+			summarize(pool, id, scan, peerOf(peer), this.#options, this.#nextHops);
+			if (pool.reason[id] !== before) changed.add(peer);
+		}
+		return changed;
+	}
+
+	/** Routes have the set itself: it was made here, or what came is usable as it is. */
+	#isSummarized(id: number): boolean {
+		const imported = this.#pool.imported[id];
+		if ((this.#pool.source[id] ?? 0) !== 0 || imported === id) return true;
+		return imported === Imported.byPrefix && this.#undecided.get(id)?.incoming.usable === true;
+	}
+
 	/** A set of this node's own; nobody holds a new one yet. */
 	originate(peer: RibPeer, kind: number, priority: number | undefined, attributes: PathAttributes): number {
 		return this.#intern(peer, kind, priority, 0, encodeAttributes(attributes, storedContext));

@@ -1,4 +1,6 @@
 import type { Family } from '../../core/index.ts';
+import type { AttributePool } from './attribute-pool.ts';
+import type { Batch } from './batch.ts';
 import { RibPeer } from './peers.ts';
 
 /** The families in the order in which they are served. */
@@ -60,5 +62,15 @@ export class PeerRegistry {
 		this.#byId[peer.id] = undefined;
 		this.#free.push(peer.id);
 		return true;
+	}
+}
+
+/** Counts for each peer how many best routes a batch took from it and gave to it. */
+export function countBest({ count, before, after }: Batch, { peer }: AttributePool, peers: PeerRegistry, family: Family): void {
+	for (let index = 0; index < count; index++) {
+		const old = before[index] ?? 0;
+		const set = after[index] ?? 0;
+		if (old !== 0) peers.byId(peer[old] ?? 0).families[family].best--;
+		if (set !== 0) peers.byId(peer[set] ?? 0).families[family].best++;
 	}
 }

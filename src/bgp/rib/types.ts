@@ -29,12 +29,16 @@ export interface RibPeerOptions {
 	readonly staleSeconds: number;
 }
 
-/** The RIB's own settings. */
-export interface RibOptions {
+/** Who this speaker is in the attributes of routes; may change while it runs. */
+export interface RibIdentity {
 	readonly localAsNumber: number;
 	readonly routerId: number;
 	/** Present: this speaker reflects (RFC 4456). */
 	readonly clusterId: number | undefined;
+}
+
+/** The RIB's own settings. */
+export interface RibOptions extends RibIdentity {
 	readonly clientToClientReflection: boolean;
 	/** Own addresses, by which a NEXT_HOP equal to one of them is ignored. */
 	readonly localAddresses: readonly string[];
@@ -61,6 +65,11 @@ export interface Rib {
 	established(negotiated: Negotiated, options: RibPeerOptions, sink: SessionSink): SessionReceiver;
 	/** The operator changed what he wants of a peer: re-evaluates what changed, without touching the session. Unknown names are ignored. */
 	reconfigure(peerName: string, options: RibPeerOptions): void;
+	/**
+	 * AS number, router ID or cluster ID became others: loops are judged by the new ones (RFC 4456 §8), and established peers are told what
+	 * reads differently now. No session is touched, no route leaves the tables meanwhile.
+	 */
+	setIdentity(identity: RibIdentity): void;
 	/** Sends the whole Adj-RIB-Out again (soft reset outwards), as ROUTE-REFRESH would. */
 	resend(peerName: string): void;
 	/** `interiorCost` may answer differently now: routes whose next hop it changes are decided again. */

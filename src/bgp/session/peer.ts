@@ -109,6 +109,19 @@ export class Peer implements SessionHost {
 		if (wanted && !this.dynamic) this.start();
 	}
 
+	/** The same, but bridged where both sides agreed on graceful restart: TCP just closes, and each keeps the other's routes meanwhile (RFC 4724 §4). */
+	restart(reason: string): void {
+		const { foremost } = this;
+		if (foremost?.state !== 'established' || !canRestart(foremost)) {
+			this.reset({ subcode: CeaseSubcode.otherConfigurationChange }, reason);
+			return;
+		}
+		const wanted = this.#wanted;
+		this.#wanted = false;
+		for (const session of [...this.#sessions]) session.abandon(reason);
+		if (wanted && !this.dynamic) this.start();
+	}
+
 	/** Asks for all routes again. `false`: not established, or the peer can't be asked. */
 	refresh(): boolean {
 		return this.foremost?.requestRefresh() === true;
@@ -187,7 +200,7 @@ export class Peer implements SessionHost {
 			const { state } = other;
 			if (state === 'established') {
 				if (session.direction === 'outgoing' || !canRestart(other)) return false;
-				other.supersede();
+				other.abandon('superseded by a new connection of the peer');
 			} else if (state === 'open-sent' || state === 'open-confirm') {
 				// RFC 4271 §6.8: the identifiers decide; of two by the same side the newer is meant.
 				const isRival = other.direction !== session.direction;

@@ -103,9 +103,9 @@ export class Session implements ConnectionHandler, AttemptHandler, TimerHandler,
 		this.#end('collision-lost', 'lost the collision with another connection', { type: 'notification-sent', code: ErrorCode.cease, subcode });
 	}
 
-	/** The peer opened a new connection because it restarted: this one is as good as lost (RFC 4724 §5). */
-	supersede(): void {
-		this.#end('tcp-failed', 'superseded by a new connection of the peer', { type: 'tcp-lost' });
+	/** Ends as if the connection were lost, without a word: routes that may be held are held (RFC 4724 §4). */
+	abandon(reason: string): void {
+		this.#end('tcp-failed', reason, { type: 'tcp-lost' });
 	}
 
 	/** Asks for all routes of every family (RFC 2918). `false`: the peer can't. */

@@ -1,6 +1,6 @@
 import type { PeerView } from '../../core/index.ts';
 import type { PeerOptions, PeerRangeOptions } from '../session/options.ts';
-import type { SessionEvent, StopOptions } from './options.ts';
+import type { ListenAddress, SessionEvent, SpeakerIdentity, StopOptions } from './options.ts';
 
 /** What `Speaker` can be asked and told; `new Speaker(options: SpeakerOptions, dependencies: SpeakerDependencies)`. */
 export interface SpeakerApi {
@@ -8,6 +8,18 @@ export interface SpeakerApi {
 	start(): Promise<void>;
 	/** Ends every session and stops listening; resolves when the sockets are closed (bounded by two seconds). */
 	stop(options: StopOptions): Promise<void>;
+
+	/** Who this speaker is, as of now. */
+	readonly identity: SpeakerIdentity;
+	/**
+	 * Becomes another one. The cluster ID touches no session. AS number and router ID are said in OPEN: the sessions that said them start again, and
+	 * where only the router ID changed they are bridged as a restart is (RFC 4724), so that routes stay on both sides. Returns the peers that do.
+	 */
+	setIdentity(identity: SpeakerIdentity): readonly string[];
+	/** Where sessions are accepted, as of now. */
+	readonly listening: readonly ListenAddress[];
+	/** Listens elsewhere: new addresses first, then those that are no longer wanted. Sessions stay. @throws ListenError and nothing has changed */
+	setListen(listen: readonly ListenAddress[]): Promise<void>;
 
 	/** @throws PeerExistsError */
 	addPeer(options: PeerOptions): void;

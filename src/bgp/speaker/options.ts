@@ -8,13 +8,17 @@ export interface ListenAddress {
 	readonly port: number;
 }
 
-/** The speaker's own settings; all but `peers` and `ranges` are fixed for its life. */
-export interface SpeakerOptions {
+/** Who a speaker is to its neighbours. */
+export interface SpeakerIdentity {
 	readonly asNumber: number;
 	/** As an unsigned 32-bit number. */
 	readonly routerId: number;
-	/** Present: this speaker reflects (RFC 4456). Of use to the RIB; here for people to see. */
+	/** Present: this speaker reflects (RFC 4456). */
 	readonly clusterId: number | undefined;
+}
+
+/** The speaker's own settings, as it begins. */
+export interface SpeakerOptions extends SpeakerIdentity {
 	/** Empty: only connects. */
 	readonly listen: readonly ListenAddress[];
 	readonly peers: readonly PeerOptions[];

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net';
+import { isDeepStrictEqual } from 'node:util';
 import { CeaseSubcode } from 'bgp-packet';
 import type { Logger, PeerView } from '../../core/index.ts';
 import { Listener, type ListenerNeighbour } from '../listener.ts';
@@ -13,36 +14,38 @@ import { ReadTurns } from '../session/read-turns.ts';
 import { refuseConnection } from '../session/refuse.ts';
 import { TimerWheel } from '../session/timer-wheel.ts';
 import { type PeerChange, PeerExistsError, type SpeakerApi, UnknownPeerError } from './api.ts';
-import type { RestartOptions, SessionEvent, SpeakerDependencies, SpeakerOptions, StopOptions } from './options.ts';
+import type { ListenAddress, RestartOptions, SessionEvent, SpeakerDependencies, SpeakerIdentity, SpeakerOptions, StopOptions } from './options.ts';
 import { dynamicPeerOptions, Ranges } from './ranges.ts';
 
 const stopPatienceMs = 2000;
+/** Calico's restart time: nobody waits longer. */
+const bridgeMs = 120_000;
 
 /** Peers, listeners and RIB wired together. Configured peers are known by name and by address; who comes from a range is a peer while its session lives. */
 export class Speaker implements SpeakerApi, PeerHost {
 	readonly surroundings: SessionSurroundings;
 	readonly log: Logger;
-	readonly asNumber: number;
-	readonly routerId: number;
 	readonly #rib: Rib;
 	readonly #options: SpeakerOptions;
-	readonly #listeners: readonly Listener[];
+	#identity: SpeakerIdentity;
+	#listeners: readonly Listener[];
 	readonly #peers = new Map<string, Peer>();
 	readonly #byAddress = new Map<string, Peer>();
 	readonly #watchers = new Set<(event: SessionEvent) => void>();
 	readonly #ranges = new Ranges();
 	#restarting: boolean;
+	#bridged: { cancel(): void } | undefined;
 	#running = false;
 
 	constructor(options: SpeakerOptions, { rib, log, clock, random }: SpeakerDependencies) {
 		this.#options = options;
 		this.#rib = rib;
 		this.log = log;
-		this.asNumber = options.asNumber;
-		this.routerId = options.routerId;
+		const { asNumber, routerId, clusterId } = options;
+		this.#identity = { asNumber, routerId, clusterId };
 		this.#restarting = options.gracefulRestart.restarting;
 		this.surroundings = { clock, random, wheel: new TimerWheel(clock), turns: new ReadTurns(), open: new Set() };
-		this.#listeners = options.listen.map((where) => new Listener(where, log, (socket) => this.#accept(socket)));
+		this.#listeners = options.listen.map((where) => this.#listener(where));
 		this.setRanges(options.ranges);
 		for (const peer of options.peers) this.addPeer(peer);
 		// RFC 4724 §4.1: once the tables are complete, what comes up later does not follow a restart of ours.
@@ -58,6 +61,59 @@ export class Speaker implements SpeakerApi, PeerHost {
 		for (const peer of this.#peers.values()) if (peer.options.enabled) peer.start();
 	}
 
+	get identity(): SpeakerIdentity {
+		return this.#identity;
+	}
+	get asNumber(): number {
+		return this.#identity.asNumber;
+	}
+	get routerId(): number {
+		return this.#identity.routerId;
+	}
+
+	setIdentity(identity: SpeakerIdentity): readonly string[] {
+		const before = this.#identity;
+		if (isDeepStrictEqual(before, identity)) return [];
+		this.#identity = { ...identity };
+		const reset: string[] = [];
+		for (const peer of [...this.#peers.values()]) {
+			const { name, localAsNumber, localRouterId } = peer.options;
+			const becomesOther = localAsNumber === undefined && before.asNumber !== identity.asNumber;
+			if (!becomesOther && (localRouterId !== undefined || before.routerId === identity.routerId)) continue;
+			reset.push(name);
+			if (becomesOther) peer.reset({ subcode: CeaseSubcode.otherConfigurationChange }, 'our AS number changed');
+			else peer.restart('our router ID changed');
+		}
+		if (before.routerId !== identity.routerId) this.#bridge();
+		// The sessions first: nobody must be told by the old OPEN what the new one means.
+		const { asNumber: localAsNumber, routerId, clusterId } = identity;
+		this.#rib.setIdentity({ localAsNumber, routerId, clusterId });
+		return reset;
+	}
+
+	get listening(): readonly ListenAddress[] {
+		return this.#listeners.map(({ where }) => where);
+	}
+
+	async setListen(listen: readonly ListenAddress[]): Promise<void> {
+		const kept = this.#listeners.filter(({ where }) => listen.some((wanted) => isDeepStrictEqual(wanted, where)));
+		const fresh = listen.filter((wanted) => !kept.some(({ where }) => isDeepStrictEqual(wanted, where))).map((where) => this.#listener(where));
+		const opened: Listener[] = [];
+		try {
+			for (const listener of this.#running ? fresh : []) {
+				await listener.open();
+				opened.push(listener);
+			}
+		} catch (error) {
+			for (const listener of opened) listener.close();
+			throw error;
+		}
+		const gone = this.#listeners.filter((listener) => !kept.includes(listener));
+		this.#listeners = [...kept, ...fresh];
+		this.#expect();
+		for (const listener of gone) listener.close();
+	}
+
 	/** The ports listened at, in the order of the options. */
 	get ports(): number[] {
 		return this.#listeners.map(({ port }) => port);
@@ -65,6 +121,7 @@ export class Speaker implements SpeakerApi, PeerHost {
 
 	async stop({ graceful, reason }: StopOptions): Promise<void> {
 		this.#running = false;
+		this.#bridged?.cancel();
 		for (const listener of this.#listeners) listener.close();
 		const cease = graceful ? undefined : { subcode: CeaseSubcode.administrativeShutdown, text: reason };
 		for (const peer of [...this.#peers.values()]) peer.stop(cease, `speaker stops: ${reason}`);
@@ -154,7 +211,8 @@ export class Speaker implements SpeakerApi, PeerHost {
 	// PeerHost: what peers ask and tell.
 
 	restart(): RestartOptions {
-		return { restarting: this.#restarting, forwardingPreserved: this.#options.gracefulRestart.forwardingPreserved };
+		// A running speaker forwards.
+		return { restarting: this.#restarting, forwardingPreserved: this.#bridged !== undefined || this.#options.gracefulRestart.forwardingPreserved };
 	}
 
 	established(negotiated: Negotiated, options: PeerOptions, sink: SessionSink): SessionReceiver {
@@ -238,6 +296,20 @@ export class Speaker implements SpeakerApi, PeerHost {
 		const peer = this.#peers.get(name);
 		if (peer === undefined) throw new UnknownPeerError(name);
 		return peer;
+	}
+
+	#listener(where: ListenAddress): Listener {
+		return new Listener(where, this.log, (socket) => this.#accept(socket));
+	}
+
+	/** Neighbours hold our routes over sessions that start again by our will: OPENs say so (RFC 4724 §4.1) as long as they may. */
+	#bridge(): void {
+		this.#restarting = true;
+		this.#bridged?.cancel();
+		this.#bridged = this.surroundings.clock.after(bridgeMs, () => {
+			this.#restarting = false;
+			this.#bridged = undefined;
+		});
 	}
 
 	/** Tells the listeners of whom to expect: keys must be there before the first SYN. */

@@ -33,8 +33,7 @@ export class BlockWriter {
 		this.#self = Uint8Array.from(terms.nextHopSelf);
 		this.#external = terms.kind === 'external';
 		this.#transparent = terms.client === 'route-server';
-		// RFC 4456 §7.
-		this.#clusterId = context.options.clusterId ?? context.options.routerId;
+		this.#clusterId = terms.clusterId;
 	}
 
 	/** Writes what the group gets of the set `id`. */

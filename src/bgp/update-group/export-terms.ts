@@ -1,4 +1,4 @@
-import type { Family } from '../../core/index.ts';
+import { type Family, familyOf, parseAddress } from '../../core/index.ts';
 import type { Negotiated, NegotiatedFamily, Role } from '../negotiated.ts';
 import { lastResort } from '../policy/last-resort.ts';
 import type { Policy } from '../policy/types.ts';
@@ -15,6 +15,8 @@ export interface ExportTerms {
 	readonly client: 'reflector' | 'route-server' | 'none';
 	/** AS numbers that are prepended towards an external peer, first one first. */
 	readonly prepend: readonly number[];
+	/** What is put before CLUSTER_LIST of what is reflected (RFC 4456 §7, §8); 0 towards an external peer. */
+	readonly clusterId: number;
 	readonly peerAsNumber: number | undefined;
 	readonly fourOctetAs: boolean;
 	readonly extendedMessage: boolean;
@@ -31,6 +33,14 @@ export interface ExportTerms {
 	readonly role: Role | undefined;
 }
 
+/** What `self` means as a next hop: the address that was asked for, or the session's own; empty where it does not serve the family. */
+export function ownNextHop(negotiated: Negotiated, { family, extendedNextHop }: NegotiatedFamily, { nextHopSelf }: RibPeerOptions): Uint8Array {
+	const given = nextHopSelf[family];
+	const own = given === undefined ? negotiated.localAddress : parseAddress(given).bytes;
+	// An IPv6 address serves IPv4 routes where RFC 8950 was negotiated; an IPv4 address never serves IPv6 ones.
+	return familyOf(own) === family || (family === 'ipv4' && extendedNextHop) ? own : new Uint8Array(0);
+}
+
 /** The terms of a session for one of its families. `selfAddress` is the session's own for the family, none: empty. */
 export function exportTerms(negotiated: Negotiated, family: NegotiatedFamily, options: RibPeerOptions, own: RibOptions, selfAddress: Uint8Array): ExportTerms {
 	const external = negotiated.kind === 'external';
@@ -42,6 +52,7 @@ export function exportTerms(negotiated: Negotiated, family: NegotiatedFamily, op
 		client: options.routeServerClient ? 'route-server' : options.reflectorClient ? 'reflector' : 'none',
 		// RFC 7705 §4.2: the AS that the peer knows stands before the one that we are.
 		prepend: !external ? [] : localAsNumber === own.localAsNumber ? [localAsNumber] : [localAsNumber, own.localAsNumber],
+		clusterId: external ? 0 : (own.clusterId ?? own.routerId),
 		// Of use only where the peer's own number matters.
 		peerAsNumber: external && (options.removePrivateAs || negotiated.localRole !== undefined) ? negotiated.peerAsNumber : undefined,
 		fourOctetAs: negotiated.fourOctetAs,

@@ -4,7 +4,7 @@
  * `Exporter` decides which attribute set is sent, `BlockWriter` writes it, `Packer` and `UpdateWriter` make messages, and
  * `CatchUp` brings late and slow peers to where the others are.
  */
-export { type ExportTerms, exportTerms } from './export-terms.ts';
+export { type ExportTerms, exportTerms, ownNextHop } from './export-terms.ts';
 export { UpdateGroup } from './group.ts';
 export { type GroupContext, type GroupTuning, groupTuning } from './group-context.ts';
 export { Groups } from './groups.ts';

@@ -1,6 +1,7 @@
 import type { PeerOptions, SpeakerApi } from '../../bgp/index.ts';
-import type { Config } from '../../config/index.ts';
+import type { BgpConfig, Config } from '../../config/index.ts';
 import type { Clock, Logger, PrefixKey } from '../../core/index.ts';
+import { applyIdentity } from '../identity.ts';
 import { diffOrigins, type Origins, originsOf } from '../origins.ts';
 import type { Rooms } from '../rooms.ts';
 import type { ClusterState } from './state.ts';
@@ -8,6 +9,8 @@ import type { ClusterState } from './state.ts';
 /** How long old sessions stay while new ones come up, in milliseconds. */
 const mostOverlapMs = 60_000;
 const checkMs = 500;
+/** A session with a node that is still there stays so long though nothing replaces it: a cluster is rebuilt in several writes, and the next one may want it. */
+const secondThoughtsMs = 10_000;
 
 /** Sessions to begin, to change and to end, told apart by address and port: a session that goes by another name now is still the same. */
 export interface PeerPlan {
@@ -34,7 +37,7 @@ export function planPeers(current: ReadonlyMap<string, PeerOptions>, wanted: rea
 }
 
 /** The running configuration with what the cluster says in it. The file's own values go before the cluster's. Pure. */
-export function withCluster(config: Config, state: ClusterState): Config {
+export function withCluster(config: Config, state: ClusterState): Config & { readonly bgp: BgpConfig } {
 	const { topology, pools, blocks, tunnelAddress } = state;
 	const own = config.bgp;
 	const fixed = new Set(own?.originate.map(({ prefix }) => prefix));
@@ -72,18 +75,20 @@ export class ClusterFollower {
 	readonly #options: FollowerOptions;
 	#config: Config;
 	#origins: Origins;
-	#identity: string;
 	/** The cluster's sessions by name; those of the file are not here. */
 	readonly #peers = new Map<string, PeerOptions>();
 	/** Sessions on their way out, while the ones that replace them come up. */
 	readonly #leaving = new Set<string>();
+	#turn: Promise<void> = Promise.resolve();
 	#deadlineMs = 0;
+	#notBeforeMs = 0;
+	/** `#part` will look again. */
+	#parting = false;
 
 	constructor(config: Config, first: ClusterState, options: FollowerOptions) {
 		this.#options = options;
 		this.#config = config;
 		this.#origins = originsOf(withCluster(config, first).bgp);
-		this.#identity = identityOf(first);
 		for (const peer of this.#free(first.topology.peers)) this.#peers.set(peer.name, peer);
 	}
 
@@ -92,17 +97,18 @@ export class ClusterFollower {
 		this.#config = config;
 	}
 
-	async apply(state: ClusterState): Promise<void> {
+	/** One state at a time, in the order they came. */
+	apply(state: ClusterState): Promise<void> {
+		const turn = this.#turn.then(() => this.#apply(state));
+		this.#turn = turn.catch(() => undefined);
+		return turn;
+	}
+
+	async #apply(state: ClusterState): Promise<void> {
 		const { rooms, log } = this.#options;
-		if (identityOf(state) !== this.#identity) {
-			// Of a whole speaker: its sessions, and what it put into every route.
-			log.warn('AS number, router ID or cluster ID changed in the cluster: restart bgpmeshd to take it over', {
-				is: this.#identity,
-				becomes: identityOf(state),
-			});
-			this.#identity = identityOf(state);
-		}
 		const effective = withCluster(this.#config, state);
+		// Before the sessions: to reflect, or no longer, is said of each of them.
+		await applyIdentity(rooms.speaker, effective.bgp, log);
 		const origins = originsOf(effective.bgp);
 		const { withdraw, originate } = diffOrigins(this.#origins, origins);
 		// A block taken away is withdrawn before its routes go.
@@ -137,8 +143,11 @@ export class ClusterFollower {
 		for (const name of leaving) this.#leaving.add(name);
 		if (this.#leaving.size === 0) return;
 		// Make before break: from mesh to reflectors and back without a moment without routes.
-		this.#deadlineMs = clock.monotonicMs() + (plan.add.length > 0 ? mostOverlapMs : 0);
-		this.#part();
+		const now = clock.monotonicMs();
+		const stillThere = leaving.some((name) => topology.nodeAddresses.has(this.#peers.get(name)?.address ?? ''));
+		if (plan.add.length > 0) this.#deadlineMs = now + mostOverlapMs;
+		if (stillThere) this.#notBeforeMs = now + secondThoughtsMs;
+		if (!this.#parting) this.#part();
 	}
 
 	/** Ends the old sessions once every other one is established, or their time is over. */
@@ -147,7 +156,9 @@ export class ClusterFollower {
 		const isUp = (name: string) => rooms.speaker.peer(name)?.state === 'established';
 		const others = [...this.#peers.keys()].filter((name) => !this.#leaving.has(name));
 		const waiting = rooms.rib.waitingFor;
-		if (clock.monotonicMs() < this.#deadlineMs && !others.every((name) => isUp(name) && !waiting.includes(name))) {
+		const now = clock.monotonicMs();
+		this.#parting = now < this.#notBeforeMs || (now < this.#deadlineMs && !others.every((name) => isUp(name) && !waiting.includes(name)));
+		if (this.#parting) {
 			clock.after(checkMs, () => this.#part());
 			return;
 		}
@@ -157,8 +168,4 @@ export class ClusterFollower {
 		}
 		this.#leaving.clear();
 	}
-}
-
-function identityOf({ topology: { asNumber, routerId, clusterId } }: ClusterState): string {
-	return `AS ${asNumber}, router ID ${routerId ?? 'none'}, cluster ID ${clusterId ?? 'none'}`;
 }

@@ -32,6 +32,8 @@ export interface Topology {
 	readonly listenPort: number;
 	/** By name, each once. */
 	readonly peers: readonly PeerOptions[];
+	/** Of all nodes of the cluster. */
+	readonly nodeAddresses: ReadonlySet<string>;
 	/** What is contradictory or missing, in words. */
 	readonly problems: readonly string[];
 }
@@ -51,7 +53,12 @@ export function topology(input: TopologyInput): Topology {
 	const { configuration, nodes } = input;
 	const self = nodes.find(({ name }) => name === input.node);
 	const problems: string[] = [];
-	const base = { asNumber: self?.asNumber ?? configuration.asNumber, clusterId: self?.clusterId, listenPort: configuration.listenPort };
+	const base = {
+		asNumber: self?.asNumber ?? configuration.asNumber,
+		clusterId: self?.clusterId,
+		listenPort: configuration.listenPort,
+		nodeAddresses: new Set(nodes.flatMap(addressesOf)),
+	};
 	if (self?.ipv4 === undefined)
 		return { ...base, routerId: undefined, peers: [], problems: [`node ${input.node} has no IPv4 address yet: annotation projectcalico.org/IPv4Address`] };
 	const plans = new Map<string, Plan>();

@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { Policy } from '../../../src/bgp/index.ts';
 import { prefixKey } from '../../../src/core/index.ts';
 import { RibBench } from '../../support/rib-bench.ts';
 
@@ -118,4 +119,56 @@ test('room runs out and grows while routes, sets and paths come in', (t) => {
 	for (const peer of peers) peer.end();
 	bench.run();
 	t.is(bench.rib.statistics().attributeSets, 0);
+});
+
+test('a speaker that becomes a reflector, changes its cluster ID and ceases to reflect tells its clients each time, and refuses loops by the new ID', (t) => {
+	const bench = new RibBench({ clusterId: undefined });
+	const plain = { options: { reflectorClient: false } };
+	const [a, b] = [bench.peer('a', plain), bench.peer('b', plain)];
+	a.announce(['10.1.0.0/24']);
+	a.announce(['10.2.0.0/24'], { originatorId: 0x0a000909, clusterList: [0x0a000063] });
+	bench.run();
+	t.deepEqual(b.prefixes, []);
+	const identity = { localAsNumber: bench.options.localAsNumber, routerId: bench.options.routerId };
+	const reflect = (clusterId: number | undefined) => {
+		bench.rib.setIdentity({ ...identity, clusterId });
+		for (const peer of [a, b]) bench.rib.reconfigure(peer.name, { ...peer.options, reflectorClient: clusterId !== undefined });
+		bench.run();
+	};
+	reflect(0x0a000062);
+	t.deepEqual(b.held.get('10.1.0.0/24')?.clusterList, [0x0a000062]);
+	t.deepEqual(b.held.get('10.2.0.0/24')?.clusterList, [0x0a000062, 0x0a000063]);
+	const messages = b.withdrawals;
+	reflect(0x0a000063);
+	t.deepEqual(b.held.get('10.1.0.0/24')?.clusterList, [0x0a000063]);
+	t.is(b.withdrawals, messages + 1);
+	t.deepEqual(b.prefixes, ['10.1.0.0/24']);
+	t.is(bench.rib.routes({ received: 'a', prefix: prefixKey('10.2.0.0/24') })[0]?.ineligible, 'own cluster in CLUSTER_LIST');
+	t.is(bench.rib.counts('a')[0]?.accepted, 1);
+	reflect(0x0a000064);
+	t.deepEqual(b.prefixes, ['10.1.0.0/24', '10.2.0.0/24']);
+	t.is(bench.rib.counts('a')[0]?.accepted, 2);
+	reflect(undefined);
+	t.deepEqual(b.prefixes, []);
+	t.deepEqual([a.failures, b.failures], [[], []]);
+});
+
+test('loops are judged anew in what import policy has changed', (t) => {
+	const bench = new RibBench();
+	const marks: Policy = {
+		name: 'marks',
+		terms: [{ name: 'all', match: {}, action: 'accept', operations: [{ type: 'add-community', value: '65000:1' }] }],
+		otherwise: 'accept',
+	};
+	const [a, b] = [bench.peer('a', { options: { importPolicies: [marks] } }), bench.peer('b')];
+	a.announce(['10.1.0.0/24'], { asPath: [{ type: 'sequence', asNumbers: [64999] }] });
+	bench.run();
+	t.deepEqual(b.prefixes, ['10.1.0.0/24']);
+	const { routerId, clusterId } = bench.options;
+	bench.rib.setIdentity({ localAsNumber: 64999, routerId, clusterId });
+	bench.run();
+	t.deepEqual(b.prefixes, []);
+	bench.rib.setIdentity({ localAsNumber: 64512, routerId, clusterId });
+	bench.run();
+	t.deepEqual(b.prefixes, ['10.1.0.0/24']);
 });

@@ -1,7 +1,7 @@
 import test from 'ava';
 
 import { eventually } from '../../support/eventually.ts';
-import { loopbackAddress } from '../../support/loopback.ts';
+import { loopbackAddress, testPort } from '../../support/loopback.ts';
 import { loopbackPeer, testSpeaker } from '../../support/speakers.ts';
 
 const state = ({ speaker }: { speaker: { peers(): { state: string }[] } }): string => speaker.peers()[0]?.state ?? 'none';
@@ -26,3 +26,46 @@ for (const { title, left, right } of pairs) {
 		});
 	}
 }
+
+const becoming = [
+	{ title: 'a cluster ID touches no session', becomes: { clusterId: 0x0a00_0063 }, sessions: 1, retained: undefined },
+	{
+		title: 'a new router ID is told in a new session, which bridges the old one on both sides',
+		becomes: { routerId: 0x0a63_0001 },
+		sessions: 2,
+		retained: 'retain',
+	},
+] as const;
+for (const { title, becomes, sessions, retained } of becoming) {
+	test(title, async (t) => {
+		const [left, right] = [loopbackAddress(), loopbackAddress()];
+		const a = testSpeaker(t, { address: left, peers: [loopbackPeer(left, { name: 'b', address: right, asNumber: 65001, connectRetrySeconds: 1 })] });
+		const b = testSpeaker(t, {
+			address: right,
+			peers: [loopbackPeer(right, { name: 'a', address: left, asNumber: 65001, passive: true, idleHoldSeconds: 1 })],
+		});
+		await Promise.all([a.speaker.start(), b.speaker.start()]);
+		await eventually('both are established', () => state(a) === 'established' && state(b) === 'established');
+		const before = [a, b].map(({ rib }) => rib.sessions.length);
+		t.deepEqual(a.speaker.setIdentity({ ...a.speaker.identity, ...becomes }), sessions === 1 ? [] : ['b']);
+		await eventually('both are established again', () => [a, b].every(({ rib }, side) => rib.sessions.length === (before[side] ?? 0) + sessions - 1));
+		await eventually('and stay it', () => state(a) === 'established' && state(b) === 'established');
+		for (const [side, { rib }] of [a, b].entries()) t.is(rib.sessions[(before[side] ?? 0) - 1]?.ended?.type, retained);
+		t.is(b.rib.sessions.at(-1)?.negotiated.peerRouterId, a.speaker.identity.routerId);
+		t.is(b.rib.sessions.at(-1)?.negotiated.families[0]?.gracefulRestart?.forwarding ?? false, sessions === 2);
+	});
+}
+
+test('a speaker listens at another port from now on, and its sessions stay', async (t) => {
+	const [left, right] = [loopbackAddress(), loopbackAddress()];
+	const a = testSpeaker(t, { address: left, port: 0, peers: [loopbackPeer(left, { name: 'b', address: right, asNumber: 65001 })] });
+	const b = testSpeaker(t, { address: right, peers: [loopbackPeer(right, { name: 'a', address: left, asNumber: 65001, passive: true })] });
+	await Promise.all([a.speaker.start(), b.speaker.start()]);
+	await eventually('it is established', () => state(a) === 'established');
+	await a.speaker.setListen([{ address: left, port: testPort }]);
+	t.deepEqual(a.speaker.ports, [testPort]);
+	t.is(state(a), 'established');
+	// Taken already: where it listens now is kept.
+	await t.throwsAsync(a.speaker.setListen([{ address: right, port: testPort }]), { name: 'ListenError' });
+	t.deepEqual(a.speaker.ports, [testPort]);
+});

@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestFn } from 'ava';
 import { parse } from 'yaml';
+import type { PeersView } from '../../../src/control/index.ts';
 import { prefixKey, silentLogger, systemClock } from '../../../src/core/index.ts';
 import { Allocator, type Block, blockName, ConflictError, conflictRetry, giveUpBlock, newBlock, nextWrite } from '../../../src/ipam/index.ts';
 import {
@@ -249,6 +250,43 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 			(daemon) => daemon.ask('peers', {}),
 			({ peers }) => peers.length === 2,
 		);
+		// A node becomes a reflector while it runs: its session and its routes stay, and so do they when it ceases to be one.
+		await api.create(kinds.bgpPeers, {
+			apiVersion: layout,
+			kind: 'BGPPeer',
+			metadata: { name: 'reflectors' },
+			spec: { nodeSelector: 'all()', peerSelector: 'reflector == "yes"' },
+		});
+		const reflects = (clusterId: string | null) =>
+			api.patch(
+				coreKinds.nodes,
+				'node-a',
+				{
+					metadata: {
+						annotations: { 'projectcalico.org/RouteReflectorClusterID': clusterId },
+						labels: { reflector: clusterId === null ? null : 'yes' },
+					},
+				},
+				'application/merge-patch+json',
+			);
+		for (const clusterId of ['244.0.0.1', '244.0.0.2', null]) {
+			await reflects(clusterId);
+			await a.until(
+				'the cluster ID is taken over',
+				(daemon) => daemon.ask('status', {}),
+				(status) => status.clusterId === (clusterId ?? undefined),
+			);
+		}
+		const [{ peers: peersOfA }, { peers: peersOfB }] = [(await a.ask('peers')) as PeersView, (await b.ask('peers')) as PeersView];
+		t.like(
+			peersOfA.find(({ address }) => address === `127.${second}.0.2`),
+			{ state: 'established', establishedCount: 1 },
+		);
+		t.like(
+			peersOfB.find(({ address }) => address === `127.${second}.0.1`),
+			{ state: 'established', establishedCount: 1 },
+		);
+		await api.remove(kinds.bgpPeers, 'reflectors');
 		await api.remove(coreKinds.nodes, 'node-c');
 		await a.until(
 			'the node that went is no peer',
