@@ -1,6 +1,7 @@
 import type { ExplanationView, FibView, PeerView } from '../core/index.ts';
 import type { AddressGrantsView, CniStatusView, ReleasedView } from './cni-views.ts';
 import type { AddressView, BlocksView, IpamCheckView, PoolsView } from './ipam-views.ts';
+import type { LintView } from './lint-views.ts';
 import type { ConfigView, MonitorEvent, PeerActionView, PeersView, ReloadView, RoutesView, StatusView } from './views.ts';
 
 /** How a parameter is written in a query and what it is in TypeScript. */
@@ -92,6 +93,7 @@ export const endpoints = {
 	ipamCheck: get<IpamCheckView>()('/v1/ipam/check', {}, 'blocks, claims, handles, pools and what is announced, held against each other'),
 	ipamFix: post<IpamCheckView>()('/v1/ipam/check', {}, 'the same, and mend what may be mended'),
 	ipamRelease: post<ReleasedView>()('/v1/ipam/release', { address: 'text', handle: 'text' }, 'release one address, or all of a handle'),
+	lint: get<LintView>()('/v1/lint', {}, "what contradicts itself in the cluster's resources"),
 	monitor: stream<MonitorEvent>()('/v1/monitor', { routes: 'flag' }, 'events as they happen, one JSON object a line; with `routes` also best-route changes'),
 } as const;
 

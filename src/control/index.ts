@@ -6,6 +6,7 @@ export { type AnswerOf, ControlError, type Endpoint, type EndpointName, endpoint
 export { ControlClient, NoDaemonError } from './client.ts';
 export type * from './cni-views.ts';
 export type * from './ipam-views.ts';
+export type * from './lint-views.ts';
 export { ControlServer, type ControlServerOptions } from './server.ts';
 export { SocketInUseError, SocketPathError } from './socket.ts';
 export type * from './views.ts';

@@ -66,6 +66,11 @@ export function createHandlers({ rooms, hub, status, config, reload }: HandlerSo
 		cniCheck: (request) => addresses().cniCheck(request),
 		cniCollect: (request) => addresses().cniCollect(request),
 		cniStatus: (request) => addresses().cniStatus(request),
+		lint: () => {
+			const { cluster } = rooms();
+			if (cluster === undefined) throw new ControlError(409, 'no-cluster', 'there are no resources to look at: the datastore is none');
+			return cluster.lint();
+		},
 		monitor: ({ routes }, send, signal) => hub.join(routes === true, send, signal),
 	};
 }

@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { renderFib, renderFibDiff } from '../../src/cli/render/fib.ts';
+import { renderLint } from '../../src/cli/render/lint.ts';
 import { renderEvent } from '../../src/cli/render/monitor.ts';
 import { inOrder } from '../../src/cli/render/order.ts';
 import { renderPeer, renderPeers } from '../../src/cli/render/peers.ts';
@@ -57,6 +58,20 @@ const screens: Readonly<Record<string, string>> = {
 			{ change: 'changed', what: 'policy', name: 'tor-in', effect: 'routes', keys: [{ key: 'otherwise', effect: 'routes', from: 'reject', to: 'accept' }] },
 		],
 	}),
+	lint: renderLint(plain, {
+		checked: { nodes: 4, pools: 2, peers: 1, filters: 0 },
+		findings: [
+			{
+				severity: 'error',
+				rule: 'overlapping-pools',
+				subject: 'IPPool pods',
+				problem: '192.168.0.0/16 overlaps 192.168.128.0/17 of IPPool more',
+				hint: 'an address must be of one pool: remove one of them',
+			},
+			{ severity: 'warning', rule: 'no-address', subject: 'Node c', problem: 'it has no IPv4 address for BGP', hint: 'does bgpmeshd run there?' },
+		],
+	}),
+	'lint-nothing': renderLint(plain, { checked: { nodes: 1, pools: 1, peers: 0, filters: 0 }, findings: [] }),
 	'reload-nothing': renderReload(plain, { file: '/etc/bgpmesh/bgpmeshd.yaml', dryRun: false, changes: [], resets: [] }),
 	monitor: [
 		renderEvent(plain, { type: 'session', at: '2026-01-02T12:00:00.000Z', event: 'established', peer: 'tor', state: 'established' }),

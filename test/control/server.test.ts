@@ -46,6 +46,7 @@ const handlers: Handlers = {
 	cniCheck: never,
 	cniCollect: never,
 	cniStatus: never,
+	lint: never,
 	monitor(_request, send, signal) {
 		send({ type: 'config', at: '', event: 'reloaded', message: 'one\nü' });
 		send({ type: 'lost', at: '', count: 2 });

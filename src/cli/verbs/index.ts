@@ -64,6 +64,12 @@ export const verbs: readonly VerbEntry[] = [
 		load: async () => (await import('./ipam.ts')).ipam,
 	},
 	{
+		command: 'lint',
+		describe: "What contradicts itself in the cluster's resources, and what to do about it",
+		examples: [['$0 lint', 'exit code 1 if anything was found']],
+		load: async () => (await import('./lint.ts')).lint,
+	},
+	{
 		command: 'monitor',
 		describe: 'Events as they happen, until Ctrl-C',
 		examples: [

@@ -1,9 +1,11 @@
+import { ControlError, type LintView } from '../../control/index.ts';
 import type { Clock, Logger, PrefixKey, Random } from '../../core/index.ts';
 import { Allocator, conflictRetry } from '../../ipam/index.ts';
 import {
 	ApiClient,
 	type ApiLayout,
 	arrayAt,
+	type CalicoKinds,
 	type Credentials,
 	calicoKinds,
 	coreKinds,
@@ -11,6 +13,7 @@ import {
 	Informer,
 	type JsonObject,
 	KubernetesIpamStore,
+	lint,
 	loadCredentials,
 	NoCalicoResourcesError,
 	objectAt,
@@ -18,6 +21,7 @@ import {
 	type SecretKey,
 	selectorMatches,
 	textAt,
+	toResource,
 } from '../../kubernetes/index.ts';
 import { type AddressHandlers, addressService } from './address-service.ts';
 import { ipamService } from './ipam-service.ts';
@@ -46,6 +50,7 @@ export class Cluster {
 	readonly #options: ClusterOptions;
 	readonly #client: ApiClient;
 	readonly #store: KubernetesIpamStore;
+	readonly #kinds: CalicoKinds;
 	readonly #informers: {
 		readonly nodes: Informer;
 		readonly pods: Informer;
@@ -69,6 +74,7 @@ export class Cluster {
 			more: { readonly fieldSelector?: string; readonly prune?: (object: JsonObject) => JsonObject; readonly namespace?: string } = {},
 		) => new Informer({ client, kind, log, clock, random, ...more });
 		this.#options = options;
+		this.#kinds = kinds;
 		this.#client = client;
 		const nodes = informer(coreKinds.nodes, { prune: pruneNode });
 		this.#informers = {
@@ -128,6 +134,31 @@ export class Cluster {
 			{ nodes, bgpConfigurations, bgpPeers, bgpFilters, pools: this.#store.poolInformer, claims: this.#store.claims },
 			(key) => this.#password(key),
 		);
+	}
+
+	/** What contradicts itself in the resources as they are now. @throws ControlError while the API server is away */
+	async lint(): Promise<LintView> {
+		const { nodes, bgpConfigurations, bgpPeers, bgpFilters } = this.#informers;
+		const list = async (kind: ResourceKind) => (await this.#client.list(kind)).items.map(toResource);
+		const items = (informer: Informer) => [...informer.items.values()];
+		try {
+			const [felixConfigurations, clusterInformations] = await Promise.all([list(this.#kinds.felixConfigurations), list(this.#kinds.clusterInformations)]);
+			const resources = {
+				nodes: items(nodes),
+				pools: items(this.#store.poolInformer),
+				bgpConfigurations: items(bgpConfigurations),
+				bgpPeers: items(bgpPeers),
+				bgpFilters: items(bgpFilters),
+				felixConfigurations,
+				clusterInformations,
+			};
+			return {
+				checked: { nodes: resources.nodes.length, pools: resources.pools.length, peers: resources.bgpPeers.length, filters: resources.bgpFilters.length },
+				findings: lint({ ...resources, password: (key) => this.#password(key) }),
+			};
+		} catch (error) {
+			throw new ControlError(503, 'no-apiserver', `the API server did not answer: ${error instanceof Error ? error.message : String(error)}`);
+		}
 	}
 
 	/** What BGP announces of this node's own, for `ipam check`. */

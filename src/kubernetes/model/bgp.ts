@@ -2,6 +2,7 @@
 import { AddressError, formatAddress, type PrefixKey, parseAddress, prefixKey } from '../../core/index.ts';
 import type { JsonObject } from '../json/index.ts';
 import { isObject, objectAt } from '../json/index.ts';
+import { parseSelector, SelectorError } from '../selector/parse.ts';
 import { flagOr, numberOf, objectsOf, textOf, textsOf } from './fields.ts';
 import { parseAsNumber } from './node.ts';
 import { type Resource, ResourceError, specOf } from './resource.ts';
@@ -141,9 +142,10 @@ export interface BgpPeer {
 	readonly reversePeering: 'Auto' | 'Manual';
 }
 
-/** @throws ResourceError */
+/** @throws ResourceError, also where a selector does not parse: nobody can tell then whom it is about */
 export function toBgpPeer(resource: Resource): BgpPeer {
 	const spec = specOf(resource);
+	for (const key of ['nodeSelector', 'peerSelector']) checkSelector(resource, key, textOf(spec, key));
 	const mode = textOf(spec, 'nextHopMode');
 	return {
 		name: resource.name,
@@ -165,6 +167,15 @@ export function toBgpPeer(resource: Resource): BgpPeer {
 		filters: textsOf(spec, 'filters'),
 		reversePeering: textOf(spec, 'reversePeering') === 'Manual' ? 'Manual' : 'Auto',
 	};
+}
+
+function checkSelector(resource: Resource, key: string, text: string | undefined): void {
+	try {
+		if (text !== undefined) parseSelector(text);
+	} catch (error) {
+		if (error instanceof SelectorError) throw new ResourceError(resource.name, `spec.${key}: ${error.message}`);
+		throw error;
+	}
 }
 
 /** `10.0.0.1`, `10.0.0.1:1790`, `fd00::1`, `[fd00::1]:1790`. */

@@ -286,6 +286,9 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 			peersOfB.find(({ address }) => address === `127.${second}.0.1`),
 			{ state: 'established', establishedCount: 1 },
 		);
+		const linted = await a.cli('lint');
+		t.is(linted.code, 1);
+		t.regex(linted.stdout, /BGPPeer reflectors: peerSelector: no node has the labels of reflector == "yes" \[selects-nothing\]/);
 		await api.remove(kinds.bgpPeers, 'reflectors');
 		await api.remove(coreKinds.nodes, 'node-c');
 		await a.until(

@@ -1,0 +1,193 @@
+import test from 'ava';
+import { type JsonObject, type LintResources, lint, type Resource, toResource } from '../../../src/kubernetes/index.ts';
+
+const resource = (kind: string, name: string, spec: JsonObject): Resource => toResource({ kind, metadata: { name }, spec });
+const node = (name: string, address: string, clusterId?: string, labels: Record<string, string> = {}, more: Record<string, string> = {}): Resource =>
+	toResource({
+		kind: 'Node',
+		metadata: {
+			name,
+			labels,
+			annotations: {
+				...(address === '' ? {} : { 'projectcalico.org/IPv4Address': address }),
+				...(clusterId === undefined ? {} : { 'projectcalico.org/RouteReflectorClusterID': clusterId }),
+				...more,
+			},
+		},
+	});
+const pool = (name: string, cidr: string, more: JsonObject = {}) => resource('IPPool', name, { cidr, ...more });
+const peer = (name: string, spec: JsonObject) => resource('BGPPeer', name, spec);
+const bgp = (spec: JsonObject) => [resource('BGPConfiguration', 'default', spec)];
+const felix = (spec: JsonObject) => [resource('FelixConfiguration', 'default', spec)];
+
+const sound: LintResources = {
+	nodes: [node('a', '10.0.1.2/24'), node('b', '10.0.1.3/24')],
+	pools: [pool('pods', '192.168.0.0/16', { ipipMode: 'CrossSubnet' }), pool('plain', '172.20.0.0/16')],
+	bgpConfigurations: [],
+	felixConfigurations: [],
+	bgpPeers: [],
+	bgpFilters: [],
+	clusterInformations: [resource('ClusterInformation', 'default', { datastoreReady: true })],
+	password: () => undefined,
+};
+const reflectors = { rr: 'yes' };
+const toReflectors = peer('to-reflectors', { nodeSelector: 'all()', peerSelector: 'has(rr)' });
+const meshOff = { nodeToNodeMeshEnabled: false };
+const apart = (clusterId: string) => ({
+	nodes: [node('a', '10.0.1.2/24'), node('r', '10.0.1.4/24', '1.0.0.1', { one: '' }), node('s', '10.0.1.5/24', clusterId, { two: '' })],
+	bgpPeers: [
+		peer('one', { nodeSelector: '!has(one) && !has(two)', peerSelector: 'has(one)' }),
+		peer('two', { nodeSelector: '!has(one) && !has(two)', peerSelector: 'has(two)' }),
+	],
+	bgpConfigurations: bgp(meshOff),
+});
+
+const rows: readonly { readonly title: string; readonly given: Partial<LintResources>; readonly finds: readonly string[] }[] = [
+	{ title: 'a sound mesh with the defaults', given: {}, finds: [] },
+	{
+		title: 'reflectors that see each other, and clients of both',
+		given: {
+			nodes: [node('a', '10.0.1.2/24'), node('r', '10.0.1.4/24', '1.0.0.1', reflectors), node('s', '10.0.1.5/24', '1.0.0.1', reflectors)],
+			bgpPeers: [toReflectors],
+			bgpConfigurations: bgp(meshOff),
+		},
+		finds: [],
+	},
+	{
+		title: 'both program IPIP routes',
+		given: { bgpConfigurations: bgp({ programClusterRoutes: 'Enabled' }) },
+		finds: ['error program-cluster-routes IPPool pods: both Felix and BGP program IPIP routes'],
+	},
+	{
+		title: 'neither programs unencapsulated routes',
+		given: { bgpConfigurations: bgp({ programClusterRoutes: 'Disabled' }) },
+		finds: ['error program-cluster-routes IPPool plain: neither Felix nor BGP programs unencapsulated routes'],
+	},
+	{
+		title: 'BGP programs everything, and Felix nothing',
+		given: { bgpConfigurations: bgp({ programClusterRoutes: 'Enabled' }), felixConfigurations: felix({ programClusterRoutes: 'Disabled' }) },
+		finds: [],
+	},
+	{
+		title: 'a kind of route that no pool needs is no contradiction',
+		given: { bgpConfigurations: bgp({ programClusterRoutes: 'Disabled' }), pools: [pool('pods', '192.168.0.0/16', { ipipMode: 'Always' })] },
+		finds: [],
+	},
+	{
+		title: 'two reflectors of one cluster ID without a session',
+		given: apart('1.0.0.1'),
+		finds: ['error same-cluster-id Node r, s: both reflect with cluster ID 1.0.0.1'],
+	},
+	{ title: 'two reflectors of different cluster IDs without a session', given: apart('1.0.0.2'), finds: [] },
+	{
+		title: 'reflectors while the mesh is enabled',
+		given: { nodes: [...sound.nodes, node('r', '10.0.1.4/24', '1.0.0.1', reflectors)], bgpPeers: [toReflectors] },
+		finds: ['warning mesh-and-reflectors BGPConfiguration default: '],
+	},
+	{
+		title: 'pools that overlap, one inside the other',
+		given: { pools: [pool('pods', '192.168.0.0/16'), pool('more', '192.168.128.0/17')] },
+		finds: ['error overlapping-pools IPPool pods: 192.168.0.0/16 overlaps 192.168.128.0/17 of IPPool more'],
+	},
+	{
+		title: 'a pool among the services, one with two tunnels, and one of link-local addresses',
+		given: {
+			pools: [pool('p', '10.96.0.0/16'), pool('q', '192.168.0.0/16', { ipipMode: 'Always', vxlanMode: 'Always' }), pool('r', '169.254.1.0/24')],
+			bgpConfigurations: bgp({ serviceClusterIPs: [{ cidr: '10.96.0.0/12' }] }),
+		},
+		finds: [
+			'error pool-in-services IPPool p: ',
+			'error pool-link-local IPPool r: ',
+			'error two-tunnels IPPool q: ',
+			'warning vxlan IPPool q: VXLAN routes are programmed by Felix alone',
+		],
+	},
+	{
+		title: 'a session one way, since the way back was left to a person',
+		given: {
+			nodes: [node('a', '10.0.1.2/24', undefined, { edge: '' }), node('b', '10.0.1.3/24')],
+			bgpPeers: [peer('edge', { nodeSelector: 'has(edge)', peerIP: '10.0.1.3', asNumber: 64512, reversePeering: 'Manual' })],
+			bgpConfigurations: bgp(meshOff),
+		},
+		finds: ['error no-sessions Node b: it has no neighbour', 'error one-way BGPPeer edge: a has a session with b, which has none with it'],
+	},
+	{
+		title: 'a session one way between nodes of different AS numbers',
+		given: {
+			nodes: [node('a', '10.0.1.2/24', undefined, { edge: '' }), node('b', '10.0.1.3/24', undefined, {}, { 'projectcalico.org/ASNumber': '65001' })],
+			bgpPeers: [peer('edge', { nodeSelector: 'has(edge)', peerIP: '10.0.1.3', asNumber: 65009 })],
+			bgpConfigurations: bgp(meshOff),
+		},
+		finds: [
+			'error no-sessions Node b: ',
+			'error one-way BGPPeer edge: ',
+			'warning as-number BGPPeer edge: asNumber is 65009, and node b at 10.0.1.3 has 65001',
+		],
+	},
+	{
+		title: 'what a peer names and is not there',
+		given: {
+			bgpPeers: [
+				peer('p', { node: 'gone', peerIP: '10.0.1.1', asNumber: 1, filters: ['nothing'] }),
+				peer('q', { nodeSelector: 'has(nobody)', peerSelector: 'has(' }),
+				peer('r', { nodeSelector: 'has(nobody)' }),
+			],
+		},
+		finds: [
+			'error no-filter BGPPeer p: BGPFilter nothing does not exist or is not usable',
+			'error no-target BGPPeer r: ',
+			'error unusable BGPPeer q: ',
+			'warning selects-nothing BGPPeer p: there is no node gone',
+			'warning selects-nothing BGPPeer r: nodeSelector: no node has the labels of has(nobody)',
+		],
+	},
+	{
+		title: 'a password that is not there, and what is not obeyed',
+		given: {
+			bgpPeers: [
+				peer('p', { peerIP: '10.0.9.1', asNumber: 1, password: { secretKeyRef: { name: 's', key: 'k' } }, reachableBy: '10.0.1.1' }),
+				peer('w', { localWorkloadSelector: 'all()', asNumber: 1 }),
+			],
+		},
+		finds: ['error no-password BGPPeer p: ', 'warning unsupported BGPPeer p: reachableBy', 'warning unsupported BGPPeer w: localWorkloadSelector'],
+	},
+	{
+		title: 'nodes without, with the same, and with odd addresses',
+		given: { nodes: [node('a', '10.0.1.2/24'), node('b', '10.0.1.2/24'), node('c', ''), node('d', '10.0.1.5/24', 'x')] },
+		finds: ['error same-address Node a, b: ', 'error unusable Node d: annotation projectcalico.org/RouteReflectorClusterID', 'warning no-address Node c: '],
+	},
+	{
+		title: 'a data store that is locked',
+		given: { clusterInformations: [resource('ClusterInformation', 'default', { datastoreReady: false })] },
+		finds: ['warning datastore-not-ready ClusterInformation default: '],
+	},
+	{
+		title: 'a resource that does not parse does not hide the others',
+		given: {
+			pools: [pool('bad', '300.0.0.0/8'), pool('p', '192.168.0.0/16', { nodeSelector: 'has(' }), pool('q', '10.9.0.0/16', { nodeSelector: 'has(x)' })],
+		},
+		finds: ['error selector IPPool p: ', 'error unusable IPPool bad: ', 'warning selects-nothing IPPool q: '],
+	},
+];
+
+for (const { title, given, finds } of rows) {
+	test(`${title}: ${finds.length === 0 ? 'nothing is found' : 'it is found'}`, (t) => {
+		const found = lint({ ...sound, ...given }).map(({ severity, rule, subject, problem }) => `${severity} ${rule} ${subject}: ${problem}`);
+		t.deepEqual(
+			found.map((text, index) => {
+				const wanted = finds[index];
+				return wanted !== undefined && text.startsWith(wanted) ? wanted : text;
+			}),
+			[...finds],
+		);
+	});
+}
+
+test('of a thousand nodes it is said how many were looked at', (t) => {
+	const nodes = Array.from({ length: 1000 }, (_, index) => node(`n${index}`, `10.1.${index >> 8}.${index & 255}/16`, undefined, { all: '' }));
+	const found = lint({ ...sound, nodes, bgpPeers: [peer('p', { nodeSelector: 'has(all)', peerIP: '10.0.0.1', asNumber: 65000 })] });
+	t.deepEqual(
+		found.map(({ rule }) => rule),
+		['not-everything'],
+	);
+});
