@@ -9,7 +9,7 @@ COPY package.json package-lock.json ./
 COPY packages/bgp-packet/package.json packages/bgp-packet/
 RUN npm ci --ignore-scripts --no-audit --no-fund
 COPY . .
-RUN npx tsc -b && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
+RUN npm run build && npm prune --omit=dev --ignore-scripts --no-audit --no-fund
 
 FROM node:24-bookworm-slim
 # nftables: the guard of the tunnel and the masquerade.
@@ -20,8 +20,9 @@ COPY --from=build /opt/bgpmesh/bin bin
 COPY --from=build /opt/bgpmesh/node_modules node_modules
 COPY --from=build /opt/bgpmesh/packages/bgp-packet packages/bgp-packet
 COPY --from=build /opt/bgpmesh/dist/src dist/src
+COPY --from=build /opt/bgpmesh/dist/bgpmesh-ipam.cjs dist/
 COPY --from=build /opt/bgpmesh/config config
-RUN for name in bgpmesh bgpmeshd bgpmesh-ipam; do ln -s /opt/bgpmesh/bin/$name.js /usr/local/bin/$name; done
+RUN for name in bgpmesh bgpmeshd; do ln -s /opt/bgpmesh/bin/$name.js /usr/local/bin/$name; done && ln -s /opt/bgpmesh/dist/bgpmesh-ipam.cjs /usr/local/bin/bgpmesh-ipam
 ENV NODE_ENV=production
 # SIGTERM ends the sessions with a CEASE; the kernel keeps the routes.
 STOPSIGNAL SIGTERM

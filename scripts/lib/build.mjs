@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { bundlePlugin } from './bundle-plugin.mjs';
 import { root, run } from './run.mjs';
 import { say } from './say.mjs';
 
@@ -8,7 +9,7 @@ const outputs = [
 	{ compiled: 'packages/bgp-packet/dist', source: 'packages/bgp-packet' },
 ];
 
-/** Compiles what changed, and removes what was compiled from sources that are gone (a deleted test would run for ever). @throws Error when it does not compile */
+/** Compiles what changed, makes the CNI plugin one file, and removes what was compiled from sources that are gone (a deleted test would run for ever). @throws Error when it does not compile */
 export async function build() {
 	say('compiling (tsc -b)');
 	const { status, text } = await run(join(root, 'node_modules/.bin/tsc'), ['-b'], { stdout: 'capture' });
@@ -20,4 +21,5 @@ export async function build() {
 			if (file.endsWith('.js') && !existsSync(join(root, source, file.replace(/\.js$/, '.ts')))) rmSync(join(folder, file));
 		}
 	}
+	await bundlePlugin();
 }

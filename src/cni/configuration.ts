@@ -4,6 +4,9 @@ import { CniCode, CniError } from './errors.ts';
 export const cniVersions = ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0'] as const;
 export type CniVersion = (typeof cniVersions)[number];
 
+/** Is this a version that this plugin speaks? */
+export const speaks = (version: unknown): version is CniVersion => cniVersions.some((known) => known === version);
+
 /** The network configuration on standard input, as far as an IPAM plugin cares. Keys of `ipam` are calico-ipam's; the last three are ours. */
 export interface NetworkConfiguration {
 	readonly cniVersion: CniVersion;
@@ -20,8 +23,8 @@ export interface NetworkConfiguration {
 	readonly prefix: 'host' | 'block';
 	/** GC: attachments that are still there. */
 	readonly validAttachments: readonly { readonly containerId: string; readonly ifname: string }[] | undefined;
-	/** CHECK: what ADD answered. */
-	readonly previousAddresses: readonly string[];
+	/** CHECK: what ADD answered; `undefined`: the runtime does not say. */
+	readonly previousAddresses: readonly string[] | undefined;
 }
 
 const defaultSocket = '/run/bgpmesh/bgpmesh.sock';
@@ -35,14 +38,16 @@ export function parseConfiguration(text: string): NetworkConfiguration {
 	const config = decode(text);
 	const ipam = isObject(config['ipam']) ? config['ipam'] : {};
 	const version = config['cniVersion'] ?? '0.3.1';
-	const cniVersion = cniVersions.find((known) => known === version);
-	if (cniVersion === undefined)
+	if (!speaks(version))
 		throw new CniError(CniCode.incompatibleVersion, `cniVersion ${JSON.stringify(version)} is not supported`, `this plugin speaks ${cniVersions.join(', ')}`);
 	const name = config['name'];
 	if (typeof name !== 'string' || name === '')
 		throw new CniError(CniCode.invalidConfiguration, 'the network configuration has no name', 'set "name" in the conflist');
+	// The specification's form; the name becomes part of a resource's.
+	if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name))
+		throw new CniError(CniCode.invalidConfiguration, `the network's name is '${name}'`, 'expected letters, digits, _ . -, beginning with a letter or digit');
 	return {
-		cniVersion,
+		cniVersion: version,
 		name,
 		assignIpv4: flag(ipam, 'assign_ipv4', true),
 		assignIpv6: flag(ipam, 'assign_ipv6', false),
@@ -95,7 +100,8 @@ function attachments(value: unknown): NetworkConfiguration['validAttachments'] {
 	return value.filter(isObject).map((entry) => ({ containerId: String(entry['containerID'] ?? ''), ifname: String(entry['ifname'] ?? '') }));
 }
 
-function previousAddresses(result: unknown): readonly string[] {
-	const ips = isObject(result) && Array.isArray(result['ips']) ? result['ips'] : [];
+function previousAddresses(result: unknown): NetworkConfiguration['previousAddresses'] {
+	if (!isObject(result)) return undefined;
+	const ips = Array.isArray(result['ips']) ? result['ips'] : [];
 	return ips.filter(isObject).flatMap(({ address }) => (typeof address === 'string' ? [address.split('/')[0] ?? ''] : []));
 }

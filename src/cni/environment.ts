@@ -28,16 +28,32 @@ export function parseEnvironment(environment: Readonly<Record<string, string | u
 	// The characters that the specification allows; they become part of a resource's name.
 	if (aboutContainers.has(command) && !/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(containerId))
 		throw new CniError(CniCode.invalidEnvironment, `CNI_CONTAINERID is '${containerId}'`, 'expected letters, digits, _ . -, beginning with a letter or digit');
+	const ifname = environment['CNI_IFNAME'] ?? '';
+	// The kernel's rule for a name of an interface, as the specification repeats it.
+	if (aboutContainers.has(command) && (!/^[^\s/:]{1,15}$/.test(ifname) || ifname === '.' || ifname === '..'))
+		throw new CniError(CniCode.invalidEnvironment, `CNI_IFNAME is '${ifname}'`, 'expected the name of an interface: at most 15 characters, no space, / or :');
 	const args = parseArguments(environment['CNI_ARGS'] ?? '');
+	// What is to be taken away is taken away, whoever asks and however.
+	if (command !== 'DEL') refuseUnknown(args);
 	const name = args.get('K8S_POD_NAME');
 	const namespace = args.get('K8S_POD_NAMESPACE');
 	return {
 		command,
 		containerId,
-		ifname: environment['CNI_IFNAME'] ?? '',
+		ifname,
 		pod: name === undefined || namespace === undefined ? undefined : { name, namespace, uid: args.get('K8S_POD_UID') },
 		wantedAddress: args.get('IP'),
 	};
+}
+
+/** What is understood here. K8S_POD_INFRA_CONTAINER_ID says what CNI_CONTAINERID says. */
+const knownArguments: ReadonlySet<string> = new Set(['IgnoreUnknown', 'IP', 'K8S_POD_NAME', 'K8S_POD_NAMESPACE', 'K8S_POD_UID', 'K8S_POD_INFRA_CONTAINER_ID']);
+
+/** A key that means nothing here is an error, unless the caller says `IgnoreUnknown=1`: the convention of all CNI plugins. */
+function refuseUnknown(args: ReadonlyMap<string, string>): void {
+	const unknown = [...args.keys()].filter((key) => !knownArguments.has(key));
+	if (unknown.length === 0 || /^(1|t|true)$/i.test(args.get('IgnoreUnknown') ?? '')) return;
+	throw new CniError(CniCode.invalidEnvironment, `CNI_ARGS has ${unknown.join(', ')}`, `known are ${[...knownArguments].join(', ')}; or add IgnoreUnknown=1`);
 }
 
 /** `KEY=VALUE;KEY=VALUE`. */

@@ -1,13 +1,17 @@
-import { type ControlClient, ControlError, NoDaemonError } from '../control/index.ts';
-import { cniVersions, type NetworkConfiguration } from './configuration.ts';
-import type { CniEnvironment } from './environment.ts';
+import { ControlError, NoDaemonError } from '../control/index.ts';
+import { type CniVersion, cniVersions, type NetworkConfiguration } from './configuration.ts';
+import type { AskDaemon } from './daemon.ts';
+import type { CniCommand, CniEnvironment } from './environment.ts';
 import { CniCode, CniError } from './errors.ts';
 import { addResult } from './result.ts';
 
+/** Verbs that older versions of the specification do not have. */
+const introduced: Readonly<Partial<Record<CniCommand, CniVersion>>> = { CHECK: '0.4.0', GC: '1.1.0', STATUS: '1.1.0' };
+
 /** One call of the plugin: what goes to standard output, nothing for most verbs. @throws CniError */
-export async function runPlugin(environment: CniEnvironment, configuration: NetworkConfiguration, client: ControlClient): Promise<object | undefined> {
+export async function runPlugin(environment: CniEnvironment, configuration: NetworkConfiguration, ask: AskDaemon): Promise<object | undefined> {
 	try {
-		return await answer(environment, configuration, client);
+		return await answer(environment, configuration, ask);
 	} catch (error) {
 		throw asCniError(error, environment);
 	}
@@ -16,30 +20,34 @@ export async function runPlugin(environment: CniEnvironment, configuration: Netw
 async function answer(
 	{ command, containerId, ifname, pod, wantedAddress }: CniEnvironment,
 	configuration: NetworkConfiguration,
-	client: ControlClient,
+	ask: AskDaemon,
 ): Promise<object | undefined> {
 	const { cniVersion, name: network, assignIpv4, assignIpv6, ipv4Pools, ipv6Pools, previousAddresses, validAttachments } = configuration;
+	const since = introduced[command];
+	if (since !== undefined && cniVersions.indexOf(cniVersion) < cniVersions.indexOf(since))
+		throw new CniError(CniCode.incompatibleVersion, `${command} does not exist in CNI ${cniVersion}`, `it came with ${since}`);
 	switch (command) {
 		case 'VERSION':
 			return { cniVersion, supportedVersions: cniVersions };
 		case 'ADD': {
 			const families = [...(assignIpv4 ? ['ipv4' as const] : []), ...(assignIpv6 ? ['ipv6' as const] : [])];
-			const { addresses } = await client.ask('cniAdd', { request: { network, containerId, ifname, pod, families, ipv4Pools, ipv6Pools, wantedAddress } });
+			const { addresses } = await ask('cniAdd', { request: { network, containerId, ifname, pod, families, ipv4Pools, ipv6Pools, wantedAddress } });
 			return addResult(configuration, addresses);
 		}
 		case 'DEL':
-			await client.ask('cniDelete', { request: { network, containerId, ifname, pod } });
+			await ask('cniDelete', { request: { network, containerId, ifname, pod } });
 			return undefined;
 		case 'CHECK':
-			await client.ask('cniCheck', { request: { network, containerId, ifname, pod, addresses: previousAddresses } });
+			if (previousAddresses === undefined) throw new CniError(CniCode.invalidConfiguration, 'CHECK without prevResult', 'the runtime says what ADD answered');
+			await ask('cniCheck', { request: { network, containerId, ifname, pod, addresses: previousAddresses } });
 			return undefined;
 		case 'STATUS':
-			await client.ask('cniStatus', {});
+			await ask('cniStatus', {});
 			return undefined;
 		case 'GC':
 			if (validAttachments === undefined)
 				throw new CniError(CniCode.invalidConfiguration, 'GC without cni.dev/valid-attachments', 'the runtime names the attachments that are still there');
-			await client.ask('cniCollect', { request: { network, validAttachments } });
+			await ask('cniCollect', { request: { network, validAttachments } });
 			return undefined;
 		default:
 			return command satisfies never;

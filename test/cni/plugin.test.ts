@@ -1,12 +1,20 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync } from 'node:fs';
 import { createServer } from 'node:http';
+import { createServer as createTcpServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { text } from 'node:stream/consumers';
 import test from 'ava';
 
-const plugin = resolve(import.meta.dirname ?? '.', '../../../bin/bgpmesh-ipam.js');
+const repository = resolve(import.meta.dirname ?? '.', '../../..');
+const plugin = join(mkdtempSync(join(tmpdir(), 'cni-plugin-')), 'bgpmesh-ipam');
+
+// What is shipped is one file; it is made by the scripts, which are plain JavaScript.
+test.before(async () => {
+	const { bundlePlugin } = (await import(join(repository, 'scripts/lib/bundle-plugin.mjs'))) as { bundlePlugin(outfile: string): Promise<string> };
+	await bundlePlugin(plugin);
+});
 
 /** Runs the plugin as a container runtime does. */
 async function run(environment: Record<string, string>, input: string): Promise<{ code: number | null; output: string }> {
@@ -116,6 +124,76 @@ const refusals: readonly { title: string; environment: Record<string, string>; i
 		code: 7,
 		message: /ipam\.assign_ipv4 is "maybe"/,
 	},
+	{
+		title: 'no interface',
+		environment: { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c0ffee' },
+		input: (socket) => network(socket),
+		code: 4,
+		message: /CNI_IFNAME is ''/,
+	},
+	{
+		title: 'an interface whose name the kernel does not take',
+		environment: { ...pod, CNI_COMMAND: 'ADD', CNI_IFNAME: 'sixteen-letters-' },
+		input: (socket) => network(socket),
+		code: 4,
+		message: /CNI_IFNAME is 'sixteen-letters-'/,
+	},
+	{
+		title: 'an argument that nobody knows',
+		environment: { ...pod, CNI_COMMAND: 'ADD', CNI_ARGS: 'COLOUR=blue;IP=10.0.0.9' },
+		input: (socket) => network(socket),
+		code: 4,
+		message: /CNI_ARGS has COLOUR/,
+	},
+	{
+		title: 'an argument without a value',
+		environment: { ...pod, CNI_COMMAND: 'ADD', CNI_ARGS: 'IgnoreUnknown' },
+		input: (socket) => network(socket),
+		code: 4,
+		message: /CNI_ARGS has 'IgnoreUnknown'/,
+	},
+	{
+		title: 'a network whose name is no name',
+		environment: { CNI_COMMAND: 'ADD', ...pod },
+		input: (socket) => network(socket, { name: '../x' }),
+		code: 7,
+		message: /the network's name is '\.\.\/x'/,
+	},
+	{
+		title: 'CHECK in a version that has none',
+		environment: { CNI_COMMAND: 'CHECK', ...pod },
+		input: (socket) => network(socket, { cniVersion: '0.3.1' }),
+		code: 1,
+		message: /CHECK does not exist in CNI 0\.3\.1/,
+	},
+	{
+		title: 'STATUS in a version that has none',
+		environment: { CNI_COMMAND: 'STATUS' },
+		input: (socket) => network(socket),
+		code: 1,
+		message: /STATUS does not exist in CNI 1\.0\.0/,
+	},
+	{
+		title: 'CHECK without what ADD answered',
+		environment: { CNI_COMMAND: 'CHECK', ...pod },
+		input: (socket) => network(socket),
+		code: 7,
+		message: /prevResult/,
+	},
+	{
+		title: 'GC without the attachments that are left',
+		environment: { CNI_COMMAND: 'GC' },
+		input: (socket) => network(socket, { cniVersion: '1.1.0' }),
+		code: 7,
+		message: /valid-attachments/,
+	},
+	{
+		title: 'DEL without a daemon: try again later, or the address leaks',
+		environment: { CNI_COMMAND: 'DEL', ...pod },
+		input: () => network('/nowhere/bgpmesh.sock'),
+		code: 11,
+		message: /no daemon answers/,
+	},
 	{ title: 'pools that are full', environment: { CNI_COMMAND: 'ADD', ...pod }, input: (socket) => network(socket), code: 100, message: /no free address/ },
 ];
 for (const { title, environment, input, code, message } of refusals) {
@@ -134,4 +212,65 @@ test('VERSION answers without a configuration', async (t) => {
 	const { code, output } = await run({ CNI_COMMAND: 'VERSION' }, '');
 	t.is(code, 0);
 	t.deepEqual(JSON.parse(output).supportedVersions, ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0']);
+});
+
+test('VERSION answers a caller from the future with what is spoken here', async (t) => {
+	const { code, output } = await run({ CNI_COMMAND: 'VERSION' }, '{"cniVersion":"9.0.0"}');
+	t.is(code, 0);
+	t.is(JSON.parse(output).cniVersion, '1.1.0');
+});
+
+test('a refusal is told in the version of the caller, whatever else is wrong', async (t) => {
+	const { output } = await run({ CNI_COMMAND: 'ADD', ...pod }, JSON.stringify({ cniVersion: '0.4.0', ipam: {} }));
+	t.like(JSON.parse(output), { cniVersion: '0.4.0', code: 7 });
+});
+
+test('DEL takes away whatever the arguments say', async (t) => {
+	const { socket, close } = await daemon({ '/v1/cni/del': { status: 200, body: { addresses: [] } } });
+	t.deepEqual(await run({ CNI_COMMAND: 'DEL', ...pod, CNI_ARGS: 'COLOUR=blue' }, network(socket)), { code: 0, output: '' });
+	close();
+});
+
+const newest = { cniVersion: '1.1.0' };
+const questions: readonly { command: string; overrides: object; path: string; body: unknown }[] = [
+	{
+		command: 'CHECK',
+		overrides: { prevResult: { ips: [{ address: '10.0.0.5/32' }, { address: 'fd00::5/128' }] } },
+		path: '/v1/cni/check',
+		body: {
+			request: {
+				network: 'k8s-pod-network',
+				containerId: 'c0ffee',
+				ifname: 'eth0',
+				pod: { name: 'web-1', namespace: 'default', uid: 'u1' },
+				addresses: ['10.0.0.5', 'fd00::5'],
+			},
+		},
+	},
+	{ command: 'STATUS', overrides: newest, path: '/v1/cni/status', body: undefined },
+	{
+		command: 'GC',
+		overrides: { ...newest, 'cni.dev/valid-attachments': [{ containerID: 'c0ffee', ifname: 'eth0' }] },
+		path: '/v1/cni/gc',
+		body: { request: { network: 'k8s-pod-network', validAttachments: [{ containerId: 'c0ffee', ifname: 'eth0' }] } },
+	},
+];
+for (const { command, overrides, path, body } of questions) {
+	test(`${command} asks the daemon once and answers nothing`, async (t) => {
+		const { socket, asked, close } = await daemon({ [path]: { status: 200, body: { ready: true } } });
+		t.deepEqual(await run({ CNI_COMMAND: command, ...pod }, network(socket, overrides)), { code: 0, output: '' });
+		close();
+		t.deepEqual(asked, [{ path, body }]);
+	});
+}
+
+test('a daemon that ends in the middle of its answer is one to ask again', async (t) => {
+	const socket = join(mkdtempSync(join(tmpdir(), 'cni-')), 'bgpmesh.sock');
+	const server = createTcpServer((connection) => {
+		connection.once('data', () => connection.end('HTTP/1.1 200 OK\r\ncontent-length: 400\r\n\r\n{"addresses":'));
+	});
+	await new Promise<void>((done) => server.listen(socket, done));
+	const { output } = await run({ CNI_COMMAND: 'ADD', ...pod }, network(socket));
+	server.close();
+	t.like(JSON.parse(output), { code: 11 });
 });
