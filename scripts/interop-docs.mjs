@@ -16,14 +16,18 @@ const order = [
 	'communities',
 	'large communities',
 	'route refresh',
+	'enhanced refresh (RFC 7313)',
 	'add-path',
 	'graceful restart of the peer: routes held',
 	'graceful restart of the peer: routes swept',
 	'graceful restart of ourselves',
+	'long-lived graceful restart',
 	'TCP MD5',
 	'GTSM (TTL security)',
 	'max-prefix',
 	'IPv4 over IPv6 next hop (RFC 8950)',
+	'roles (RFC 9234)',
+	'extended messages (RFC 8654)',
 ];
 
 // `--last`: only write the page again, from what the last runs recorded.
@@ -64,8 +68,11 @@ ${features.map((feature) => row([feature, ...peers.map(([peer]) => cell(feature,
 - **add-path**: all daemons announce one prefix; each has the paths of all the others.
 - **graceful restart**: the peer is killed with SIGKILL: its routes stay, marked stale, and are fresh after its return, or swept when its restart time is
   over. We are killed: our routes stay there, and the session comes back.
+- **long-lived graceful restart**: the peer is killed and stays away for longer than its restart time: its routes are kept with LLGR_STALE until it is back.
 - **TCP MD5, GTSM**: also that a wrong key and a wrong TTL give no session.
 - **max-prefix**: one route too many ends the session with CEASE, maximum number of prefixes reached.
+- **roles**: the peer says that it is our customer; where it says that it is a peer, there is no session.
+- **extended messages**: a route with 1200 communities arrives whole.
 `;
 writeFileSync(join(root, 'docs/interop.md'), text);
 await run(join(root, 'node_modules/.bin/biome'), ['format', '--write', 'docs/interop.md'], { stdout: 'capture' });

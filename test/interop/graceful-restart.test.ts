@@ -35,6 +35,36 @@ for (const kind of restarters) {
 	});
 }
 
+for (const kind of peerKinds.filter(({ features }) => features.has('long-lived'))) {
+	interopTest(
+		`long-lived graceful restart, ${kind.name} killed: its routes stay marked as LLGR_STALE behind the restart time, and lose the mark`,
+		[kind],
+		async (t) => {
+			const options = {
+				kinds: [kind],
+				asNumber,
+				peer: { restartSeconds: 2, longLivedSeconds: 300 },
+				session: { gracefulRestart: { longLivedStaleSeconds: 300 } },
+			};
+			await withBench(options, async ({ dut, peers, restart, until }) => {
+				// Not in the Adj-RIB-In: there they are as they came.
+				const marked = async () => {
+					const { routes } = await dut.client.ask('routes', { limit: 0 });
+					return routes.filter(({ communities }) => communities?.includes('65535:6')).length;
+				};
+				await until('routes arrive', async () => (await dut.eligible(kind.name)).length === 2);
+				await until('the session is quiet', async () => ((await peers[0]?.routes()) ?? []).length === 2);
+				t.is(await marked(), 0);
+				await peers[0]?.kill();
+				await until('the long-lived phase has begun', async () => (await marked()) === 2);
+				await restart(kind.name);
+				await until('its routes are fresh', async () => (await dut.eligible(kind.name)).filter(({ stale }) => !stale).length === 2 && (await marked()) === 0);
+			});
+			await record('long-lived graceful restart', kind);
+		},
+	);
+}
+
 for (const kind of peerKinds.filter(({ features }) => features.has('graceful-helper'))) {
 	interopTest(`graceful restart of ourselves with ${kind.name}: it holds our routes while we are dead, and has them after our return`, [kind], async (t) => {
 		const session = { gracefulRestart: { restartSeconds: 60 } };

@@ -23,10 +23,12 @@ for (const kind of peerKinds) {
 				t.true(asked.done, asked.reason);
 				await until('the peer sends again', async () => ((await dut.peer(kind.name))?.messages.received.update ?? 0) > (before?.messages.received.update ?? 0));
 			}
+			if (kind.features.has('enhanced-refresh')) t.true(before?.capabilities?.negotiated.includes('enhanced-route-refresh'));
 			t.is((await dut.peer(kind.name))?.establishedCount, before?.establishedCount);
 			t.is((await dut.eligible(kind.name)).length, 2);
 			t.is((await peer.routes()).length, 2);
 		});
+		if (kind.features.has('enhanced-refresh')) await record('enhanced refresh (RFC 7313)', kind);
 		await record('route refresh', kind, asks && answers ? 'both ways' : asks ? 'it asks' : 'we ask');
 	});
 }

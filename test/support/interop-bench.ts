@@ -30,6 +30,8 @@ export interface BenchOptions {
 	readonly session?: Readonly<Record<string, unknown>>;
 	/** Keys of `bgp` of our daemon's file. */
 	readonly bgp?: Readonly<Record<string, unknown>>;
+	/** Besides `all`, which accepts. */
+	readonly policies?: Readonly<Record<string, unknown>>;
 	/** Run between the creation of the folder and the start of the daemons. */
 	readonly prepare?: (folder: string) => Promise<void>;
 	/** Two network namespaces joined by a cable instead of loopback; then only one peer. */
@@ -110,7 +112,7 @@ function placeOf(corner: string, index: number, { asNumber, internal, link }: Be
 	};
 }
 
-function dutConfig({ kinds, asNumber, session, bgp }: BenchOptions, address: string, places: readonly BenchPlace[]) {
+function dutConfig({ kinds, asNumber, session, bgp, policies }: BenchOptions, address: string, places: readonly BenchPlace[]) {
 	return {
 		bgp: {
 			asNumber,
@@ -136,7 +138,7 @@ function dutConfig({ kinds, asNumber, session, bgp }: BenchOptions, address: str
 				{ prefix: own.ipv6, nextHop: '2001:db8::1' },
 			],
 		},
-		policies: { all: { otherwise: 'accept' } },
+		policies: { all: { otherwise: 'accept' }, ...policies },
 	};
 }
 

@@ -9,7 +9,18 @@ const bird = '/usr/sbin/bird';
 export const birdPeer: PeerKind = {
 	name: 'BIRD',
 	files: [bird, '/usr/sbin/birdc'],
-	features: new Set(['add-path', 'graceful-restart', 'graceful-helper', 'answers-refresh', 'ttl-security', 'extended-next-hop']),
+	features: new Set([
+		'add-path',
+		'graceful-restart',
+		'graceful-helper',
+		'answers-refresh',
+		'ttl-security',
+		'extended-next-hop',
+		'long-lived',
+		'role',
+		'extended-message',
+		'enhanced-refresh',
+	]),
 	async version() {
 		const text = await outputOf('/bin/sh', ['-c', `${bird} --version 2>&1`]);
 		return /version ([\d.]+)/.exec(text)?.[1] ?? 'unknown';
@@ -53,6 +64,9 @@ function birdConfig(setting: PeerSetting): string {
 		setting.password === undefined ? '' : `	password "${setting.password}";`,
 		setting.restartSeconds === undefined ? '	graceful restart off;' : `	graceful restart on; graceful restart time ${setting.restartSeconds};`,
 		setting.ttlSecurity ? '	ttl security on;' : '',
+		setting.longLivedSeconds === undefined ? '' : `	long lived graceful restart on; long lived stale time ${setting.longLivedSeconds};`,
+		setting.role === undefined ? '' : `	local role ${setting.role};`,
+		setting.extendedMessage ? '	enable extended messages on;' : '',
 		...families.map(channel),
 		'}',
 		'',

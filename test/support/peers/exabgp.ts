@@ -12,7 +12,7 @@ export const exabgpPeer: PeerKind = {
 	name: 'ExaBGP',
 	files: [exabgp],
 	// A ROUTE-REFRESH from its peer makes it close the connection, whoever sends it: it answers none.
-	features: new Set(['add-path']),
+	features: new Set(['add-path', 'graceful-restart', 'extended-message', 'enhanced-refresh']),
 	async version() {
 		return /ExaBGP\s*:\s*([\d.]+)/.exec(await outputOf(exabgp, ['--version']))?.[1] ?? 'unknown';
 	},
@@ -60,7 +60,7 @@ function exabgpConfig({ address, port, asNumber, routerId, remote, families, ori
 		`	connect ${remote.port};`,
 		`	listen ${port};`,
 		setting.password === undefined ? '' : `	md5-password "${setting.password}";`,
-		`	capability { route-refresh enable; graceful-restart disable; asn4 enable; ${setting.addPath ? 'add-path send/receive;' : ''} }`,
+		`	capability { route-refresh enable; graceful-restart ${setting.restartSeconds ?? 'disable'}; asn4 enable; ${setting.addPath ? 'add-path send/receive;' : ''} }`,
 		`	family { ${families.map((family) => `${family} unicast;`).join(' ')} }`,
 		'	api { processes [ watch ]; neighbor-changes; receive { parsed; update; } }',
 		'	announce {',

@@ -10,7 +10,18 @@ const bgpd = '/usr/lib/frr/bgpd';
 export const frrPeer: PeerKind = {
 	name: 'FRR',
 	files: [bgpd, '/usr/bin/vtysh'],
-	features: new Set(['add-path', 'graceful-restart', 'graceful-helper', 'answers-refresh', 'ttl-security', 'extended-next-hop']),
+	features: new Set([
+		'add-path',
+		'graceful-restart',
+		'graceful-helper',
+		'answers-refresh',
+		'ttl-security',
+		'extended-next-hop',
+		'long-lived',
+		'role',
+		'extended-message',
+		'enhanced-refresh',
+	]),
 	async version() {
 		return /version ([\d.]+)/.exec(await outputOf(bgpd, ['--version']))?.[1] ?? 'unknown';
 	},
@@ -57,6 +68,7 @@ function frrConfig({ address, asNumber, routerId, remote, families, originate, n
 			? ' bgp graceful-restart-disable'
 			: ` bgp graceful-restart\n bgp graceful-restart restart-time ${setting.restartSeconds}\n bgp graceful-restart preserve-fw-state`,
 		` ${peer} remote-as ${remote.asNumber}`,
+		setting.role === undefined ? '' : ` ${peer} local-role ${setting.role}`,
 		` ${peer} port ${remote.port}`,
 		` ${peer} update-source ${address}`,
 		setting.ttlSecurity ? ` ${peer} ttl-security hops 1` : external ? ` ${peer} ebgp-multihop 2\n ${peer} disable-connected-check` : '',

@@ -13,7 +13,7 @@ export const openbgpdPeer: PeerKind = {
 	files: [bgpd, bgpctl],
 	// It announces graceful restart without a family: it holds the routes of others, and none are held of its own.
 	// Version 7.7 refuses a ROUTE-REFRESH for families it has negotiated ("not negotiated"), whoever sends it.
-	features: new Set(['add-path', 'graceful-helper', 'ttl-security']),
+	features: new Set(['add-path', 'graceful-helper', 'ttl-security', 'role']),
 	async version() {
 		const text = await outputOf('/bin/sh', ['-c', `${bgpd} -V 2>&1`]);
 		return /OpenBGPD ([\d.]+)/.exec(text)?.[1] ?? 'unknown';
@@ -58,6 +58,7 @@ function openbgpdConfig({ address, port, asNumber, routerId, remote, families, o
 		setting.password === undefined ? '' : `	tcp md5sig password "${setting.password}"`,
 		...families.map((family) => `	announce ${families4and6[family]} unicast`),
 		setting.restartSeconds === undefined ? '	announce restart no' : '	announce restart yes',
+		setting.role === undefined ? '' : `	announce policy ${setting.role}`,
 		setting.addPath ? '	announce add-path recv yes\n	announce add-path send all' : '',
 		'	enforce neighbor-as no',
 		'}',

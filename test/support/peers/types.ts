@@ -26,6 +26,12 @@ export interface PeerSetting {
 	readonly addPath?: boolean;
 	/** Seconds; absent: graceful restart is off. */
 	readonly restartSeconds?: number;
+	/** Seconds of long-lived graceful restart (RFC 9494), beside `restartSeconds`. */
+	readonly longLivedSeconds?: number;
+	/** What it says it is to us (RFC 9234). */
+	readonly role?: 'customer' | 'peer';
+	/** Messages of more than 4096 octets (RFC 8654). */
+	readonly extendedMessage?: boolean;
 	/** RFC 5082, one hop; needs a link of its own, not loopback. */
 	readonly ttlSecurity?: boolean;
 	/** RFC 8950. */
@@ -50,7 +56,17 @@ export interface SeenRoute {
 }
 
 /** Features that not every daemon has. */
-export type PeerFeature = 'add-path' | 'graceful-restart' | 'graceful-helper' | 'answers-refresh' | 'ttl-security' | 'extended-next-hop';
+export type PeerFeature =
+	| 'add-path'
+	| 'graceful-restart'
+	| 'graceful-helper'
+	| 'answers-refresh'
+	| 'ttl-security'
+	| 'extended-next-hop'
+	| 'long-lived'
+	| 'role'
+	| 'extended-message'
+	| 'enhanced-refresh';
 
 /** A BGP daemon of somebody else. */
 export interface PeerKind {
