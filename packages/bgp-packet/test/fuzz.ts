@@ -1,6 +1,6 @@
 import { performance } from 'node:perf_hooks';
 
-import { Framer, PacketError, packetContext } from '../src/index.ts';
+import { decodeNotification, escapeText, Framer, hardResetReason, maximumPrefixes, PacketError, packetContext, shutdownText } from '../src/index.ts';
 import { contexts, disagreement } from './agreement.ts';
 import { bytes, frame, hex, mandatory, remedyOf, update } from './support.ts';
 
@@ -16,6 +16,15 @@ export interface FuzzOptions {
 	readonly messages?: readonly Uint8Array[];
 	/** Where lines go; the first one names the seed. */
 	readonly print?: (line: string) => void;
+}
+
+/** A NOTIFICATION's data, capabilities and text are looked at by these: they take any message. */
+function look(wire: Uint8Array): void {
+	if (wire[18] !== 3 || wire.length < 21) return;
+	const message = decodeNotification(wire, 19, wire.length);
+	for (const read of [hardResetReason, maximumPrefixes]) read(message);
+	const text = shutdownText(message);
+	if (text?.type === 'text') escapeText(text.text);
 }
 
 /** What a run found. */
@@ -167,6 +176,55 @@ function generate(random: Random, addPath: boolean): Uint8Array {
 	);
 }
 
+/** Codes of capabilities, known and not, with a length that fits. */
+const capabilityLengths: readonly (readonly [code: number, length: number])[] = [
+	[1, 4],
+	[2, 0],
+	[5, 6],
+	[6, 0],
+	[9, 1],
+	[64, 6],
+	[65, 4],
+	[69, 4],
+	[70, 0],
+	[71, 7],
+	[73, 9],
+	[75, 5],
+	[200, 3],
+];
+
+/** An OPEN whose lengths fit, in either form of the parameters, with wrong lengths and values here and there. */
+function generateOpen(random: Random): Uint8Array {
+	const extended = random.below(4) === 0;
+	const parameters = Array.from({ length: random.below(4) }, () => {
+		const capabilities = Array.from({ length: random.below(5) }, () => {
+			const [code, proper] = random.pick(capabilityLengths, [200, 3]);
+			const value = random.bytes(random.below(8) === 0 ? random.below(20) : proper * (1 + random.below(2)));
+			return [code, random.below(30) === 0 ? random.pick(edges, 0) : value.length, ...value];
+		}).flat();
+		const length = random.below(30) === 0 ? random.pick(edges, 0) : capabilities.length;
+		return [random.below(20) === 0 ? random.below(256) : 2, ...(extended ? [length >> 8, length] : [length]), ...capabilities];
+	}).flat();
+	const total = random.below(20) === 0 ? random.pick(edges, 0) : parameters.length;
+	const head = [
+		random.below(30) === 0 ? random.below(6) : 4,
+		random.below(256),
+		random.below(256),
+		0,
+		random.pick([0, 0, 1, 2, 3, 90], 90),
+		...random.bytes(4),
+	];
+	return frame(1, Uint8Array.of(...head, ...(extended ? [255, 255, total >> 8, total] : [Math.min(255, total)]), ...parameters));
+}
+
+/** A NOTIFICATION or ROUTE-REFRESH, filters behind it included. */
+function generateSmall(random: Random): Uint8Array {
+	if (random.below(2) === 0)
+		return frame(5, Uint8Array.of(0, 1 + random.below(2), random.below(4), 1, ...random.bytes(random.below(3) === 0 ? random.below(20) : 0)));
+	const text = random.bytes(random.below(12));
+	return frame(3, Uint8Array.of(random.below(9), random.below(12), ...(random.below(2) === 0 ? [text.length, ...text] : text)));
+}
+
 /** Does a framer that gets the frame in two pieces, behind a KEEPALIVE, give what it gives in one? */
 function framingFailure(random: Random, wire: Uint8Array): string | undefined {
 	const stream = Uint8Array.of(...frame(4, ''), ...wire);
@@ -187,6 +245,7 @@ function framingFailure(random: Random, wire: Uint8Array): string | undefined {
 
 function failureOf(random: Random, wire: Uint8Array, context: number): string | undefined {
 	try {
+		look(wire);
 		const framing = random.below(16) === 0 ? framingFailure(random, wire) : undefined;
 		return framing ?? disagreement(wire, contexts[context] ?? packetContext());
 	} catch (error) {
@@ -196,7 +255,23 @@ function failureOf(random: Random, wire: Uint8Array, context: number): string | 
 
 /** Generated or taken from `pool`, then mutated, up to three times. */
 function hostileMessage(random: Random, pool: readonly Uint8Array[], addPath: boolean): Uint8Array {
-	let wire = random.below(2) === 0 ? generate(random, addPath) : random.pick(pool, frame(4, ''));
+	let wire: Uint8Array;
+	switch (random.below(10)) {
+		case 0:
+			wire = generateOpen(random);
+			break;
+		case 1:
+			wire = generateSmall(random);
+			break;
+		case 2:
+		case 3:
+		case 4:
+		case 5:
+			wire = generate(random, addPath);
+			break;
+		default:
+			wire = random.pick(pool, frame(4, ''));
+	}
 	for (let times = random.pick([0, 0, 1, 1, 1, 2, 3], 1); times > 0; times--) wire = mutate(random, wire, random.pick(pool, frame(4, '')));
 	return wire;
 }
