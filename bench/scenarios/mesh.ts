@@ -1,5 +1,5 @@
 import type { Bench, Layout, Measured, Scenario } from '../types.ts';
-import { connect, converge, measured, problemOf, scaled } from './steps.ts';
+import { connectCalmly, converge, measured, problemOf, scaled } from './steps.ts';
 
 const mesh = (sessions: number, blocks: number, scale: number): Layout => {
 	const count = scaled(sessions, Math.max(scale, 0.1), 4);
@@ -14,7 +14,7 @@ async function announceAll({ layout, tell }: Bench): Promise<void> {
 /** Everybody announces its blocks, everybody gets those of all others. */
 async function converged(bench: Bench): Promise<Measured> {
 	await announceAll(bench);
-	await connect(bench, 0, bench.layout.sessions);
+	await connectCalmly(bench, 0, bench.layout.sessions);
 	return measured(await converge(bench, 0, bench.layout.sessions));
 }
 
@@ -44,8 +44,7 @@ const churn = (block: number): Pick<Scenario, 'layout' | 'run'> => ({
 async function idle(bench: Bench): Promise<Measured> {
 	const { sessions } = bench.layout;
 	await announceAll(bench);
-	// In small groups: how a daemon takes a storm of connections is another scenario.
-	for (let first = 0; first < sessions; first += 25) await connect(bench, first, Math.min(25, sessions - first));
+	await connectCalmly(bench, 0, sessions);
 	await converge(bench, 0, sessions);
 	await bench.tell('wait 1000');
 	const seconds = Math.max(3, 30 * bench.scale);

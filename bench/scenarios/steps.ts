@@ -26,6 +26,14 @@ export async function connect(bench: Bench, first: number, count: number, { send
 	return answer;
 }
 
+/** Handshakes at a time where nobody measures them. */
+const handshakesInFlight = 4;
+
+/** Establishes sessions a few at a time, which every daemon can do: how one takes a storm of connections is told by scenarios of its own. */
+export async function connectCalmly(bench: Bench, first: number, count: number): Promise<void> {
+	for (let at = first; at < first + count; at += handshakesInFlight) await connect(bench, at, Math.min(handshakesInFlight, first + count - at));
+}
+
 /** Sends what is queued and waits until these receivers have exactly what they should have; throws where they don't. */
 export async function converge(bench: Bench, first: number, count: number, { sinceConnect = false } = {}): Promise<Answer> {
 	const answer = await bench.tell(`go ${first} ${count} ${Math.round(bench.remainingMs())} ${quietMs}${sinceConnect ? ' connect' : ''}`);

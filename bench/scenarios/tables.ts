@@ -1,5 +1,5 @@
 import type { Bench, Layout, Measured, Scenario } from '../types.ts';
-import { connect, converge, measured, scaled } from './steps.ts';
+import { connect, connectCalmly, converge, measured, scaled } from './steps.ts';
 
 type Universe = Layout['universe'];
 
@@ -15,7 +15,7 @@ async function feed(bench: Bench): Promise<Measured> {
 	const { prefixes, sessions } = bench.layout;
 	await forbid(bench);
 	await bench.tell(`announce 0 0 ${prefixes} 0`);
-	await connect(bench, 0, sessions);
+	await connectCalmly(bench, 0, sessions);
 	return measured(await converge(bench, 0, sessions));
 }
 
@@ -74,7 +74,7 @@ export const tableScenarios: readonly Scenario[] = [
 			const { prefixes, sessions } = bench.layout;
 			const last = sessions - 1;
 			await bench.tell(`announce 0 0 ${prefixes} 0`);
-			await connect(bench, 0, sessions);
+			await connectCalmly(bench, 0, sessions);
 			await bench.tell(`stall ${last} 1`);
 			const first = await converge(bench, 0, last);
 			// Everything changes twice while the stalled one sleeps; then it must still end up with exactly the last state.
