@@ -1,58 +1,64 @@
 import { grown } from './columns.ts';
 
-/** Numbers in a row, as a power of two. */
-const rowShift = 2;
-const moreAt = 1;
-const announcedAt = 2;
-const flagsAt = 3;
+/** Flags stand above the id of an attribute set. */
+const flagsShift = 30;
+const setMask = 2 ** flagsShift - 1;
 
 /**
- * What a route table knows of each prefix. Whoever asks for one of these asks for the others too, so they stand in one row: routes
- * that come in another order than the one in which they were first seen then cost one visit of the memory instead of four.
+ * What a route table knows of each prefix. Who asks for the first path asks for the announced set and the flags too, so these stand side
+ * by side: routes that come in another order than the one in which they were first seen cost fewer visits of the memory. Where
+ * further paths begin is a column of its own, which takes no memory while no prefix has any.
  */
 export class PrefixRows {
+	/** Two numbers a prefix: the first path; the announced set and the flags. */
 	#rows: Int32Array;
+	#more: Int32Array;
 
 	constructor(capacity: number) {
-		this.#rows = new Int32Array(capacity << rowShift);
+		this.#rows = new Int32Array(capacity * 2);
+		this.#more = new Int32Array(capacity);
 	}
 
 	/** The first path, 0 for none. */
 	head(prefix: number): number {
-		return this.#rows[prefix << rowShift] ?? 0;
+		return this.#rows[prefix << 1] ?? 0;
 	}
 
 	setHead(prefix: number, path: number): void {
-		this.#rows[prefix << rowShift] = path;
+		this.#rows[prefix << 1] = path;
 	}
 
 	/** Where further paths begin: an index into the list, 0 for none. */
 	more(prefix: number): number {
-		return this.#rows[(prefix << rowShift) | moreAt] ?? 0;
+		return this.#more[prefix] ?? 0;
 	}
 
 	setMore(prefix: number, index: number): void {
-		this.#rows[(prefix << rowShift) | moreAt] = index;
+		this.#more[prefix] = index;
 	}
 
 	/** The attribute set last announced as best, 0 for none. */
 	announced(prefix: number): number {
-		return this.#rows[(prefix << rowShift) | announcedAt] ?? 0;
+		return (this.#rows[(prefix << 1) | 1] ?? 0) & setMask;
 	}
 
 	setAnnounced(prefix: number, set: number): void {
-		this.#rows[(prefix << rowShift) | announcedAt] = set;
+		const at = (prefix << 1) | 1;
+		this.#rows[at] = ((this.#rows[at] ?? 0) & ~setMask) | set;
 	}
 
+	/** Two bits that mean nothing here. */
 	flags(prefix: number): number {
-		return this.#rows[(prefix << rowShift) | flagsAt] ?? 0;
+		return (this.#rows[(prefix << 1) | 1] ?? 0) >>> flagsShift;
 	}
 
 	setFlags(prefix: number, flags: number): void {
-		this.#rows[(prefix << rowShift) | flagsAt] = flags;
+		const at = (prefix << 1) | 1;
+		this.#rows[at] = ((this.#rows[at] ?? 0) & setMask) | (flags << flagsShift);
 	}
 
 	grow(capacity: number): void {
-		this.#rows = grown(this.#rows, capacity << rowShift);
+		this.#rows = grown(this.#rows, capacity * 2);
+		this.#more = grown(this.#more, capacity);
 	}
 }
