@@ -33,7 +33,8 @@ export function createHandlers({ rooms, hub, status, config, reload }: HandlerSo
 		peerEnable: ({ peer }) => act(peer, 'enable', ({ speaker }, { name }) => speaker.enable(name)),
 		peerDisable: ({ peer, text }) => act(peer, 'disable', ({ speaker }, { name }) => speaker.disable(name, shutdownText(text))),
 		peerReset: ({ peer, soft, text }) =>
-			act(peer, soft === true ? 'soft-reset' : 'reset', ({ speaker }, { name, state }) => {
+			act(peer, soft === true ? 'soft-reset' : 'reset', ({ speaker }, { name, state, enabled }) => {
+				if (!enabled) return `it is disabled: bgpmesh peer enable ${name} starts it`;
 				if (soft === true && state !== 'established') return `the session is not established, it is ${state}`;
 				speaker.reset(name, soft === true ? 'soft' : 'hard', shutdownText(text));
 				return undefined;

@@ -10,11 +10,14 @@ import { routes as someRoutes, tor } from '../cli/views.ts';
 const peers: readonly PeerView[] = [tor, { ...tor, name: 'six', address: 'fd00::1', state: 'idle' }];
 
 /** Rooms that answer from the views of the screens, and record what they are asked and told. */
-function rooms(options: { readonly refreshes?: boolean } = {}) {
+function rooms(options: { readonly refreshes?: boolean; readonly disabled?: boolean } = {}) {
 	const asked: unknown[] = [];
 	const speaker = {
 		peers: () => peers,
-		peer: (name: string) => peers.find((peer) => peer.name === name),
+		peer: (name: string) => {
+			const found = peers.find((peer) => peer.name === name);
+			return found && options.disabled === true ? { ...found, enabled: false } : found;
+		},
 		enable: (name: string) => void asked.push(['enable', name]),
 		disable: (name: string, text?: string) => void asked.push(['disable', name, text]),
 		reset: (name: string, how: string, text?: string) => void asked.push(['reset', name, how, text]),
@@ -100,5 +103,7 @@ test('what can not be done is told with its reason', async (t) => {
 	t.like(await handlers.peerReset({ peer: 'six', soft: true }), { done: false, reason: 'the session is not established, it is idle' });
 	t.like(await handlers.peerRefresh({ peer: 'six' }), { done: false, reason: 'the session is not established, it is idle' });
 	t.like(await handlers.peerRefresh({ peer: 'tor' }), { done: false, reason: 'the neighbour did not announce the route refresh capability' });
-	t.deepEqual(asked, []);
+	const { handlers: other, asked: told } = rooms({ disabled: true });
+	t.like(await other.peerReset({ peer: 'six' }), { done: false, reason: 'it is disabled: bgpmesh peer enable six starts it' });
+	t.deepEqual([...asked, ...told], []);
 });

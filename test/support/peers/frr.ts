@@ -17,7 +17,6 @@ export const frrPeer: PeerKind = {
 		'answers-refresh',
 		'ttl-security',
 		'extended-next-hop',
-		'long-lived',
 		'role',
 		'extended-message',
 		'enhanced-refresh',
