@@ -7,7 +7,16 @@ import { groupSchema, peerRangeSchema, peerSchema } from './session-schema.ts';
 const datastore = expects(
 	z.discriminatedUnion('type', [
 		z.strictObject({ type: z.literal('none') }),
-		z.strictObject({ type: z.literal('kubernetes'), kubeconfig: key(path.exactOptional(), 'kubeconfig file', 'restart', "the pod's service account") }),
+		z.strictObject({
+			type: z.literal('kubernetes'),
+			kubeconfig: key(path.exactOptional(), 'kubeconfig file', 'restart', "the pod's service account"),
+			stateDirectory: key(
+				path.exactOptional(),
+				'folder for what was known last, which a start without the API server begins with',
+				'restart',
+				"systemd's `STATE_DIRECTORY`; without it a start waits for the API server",
+			),
+		}),
 	]),
 	'{ type: none } or { type: kubernetes, kubeconfig: PATH }',
 );

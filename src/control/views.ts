@@ -25,6 +25,8 @@ export interface StatusView {
 		readonly dirty: number;
 	};
 	readonly fib: { readonly enabled: boolean; readonly inSync: boolean; readonly installed: number; readonly missing: number; readonly failed: number };
+	/** Present with `datastore: kubernetes`. `awaySince`: the API server does not answer since then (ISO 8601); `fromLastKnown`: nor has it since the start. */
+	readonly cluster?: { readonly server: string; readonly layout: string; readonly awaySince?: string; readonly fromLastKnown: boolean };
 	readonly config: { readonly file: string; readonly loadedAt: string; readonly lastReloadError?: ErrorView };
 	readonly process: { readonly residentBytes: number; readonly heapBytes: number; readonly cpuSeconds: number; readonly longestBlockSeconds: number };
 	/** What a person should look into; empty when all is well. */

@@ -32,6 +32,8 @@ export async function compose(ingredients: Ingredients): Promise<Rooms> {
 	const cluster = await Cluster.open({
 		node,
 		kubeconfig: config.datastore.kubeconfig,
+		// systemd names the folder that it made.
+		stateDirectory: config.datastore.stateDirectory ?? process.env['STATE_DIRECTORY']?.split(':')[0],
 		log: log.child({ room: 'kubernetes' }),
 		clock: systemClock,
 		random: Math.random,
@@ -49,7 +51,7 @@ export async function compose(ingredients: Ingredients): Promise<Rooms> {
 		follow(cluster.state());
 		return { ...rooms, cluster, follower };
 	} catch (error) {
-		cluster.stop();
+		await cluster.stop();
 		throw error;
 	}
 }

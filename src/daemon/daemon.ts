@@ -68,6 +68,7 @@ export class Daemon {
 				peers: () => this.#rooms?.speaker.peers() ?? [],
 				rib: () => this.#rooms?.rib.statistics(),
 				fib: () => this.#rooms?.kernel?.fib.view(),
+				cluster: () => this.#rooms?.cluster,
 				reloads: () => this.#reloads,
 			}),
 		});
@@ -100,7 +101,7 @@ export class Daemon {
 		const rooms = this.#rooms;
 		this.#rooms = undefined;
 		if (rooms !== undefined) {
-			rooms.cluster?.stop();
+			await rooms.cluster?.stop();
 			// The kernel first: what the ending sessions take from the tables must stay in it.
 			await rooms.kernel?.stop();
 			await rooms.speaker.stop({ graceful, reason });

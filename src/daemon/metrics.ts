@@ -11,6 +11,7 @@ export interface MetricSources {
 	readonly peers: () => readonly PeerView[];
 	readonly rib: () => RibStatistics | undefined;
 	readonly fib: () => FibView | undefined;
+	readonly cluster: () => { awaySinceMs(): number | undefined; readonly fromLastKnown: boolean } | undefined;
 	readonly reloads: () => { readonly done: number; readonly refused: number };
 }
 
@@ -103,6 +104,28 @@ const rows: readonly MetricRow[] = [
 		samples: ({ fib }) => {
 			const view = fib();
 			return view?.enabled === true ? one(view.inSync ? 1 : 0) : [];
+		},
+	},
+	{
+		name: 'bgpmesh_apiserver_away_seconds',
+		kind: 'gauge',
+		help: 'For how long the API server has not answered; 0 while it does. Absent without a cluster.',
+		labels: [],
+		samples: ({ cluster }) => {
+			const here = cluster();
+			if (here === undefined) return [];
+			const since = here.awaySinceMs();
+			return one(since === undefined ? 0 : Math.max(0, (Date.now() - since) / 1000));
+		},
+	},
+	{
+		name: 'bgpmesh_cluster_from_last_known',
+		kind: 'gauge',
+		help: '1 while the node goes on with what an earlier process knew: the API server has not answered since the start. Absent without a cluster.',
+		labels: [],
+		samples: ({ cluster }) => {
+			const here = cluster();
+			return here === undefined ? [] : one(here.fromLastKnown ? 1 : 0);
 		},
 	},
 	{

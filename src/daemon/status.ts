@@ -45,6 +45,7 @@ export function statusOf({ rooms, lastReloadError, ...sources }: StatusSources):
 		},
 		rib: { inSync: rib.inSync, waitingFor: rib.waitingFor, ...rib.statistics() },
 		fib: { enabled: fibView.enabled, inSync: fibView.inSync, installed: inState('installed'), missing: inState('missing'), failed: inState('failed') },
+		...(rooms.cluster === undefined ? {} : { cluster: clusterStatus(rooms.cluster) }),
 		config: { file: sources.configFile, loadedAt: sources.loadedAt, ...(lastReloadError === undefined ? {} : { lastReloadError }) },
 		process: {
 			residentBytes: memory.rss,
@@ -54,4 +55,10 @@ export function statusOf({ rooms, lastReloadError, ...sources }: StatusSources):
 		},
 		warnings: sources.warnings,
 	};
+}
+
+function clusterStatus(cluster: NonNullable<Rooms['cluster']>): NonNullable<StatusView['cluster']> {
+	const { server, layout, fromLastKnown } = cluster;
+	const since = cluster.awaySinceMs();
+	return { server, layout, fromLastKnown, ...(since === undefined ? {} : { awaySince: new Date(since).toISOString() }) };
 }

@@ -4,7 +4,7 @@ import { facts } from './table.ts';
 
 /** The daemon in one screen: is all well, and if not, what to look at. */
 export function renderStatus(screen: Screen, status: StatusView): string {
-	const { peers, rib, fib, config, process } = status;
+	const { peers, rib, fib, cluster, config, process } = status;
 	const enabled = peers.configured + peers.dynamic - peers.disabled;
 	const waiting = rib.inSync ? 'in sync' : `waiting for ${rib.waitingFor.join(', ') || 'the first table'}`;
 	const families = (numbers: StatusView['rib']['prefixes']) => `${numbers.ipv4} IPv4, ${numbers.ipv6} IPv6`;
@@ -31,6 +31,13 @@ export function renderStatus(screen: Screen, status: StatusView): string {
 						style: fib.failed > 0 ? 'bad' : fib.inSync && fib.missing === 0 ? 'good' : 'odd',
 					}
 				: 'off',
+		],
+		[
+			'Cluster',
+			cluster && {
+				text: `${cluster.server}, ${cluster.layout}${cluster.awaySince === undefined ? '' : `; away since ${moment(cluster.awaySince)}, going on with ${cluster.fromLastKnown ? 'what was known before the start' : 'what is known'}`}`,
+				style: cluster.awaySince === undefined ? 'good' : 'bad',
+			},
 		],
 		['Configuration', `${config.file}, read ${moment(config.loadedAt)}`],
 		[

@@ -25,12 +25,15 @@ import {
 } from '../../kubernetes/index.ts';
 import { type AddressHandlers, addressService } from './address-service.ts';
 import { ipamService } from './ipam-service.ts';
+import { type LastKnown, LastKnownWriter, lastKnownFile, namedSecrets, readLastKnown, writeLastKnown } from './last-known.ts';
 import { NodeDuties } from './node-duties.ts';
 import { type ClusterState, ProblemLog, readState } from './state.ts';
 
 export interface ClusterOptions {
 	readonly node: string;
 	readonly kubeconfig: string | undefined;
+	/** Where the last known state is kept; `undefined`: nowhere, and a start waits for the API server. */
+	readonly stateDirectory: string | undefined;
 	readonly log: Logger;
 	readonly clock: Clock;
 	readonly random: Random;
@@ -42,6 +45,7 @@ const secretNamespaces = ['kube-system', 'calico-system'];
 /** Changes that arrive together are one change, in milliseconds. */
 const settleMs = 50;
 const retryMs = 5000;
+const patienceMs = 5000;
 
 /** What a cluster wants of this node, followed; and what this node does in the cluster. */
 export class Cluster {
@@ -61,12 +65,16 @@ export class Cluster {
 	};
 	readonly #duties: NodeDuties;
 	readonly #problems: ProblemLog;
+	readonly #layout: ApiLayout;
+	/** It begins with what an earlier process knew. */
+	readonly #restored: boolean;
+	#keeper: LastKnownWriter | undefined;
 	#listener: ((state: ClusterState) => void) | undefined;
 	#timer: { cancel(): void } | undefined;
 	#announced: ReadonlySet<PrefixKey> = new Set();
 	#stopped = false;
 
-	private constructor(options: ClusterOptions, client: ApiClient, layout: ApiLayout) {
+	private constructor(options: ClusterOptions, client: ApiClient, layout: ApiLayout, lastKnown: LastKnown | undefined) {
 		const { node, log, clock, random } = options;
 		const kinds = calicoKinds(layout);
 		const informer = (
@@ -94,17 +102,30 @@ export class Cluster {
 		};
 		this.#duties = new NodeDuties({ node, client, nodes, pools: this.#store.poolInformer, allocator: this.allocator, store: this.#store, log });
 		this.#problems = new ProblemLog(log);
+		this.#layout = layout;
+		this.#restored = lastKnown !== undefined;
+		for (const [name, informer] of this.#copies()) informer.restore(lastKnown?.objects[name] ?? []);
+		const file = lastKnownFile(options.stateDirectory, node);
+		if (file !== undefined) this.#keeper = new LastKnownWriter(() => writeLastKnown(file, node, client.server, this.#known()), clock, log);
 	}
 
 	/** Connects; where the API server is away, waits for it and says so: the kernel's routes stay meanwhile. @throws Error about credentials that can't be read */
 	static async open(options: ClusterOptions): Promise<Cluster> {
 		const credentials: Credentials = await loadCredentials(options.kubeconfig);
 		const client = new ApiClient(credentials, options.random);
+		const file = lastKnownFile(options.stateDirectory, options.node);
+		let known = file === undefined ? undefined : await readLastKnown(file, options.node, client.server, options.log);
 		for (;;) {
 			try {
-				return new Cluster(options, client, await detectLayout(client));
+				const detected = detectLayout(client);
+				return new Cluster(options, client, await (known === undefined ? detected : soon(detected, options.clock)), undefined);
 			} catch (error) {
-				const reason = error instanceof NoCalicoResourcesError || error instanceof Error ? error.message : String(error);
+				if (error instanceof NoCalicoResourcesError) known = undefined;
+				const reason = error instanceof Error ? error.message : String(error);
+				if (known !== undefined) {
+					options.log.warn('the API server is away: beginning with what was known last', { server: credentials.server, reason, file });
+					return new Cluster(options, client, known.layout, known);
+				}
 				options.log.warn('waiting for the API server', { server: credentials.server, reason });
 				await new Promise<void>((resolve) => options.clock.after(retryMs, resolve));
 			}
@@ -117,8 +138,11 @@ export class Cluster {
 		const all = [...Object.values(single), ...secrets, this.#store.claims, this.#store.poolInformer];
 		for (const informer of [...Object.values(single), ...secrets]) informer.start();
 		this.#store.start();
-		await Promise.all(all.map((informer) => new Promise<void>((resolve) => informer.onSynced(resolve))));
-		await this.#duties.perform();
+		const synced = Promise.all(all.map((informer) => new Promise<void>((resolve) => informer.onSynced(resolve)))).then(() => {
+			this.#keeper?.changed();
+			return this.#duties.perform();
+		});
+		if (!this.#restored) await synced;
 		const first = this.state();
 		this.#problems.tell(first.problems);
 		this.#listener = listener;
@@ -168,7 +192,7 @@ export class Cluster {
 
 	/** Since when the API server is away; `undefined`: it answers. */
 	awaySinceMs(): number | undefined {
-		const since = [this.#informers.nodes, this.#store.claims].flatMap(({ failingSinceMs }) => (failingSinceMs === undefined ? [] : [failingSinceMs]));
+		const since = this.#copies().flatMap(([, { failingSinceMs }]) => (failingSinceMs === undefined ? [] : [failingSinceMs]));
 		return since.length === 0 ? undefined : Math.min(...since);
 	}
 
@@ -176,12 +200,38 @@ export class Cluster {
 		return this.#client.server;
 	}
 
-	stop(): void {
+	/** The layout of the resources. */
+	get layout(): ApiLayout {
+		return this.#layout;
+	}
+
+	/** The API server has not answered yet: what is known is of an earlier process. */
+	get fromLastKnown(): boolean {
+		return this.#restored && !this.#copies().every(([, { synced }]) => synced);
+	}
+
+	async stop(): Promise<void> {
 		this.#stopped = true;
 		this.#timer?.cancel();
 		const { secrets, ...single } = this.#informers;
 		for (const informer of [...Object.values(single), ...secrets]) informer.stop();
 		this.#store.stop();
+		await this.#keeper?.stop();
+	}
+
+	/** The copies that the state is read from. */
+	#copies(): readonly (readonly [string, Informer])[] {
+		const { nodes, bgpConfigurations, bgpPeers, bgpFilters, secrets } = this.#informers;
+		const named = { nodes, bgpConfigurations, bgpPeers, bgpFilters, pools: this.#store.poolInformer, claims: this.#store.claims };
+		return [...Object.entries(named), ...secrets.map((informer, index) => [`secrets-${secretNamespaces[index] ?? ''}`, informer] as const)];
+	}
+
+	#known(): LastKnown {
+		const raw = ({ items }: Informer) => [...items.values()].map((resource) => resource.raw);
+		const users = [...raw(this.#informers.bgpPeers), ...raw(this.#informers.bgpConfigurations)];
+		const kept = ([name, informer]: readonly [string, Informer]) =>
+			[name, name.startsWith('secrets-') ? namedSecrets(raw(informer), users) : raw(informer)] as const;
+		return { layout: this.#layout, objects: Object.fromEntries(this.#copies().map(kept)) };
 	}
 
 	#changed(): void {
@@ -189,6 +239,7 @@ export class Cluster {
 		this.#timer = this.#options.clock.after(settleMs, () => {
 			this.#timer = undefined;
 			const state = this.state();
+			if (this.#copies().every(([, { synced }]) => synced)) this.#keeper?.changed();
 			this.#problems.tell(state.problems);
 			this.#listener?.(state);
 			void this.#duties.perform();
@@ -204,6 +255,12 @@ export class Cluster {
 		}
 		return undefined;
 	}
+}
+
+/** Neighbours wait for a node that restarts: with something to begin with, a server that does not even refuse is not waited for. */
+function soon<T>(answer: Promise<T>, clock: Clock): Promise<T> {
+	const over = new Promise<never>((_resolve, reject) => clock.after(patienceMs, () => reject(new Error(`no answer within ${patienceMs} ms`))));
+	return Promise.race([answer, over]);
 }
 
 /** Of a Node only what `toNodeFacts` reads: the list of images and the conditions are most of it. */

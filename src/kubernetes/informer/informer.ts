@@ -73,6 +73,14 @@ export class Informer {
 		return this.#failingSinceMs;
 	}
 
+	/** Begins with objects of an earlier life: the first list tells what differs from them. Before `start`; nobody is told. */
+	restore(objects: readonly JsonObject[]): void {
+		for (const object of objects) {
+			const resource = this.#toResource(object);
+			this.#items.set(resourceKey(resource), resource);
+		}
+	}
+
 	/** Differences, in batches; what is there on subscription is not told. */
 	onChanges(listener: (changes: readonly ResourceChange[]) => void): void {
 		this.#listeners.add(listener);

@@ -1,9 +1,10 @@
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createConnection, createServer, type Socket } from 'node:net';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestFn } from 'ava';
 import { parse } from 'yaml';
-import type { PeersView } from '../../../src/control/index.ts';
+import type { PeersView, RoutesView, StatusView } from '../../../src/control/index.ts';
 import { prefixKey, silentLogger, systemClock } from '../../../src/core/index.ts';
 import { Allocator, type Block, blockName, ConflictError, conflictRetry, giveUpBlock, newBlock, nextWrite } from '../../../src/ipam/index.ts';
 import {
@@ -297,6 +298,98 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 			({ peers }) => peers.length === 1,
 		);
 	});
+
+	test.serial('a daemon that starts while the API server is away begins with what was known last, and catches up later', async (t) => {
+		const api = await client();
+		const direct = getServer();
+		const road = await openRoad(Number(new URL(direct.url).port));
+		t.teardown(() => road.close());
+		const proxied = kubeconfig({ ...direct, url: `https://127.0.0.1:${road.port}` }, mkdtempSync(join(folder, 'road-')));
+		const [second, port] = [1 + (process.pid % 250), 20_000 + (process.pid % 20_000)];
+		const [lone, other] = [new RunningDaemon(), new RunningDaemon()];
+		for (const [index, [daemon, file]] of [[lone, proxied] as const, [other, kubeconfig(direct, folder)] as const].entries()) {
+			const [name, address] = [`lone-${index}`, `127.${second}.1.${index + 1}`];
+			await api.create(coreKinds.nodes, {
+				apiVersion: 'v1',
+				kind: 'Node',
+				metadata: { name, annotations: { 'projectcalico.org/IPv4Address': `${address}/8` } },
+			});
+			writeFileSync(
+				daemon.configFile,
+				`node: ${name}\ndatastore: { type: kubernetes, kubeconfig: ${file}, stateDirectory: ${join(daemon.folder, 'state')} }\nbgp: { asNumber: 64512, listen: { address: ${address}, port: ${port} } }\nfib: { enabled: false }\ncontrol: { socket: ${daemon.socket} }\nlog: { format: text }\n`,
+			);
+		}
+		await Promise.all([lone.start(t), other.start(t)]);
+		await plugin(lone.socket, { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'lone', CNI_IFNAME: 'eth0' });
+		const block = ({ routes }: RoutesView) => routes.filter(({ peer, prefix }) => peer === `Mesh_127_${second}_1_1` && prefix.startsWith('10.203.')).length;
+		const speaks = ({ peers }: PeersView) => peers.some(({ address, state }) => address === `127.${second}.1.2` && state === 'established');
+		await other.until(
+			'the block has arrived',
+			(daemon) => daemon.ask('routes', {}),
+			(answer) => block(answer) === 1,
+		);
+		lone.signal('SIGTERM');
+		await lone.ended();
+		t.is(statSync(join(lone.folder, 'state/last-known-lone-0.json')).mode & 0o777, 0o600);
+		road.cut();
+		await lone.start(t);
+		t.like((await lone.ask('status')) as StatusView, { cluster: { fromLastKnown: true } });
+		await lone.until('the neighbour is back', (daemon) => daemon.ask('peers', {}), speaks);
+		await other.until(
+			'the block is back',
+			(daemon) => daemon.ask('routes', {}),
+			(answer) => block(answer) === 1,
+		);
+		t.regex((await lone.cli('status')).stdout, /away since .*, going on with what was known before the start/);
+		road.mend();
+		const status = await lone.until(
+			'the API server is back',
+			(daemon) => daemon.ask('status', {}),
+			({ cluster }) => cluster?.fromLastKnown === false && cluster.awaySince === undefined,
+		);
+		t.is(status.cluster?.layout, layout);
+		const { peers } = await lone.until('the session stayed', (daemon) => daemon.ask('peers', {}), speaks);
+		t.is(peers.find(({ address }) => address === `127.${second}.1.2`)?.establishedCount, 1);
+		for (const name of ['lone-0', 'lone-1']) await api.remove(coreKinds.nodes, name);
+	});
+}
+
+/** A way to a port that can be cut and mended. */
+async function openRoad(target: number): Promise<{ readonly port: number; cut(): void; mend(): void; close(): void }> {
+	let open = true;
+	const sockets = new Set<Socket>();
+	const server = createServer((near) => {
+		if (!open) return void near.destroy();
+		const far = createConnection(target, '127.0.0.1');
+		for (const [one, another] of [
+			[near, far],
+			[far, near],
+		] as const) {
+			sockets.add(one);
+			one.on('error', () => another.destroy());
+			one.on('close', () => {
+				sockets.delete(one);
+				another.destroy();
+			});
+			one.pipe(another);
+		}
+	});
+	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+	const cut = () => {
+		open = false;
+		for (const socket of sockets) socket.destroy();
+	};
+	return {
+		port: (server.address() as AddressInfo).port,
+		cut,
+		mend: () => {
+			open = true;
+		},
+		close: () => {
+			cut();
+			server.close();
+		},
+	};
 }
 
 async function plugin(socket: string, environment: Record<string, string>): Promise<string> {
