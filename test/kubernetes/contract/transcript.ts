@@ -147,7 +147,7 @@ function normalize(value: JsonValue, names: Map<string, string>, key = '', inLis
 	if (isArray(value)) {
 		const items = value.map((item) => normalize(item, names, key));
 		// Their order is that of their times, which have whole seconds: it would depend on when the second turned.
-		return key === 'managedFields' ? items.sort((left, right) => (stringifyJson(left) < stringifyJson(right) ? -1 : 1)) : items;
+		return key === 'managedFields' ? items.sort((left, right) => (writerOf(left) < writerOf(right) ? -1 : 1)) : items;
 	}
 	if (isObject(value)) {
 		const list = isArray(value['items']) || isArray(value['rows']);
@@ -165,6 +165,9 @@ function normalize(value: JsonValue, names: Map<string, string>, key = '', inLis
 		.replaceAll(/^\d+s$/g, '<age>')
 		.replaceAll(/(current: |too old resource version: )\d+( \(\d+\))?/g, '$1<version>');
 }
+
+/** What no two entries of managed fields have in common. */
+const writerOf = (entry: JsonValue): string => ['manager', 'operation', 'apiVersion', 'subresource'].map((name) => String(pick(entry, name) ?? '')).join(' ');
 
 function named(kind: string, value: string, names: Map<string, string>): string {
 	const name = names.get(value) ?? `<${kind} ${[...names.values()].filter((other) => other.startsWith(`<${kind} `)).length + 1}>`;
