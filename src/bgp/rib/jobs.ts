@@ -1,7 +1,7 @@
 import type { Clock } from '../../core/index.ts';
 
 /** How long work may go on before the event loop gets its turn. */
-const sliceMs = 5;
+const sliceMs = 3;
 
 /** Long work in short steps, in turns of the event loop of its own, so that nothing else is ever late. */
 export class Jobs {

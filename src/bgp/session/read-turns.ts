@@ -14,7 +14,7 @@ export class ReadTurns {
 	#untilMs = 0;
 	#scheduled = false;
 
-	constructor(budgetMs = 5) {
+	constructor(budgetMs = 3) {
 		this.#budgetMs = budgetMs;
 	}
 
