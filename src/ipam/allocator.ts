@@ -96,7 +96,12 @@ export class Allocator {
 		const wanted = request.addresses?.[family];
 		for (;;) {
 			const placement = wanted === undefined ? await this.#place(source, tried) : await this.#placeRequested(source, wanted);
-			if (placement.type === 'unavailable') return placement;
+			if (placement.type === 'unavailable') {
+				// Whoever has an address already is not refused another: it is told the same, whatever became of the pools meanwhile.
+				const held = wanted === undefined ? await this.#handles.blocksOf(request.handleId) : [];
+				const known = await this.#known(request.handleId, family, held, source.pools);
+				return known === undefined ? placement : { type: 'assigned', addresses: [known] };
+			}
 			const { cidr } = placement;
 			// The order is Calico's: the handle first, so that no address is ever held by a handle that does not say so.
 			const counted = await this.#handles.increment(request.handleId, cidr);

@@ -25,9 +25,14 @@ export class HandleKeeper {
 		} catch (error) {
 			if (!(error instanceof ConflictError)) throw error;
 		}
+		return { type: 'existed', blocks: await this.blocksOf(handleId) };
+	}
+
+	/** The blocks that a handle counts addresses of; none for a handle that does not exist. */
+	async blocksOf(handleId: string): Promise<readonly PrefixKey[]> {
 		const existing = await this.#store.read(handleName(handleId), 'fresh');
 		// The keys of `blocks` are CIDRs as Calico and we write them: canonical.
-		return { type: 'existed', blocks: Object.keys(existing?.value.blocks ?? {}) as PrefixKey[] };
+		return Object.keys(existing?.value.blocks ?? {}) as PrefixKey[];
 	}
 
 	/** One more address for a handle that holds others. */

@@ -35,7 +35,7 @@ export class MemoryCluster {
 }
 
 /** Behaves as the API server does: refuses stale versions and double creation, answers after a turn of the event loop, counts requests. */
-class MemoryStore<T> implements Store<T> {
+class MemoryStore<T extends { readonly deleted: boolean }> implements Store<T> {
 	readonly #kind: string;
 	readonly #cluster: MemoryCluster;
 	readonly #entries: Map<string, Versioned<T>>;
@@ -57,7 +57,13 @@ class MemoryStore<T> implements Store<T> {
 		if (cached !== undefined) return cached;
 		this.#counts.reads++;
 		await turn();
-		return this.#remember(name, this.#entries.get(name));
+		const found = this.#entries.get(name);
+		if (found?.value.deleted !== true) return this.#remember(name, found);
+		// Whoever sees the mark finishes the deletion.
+		await this.remove(name, found).catch((error: unknown) => {
+			if (!(error instanceof ConflictError)) throw error;
+		});
+		return this.#remember(name, undefined);
 	}
 
 	async create(name: string, value: T): Promise<Versioned<T>> {
@@ -85,7 +91,7 @@ class MemoryStore<T> implements Store<T> {
 			this.#counts.reads++;
 			await turn();
 		}
-		return [...(this.#cache ?? this.#entries)].map(([name, entry]) => ({ name, ...entry }));
+		return [...(this.#cache ?? this.#entries)].filter(([, { value }]) => !value.deleted).map(([name, entry]) => ({ name, ...entry }));
 	}
 
 	async #begin(name: string, verb: 'create' | 'write' | 'remove'): Promise<void> {

@@ -92,6 +92,17 @@ test('asking twice with one handle gives one address, also at the same time', as
 	t.deepEqual(await addressesOf(allocator.assign(request('one'))), first);
 });
 
+test('asking again gives the same address also when nothing else is free, or the pool is not for it any more', async (t) => {
+	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/30'), blockSize: 30 })] });
+	const { allocator } = nodeOf(shared);
+	const [first] = await addressesOf(allocator.assign(request('one')));
+	for (const other of ['two', 'three', 'four']) await addressesOf(allocator.assign(request(other)));
+	t.deepEqual(await addressesOf(allocator.assign(request('one'))), [first]);
+	shared.pools = [pool({ cidr: prefixKey('10.0.0.0/30'), blockSize: 30, disabled: true })];
+	t.deepEqual(await addressesOf(allocator.assign(request('one'))), [first]);
+	t.is((await allocator.assign(request('five'))).type, 'unavailable');
+});
+
 test('released addresses come back last', async (t) => {
 	const { allocator } = nodeOf(cluster());
 	const [first] = await addressesOf(allocator.assign(request('one')));

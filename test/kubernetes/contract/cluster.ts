@@ -4,6 +4,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestFn } from 'ava';
 import { parse } from 'yaml';
+import { stress } from '../../../bench/ipam/stress.ts';
 import type { PeersView, RoutesView, StatusView } from '../../../src/control/index.ts';
 import { prefixKey, silentLogger, systemClock } from '../../../src/core/index.ts';
 import { Allocator, type Block, blockName, ConflictError, conflictRetry, giveUpBlock, newBlock, nextWrite } from '../../../src/ipam/index.ts';
@@ -24,6 +25,8 @@ import {
 } from '../../../src/kubernetes/index.ts';
 import { RunningDaemon } from '../../support/daemon.ts';
 import { eventually } from '../../support/eventually.ts';
+import { checkModel } from '../../support/ipam-model.ts';
+import { modelClusters } from './ipam-model.ts';
 import type { ServerUnderTest } from './transcript.ts';
 
 const crds = resolve(fileURLToPath(import.meta.url), '../../../../../config/crds');
@@ -190,6 +193,23 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 			);
 		}
 		await api.remove(kinds.pools, 'stress');
+	});
+
+	test.serial('whatever crashes and whoever writes at the same time, no address of a real server has two owners and none is lost for ever', async (t) => {
+		await client();
+		await checkModel(modelClusters(kubeconfig(getServer(), folder)), Number(process.env['BGPMESH_MODEL_SERVER_RUNS'] ?? 6), 5);
+		t.pass();
+	});
+
+	test.serial('ten nodes that give and take back addresses at once leave nothing behind that does not agree', async (t) => {
+		await client();
+		const {
+			given,
+			seconds: _,
+			...wrong
+		} = await stress(kubeconfig(getServer(), folder), { nodes: 10, allocations: 300, workersPerNode: 4, progress: () => {} });
+		t.true(given >= 300);
+		t.deepEqual(wrong, { twice: [], held: 0, handlesLeft: 0, inconsistencies: [] });
 	});
 
 	test.serial('two daemons find each other from Node resources, give addresses to containers and announce their blocks', async (t) => {

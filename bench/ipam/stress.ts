@@ -1,0 +1,122 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { prefixKey, silentLogger, systemClock } from '../../src/core/index.ts';
+import { Allocator, conflictRetry, findInconsistencies, type Inconsistency } from '../../src/ipam/index.ts';
+import {
+	ApiClient,
+	calicoKinds,
+	coreKinds,
+	detectLayout,
+	Informer,
+	KubernetesIpamStore,
+	loadCredentials,
+	selectorMatches,
+	toAffinity,
+	toBlock,
+	toHandle,
+	toPool,
+	toResource,
+} from '../../src/kubernetes/index.ts';
+
+export interface StressOptions {
+	readonly nodes: number;
+	/** Addresses given and taken back, all nodes together. */
+	readonly allocations: number;
+	/** Containers under way on one node. */
+	readonly workersPerNode: number;
+	readonly progress: (text: string) => void;
+}
+
+/** What a stress run found. Right is: no address twice, nothing left, nothing inconsistent. */
+export interface StressReport {
+	readonly given: number;
+	readonly seconds: number;
+	/** Addresses that were told to two containers at a time. */
+	readonly twice: readonly string[];
+	/** Addresses that are still held when everything is released. */
+	readonly held: number;
+	readonly handlesLeft: number;
+	/** What `bgpmesh ipam check` would say. */
+	readonly inconsistencies: readonly Inconsistency[];
+}
+
+/** Many nodes that give addresses and take them back at once, on one server with Calico's definitions; at the end everything is held against everything. */
+export async function stress(kubeconfig: string, { nodes: nodeCount, allocations, workersPerNode, progress }: StressOptions): Promise<StressReport> {
+	const client = new ApiClient(await loadCredentials(kubeconfig), Math.random);
+	const layout = await detectLayout(client);
+	const kinds = calicoKinds(layout);
+	const name = `stress-${Date.now().toString(36)}`;
+	await client.create(kinds.pools, {
+		apiVersion: layout,
+		kind: 'IPPool',
+		metadata: { name },
+		spec: { cidr: '10.205.0.0/16', blockSize: 26, nodeSelector: 'all()' },
+	});
+	const common = { log: silentLogger, clock: systemClock, random: Math.random };
+	const nodes = new Informer({ client, kind: coreKinds.nodes, ...common });
+	nodes.start();
+	const owners = new Map<string, string>();
+	const twice: string[] = [];
+	let started = 0;
+	let given = 0;
+	const start = performance.now();
+	const stores = await Promise.all(
+		Array.from({ length: nodeCount }, async (_, index) => {
+			// A node has connections of its own: its watches hold some of them for good.
+			const own = new ApiClient(await loadCredentials(kubeconfig), Math.random);
+			const store = new KubernetesIpamStore({ client: own, layout, node: `${name}-${index}`, nodes, ...common });
+			store.start();
+			await store.synced();
+			return { node: `${name}-${index}`, store };
+		}),
+	);
+	const container = async (allocator: Allocator, node: string) => {
+		const handleId = `${name}.${++started}`;
+		const result = await allocator.assign({
+			handleId,
+			attributes: { node, pod: handleId, namespace: 'stress' },
+			families: ['ipv4'],
+			use: 'Workload',
+			pools: { ipv4: [name] },
+		});
+		if (result.type !== 'assigned') throw new Error(result.reason);
+		const address = result.addresses[0]?.address ?? '';
+		const other = owners.get(address);
+		if (other !== undefined) twice.push(`${address}: ${other} and ${handleId}`);
+		owners.set(address, handleId);
+		if (++given % 5000 === 0) progress(`${given} given, ${(given / ((performance.now() - start) / 1000)).toFixed(0)}/s`);
+		await sleep(Math.random() * 20);
+		owners.delete(address);
+		await allocator.release(handleId);
+	};
+	await Promise.all(
+		stores.map(async ({ node, store }) => {
+			const allocator = new Allocator({ node, store, retry: conflictRetry(Math.random), selectorMatches, ...common });
+			await Promise.all(
+				Array.from({ length: workersPerNode }, async () => {
+					while (started < allocations) await container(allocator, node);
+				}),
+			);
+		}),
+	);
+	const seconds = (performance.now() - start) / 1000;
+	for (const { store } of stores) store.stop();
+	nodes.stop();
+	const [pools, blocks, affinities, handles] = await Promise.all(
+		[kinds.pools, kinds.blocks, kinds.affinities, kinds.handles].map(async (kind) => (await client.list(kind)).items.map(toResource)),
+	);
+	const own = (blocks ?? []).map(toBlock).filter(({ cidr }) => prefixKey(cidr).startsWith('10.205.'));
+	const book = {
+		pools: (pools ?? []).map(toPool).filter((pool) => pool.name === name),
+		blocks: own,
+		affinities: (affinities ?? []).map(toAffinity).filter(({ node }) => node.startsWith(name)),
+		handles: (handles ?? []).map(toHandle).filter(({ handleId }) => handleId.startsWith(name)),
+	};
+	return {
+		given,
+		seconds,
+		twice,
+		held: own.flatMap(({ allocations: ordinals }) => ordinals).filter((index) => index !== null).length,
+		handlesLeft: book.handles.length,
+		inconsistencies: findInconsistencies(book),
+	};
+}
