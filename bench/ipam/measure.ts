@@ -34,7 +34,8 @@ export interface IpamFigures {
 
 const quantile = (sorted: readonly number[], share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 
-const latencies = (samples: number[]): Latencies => {
+/** Median and 99th percentile. */
+export const latencies = (samples: number[]): Latencies => {
 	const sorted = samples.sort((left, right) => left - right);
 	return { p50: quantile(sorted, 0.5), p99: quantile(sorted, 0.99) };
 };

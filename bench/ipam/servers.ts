@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parse } from 'yaml';
-import { ApiClient, calicoKinds, type JsonObject, loadCredentials } from '../../src/kubernetes/index.ts';
+import { ApiClient, calicoKinds, type JsonObject, loadCredentials, toResource } from '../../src/kubernetes/index.ts';
 import type { Target } from '../kubernetes/client.ts';
 import { startOurs, startTheirs } from '../kubernetes/targets.ts';
 
@@ -48,8 +48,12 @@ async function prepare({ name, url, token, certificateAuthority, stop }: Target)
 	});
 	const client = new ApiClient(await loadCredentials(kubeconfig), Math.random);
 	const definitions = join(root, 'config/crds');
-	for (const file of readdirSync(definitions).filter((each) => each.endsWith('.yaml')))
-		await client.create(definitionKind, parse(readFileSync(join(definitions, file), 'utf8')) as JsonObject);
+	// The embedded server brings them along.
+	const known = new Set((await client.list(definitionKind)).items.map((definition) => toResource(definition).name));
+	for (const file of readdirSync(definitions).filter((each) => each.endsWith('.yaml'))) {
+		const definition = parse(readFileSync(join(definitions, file), 'utf8')) as JsonObject;
+		if (!known.has(toResource(definition).name)) await client.create(definitionKind, definition);
+	}
 	for (let attempt = 0; ; attempt++) {
 		const served = await Promise.all(Object.values(calicoKinds('crd.projectcalico.org/v1')).map((kind) => client.list(kind).catch(() => undefined)));
 		if (served.every((list) => list !== undefined)) break;
