@@ -72,6 +72,15 @@ const pool = expects(
 	'a pool such as { cidr: 192.168.0.0/16, ipipMode: CrossSubnet }',
 );
 
+const ipam = z.strictObject({
+	garbageCollection: key(
+		oneOf('auto', 'on', 'off').default('auto'),
+		"take back addresses, blocks and handles that nobody owns any more; `auto`: unless Calico's kube-controllers run in the cluster",
+		'restart',
+	),
+	leakGraceMinutes: key(integer(1, 1440, 'minutes').default(15), 'how long something must look abandoned before it is taken back', 'restart'),
+});
+
 const ipip = z.strictObject({
 	tunnelAddress: key(
 		ipv4Address.exactOptional(),
@@ -121,6 +130,7 @@ export const configSchema = expects(
 		bgp: key(bgp.exactOptional(), 'the speaker; required unless the data store is Kubernetes', 'reset'),
 		policies: key(z.record(z.string(), policySchema).default({}), 'policies by name, for `importPolicies` and `exportPolicies`', 'routes'),
 		pools: key(list(pool, 'pools').default([]), 'address pools', 'live'),
+		ipam: key(ipam.prefault({}), 'addresses in a cluster', 'restart'),
 		ipip: key(ipip.prefault({}), 'the tunnel', 'live'),
 		fib: key(fib.prefault({}), 'the routes in the kernel', 'restart'),
 		control: key(control.prefault({}), 'the socket of the commands', 'restart'),

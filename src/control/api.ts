@@ -1,6 +1,6 @@
 import type { ExplanationView, FibView, PeerView } from '../core/index.ts';
 import type { AddressGrantsView, CniStatusView, ReleasedView } from './cni-views.ts';
-import type { AddressView, BlocksView, IpamCheckView, PoolsView } from './ipam-views.ts';
+import type { AddressView, BlocksView, GarbageView, IpamCheckView, PoolsView } from './ipam-views.ts';
 import type { LintView } from './lint-views.ts';
 import type { ConfigView, MonitorEvent, PeerActionView, PeersView, ReloadView, RoutesView, StatusView } from './views.ts';
 
@@ -94,6 +94,12 @@ export const endpoints = {
 	ipamFix: post<IpamCheckView>()('/v1/ipam/check', {}, 'the same, and mend what may be mended'),
 	ipamRelease: post<ReleasedView>()('/v1/ipam/release', { address: 'text', handle: 'text' }, 'release one address, or all of a handle'),
 	lint: get<LintView>()('/v1/lint', {}, "what contradicts itself in the cluster's resources"),
+	ipamGarbage: get<GarbageView>()('/v1/ipam/garbage', {}, 'addresses, blocks and handles that look abandoned, and who takes them back; nothing is touched'),
+	ipamCollect: post<GarbageView>()(
+		'/v1/ipam/garbage',
+		{},
+		'a round of collection now, on the node that collects: what has looked abandoned for the whole grace period is taken back',
+	),
 	monitor: stream<MonitorEvent>()('/v1/monitor', { routes: 'flag' }, 'events as they happen, one JSON object a line; with `routes` also best-route changes'),
 } as const;
 

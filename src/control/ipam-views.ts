@@ -41,6 +41,20 @@ export interface AddressView {
 	readonly attributes: Readonly<Record<string, string>>;
 }
 
+/** What looks abandoned, and who takes it back. Times are RFC 3339: since when it has looked so to this daemon. */
+export interface GarbageView {
+	/** `running`: this node collects; `waiting`: it may not now, `reason` says why; `off`: it never does. */
+	readonly collector: 'running' | 'waiting' | 'off';
+	readonly reason?: string;
+	/** How long something must look abandoned before it is taken back. */
+	readonly graceSeconds: number;
+	readonly leaks: readonly { readonly handleId: string; readonly addresses: readonly string[]; readonly reason: string; readonly since: string }[];
+	readonly claims: readonly { readonly node: string; readonly cidr: string; readonly reason: string; readonly since: string }[];
+	readonly handles: readonly { readonly handleId: string; readonly since: string }[];
+	/** What the round that was asked for has taken back; `spared`: leaks that were in use at the last look. */
+	readonly collected?: { readonly addresses: number; readonly claims: number; readonly handles: number; readonly spared: number };
+}
+
 /** What blocks, claims, handles, pools and BGP say differently. */
 export interface IpamCheckView {
 	readonly checked: { readonly pools: number; readonly blocks: number; readonly claims: number; readonly handles: number };

@@ -34,6 +34,7 @@ export async function compose(ingredients: Ingredients): Promise<Rooms> {
 		kubeconfig: config.datastore.kubeconfig,
 		// systemd names the folder that it made.
 		stateDirectory: config.datastore.stateDirectory ?? process.env['STATE_DIRECTORY']?.split(':')[0],
+		garbageCollection: { mode: config.ipam.garbageCollection, graceMs: config.ipam.leakGraceMinutes * 60_000 },
 		log: log.child({ room: 'kubernetes' }),
 		clock: systemClock,
 		random: Math.random,

@@ -58,6 +58,8 @@ export function createHandlers({ rooms, hub, status, config, reload }: HandlerSo
 		reload: ({ dryRun }) => reload(dryRun === true),
 		pools: (request) => addresses().pools(request),
 		ipamBlocks: (request) => addresses().ipamBlocks(request),
+		ipamGarbage: (request) => addresses().ipamGarbage(request),
+		ipamCollect: (request) => addresses().ipamCollect(request),
 		ipamAddress: (request) => addresses().ipamAddress(request),
 		ipamCheck: (request) => addresses().ipamCheck(request),
 		ipamFix: (request) => addresses().ipamFix(request),

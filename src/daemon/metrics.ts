@@ -11,7 +11,13 @@ export interface MetricSources {
 	readonly peers: () => readonly PeerView[];
 	readonly rib: () => RibStatistics | undefined;
 	readonly fib: () => FibView | undefined;
-	readonly cluster: () => { awaySinceMs(): number | undefined; readonly fromLastKnown: boolean } | undefined;
+	readonly cluster: () =>
+		| {
+				awaySinceMs(): number | undefined;
+				readonly fromLastKnown: boolean;
+				readonly garbage: { readonly addresses: number; readonly claims: number; readonly handles: number; readonly spared: number; readonly leading: boolean };
+		  }
+		| undefined;
 	readonly reloads: () => { readonly done: number; readonly refused: number };
 }
 
@@ -126,6 +132,23 @@ const rows: readonly MetricRow[] = [
 		samples: ({ cluster }) => {
 			const here = cluster();
 			return here === undefined ? [] : one(here.fromLastKnown ? 1 : 0);
+		},
+	},
+	{
+		name: 'bgpmesh_ipam_garbage_collector',
+		kind: 'gauge',
+		help: '1 on the node that takes abandoned addresses back. Absent without a cluster.',
+		labels: [],
+		samples: ({ cluster }) => one(cluster()?.garbage.leading === undefined ? undefined : Number(cluster()?.garbage.leading)),
+	},
+	{
+		name: 'bgpmesh_ipam_garbage_collected_total',
+		kind: 'counter',
+		help: 'What this node has taken back since its start: addresses, claims of blocks, handles; spared: leaks that were in use at the last look.',
+		labels: ['kind'],
+		samples: ({ cluster }) => {
+			const garbage = cluster()?.garbage;
+			return garbage === undefined ? [] : (['addresses', 'claims', 'handles', 'spared'] as const).map((kind) => [{ kind }, garbage[kind]]);
 		},
 	},
 	{

@@ -40,6 +40,15 @@ export class GarbageCollector {
 		return findGarbage(await this.#options.snapshot(), this.#suspicions, this.#options.clock.wallMs(), this.#options);
 	}
 
+	/** Everything that looks abandoned now, however short a time it has; `suspicions` say since when. */
+	async suspects(): Promise<GarbageReport> {
+		const snapshot = await this.#options.snapshot();
+		const now = this.#options.clock.wallMs();
+		const options = { graceMs: 0, mostAddresses: Number.POSITIVE_INFINITY };
+		const { suspicions } = findGarbage(snapshot, this.#suspicions, now, options);
+		return findGarbage(snapshot, suspicions, now, options);
+	}
+
 	/** One round. Whatever can't be taken back now stays suspected for the next. */
 	async collect(): Promise<CollectedGarbage> {
 		const { claims: context, log } = this.#options;

@@ -6,6 +6,7 @@
 export * from './client/index.ts';
 export * from './informer/informer.ts';
 export * from './json/index.ts';
+export * from './lease/lease.ts';
 export { type LintFinding, type LintResources, lint } from './lint/lint.ts';
 export * from './model/bgp.ts';
 export * from './model/bgp-filter.ts';

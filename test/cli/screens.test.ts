@@ -3,6 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { renderFib, renderFibDiff } from '../../src/cli/render/fib.ts';
+import { renderGarbage } from '../../src/cli/render/ipam.ts';
 import { renderLint } from '../../src/cli/render/lint.ts';
 import { renderEvent } from '../../src/cli/render/monitor.ts';
 import { inOrder } from '../../src/cli/render/order.ts';
@@ -70,6 +71,24 @@ const screens: Readonly<Record<string, string>> = {
 			},
 			{ severity: 'warning', rule: 'no-address', subject: 'Node c', problem: 'it has no IPv4 address for BGP', hint: 'does bgpmeshd run there?' },
 		],
+	}),
+	garbage: renderGarbage(plain, {
+		collector: 'waiting',
+		reason: 'node node-b holds the lease kube-system/bgpmesh-ipam-garbage-collector',
+		graceSeconds: 900,
+		leaks: [
+			{ handleId: 'k8s-pod-network.4f', addresses: ['192.168.1.7', 'fd00::7'], reason: 'pod default/web does not exist', since: '2026-01-02T09:58:03.123Z' },
+		],
+		claims: [{ node: 'node-x', cidr: '192.168.9.0/26', reason: 'node node-x does not exist', since: '2026-01-02T09:50:00.000Z' }],
+		handles: [{ handleId: 'k8s-pod-network.99', since: '2026-01-02T09:58:03.123Z' }],
+	}),
+	'garbage-none': renderGarbage(plain, {
+		collector: 'running',
+		graceSeconds: 60,
+		leaks: [],
+		claims: [],
+		handles: [],
+		collected: { addresses: 1, claims: 0, handles: 2, spared: 0 },
 	}),
 	'lint-nothing': renderLint(plain, { checked: { nodes: 1, pools: 1, peers: 0, filters: 0 }, findings: [] }),
 	'reload-nothing': renderReload(plain, { file: '/etc/bgpmesh/bgpmeshd.yaml', dryRun: false, changes: [], resets: [] }),

@@ -41,6 +41,8 @@ const handlers: Handlers = {
 	ipamCheck: never,
 	ipamFix: never,
 	ipamRelease: never,
+	ipamGarbage: never,
+	ipamCollect: never,
 	cniAdd: never,
 	cniDelete: never,
 	cniCheck: never,

@@ -1,4 +1,4 @@
-import type { AddressView, BlocksView, BlockView, IpamCheckView, PoolsView, PoolView } from '../../control/index.ts';
+import type { AddressView, BlocksView, BlockView, GarbageView, IpamCheckView, PoolsView, PoolView } from '../../control/index.ts';
 import { count, paint, type Screen, type Style } from './screen.ts';
 import { type Column, facts, table } from './table.ts';
 
@@ -74,3 +74,31 @@ export function renderCheck(screen: Screen, { checked, problems }: IpamCheckView
 	});
 	return `${seen}${count(problems.length, 'problem')}:\n${lines.join('')}`;
 }
+
+const duties: Readonly<Record<GarbageView['collector'], string>> = {
+	running: 'This node collects',
+	waiting: 'This node does not collect now',
+	off: 'Nothing is collected',
+};
+
+/** What looks abandoned, and what becomes of it. */
+export function renderGarbage(screen: Screen, { collector, reason, graceSeconds, leaks, claims, handles, collected }: GarbageView): string {
+	const who = `${duties[collector]}${reason === undefined ? '' : `: ${reason}`}. What looks abandoned for ${count(graceSeconds / 60, 'minute')} is taken back.\n`;
+	const done =
+		collected === undefined
+			? ''
+			: `Taken back: ${count(collected.addresses, 'address', 'addresses')}, ${count(collected.claims, 'block')}, ${count(collected.handles, 'handle')}.\n`;
+	const rows = [
+		...leaks.map(({ handleId, addresses, reason: why, since }) => ({ what: addresses.join(', '), whose: handleId, why, since })),
+		...claims.map(({ node, cidr, reason: why, since }) => ({ what: cidr, whose: node, why, since })),
+		...handles.map(({ handleId, since }) => ({ what: 'handle', whose: handleId, why: 'no block knows of it', since })),
+	];
+	return `${who}${done}${rows.length === 0 ? 'Nothing looks abandoned.\n' : table(screen, garbageColumns, rows)}`;
+}
+
+const garbageColumns: readonly Column<{ readonly what: string; readonly whose: string; readonly why: string; readonly since: string }>[] = [
+	{ title: 'WHAT', cell: ({ what }) => what },
+	{ title: 'OF', cell: ({ whose }) => whose },
+	{ title: 'WHY', cell: ({ why }) => why },
+	{ title: 'SINCE', cell: ({ since }) => since },
+];

@@ -54,11 +54,12 @@ export const verbs: readonly VerbEntry[] = [
 	},
 	{
 		command: 'ipam <action>',
-		describe: 'show: whose is an address, how full is a block; check: does everything agree; release',
+		describe: 'show: whose is an address, how full is a block; check: does everything agree; release; gc',
 		examples: [
 			['$0 ipam show --ip 192.168.1.7', 'whose is it? exit code 1 if nobody has it'],
 			['$0 ipam show --show-blocks', 'every block, its node and how full it is'],
 			['$0 ipam check --fix', 'mend what may be mended; exit code 1 if something is left'],
+			['$0 ipam gc --dry-run', 'what nobody seems to own any more, since when, and which node takes it back'],
 			['$0 ipam release --ip 192.168.1.7', 'give an address back that nobody needs any more'],
 		],
 		load: async () => (await import('./ipam.ts')).ipam,

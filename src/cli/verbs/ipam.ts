@@ -1,7 +1,7 @@
-import { renderAddress, renderBlocks, renderCheck, renderPools } from '../render/ipam.ts';
+import { renderAddress, renderBlocks, renderCheck, renderGarbage, renderPools } from '../render/ipam.ts';
 import { defineVerb, type GlobalOptions, type Outcome, type Surroundings, UsageError } from '../verb.ts';
 
-const actions = ['show', 'check', 'release'] as const;
+const actions = ['show', 'check', 'release', 'gc'] as const;
 interface Options extends GlobalOptions {
 	readonly action: (typeof actions)[number];
 	readonly showBlocks: boolean;
@@ -9,6 +9,7 @@ interface Options extends GlobalOptions {
 	readonly node: string | undefined;
 	readonly handle: string | undefined;
 	readonly fix: boolean;
+	readonly dryRun: boolean;
 }
 
 export const ipam = defineVerb({
@@ -19,7 +20,8 @@ export const ipam = defineVerb({
 			.option('ip', { type: 'string', requiresArg: true, describe: 'show, release: one address' })
 			.option('node', { type: 'string', requiresArg: true, describe: 'show: the blocks of one node' })
 			.option('handle', { type: 'string', requiresArg: true, describe: 'release: all addresses of a handle' })
-			.option('fix', { type: 'boolean', default: false, describe: 'check: mend what may be mended' }),
+			.option('fix', { type: 'boolean', default: false, describe: 'check: mend what may be mended' })
+			.option('dry-run', { type: 'boolean', default: false, describe: 'gc: only show what looks abandoned, and since when' }),
 	run: (options, surroundings) => {
 		switch (options.action) {
 			case 'show':
@@ -28,6 +30,8 @@ export const ipam = defineVerb({
 				return check(options, surroundings);
 			case 'release':
 				return release(options, surroundings);
+			case 'gc':
+				return collect(options, surroundings);
 			default:
 				return options.action satisfies never;
 		}
@@ -54,6 +58,12 @@ async function check({ json, fix }: Options, { daemon, screen, write }: Surround
 	const answer = await daemon.ask(fix ? 'ipamFix' : 'ipamCheck', {});
 	write(json ? `${JSON.stringify(answer)}\n` : renderCheck(screen, answer));
 	return answer.problems.every(({ fixed }) => fixed === true) ? 'done' : 'not-as-asked';
+}
+
+async function collect({ json, dryRun }: Options, { daemon, screen, write }: Surroundings): Promise<Outcome> {
+	const answer = await daemon.ask(dryRun ? 'ipamGarbage' : 'ipamCollect', {});
+	write(json ? `${JSON.stringify(answer)}\n` : renderGarbage(screen, answer));
+	return 'done';
 }
 
 async function release({ json, ip, handle }: Options, { daemon, write }: Surroundings): Promise<Outcome> {

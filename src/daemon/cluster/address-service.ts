@@ -4,6 +4,7 @@ import { ControlError } from '../../control/index.ts';
 import { AddressError, familyOf, type Logger, parseAddress } from '../../core/index.ts';
 import { type Allocator, type AssignResult, type IpamStore, ordinalToAddress, podHandle, sanitizeHandle } from '../../ipam/index.ts';
 import { type ApiClient, coreKinds, type Informer, parseJson, type Resource, toResource } from '../../kubernetes/index.ts';
+import type { GarbageService } from './garbage-service.ts';
 import type { IpamHandlers } from './ipam-service.ts';
 
 /** What the CNI endpoints are answered from. */
@@ -37,7 +38,7 @@ const checkSchema = z.object({ ...attachment, addresses: z.array(z.string()) });
 const collectSchema = z.object({ network: z.string().min(1), validAttachments: z.array(z.object({ containerId: z.string(), ifname: z.string() })) });
 
 /** Everything about addresses that the control socket answers. */
-export type AddressHandlers = CniHandlers & IpamHandlers;
+export type AddressHandlers = CniHandlers & IpamHandlers & GarbageService['handlers'];
 
 /** The endpoints while there is nothing to take addresses from. */
 export const noAddressService = (reason: string): AddressHandlers => {
@@ -51,6 +52,8 @@ export const noAddressService = (reason: string): AddressHandlers => {
 		ipamCheck: refuse,
 		ipamFix: refuse,
 		ipamRelease: refuse,
+		ipamGarbage: refuse,
+		ipamCollect: refuse,
 		cniAdd: refuse,
 		cniDelete: refuse,
 		cniCheck: refuse,

@@ -24,6 +24,7 @@ import {
 	toResource,
 } from '../../kubernetes/index.ts';
 import { type AddressHandlers, addressService } from './address-service.ts';
+import { type GarbageCollectionMode, GarbageService } from './garbage-service.ts';
 import { ipamService } from './ipam-service.ts';
 import { type LastKnown, LastKnownWriter, lastKnownFile, namedSecrets, readLastKnown, writeLastKnown } from './last-known.ts';
 import { NodeDuties } from './node-duties.ts';
@@ -34,6 +35,8 @@ export interface ClusterOptions {
 	readonly kubeconfig: string | undefined;
 	/** Where the last known state is kept; `undefined`: nowhere, and a start waits for the API server. */
 	readonly stateDirectory: string | undefined;
+	/** Who takes abandoned addresses back, and after how long. */
+	readonly garbageCollection: { readonly mode: GarbageCollectionMode; readonly graceMs: number };
 	readonly log: Logger;
 	readonly clock: Clock;
 	readonly random: Random;
@@ -64,6 +67,7 @@ export class Cluster {
 		readonly secrets: readonly Informer[];
 	};
 	readonly #duties: NodeDuties;
+	readonly #garbage: GarbageService;
 	readonly #problems: ProblemLog;
 	readonly #layout: ApiLayout;
 	/** It begins with what an earlier process knew. */
@@ -96,7 +100,10 @@ export class Cluster {
 		this.#store = new KubernetesIpamStore({ client, layout, node, nodes, log, clock, random });
 		this.allocator = new Allocator({ node, store: this.#store, clock, random, retry: conflictRetry(random), log, selectorMatches });
 		const retry = conflictRetry(random);
+		const { mode, graceMs } = options.garbageCollection;
+		this.#garbage = new GarbageService({ node, mode, graceMs, client, store: this.#store, allocator: this.allocator, retry, clock, random, log });
 		this.addresses = {
+			...this.#garbage.handlers,
 			...addressService({ node, allocator: this.allocator, store: this.#store, client, pods: this.#informers.pods, log }),
 			...ipamService({ node, allocator: this.allocator, store: this.#store, retry, announced: () => this.#announced }),
 		};
@@ -140,6 +147,7 @@ export class Cluster {
 		this.#store.start();
 		const synced = Promise.all(all.map((informer) => new Promise<void>((resolve) => informer.onSynced(resolve)))).then(() => {
 			this.#keeper?.changed();
+			this.#garbage.start();
 			return this.#duties.perform();
 		});
 		if (!this.#restored) await synced;
@@ -196,6 +204,11 @@ export class Cluster {
 		return since.length === 0 ? undefined : Math.min(...since);
 	}
 
+	/** What this node has taken back since its start, and whether it is the one that does. */
+	get garbage(): GarbageService['total'] {
+		return this.#garbage.total;
+	}
+
 	get server(): string {
 		return this.#client.server;
 	}
@@ -216,6 +229,7 @@ export class Cluster {
 		const { secrets, ...single } = this.#informers;
 		for (const informer of [...Object.values(single), ...secrets]) informer.stop();
 		this.#store.stop();
+		await this.#garbage.stop();
 		await this.#keeper?.stop();
 	}
 

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import anyTest from 'ava';
 import { testCluster } from './cluster.ts';
+import { testGarbage } from './garbage.ts';
 import { missing, startReal } from './servers.ts';
 import type { ServerUnderTest } from './transcript.ts';
 
@@ -16,4 +17,5 @@ if (missing.length > 0) {
 	});
 	anyTest.after.always(() => server?.stop());
 	testCluster(anyTest, () => server, mkdtempSync(join(tmpdir(), 'bgpmesh-cluster-')));
+	testGarbage(anyTest, () => server, mkdtempSync(join(tmpdir(), 'bgpmesh-cluster-')));
 }

@@ -52,7 +52,7 @@ function kubeconfig({ url, certificateAuthority, token }: ServerUnderTest, folde
 	return file;
 }
 
-async function connect(server: ServerUnderTest, folder: string): Promise<ApiClient> {
+export async function connect(server: ServerUnderTest, folder: string): Promise<ApiClient> {
 	const client = new ApiClient(await loadCredentials(kubeconfig(server, folder)), Math.random);
 	const established = new Set((await client.list(crdKind)).items.map((crd) => toResource(crd).name));
 	for (const file of readdirSync(crds).filter((name) => name.endsWith('.yaml'))) {

@@ -1,0 +1,231 @@
+import { ControlError, type GarbageView, type Handlers } from '../../control/index.ts';
+import type { Clock, Logger, Random, Timer } from '../../core/index.ts';
+import {
+	type Allocator,
+	type ClaimContext,
+	type ClusterSnapshot,
+	type CollectedGarbage,
+	GarbageCollector,
+	type IpamStore,
+	type Leak,
+	type PodFacts,
+	type Retry,
+} from '../../ipam/index.ts';
+import { type ApiClient, ApiError, arrayAt, coreKinds, type JsonObject, LeaderLease, objectAt, textAt, toResource } from '../../kubernetes/index.ts';
+
+/** `auto`: unless Calico's own collector runs in the cluster. */
+export type GarbageCollectionMode = 'auto' | 'on' | 'off';
+
+export interface GarbageServiceOptions {
+	readonly node: string;
+	readonly mode: GarbageCollectionMode;
+	/** How long something must look abandoned. */
+	readonly graceMs: number;
+	readonly client: ApiClient;
+	readonly store: IpamStore;
+	readonly allocator: Allocator;
+	readonly retry: Retry;
+	readonly clock: Clock;
+	readonly random: Random;
+	readonly log: Logger;
+}
+
+/** What it does now, in words for people. */
+type Duty = Pick<GarbageView, 'collector' | 'reason'>;
+
+/** Calico's limit of one round. */
+const mostAddresses = 10_000;
+const mostReleaseMs = 1000;
+const leaseNamespace = 'kube-system';
+const leaseName = 'bgpmesh-ipam-garbage-collector';
+
+/**
+ * Takes back what nobody owns any more, on one node of the cluster at a time: whoever holds the lease looks twice in each grace
+ * period, and takes what it has seen abandoned for a whole one. It stays off where Calico's kube-controllers run, which do the same.
+ */
+export class GarbageService {
+	readonly #options: GarbageServiceOptions;
+	readonly #lease: LeaderLease;
+	readonly #collector: GarbageCollector;
+	readonly #claims: ClaimContext;
+	#duty: Duty;
+	#timer: Timer | undefined;
+	#stopped = false;
+	#total: CollectedGarbage = { addresses: 0, claims: 0, handles: 0, spared: 0 };
+
+	constructor(options: GarbageServiceOptions) {
+		const { client, node, store, clock, retry, allocator, log, graceMs } = options;
+		this.#options = options;
+		this.#duty =
+			options.mode === 'off' ? { collector: 'off', reason: 'ipam.garbageCollection is off' } : { collector: 'waiting', reason: 'it has just started' };
+		this.#claims = { store, clock, retry };
+		this.#lease = new LeaderLease({
+			client,
+			namespace: leaseNamespace,
+			name: leaseName,
+			identity: node,
+			durationSeconds: Math.max(1, Math.round((periodMs(graceMs) * 1.5) / 1000)),
+			clock,
+		});
+		this.#collector = new GarbageCollector({
+			graceMs,
+			mostAddresses,
+			claims: this.#claims,
+			allocator,
+			clock,
+			log,
+			snapshot: () => this.#snapshot(),
+			podUsesAddresses: (leak) => podUses(client, leak),
+		});
+	}
+
+	/** Rounds from now on. */
+	start(): void {
+		if (this.#options.mode !== 'off') this.#schedule();
+	}
+
+	/** Ends, and lets the next node begin at once. */
+	async stop(): Promise<void> {
+		this.#stopped = true;
+		this.#timer?.cancel();
+		if (this.#duty.collector !== 'running') return;
+		// Without it the next node waits for the lease's end, which is better than a daemon that does not stop.
+		const patience = new Promise<void>((resolve) => void this.#options.clock.after(mostReleaseMs, resolve));
+		await Promise.race([this.#lease.release().catch(() => undefined), patience]);
+	}
+
+	/** Since the start: for metrics. */
+	get total(): CollectedGarbage & { readonly leading: boolean } {
+		return { ...this.#total, leading: this.#duty.collector === 'running' };
+	}
+
+	readonly handlers: Pick<Handlers, 'ipamGarbage' | 'ipamCollect'> = {
+		ipamGarbage: async () => this.#view(),
+		ipamCollect: async () => {
+			const collected = await this.#turn();
+			if (this.#duty.collector !== 'running') throw new ControlError(409, 'not-the-collector', `this node does not collect: ${this.#duty.reason ?? ''}`);
+			return { ...(await this.#view()), collected };
+		},
+	};
+
+	/** What looks abandoned now, whether or not its time is over. */
+	async #view(): Promise<GarbageView> {
+		const { graceMs } = this.#options;
+		const { leaks, claims, handles, suspicions } = await this.#collector.suspects();
+		const since = (key: string) => new Date(suspicions.get(key) ?? this.#options.clock.wallMs()).toISOString();
+		return {
+			...this.#duty,
+			graceSeconds: graceMs / 1000,
+			leaks: leaks.map(({ handleId, addresses, reason }) => ({
+				handleId,
+				addresses: addresses.map(({ address }) => address),
+				reason,
+				since: since(`handle ${handleId}`),
+			})),
+			claims: claims.map(({ node, cidr, reason }) => ({ node, cidr, reason, since: since(`claim ${node} ${cidr}`) })),
+			handles: handles.map(({ handleId }) => ({ handleId, since: since(`orphan ${handleId}`) })),
+		};
+	}
+
+	#schedule(): void {
+		if (this.#stopped) return;
+		const jitter = 0.9 + this.#options.random() / 5;
+		this.#timer = this.#options.clock.after(periodMs(this.#options.graceMs) * jitter, () => {
+			this.#turn()
+				.catch((error: unknown) =>
+					this.#options.log.warn('garbage could not be collected, the next round tries again', {
+						error: error instanceof Error ? error.message : String(error),
+					}),
+				)
+				.finally(() => this.#schedule());
+		});
+	}
+
+	/** One round, if it is this node's to do. */
+	async #turn(): Promise<CollectedGarbage> {
+		const nothing = { addresses: 0, claims: 0, handles: 0, spared: 0 };
+		this.#duty = await this.#dutyNow();
+		if (this.#duty.collector !== 'running') return nothing;
+		const collected = await this.#collector.collect();
+		this.#total = sum(this.#total, collected);
+		if (collected.addresses + collected.claims + collected.handles > 0) this.#options.log.info('garbage collected', { ...collected });
+		return collected;
+	}
+
+	async #dutyNow(): Promise<Duty> {
+		const { mode, store, client, node } = this.#options;
+		if (mode === 'off') return this.#duty;
+		const other = mode === 'auto' ? await otherCollector(client) : undefined;
+		if (other !== undefined) return { collector: 'off', reason: other };
+		const readOnly = await store.readOnlyReason();
+		if (readOnly !== undefined) return { collector: 'waiting', reason: readOnly };
+		const holder = await this.#lease.ask();
+		if (holder === node) return { collector: 'running' };
+		return {
+			collector: 'waiting',
+			reason: holder === '' ? 'another node has just taken the lease' : `node ${holder} holds the lease ${leaseNamespace}/${leaseName}`,
+		};
+	}
+
+	/** Blocks before pods: a pod that comes meanwhile is known when its address is judged. */
+	async #snapshot(): Promise<ClusterSnapshot> {
+		const { store, client } = this.#options;
+		const values = <T>(entries: readonly { readonly value: T }[]) => entries.map(({ value }) => value);
+		const [blocks, handles, affinities] = await Promise.all([store.blocks.list(), store.handles.list(), store.affinities.list()]);
+		const [nodes, pods] = await Promise.all([client.list(coreKinds.nodes), client.list(coreKinds.pods)]);
+		return {
+			blocks: values(blocks),
+			handles: values(handles),
+			affinities: values(affinities),
+			nodes: new Set(nodes.items.map((object) => toResource(object).name)),
+			pods: new Map(pods.items.map((pod) => [`${textAt(pod, 'metadata', 'namespace') ?? ''}/${textAt(pod, 'metadata', 'name') ?? ''}`, podFacts(pod)])),
+		};
+	}
+}
+
+/** Two looks in a grace period. */
+const periodMs = (graceMs: number): number => graceMs / 2;
+
+const sum = (left: CollectedGarbage, right: CollectedGarbage): CollectedGarbage => ({
+	addresses: left.addresses + right.addresses,
+	claims: left.claims + right.claims,
+	handles: left.handles + right.handles,
+	spared: left.spared + right.spared,
+});
+
+/** Of a Pod what tells whether it still has its addresses. Pure. */
+export function podFacts(pod: JsonObject): PodFacts {
+	const status = objectAt(pod, 'status');
+	const several = arrayAt(status, 'podIPs').flatMap((entry) => textAt(entry, 'ip') ?? []);
+	const single = textAt(status, 'podIP');
+	const phase = textAt(status, 'phase');
+	return {
+		node: textAt(pod, 'spec', 'nodeName'),
+		addresses: several.length > 0 ? several : single === undefined ? [] : [single],
+		finished: phase === 'Succeeded' || phase === 'Failed',
+	};
+}
+
+/** The last look before something is taken: the pod itself, not a list of a moment ago. */
+async function podUses(client: ApiClient, { addresses }: Leak): Promise<boolean> {
+	for (const { address, attributes } of addresses) {
+		const { pod, namespace } = attributes;
+		if (pod === undefined || namespace === undefined) continue;
+		const found = await client.get(coreKinds.pods, pod, namespace);
+		if (found === undefined) continue;
+		const facts = podFacts(found);
+		if (!facts.finished && (facts.addresses.includes(address) || (facts.addresses.length === 0 && facts.node === attributes['node']))) return true;
+	}
+	return false;
+}
+
+/** Why somebody else collects here; `undefined`: nobody does. */
+async function otherCollector(client: ApiClient): Promise<string | undefined> {
+	try {
+		const { items } = await client.list(coreKinds.pods, { labelSelector: 'k8s-app=calico-kube-controllers' });
+		return items.length === 0 ? undefined : "Calico's kube-controllers run in this cluster and collect";
+	} catch (error) {
+		if (!(error instanceof ApiError) || error.code !== 403) throw error;
+		return "Pods may not be listed, so that nobody can tell what is abandoned, nor whether Calico's kube-controllers run";
+	}
+}
