@@ -143,13 +143,13 @@ function packageVersion(name: string): string {
 }
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
-	const [file] = process.argv.slice(2);
-	if (file === undefined) {
-		process.stderr.write('usage: node dist/bench/report.js FILE    (FILE as `npm run bench -- --json FILE` wrote it)\n');
+	const files = process.argv.slice(2);
+	if (files.length === 0) {
+		process.stderr.write('usage: node dist/bench/report.js FILE...    (as `npm run bench -- --json FILE` wrote them)\n');
 		process.exitCode = 2;
 	} else {
-		// The file is our own.
-		const results = JSON.parse(readFileSync(file, 'utf8')) as Result[];
+		// The files are our own.
+		const results = files.flatMap((file) => JSON.parse(readFileSync(file, 'utf8')) as Result[]);
 		const page = join(repository, 'docs/performance.md');
 		writeFileSync(page, replaceFigures(readFileSync(page, 'utf8'), renderFigures(results, environmentText())));
 		writeFileSync(join(repository, 'docs/performance.svg'), plot(results));
