@@ -68,7 +68,13 @@ export class ResourceStore<T> implements Store<T> {
 		const resource = this.#cache.absorb(object);
 		const versioned = this.#versioned(resource);
 		if (!this.#codec.isDeleted(versioned.value)) return versioned;
-		await this.remove(name, versioned);
+		try {
+			await this.remove(name, versioned);
+		} catch (error) {
+			// Somebody finished the deletion and made a new one of that name meanwhile.
+			if (error instanceof ConflictError) return this.read(name, 'fresh');
+			throw error;
+		}
 		return undefined;
 	}
 
