@@ -33,9 +33,12 @@ export async function runAva(files, { node = process.execPath, concurrency, flag
 	reader.end();
 	if (!reader.ended || (status !== 0 && reader.failed === 0)) {
 		reader.failed++;
-		say(`${red('✗')} the test runner ended early (status ${status}) after ${finished} tests; a test file that never ends does this`);
+		say(`${red('✗')} the test runner ended early (status ${status}) after ${finished} tests of ${named(files)}; a test file that never ends does this`);
 	}
 	const seconds = Math.round((performance.now() - started) / 1000);
-	say(`${reader.failed === 0 ? green('✓') : red('✗')} ${files.length} files, ${finished} tests in ${seconds} s`);
+	say(`${reader.failed === 0 ? green('✓') : red('✗')} ${named(files)}, ${finished} tests in ${seconds} s`);
 	return { passed: reader.passed, failed: reader.failed, skipped: reader.skipped };
 }
+
+/** One file by its name, several by their number. */
+const named = (files) => (files.length === 1 ? files[0].replace(/^dist\//, '').replace(/\.js$/, '.ts') : `${files.length} files`);

@@ -10,6 +10,8 @@ const mostQueuedBytes = 256 * 1024;
 const lingerMs = 1000;
 /** What is worked through between two looks at the clock: well below a millisecond. */
 const octetsBetweenLooks = 4096;
+/** What even the smallest message counts for: there is work in it beside its octets. */
+const leastOctets = 128;
 
 /** What may wait in a socket before `write` says so: some of the RIB's largest pieces. */
 export const writeAheadBytes = 256 * 1024;
@@ -110,7 +112,7 @@ export class Connection implements Reader {
 		try {
 			do {
 				// Small messages are done faster than the clock is read.
-				for (let octets = 0; octets < octetsBetweenLooks; octets += this.#cursor.end - this.#cursor.start) {
+				for (let octets = 0; octets < octetsBetweenLooks; octets += Math.max(leastOctets, this.#cursor.end - this.#cursor.start)) {
 					if (!this.#cursor.next()) return this.#worked();
 					this.#handler.message(this.#cursor.type, this.#cursor.buffer, this.#cursor.start, this.#cursor.end);
 					if (this.#closed) return false;

@@ -52,6 +52,8 @@ const retryBackoff: Backoff = { firstMs: 100, mostMs: 5_000 };
 /** Attempts of a request that may be repeated. */
 const mostAttempts = 6;
 const answerTimeoutMs = 30_000;
+/** A watch brings a bookmark about once a minute: without any for so long, the server's host is gone. */
+const silenceMs = 180_000;
 const pageSize = 500;
 
 /** The path of a kind, or of one object of it. */
@@ -161,7 +163,7 @@ export class ApiClient {
 		{ resourceVersion, timeoutSeconds, namespace, labelSelector, fieldSelector, signal }: WatchOptions,
 	): AsyncGenerator<WatchEvent> {
 		const query = { watch: 'true', resourceVersion, labelSelector, fieldSelector, allowWatchBookmarks: 'true', timeoutSeconds: String(timeoutSeconds) };
-		const response = await send(this.#credentials, { method: 'GET', path: pathOf(kind, namespace), query, signal });
+		const response = await send(this.#credentials, { method: 'GET', path: pathOf(kind, namespace), query, signal, timeoutMs: silenceMs, use: 'watch' });
 		response.setEncoding('utf8');
 		let rest = '';
 		try {
@@ -176,7 +178,7 @@ export class ApiClient {
 		}
 	}
 
-	async #json(request: ApiRequest): Promise<JsonObject> {
+	async #json(request: Omit<ApiRequest, 'timeoutMs'>): Promise<JsonObject> {
 		for (let attempt = 1; ; attempt++) {
 			try {
 				const response = await send(this.#credentials, { timeoutMs: answerTimeoutMs, ...request });

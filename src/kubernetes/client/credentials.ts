@@ -8,13 +8,20 @@ export interface Credentials {
 	/** The namespace of the context, `default` without one. */
 	readonly namespace: string;
 	/** Agent and headers of the next request: tokens are read again as they rotate, exec plugins asked again as they expire. */
-	options(): Promise<Pick<RequestOptions, 'agent' | 'headers'>>;
+	options(use: 'request' | 'watch'): Promise<Pick<RequestOptions, 'agent' | 'headers'>>;
 }
 
 /** How long what a credential plugin or token file said is used before it is asked again, in milliseconds. */
 const freshMs = 60_000;
 
-const keepAlive: AgentOptions = { keepAlive: true, maxSockets: 64, scheduling: 'lifo' };
+/** Requests share a bounded number of connections; a watch holds its own for minutes, and none of theirs. */
+const agentOptions: Readonly<Record<'request' | 'watch', AgentOptions>> = {
+	request: { keepAlive: true, maxSockets: 64, scheduling: 'lifo' },
+	watch: { keepAlive: true, scheduling: 'lifo' },
+};
+
+/** An agent for each use, and what they were made from. */
+type Agents = Readonly<Record<'request' | 'watch', HttpAgent>>;
 
 /**
  * Credentials as `kubectl` would use them: from the file given, `KUBECONFIG`, `~/.kube/config`, or those of the pod's service account.
@@ -28,31 +35,37 @@ export async function loadCredentials(kubeconfig: string | undefined): Promise<C
 	else config.loadFromFile(kubeconfig);
 	const cluster = config.getCurrentCluster();
 	if (cluster === null) throw new Error(`the kubeconfig ${kubeconfig ?? 'in use'} has no current cluster: set current-context`);
-	let known: { readonly agent: HttpAgent; readonly headers: Record<string, string>; readonly identity: string; readonly atMs: number } | undefined;
+	let known: { readonly agents: Agents; readonly headers: Record<string, string>; readonly identity: string; readonly atMs: number } | undefined;
 	return {
 		server: cluster.server.replace(/\/$/, ''),
 		namespace: config.getContextObject(config.getCurrentContext())?.namespace ?? 'default',
-		async options() {
-			if (known !== undefined && performance.now() - known.atMs < freshMs) return known;
+		async options(use) {
+			if (known !== undefined && performance.now() - known.atMs < freshMs) return { agent: known.agents[use], headers: known.headers };
 			const options: RequestOptions = {};
 			await config.applyToHTTPSOptions(options);
 			const identity = JSON.stringify(
 				[options.ca, options.cert, options.key, options.rejectUnauthorized, options.servername].map((part) => (part === undefined ? null : String(part))),
 			);
 			// The library makes an agent each time; ours keeps connections open, and lives while the certificates stay the same.
-			const agent = known?.identity === identity ? known.agent : makeAgent(cluster.server, cluster.proxyUrl, options);
+			const make = (agent: AgentOptions) => makeAgent(cluster.server, cluster.proxyUrl, options, agent);
+			const agents = known?.identity === identity ? known.agents : { request: make(agentOptions.request), watch: make(agentOptions.watch) };
 			// The library writes headers as an object of text.
-			known = { agent, identity, headers: (options.headers ?? {}) as Record<string, string>, atMs: performance.now() };
-			return known;
+			known = { agents, identity, headers: (options.headers ?? {}) as Record<string, string>, atMs: performance.now() };
+			return { agent: agents[use], headers: known.headers };
 		},
 	};
 }
 
-function makeAgent(server: string, proxy: string | undefined, { agent, ca, cert, key, rejectUnauthorized, servername }: RequestOptions): HttpAgent {
+function makeAgent(
+	server: string,
+	proxy: string | undefined,
+	{ agent, ca, cert, key, rejectUnauthorized, servername }: RequestOptions,
+	own: AgentOptions,
+): HttpAgent {
 	if (proxy !== undefined && agent instanceof HttpAgent) return agent;
-	if (server.startsWith('http:')) return new HttpAgent(keepAlive);
+	if (server.startsWith('http:')) return new HttpAgent(own);
 	return new HttpsAgent({
-		...keepAlive,
+		...own,
 		ca,
 		cert,
 		key,

@@ -13,15 +13,20 @@ export interface ApiRequest {
 	readonly body?: string;
 	readonly contentType?: string;
 	readonly signal?: AbortSignal | undefined;
-	/** Without an answer for so long, the connection counts as broken. Not for watches. */
-	readonly timeoutMs?: number;
+	/** Nothing heard for so long, the connection counts as broken. */
+	readonly timeoutMs: number;
+	/** A watch keeps its connection for minutes: it takes none of those that requests share. */
+	readonly use?: 'request' | 'watch';
 }
 
 const userAgent = 'bgpmesh';
 
 /** Sends one request and gives the response's stream; any status but 2xx is an error. @throws ApiError, ApiUnreachableError */
-export async function send(credentials: Credentials, { method, path, query = {}, body, contentType, signal, timeoutMs }: ApiRequest): Promise<IncomingMessage> {
-	const { agent, headers } = await credentials.options();
+export async function send(
+	credentials: Credentials,
+	{ method, path, query = {}, body, contentType, signal, timeoutMs, use = 'request' }: ApiRequest,
+): Promise<IncomingMessage> {
+	const { agent, headers } = await credentials.options(use);
 	const url = new URL(credentials.server + path);
 	for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, value);
 	const request = url.protocol === 'http:' ? httpRequest : httpsRequest;
@@ -41,7 +46,7 @@ export async function send(credentials: Credentials, { method, path, query = {},
 			},
 			resolve,
 		);
-		if (timeoutMs !== undefined) outgoing.setTimeout(timeoutMs, () => outgoing.destroy(new Error(`no answer within ${timeoutMs} ms`)));
+		outgoing.setTimeout(timeoutMs, () => outgoing.destroy(new Error(`no answer within ${timeoutMs} ms`)));
 		outgoing.once('error', (error) => reject(signal?.aborted ? error : new ApiUnreachableError(credentials.server, { cause: error })));
 		outgoing.end(body);
 	});
