@@ -21,6 +21,7 @@ const options: RibPeerOptions = {
 	nextHopSelf: {},
 	allowOwnAs: 0,
 	removePrivateAs: false,
+	replaceOwnAs: false,
 	enforceFirstAs: true,
 	maxPrefix: undefined,
 	addPathLimit: 0,

@@ -52,6 +52,11 @@ export const sessionShape = {
 	localAddress: key(address.exactOptional(), 'source address of the session', 'reset', "the kernel's choice"),
 	device: key(word.exactOptional(), 'network device of the session; needed for a link-local address', 'reset', "the kernel's choice"),
 	localAsNumber: key(asNumber.exactOptional(), 'our AS number towards this peer (RFC 7705)', 'reset', '`bgp.asNumber`'),
+	replaceOwnAs: key(
+		flag.default(false),
+		'with `localAsNumber`: that number stands in the AS path in place of `bgp.asNumber`, not in front of it (RFC 7705, "Replace Old AS")',
+		'routes',
+	),
 	passive: key(flag.default(false), 'wait for the peer to connect', 'live'),
 	families: key(list(oneOf('ipv4', 'ipv6'), 'address families: ipv4, ipv6').default(['ipv4', 'ipv6']), 'unicast address families of the session', 'reset'),
 	holdTimeSeconds: key(holdTimeSeconds.default(90), 'proposed hold time; keepalives follow at a third; 0: none', 'reset'),

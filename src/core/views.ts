@@ -34,8 +34,19 @@ export interface PeerView {
 	readonly lastError?: ErrorView;
 	readonly lastNotificationSent?: NotificationView;
 	readonly lastNotificationReceived?: NotificationView;
+	/** UPDATEs of this session that were malformed (RFC 7606); absent without a session. */
+	readonly malformed?: MalformedCounts;
 	readonly capabilities?: { readonly sent: readonly string[]; readonly received: readonly string[]; readonly negotiated: readonly string[] };
+	/** Seconds left of those that run: `connectRetry`, `delayOpen`, `hold`, `keepalive`, `sendHold`; `idleHold`: until a peer that is idle tries again. */
 	readonly timers?: Readonly<Record<string, number>>;
+}
+
+/** Malformed UPDATEs that did not end the session. */
+export interface MalformedCounts {
+	/** Their routes were withdrawn. */
+	readonly treatedAsWithdraw: number;
+	/** They were used without the attribute. */
+	readonly attributesDiscarded: number;
 }
 
 export interface PrefixCounts {

@@ -41,6 +41,18 @@ const rows: readonly PeerMetricRow[] = [
 			),
 	},
 	{
+		name: 'bgpmesh_peer_malformed_updates_total',
+		kind: 'counter',
+		help: 'Malformed UPDATEs of the session by what became of them (RFC 7606).',
+		samples: ({ malformed }) =>
+			malformed === undefined
+				? []
+				: [
+						[',remedy="treat-as-withdraw"', malformed.treatedAsWithdraw],
+						[',remedy="attribute-discard"', malformed.attributesDiscarded],
+					],
+	},
+	{
 		name: 'bgpmesh_peer_bytes_total',
 		kind: 'counter',
 		help: 'Bytes of BGP by direction.',

@@ -57,6 +57,7 @@ function routeOptions(config: Config, session: SessionPart): RibPeerOptions {
 		nextHopSelf,
 		allowOwnAs: session.allowOwnAs,
 		removePrivateAs: session.removePrivateAs,
+		replaceOwnAs: session.replaceOwnAs,
 		enforceFirstAs: session.enforceFirstAs,
 		maxPrefix: maxPrefix && { limit: maxPrefix.limit, warnPercent: maxPrefix.warnPercent, action: maxPrefix.action },
 		addPathLimit: session.addPath.limit,

@@ -30,6 +30,7 @@ export const tor: PeerView = {
 	],
 	messages: { received: messages, sent: { ...messages, update: 2, bytes: 4_700 } },
 	establishedCount: 2,
+	malformed: { treatedAsWithdraw: 3, attributesDiscarded: 1 },
 	lastError: { at: '2026-01-02T09:57:58.000Z', message: 'hold timer expired' },
 	lastNotificationSent: { at: '2026-01-02T09:57:58.000Z', code: 4, subcode: 0, name: 'Hold Timer Expired', dataHex: '' },
 	lastNotificationReceived: {

@@ -24,6 +24,7 @@ const keys: readonly { key: string; before?: string; rest?: string }[] = [
 		'nextHopSelf: { ipv4: 10.0.0.9 }',
 		'allowOwnAs: 1',
 		'removePrivateAs: true',
+		'replaceOwnAs: true',
 		'enforceFirstAs: false',
 		'role: customer',
 		'strictRole: true',

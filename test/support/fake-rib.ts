@@ -91,6 +91,7 @@ export class FakeRib implements Rib {
 	counts(): [] {
 		return [];
 	}
+	malformed(): undefined {}
 	statistics(): never {
 		throw new Error('the fake keeps no routes');
 	}

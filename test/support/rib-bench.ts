@@ -44,6 +44,7 @@ export const ribPeerOptions: RibPeerOptions = {
 	nextHopSelf: {},
 	allowOwnAs: 0,
 	removePrivateAs: false,
+	replaceOwnAs: false,
 	enforceFirstAs: true,
 	maxPrefix: undefined,
 	addPathLimit: 0,

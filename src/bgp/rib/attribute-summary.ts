@@ -24,6 +24,8 @@ export const Flag = {
 	onlyToCustomer: 1 << 13,
 	/** Some extended community is non-transitive (RFC 4360 §6). */
 	nonTransitive: 1 << 14,
+	/** As it came it had an attribute that was discarded (RFC 7606 §2). */
+	discarded: 1 << 15,
 } as const;
 
 /** Why an attribute set is not eligible. The texts are for people. */

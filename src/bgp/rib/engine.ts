@@ -221,6 +221,11 @@ export class RibEngine implements Rib {
 			});
 	}
 
+	malformed(peerName: string): ReturnType<Rib['malformed']> {
+		const peer = this.#peers.byName(peerName);
+		return peer?.sink && { treatedAsWithdraw: peer.malformed['treat-as-withdraw'], attributesDiscarded: peer.malformed['attribute-discard'] };
+	}
+
 	statistics(): RibStatistics {
 		const { ipv4, ipv6 } = this.#tables;
 		return {

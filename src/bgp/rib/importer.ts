@@ -190,6 +190,7 @@ export class Importer {
 			pool.imported[id] = Imported.withdraw;
 			return;
 		}
+		if (level === 1) pool.flags[id] = (pool.flags[id] ?? 0) | Flag.discarded;
 		// RFC 9234 §5, ingress: what a provider, peer or route server sends without the mark gets it here.
 		const marks = peer.marksOnlyToCustomer && !scan.codes.subarray(0, scan.count).includes(AttributeCode.onlyToCustomer);
 		const usable = (scan.summary & Summary.rewrite) === 0 && peer.context.fourOctetAs && !marks;

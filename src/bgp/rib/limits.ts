@@ -1,6 +1,9 @@
-import { Afi, CeaseSubcode, ErrorCode, Safi } from 'bgp-packet';
-import type { Family, Logger } from '../../core/index.ts';
+import { Afi, CeaseSubcode, decodeMessage, ErrorCode, type PacketContext, PacketError, type Remedy, Safi, type UpdateMessage } from 'bgp-packet';
+import { type Family, formatPrefix, type Logger } from '../../core/index.ts';
 import type { RibPeer } from './peers.ts';
+
+/** Of a malformed UPDATE; the rest is in its bytes. */
+const mostRoutesLogged = 16;
 
 /** What a peer may not send us, or not more of. */
 export class Limits {
@@ -35,8 +38,35 @@ export class Limits {
 
 	/** A prefix that no unicast route may have was ignored (RFC 4271 §6.3). */
 	martian(peer: RibPeer): void {
-		// Once for each power of two: a peer that sends nothing else does not fill the log.
 		const count = ++this.#martians;
-		if ((count & (count - 1)) === 0) this.#log.warn('a prefix that no route may have was ignored', { peer: peer.name, ignored: count });
+		if (isPowerOfTwo(count)) this.#log.warn('a prefix that no route may have was ignored', { peer: peer.name, ignored: count });
 	}
+
+	/** An UPDATE was malformed. RFC 7606 §8: the log has what was wrong, the routes, and the whole message. */
+	malformed(peer: RibPeer, remedy: Remedy, buffer: Uint8Array, start: number, end: number): void {
+		const count = ++peer.malformed[remedy];
+		if (!isPowerOfTwo(count)) return;
+		const message = buffer.subarray(start, end);
+		const hex = Buffer.from(message).toString('hex');
+		this.#log.warn('a malformed UPDATE', { peer: peer.name, remedy, count, ...describeMalformed(message, peer.context), hex });
+	}
+}
+
+/** Said once for each power of two: a peer that sends nothing else does not fill the log. */
+const isPowerOfTwo = (count: number): boolean => (count & (count - 1)) === 0;
+
+/** The objects say more than the fast path keeps; both find the same. */
+function describeMalformed(message: Uint8Array, context: PacketContext): { readonly problems: readonly string[]; readonly routes?: readonly string[] } {
+	try {
+		const update = decodeMessage(message, context);
+		return update.type === 'update' ? { problems: update.problems.map((problem) => problem.message), routes: routesOf(update) } : { problems: [] };
+	} catch (error) {
+		if (!(error instanceof PacketError)) throw error;
+		return { problems: [error.message] };
+	}
+}
+
+function routesOf({ nlri, attributes: { mpReach } }: UpdateMessage): string[] {
+	const routes = [...nlri, ...(mpReach?.routes.type === 'prefixes' ? mpReach.routes.nlri : [])].map(({ bytes, length }) => formatPrefix(bytes, length));
+	return routes.length > mostRoutesLogged ? [...routes.slice(0, mostRoutesLogged), `and ${routes.length - mostRoutesLogged} more`] : routes;
 }

@@ -1,4 +1,4 @@
-import { Afi, type PacketContext, packetContext, Safi } from 'bgp-packet';
+import { Afi, type PacketContext, packetContext, type Remedy, Safi } from 'bgp-packet';
 import { type Family, formatAddress, type Timer } from '../../core/index.ts';
 import type { Negotiated, NegotiatedFamily, Role, SessionSink } from '../negotiated.ts';
 import { lastResort } from '../policy/last-resort.ts';
@@ -35,6 +35,7 @@ const noOptions: RibPeerOptions = {
 	nextHopSelf: {},
 	allowOwnAs: 0,
 	removePrivateAs: false,
+	replaceOwnAs: false,
 	enforceFirstAs: false,
 	maxPrefix: undefined,
 	addPathLimit: 0,
@@ -65,6 +66,8 @@ export class RibPeer {
 	deniesImport = false;
 	/** RFC 9234 §5: routes without ONLY_TO_CUSTOMER get it on arrival. */
 	marksOnlyToCustomer = false;
+	/** Malformed UPDATEs of this session by what became of them (RFC 7606 §2). */
+	readonly malformed: Record<Remedy, number> = { 'attribute-discard': 0, 'treat-as-withdraw': 0, 'session-reset': 0 };
 	readonly families: Readonly<Record<Family, PeerFamily>> = { ipv4: new PeerFamily(), ipv6: new PeerFamily() };
 	readonly #ownAddresses: ReadonlySet<string>;
 	#localAddress = '';
@@ -81,6 +84,7 @@ export class RibPeer {
 		this.negotiated = negotiated;
 		this.sink = sink;
 		this.blocked = false;
+		Object.assign(this.malformed, { 'attribute-discard': 0, 'treat-as-withdraw': 0, 'session-reset': 0 });
 		this.external = negotiated.kind === 'external';
 		this.asNumber = negotiated.peerAsNumber;
 		this.localAsNumber = negotiated.localAsNumber;

@@ -3,6 +3,8 @@ import {
 	AttributeScan,
 	badNetworkField,
 	judgeAttributes,
+	PacketError,
+	type Remedy,
 	readU16,
 	readU32,
 	remedyLevel,
@@ -15,6 +17,7 @@ import {
 import type { Family } from '../../core/index.ts';
 import type { SessionEnd, SessionReceiver } from '../negotiated.ts';
 import { copyBytes } from './attribute-pool.ts';
+import { Flag } from './attribute-summary.ts';
 import { Imported, type Importer } from './importer.ts';
 import type { Limits } from './limits.ts';
 import type { PeerFamily, RibPeer } from './peers.ts';
@@ -55,6 +58,8 @@ export class Receiver implements SessionReceiver {
 	#unreachEnd = 0;
 	/** Attributes besides these two. */
 	#others = 0;
+	/** What became of the UPDATE, where it is malformed. */
+	#remedy: Remedy | undefined;
 
 	constructor(peer: RibPeer, context: ReceiverContext) {
 		this.#peer = peer;
@@ -64,6 +69,18 @@ export class Receiver implements SessionReceiver {
 
 	update(buffer: Uint8Array, start: number, end: number): void {
 		if (this.#ended) return;
+		this.#remedy = undefined;
+		try {
+			this.#take(buffer, start, end);
+		} catch (error) {
+			if (error instanceof PacketError) this.#remedy = 'session-reset';
+			throw error;
+		} finally {
+			if (this.#remedy !== undefined) this.#context.limits.malformed(this.#peer, this.#remedy, buffer, start, end);
+		}
+	}
+
+	#take(buffer: Uint8Array, start: number, end: number): void {
 		scanUpdate(buffer, start, end, spans);
 		const { withdrawnStart, withdrawnEnd, attributesStart, attributesEnd, nlriStart, nlriEnd } = spans;
 		const addPath = this.#addPath.ipv4;
@@ -146,6 +163,7 @@ export class Receiver implements SessionReceiver {
 		const level = remedyLevel(scan.summary, hasNlri);
 		if (level === 3) throw updateError(buffer, scan, hasNlri);
 		if (level < 2) return false;
+		this.#remedy = 'treat-as-withdraw';
 		this.#withdraw('ipv4', buffer, nlriStart, nlriEnd);
 		for (const index of [scan.mpReach, scan.mpUnreach]) {
 			if (index < 0) continue;
@@ -231,8 +249,11 @@ export class Receiver implements SessionReceiver {
 		const { pool } = table;
 		const received = importer.receive(peer, family, multiprotocol, block, blockStart, blockEnd);
 		const imported = pool.imported[received] ?? 0;
-		if (imported === Imported.withdraw) this.#withdraw(family, buffer, start, end);
-		else {
+		if (((pool.flags[received] ?? 0) & Flag.discarded) !== 0) this.#remedy ??= 'attribute-discard';
+		if (imported === Imported.withdraw) {
+			this.#remedy = 'treat-as-withdraw';
+			this.#withdraw(family, buffer, start, end);
+		} else {
 			if (imported > 0) pool.retain(imported);
 			this.#store(table, family, state, received, imported, buffer, start, end);
 			if (imported > 0) pool.release(imported);

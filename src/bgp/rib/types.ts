@@ -1,4 +1,4 @@
-import type { Clock, ExplanationView, Family, Logger, PrefixCounts, PrefixKey, Random, RouteChange, RouteView } from '../../core/index.ts';
+import type { Clock, ExplanationView, Family, Logger, MalformedCounts, PrefixCounts, PrefixKey, Random, RouteChange, RouteView } from '../../core/index.ts';
 
 import type { Negotiated, SessionReceiver, SessionSink } from '../negotiated.ts';
 import type { Policy } from '../policy/types.ts';
@@ -20,6 +20,8 @@ export interface RibPeerOptions {
 	readonly nextHopSelf: Readonly<Partial<Record<Family, string>>>;
 	readonly allowOwnAs: number;
 	readonly removePrivateAs: boolean;
+	/** Only the number that the peer knows us by is prepended, not the speaker's own besides (RFC 7705 §3.3, "Replace Old AS"). */
+	readonly replaceOwnAs: boolean;
 	/** RFC 4271 §6.3; off for route servers. */
 	readonly enforceFirstAs: boolean;
 	readonly maxPrefix: { readonly limit: number; readonly warnPercent: number; readonly action: 'warn' | 'discard' | 'shutdown' } | undefined;
@@ -91,6 +93,8 @@ export interface Rib {
 	routes(query: RouteQuery): RouteView[];
 	explain(prefix: PrefixKey): ExplanationView;
 	counts(peerName: string): PrefixCounts[];
+	/** UPDATEs of the peer's session that were malformed; `undefined` without a session. */
+	malformed(peerName: string): MalformedCounts | undefined;
 	statistics(): RibStatistics;
 }
 

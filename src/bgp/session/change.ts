@@ -52,6 +52,7 @@ const effects: Readonly<Record<keyof PeerOptions, { readonly effect: Effect; rea
 	nextHopSelf: routes,
 	allowOwnAs: routes,
 	removePrivateAs: routes,
+	replaceOwnAs: routes,
 	enforceFirstAs: routes,
 	maxPrefix: routes,
 	addPathLimit: routes,

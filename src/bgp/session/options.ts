@@ -126,6 +126,7 @@ export const peerDefaults: Omit<PeerOptions, 'name' | 'address' | 'asNumber'> = 
 	nextHopSelf: {},
 	allowOwnAs: 0,
 	removePrivateAs: false,
+	replaceOwnAs: false,
 	enforceFirstAs: true,
 	maxPrefix: undefined,
 	addPathLimit: 0,

@@ -46,8 +46,13 @@ export function peerView(peer: Peer, history: PeerHistory): PeerView {
 		...(lastError === undefined ? {} : { lastError }),
 		...(lastNotificationSent === undefined ? {} : { lastNotificationSent }),
 		...(lastNotificationReceived === undefined ? {} : { lastNotificationReceived }),
-		...(foremost === undefined ? {} : sessionView(foremost)),
+		...(foremost === undefined ? pauseView(peer.pauseMs) : sessionView(foremost)),
 	};
+}
+
+/** A peer without a session: how long until it tries again, if it does by itself. */
+function pauseView(pauseMs: number | undefined): Partial<PeerView> {
+	return pauseMs === undefined ? {} : { timers: { idleHold: Math.round(pauseMs / 100) / 10 } };
 }
 
 function sessionView(session: Session): Partial<PeerView> {

@@ -82,6 +82,10 @@ export class Peer implements SessionHost {
 		for (const session of this.#sessions) if (foremost === undefined || rank(session.state) > rank(foremost.state)) foremost = session;
 		return foremost;
 	}
+	/** What is left of the pause in Idle. */
+	get pauseMs(): number | undefined {
+		return this.#idleHold.remainingMs;
+	}
 	get state(): State {
 		return this.foremost?.state ?? 'idle';
 	}

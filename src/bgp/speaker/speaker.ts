@@ -200,7 +200,9 @@ export class Speaker implements SpeakerApi, PeerHost {
 
 	peer(name: string): PeerView | undefined {
 		const peer = this.#peers.get(name);
-		return peer === undefined ? undefined : { ...peer.view(), prefixes: this.#rib.counts(name) };
+		if (peer === undefined) return undefined;
+		const malformed = this.#rib.malformed(name);
+		return { ...peer.view(), prefixes: this.#rib.counts(name), ...(malformed === undefined ? {} : { malformed }) };
 	}
 
 	onEvent(listener: (event: SessionEvent) => void): () => void {

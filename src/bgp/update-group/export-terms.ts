@@ -50,8 +50,8 @@ export function exportTerms(negotiated: Negotiated, family: NegotiatedFamily, op
 		family: family.family,
 		kind: negotiated.kind,
 		client: options.routeServerClient ? 'route-server' : options.reflectorClient ? 'reflector' : 'none',
-		// RFC 7705 §4.2: the AS that the peer knows stands before the one that we are.
-		prepend: !external ? [] : localAsNumber === own.localAsNumber ? [localAsNumber] : [localAsNumber, own.localAsNumber],
+		// RFC 7705 §3: the AS that the peer knows stands before the one that we are.
+		prepend: !external ? [] : localAsNumber === own.localAsNumber || options.replaceOwnAs ? [localAsNumber] : [localAsNumber, own.localAsNumber],
 		clusterId: external ? 0 : (own.clusterId ?? own.routerId),
 		// Of use only where the peer's own number matters.
 		peerAsNumber: external && (options.removePrivateAs || negotiated.localRole !== undefined) ? negotiated.peerAsNumber : undefined,

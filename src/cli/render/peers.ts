@@ -60,6 +60,7 @@ export function renderPeer(screen: Screen, peer: PeerView): string {
 			['Mode', peer.passive ? 'passive: the peer connects' : undefined],
 			['Hold time', holdTime(peer)],
 			['Timers', timers === undefined ? undefined : Object.entries(timers).map(timerText).join(', ')],
+			['Malformed UPDATEs', malformedText(peer)],
 			['In use', capabilities?.negotiated.join(', ')],
 			['Last error', peer.lastError && { text: `${moment(peer.lastError.at)} ${peer.lastError.message}`, style: 'bad' }],
 			['NOTIFICATION sent', notification(peer.lastNotificationSent)],
@@ -76,6 +77,17 @@ export function renderPeer(screen: Screen, peer: PeerView): string {
 function holdTime({ holdTimeSeconds, keepaliveSeconds }: PeerView): string | undefined {
 	if (holdTimeSeconds === undefined) return undefined;
 	return holdTimeSeconds === 0 ? 'none' : `${holdTimeSeconds} s, keepalives every ${keepaliveSeconds ?? holdTimeSeconds / 3} s`;
+}
+
+/** Nothing where nothing was wrong. */
+function malformedText({ malformed }: PeerView): Cell {
+	if (malformed === undefined) return undefined;
+	const { treatedAsWithdraw, attributesDiscarded } = malformed;
+	const parts = [
+		...(treatedAsWithdraw > 0 ? [`${treatedAsWithdraw} treated as withdrawals`] : []),
+		...(attributesDiscarded > 0 ? [`${attributesDiscarded} used without an attribute`] : []),
+	];
+	return parts.length === 0 ? undefined : { text: parts.join(', '), style: 'bad' };
 }
 
 const timerText = ([name, seconds]: readonly [string, number]): string => `${name} in ${Math.round(seconds * 10) / 10} s`;

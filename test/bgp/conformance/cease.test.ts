@@ -225,3 +225,17 @@ test('a failure that the RIB finds when a session comes up ends it', async (t) =
 	t.is((await raw.receiveNotification()).subcode, 8);
 	t.deepEqual(session.rib.sessions[0]?.ended, { type: 'forget' });
 });
+
+test('[C83] how long the pause lasts is shown, and that there is none where nobody tries again', async (t) => {
+	for (const maxPrefixRestartSeconds of [100, undefined]) {
+		const clock = new FakeClock();
+		const options = maxPrefixRestartSeconds === undefined ? {} : { maxPrefixRestartSeconds };
+		const session = await rawSession(t, options, { clock });
+		const raw = await session.establish();
+		await established(session);
+		session.rib.sessions[0]?.sink.fail(6, 1, new Uint8Array(0), 'too many');
+		await raw.receiveNotification();
+		clock.advance(40_000);
+		t.deepEqual(session.speaker.peer(session.peerName)?.timers, maxPrefixRestartSeconds === undefined ? undefined : { idleHold: 60 });
+	}
+});
