@@ -18,5 +18,11 @@ process.exitCode = await main({
 	complain: (text) => process.stderr.write(text),
 	signal: interrupted.signal,
 	nowMs: () => Date.now(),
+	cluster: {
+		apply: async function* (request) {
+			yield* (await import('../dist/src/daemon/resources-main.js')).applyFiles(request);
+		},
+		get: async (request) => (await import('../dist/src/daemon/resources-main.js')).getResources(request),
+	},
 	apiServer: async (request, surroundings) => (await import('../dist/src/daemon/apiserver-main.js')).runApiServer(request, surroundings),
 });

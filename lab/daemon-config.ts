@@ -52,6 +52,20 @@ export function daemonConfig(node: LabNode, topology: LabTopology, { socket, gua
 	});
 }
 
+/** The configuration file of a node's daemon where an API server has all the rest. */
+export function clusterDaemonConfig(
+	node: LabNode,
+	{ socket, guard, folder, kubeconfig }: DaemonPlace & { readonly folder: string; readonly kubeconfig: string },
+): string {
+	return stringify({
+		node: node.name,
+		datastore: { type: 'kubernetes', kubeconfig, stateDirectory: folder },
+		ipip: { guard },
+		control: { socket },
+		log: { level: 'info', format: 'text' },
+	});
+}
+
 /** The configuration of the top-of-rack router, a BIRD: it learns the pod blocks and gives a route to a service. */
 export function torConfig({ nodes, subnets, asNumber, torAsNumber, pool, servicePrefix }: LabTopology): string {
 	const neighbours = nodes.map(({ name, address, subnet }) =>

@@ -12,8 +12,10 @@ export interface InsideOptions extends RunOptions {
 	/** Shared with the outside, writable. */
 	readonly folder: string;
 	readonly daemon: readonly string[];
-	/** The command `bgpmesh`, for those who look around. */
+	/** The command `bgpmesh`, for those who look around and for the API server. */
 	readonly cli: readonly string[];
+	/** The command `bgpmesh-ipam`. */
+	readonly plugin: readonly string[];
 }
 
 // Written by run-in-uml.ts in this same version: the shape is known.

@@ -3,8 +3,9 @@ import { appendFileSync, readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
-import { isRunning, startIn, stop } from './commands.ts';
-import { daemonConfig, torConfig } from './daemon-config.ts';
+import { type ClusterCommands, LabCluster } from './cluster.ts';
+import { CommandError, isRunning, startIn, stop } from './commands.ts';
+import { clusterDaemonConfig, daemonConfig, torConfig } from './daemon-config.ts';
 import { buildNetwork, type LabNetwork } from './network.ts';
 import { peersOf, routesOf } from './observe.ts';
 import { type PingTarget, pingAll } from './pings.ts';
@@ -22,6 +23,8 @@ export interface LaboratoryOptions {
 	readonly daemon: readonly string[];
 	/** Has this kernel nftables? */
 	readonly guard: boolean;
+	/** With an API server; `undefined`: all of it stands in the daemons' files. */
+	readonly cluster: ClusterCommands | undefined;
 }
 
 /** All that was seen of the sessions and the kernels at one moment. */
@@ -32,15 +35,36 @@ export interface Sight {
 
 /** A running laboratory: network, top-of-rack router, and a daemon on each node. */
 export class Laboratory {
-	readonly topology: LabTopology;
+	readonly cluster: LabCluster | undefined;
 	readonly #options: LaboratoryOptions;
 	readonly #network: LabNetwork;
 	readonly #processes = new Map<string, ChildProcess>();
 
+	#topology: LabTopology;
+
 	private constructor(options: LaboratoryOptions, network: LabNetwork) {
-		this.topology = options.topology;
+		this.#topology = options.topology;
 		this.#options = options;
 		this.#network = network;
+		const { topology, folder, cluster } = options;
+		if (cluster === undefined) return;
+		this.cluster = new LabCluster({
+			...cluster,
+			topology,
+			folder,
+			namespace: (name) => this.namespace(name),
+			start: (name, namespace, command) => this.#start(name, namespace, command),
+		});
+	}
+
+	/** As it is meant to be now. */
+	get topology(): LabTopology {
+		return this.#topology;
+	}
+
+	/** What is meant to be from now on; same nodes, other sessions. */
+	becomes(topology: LabTopology): void {
+		this.#topology = topology;
 	}
 
 	/** The network alone; nothing speaks BGP yet. @throws CommandError */
@@ -73,7 +97,13 @@ export class Laboratory {
 
 	async startDaemon(node: LabNode): Promise<void> {
 		const file = join(this.#options.folder, `${node.name}.yaml`);
-		await writeFile(file, daemonConfig(node, this.topology, { socket: this.socket(node), guard: this.#options.guard }));
+		const { guard, folder } = this.#options;
+		const place = { socket: this.socket(node), guard };
+		const text =
+			this.cluster === undefined
+				? daemonConfig(node, this.topology, place)
+				: clusterDaemonConfig(node, { ...place, folder, kubeconfig: this.cluster.kubeconfig });
+		await writeFile(file, text);
 		this.#start(node.name, node.name, [...this.#options.daemon, '--config', file]);
 	}
 
@@ -107,7 +137,7 @@ export class Laboratory {
 
 	async #sessions(): Promise<PeerRow[]> {
 		const { nodes } = this.topology;
-		return (await Promise.all(nodes.map((node) => peersOf(node, this.socket(node))))).flat();
+		return (await Promise.all(nodes.map((node) => peersOf(node, this.socket(node), this.topology)))).flat();
 	}
 
 	async #routes(): Promise<Sight['routes']> {
@@ -139,6 +169,23 @@ export class Laboratory {
 		});
 		return established === this.sessionsConfigured && complete;
 	};
+
+	/** Every pod's address is asked for at its node's daemon, as a container runtime does: again where the daemon is still starting. @throws CommandError */
+	async requestAddresses(mostSeconds: number, signal: AbortSignal): Promise<void> {
+		const deadline = performance.now() + mostSeconds * 1000;
+		for (const node of this.topology.nodes) {
+			for (;;) {
+				try {
+					const given = await this.cluster?.requestAddress(node, this.socket(node));
+					if (given !== undefined && given !== node.pod.address) throw new RangeError(`${node.pod.name} asked for ${node.pod.address} and got ${given}`);
+					break;
+				} catch (error) {
+					if (!(error instanceof CommandError) || performance.now() > deadline || this.fallen().length > 0) throw error;
+					await pause(500, undefined, { signal });
+				}
+			}
+		}
+	}
 
 	/** From every pod to every other pod. */
 	podPings(count: number, waitSeconds: number): Promise<PingRow[]> {

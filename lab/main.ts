@@ -16,6 +16,7 @@ import { findCommand, hasIpip, missingUmlPackages } from './uml/index.ts';
 const bin = resolve(dirname(fileURLToPath(import.meta.url)), '../../bin');
 const daemonEntry = join(bin, 'bgpmeshd.js');
 const cliEntry = join(bin, 'bgpmesh.js');
+const pluginEntry = join(bin, 'bgpmesh-ipam.js');
 const started = performance.now();
 
 const say = (text: string) => process.stderr.write(`${text}\n`);
@@ -73,12 +74,14 @@ async function runLab(options: RunOptions): Promise<number> {
 	try {
 		if (!direct) {
 			if (options.keep) writeKeptLab(folder, kept);
-			return await runLabInUml({ ...options, folder, daemonEntry, cliEntry, signal: ending.signal, emit });
+			return await runLabInUml({ ...options, folder, daemonEntry, cliEntry, pluginEntry, signal: ending.signal, emit });
 		}
 		const { ok } = await runHere({
 			...options,
 			kernel: 'own',
 			daemon: [process.execPath, daemonEntry],
+			cli: [process.execPath, cliEntry],
+			plugin: [process.execPath, pluginEntry],
 			guard: findCommand('nft') !== undefined,
 			signal: ending.signal,
 			emit,

@@ -4,11 +4,12 @@ import type { PeerRow, RouteRow } from './report.ts';
 import type { LabNode, LabTopology } from './topology.ts';
 
 /** The sessions of a node as its daemon tells them; none while it does not answer. */
-export async function peersOf(node: LabNode, socket: string): Promise<PeerRow[]> {
+export async function peersOf(node: LabNode, socket: string, { nodes }: LabTopology): Promise<PeerRow[]> {
 	const { peers } = await new ControlClient(socket).ask('peers', {}).catch(notYet);
 	return peers.map(({ name, address, asNumber, state, prefixes }) => ({
 		node: node.name,
-		peer: name,
+		// Daemons name neighbours from resources by their addresses.
+		peer: address === node.subnet.tor ? 'tor' : (nodes.find((other) => other.address === address)?.name ?? name),
 		address,
 		asNumber,
 		state,

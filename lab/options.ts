@@ -13,21 +13,24 @@ export type LabCommand =
 
 export interface RunOptions {
 	readonly mode: LabMode;
+	/** No API server: nodes, pools and neighbours stand in the daemons' files. */
+	readonly static: boolean;
 	readonly keep: boolean;
 	readonly json: boolean;
 	readonly scenarios: readonly string[];
 	readonly logs?: string;
 }
 
-const names = Object.entries(scenarios).map(([name, { describe }]) => `      ${name.padEnd(10)} ${describe}`);
+const names = Object.entries(scenarios).map(([name, { describe }]) => `      ${name.padEnd(18)} ${describe}`);
 
 const usage = `Usage: npm run lab -- [OPTIONS]
        npm run lab -- exec NAMESPACE COMMAND [ARGUMENT...]
 
-Starts a router, four nodes in two subnets with a pod each, and a top-of-rack router; lets the daemons make routes, pings from
-every pod to every other one, and removes it all. Exit code 0: every session came up and every ping was answered; 1 otherwise.
+Starts a router, four nodes in two subnets with a pod each, a top-of-rack router and an API server that has the nodes, pools and
+neighbours; lets the daemons make routes, pings from every pod to every other one, and removes it all. Exit code 0: every session came up and every ping was answered; 1 otherwise.
 
   --reflector       two route reflectors instead of a full mesh
+  --static          no API server: everything stands in the daemons' configuration files
   --scenario NAME   something that happens while packets flow; may be given several times
 ${names.join('\n')}
   --keep            stay up until Ctrl-C; the commands to look around are shown
@@ -49,6 +52,7 @@ export function parseCommand(argv: readonly string[]): LabCommand {
 			args: [...argv],
 			options: {
 				reflector: { type: 'boolean', default: false },
+				static: { type: 'boolean', default: false },
 				scenario: { type: 'string', multiple: true, default: [] },
 				keep: { type: 'boolean', default: false },
 				json: { type: 'boolean', default: false },
@@ -59,10 +63,17 @@ export function parseCommand(argv: readonly string[]): LabCommand {
 		if (values.help) return { type: 'help', text: usage };
 		const unknown = values.scenario.find((name) => scenarios[name] === undefined);
 		if (unknown !== undefined) return { type: 'wrong', text: `there is no scenario '${unknown}'; there are: ${Object.keys(scenarios).join(', ')}` };
+		for (const name of values.scenario) {
+			const { needsCluster = false, mode } = scenarios[name] ?? {};
+			if (needsCluster && values.static) return { type: 'wrong', text: `the scenario '${name}' changes resources: it does not go with --static` };
+			if (mode === 'mesh' && values.reflector)
+				return { type: 'wrong', text: `the scenario '${name}' begins with a full mesh: it does not go with --reflector` };
+		}
 		return {
 			type: 'run',
 			options: {
 				mode: values.reflector ? 'reflector' : 'mesh',
+				static: values.static,
 				keep: values.keep,
 				json: values.json,
 				scenarios: values.scenario,

@@ -49,6 +49,8 @@ export interface LabReport {
 	readonly ok: boolean;
 	readonly mode: LabMode;
 	readonly kernel: 'own' | 'user-mode-linux';
+	/** Where nodes, pools and neighbours stand: in an API server, or in the daemons' files. */
+	readonly resources: 'apiserver' | 'static';
 	readonly peers: { readonly configured: number; readonly established: number; readonly sessions: readonly PeerRow[] };
 	/** Routes to blocks of other nodes in the kernels of all nodes. */
 	readonly routes: { readonly direct: number; readonly tunnelled: number; readonly nodes: Readonly<Record<string, readonly RouteRow[]>> };

@@ -11,6 +11,9 @@ export interface HereOptions extends RunOptions {
 	readonly kernel: LabReport['kernel'];
 	/** The command that starts a daemon, `--config FILE` aside. */
 	readonly daemon: readonly string[];
+	/** The commands `bgpmesh` and `bgpmesh-ipam`. */
+	readonly cli: readonly string[];
+	readonly plugin: readonly string[];
 	readonly guard: boolean;
 	readonly signal: AbortSignal;
 	readonly emit: (event: LabEvent) => void;
@@ -30,7 +33,8 @@ export async function runHere(options: HereOptions): Promise<LabReport> {
 	const prefix = `bgpmesh-${process.pid}-`;
 	try {
 		await options.onPlace?.({ prefix, folder });
-		return await runSequence({ ...options, topology: labTopology(options.mode), prefix, folder });
+		const cluster = options.static ? undefined : { cli: options.cli, plugin: options.plugin };
+		return await runSequence({ ...options, cluster, topology: labTopology(options.mode), prefix, folder });
 	} finally {
 		await rm(folder, { recursive: true, force: true });
 	}

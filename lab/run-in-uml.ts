@@ -1,4 +1,4 @@
-import { copyFile } from 'node:fs/promises';
+import { copyFile, cp } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { InsideOptions } from './inside.ts';
@@ -13,6 +13,7 @@ export interface InUmlOptions extends RunOptions {
 	/** Entry files of daemon and command line. */
 	readonly daemonEntry: string;
 	readonly cliEntry: string;
+	readonly pluginEntry: string;
 	readonly signal: AbortSignal;
 	readonly emit: (event: LabEvent) => void;
 }
@@ -21,18 +22,23 @@ const keptSeconds = 7 * 24 * 3600;
 
 /** Runs the laboratory inside user-mode-linux and gives its exit code. @throws UmlError */
 export async function runLabInUml(options: InUmlOptions): Promise<number> {
-	const { folder, daemonEntry, cliEntry, signal, emit, mode, keep, json, scenarios, logs } = options;
+	const { folder, daemonEntry, cliEntry, pluginEntry, signal, emit, logs } = options;
 	const here = dirname(fileURLToPath(import.meta.url));
 	emit({ type: 'progress', text: 'bundling the daemon and the laboratory for user-mode-linux' });
 	// The bundles lie in folders of this one, as bin/ lies in the repository: they read the version beside them.
 	await copyFile(resolve(dirname(daemonEntry), '../package.json'), join(folder, 'package.json'));
-	const [main, daemon, cli] = await Promise.all([
+	// The API server finds the definitions of resources above itself.
+	await cp(resolve(dirname(daemonEntry), '../config/crds'), join(folder, 'config/crds'), { recursive: true });
+	const { mode, keep, json, scenarios } = options;
+	const [main, daemon, cli, plugin] = await Promise.all([
 		bundle(join(here, 'inside.js'), folder, 'inside'),
 		bundle(daemonEntry, join(folder, 'daemon'), 'bgpmeshd'),
-		keep ? bundle(cliEntry, join(folder, 'cli'), 'bgpmesh') : '',
+		keep || !options.static ? bundle(cliEntry, join(folder, 'cli'), 'bgpmesh') : '',
+		options.static ? '' : bundle(pluginEntry, join(folder, 'plugin'), 'bgpmesh-ipam'),
 	]);
 	const inside: InsideOptions = {
 		mode,
+		static: options.static,
 		keep,
 		json,
 		scenarios,
@@ -40,6 +46,7 @@ export async function runLabInUml(options: InUmlOptions): Promise<number> {
 		folder,
 		daemon: [process.execPath, daemon],
 		cli: [process.execPath, cli],
+		plugin: [process.execPath, plugin],
 	};
 	emit({ type: 'progress', text: 'booting user-mode-linux, a kernel with IPIP' });
 	let rest = '';

@@ -2,18 +2,23 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Laboratory } from './laboratory.ts';
 import { countPings, type PingTarget, pingAll } from './pings.ts';
 import type { ScenarioResult } from './report.ts';
+import { meshFile, nodesFile, reflectorFile } from './resources.ts';
+import { type LabMode, type LabTopology, labTopology } from './topology.ts';
 
 /** Something that happens to a laboratory that works, and what it must not cost. */
 export interface Scenario {
 	readonly describe: string;
+	/** Only where an API server has the resources. */
+	readonly needsCluster?: boolean;
+	/** Only in this layout. */
+	readonly mode?: LabMode;
 	readonly run: (laboratory: Laboratory, signal: AbortSignal) => Promise<ScenarioResult>;
 }
 
 const intervalSeconds = 0.02;
-const streamSeconds = 10;
 
-/** Pings there and back between the pod of the first node and every other pod, 50 a second each, while `happens` happens. */
-async function lossDuring(laboratory: Laboratory, happens: () => Promise<void>) {
+/** Pings there and back between the pod of the first node and every other pod, 50 a second each for `seconds`, while `happens` happens. */
+async function lossDuring(laboratory: Laboratory, seconds: number, happens: () => Promise<void>) {
 	const [first, ...others] = laboratory.topology.nodes;
 	if (first === undefined) throw new RangeError('a laboratory without nodes');
 	const target = (from: typeof first, to: typeof first): PingTarget => ({
@@ -24,7 +29,7 @@ async function lossDuring(laboratory: Laboratory, happens: () => Promise<void>) 
 	});
 	const streams = pingAll(
 		others.flatMap((other) => [target(first, other), target(other, first)]),
-		{ count: Math.round(streamSeconds / intervalSeconds), waitSeconds: 1, intervalSeconds },
+		{ count: Math.round(seconds / intervalSeconds), waitSeconds: 1, intervalSeconds },
 	);
 	await happens();
 	return countPings(await streams);
@@ -36,7 +41,7 @@ const restart =
 	async (laboratory, signal) => {
 		const [node] = laboratory.topology.nodes;
 		if (node === undefined) throw new RangeError('a laboratory without nodes');
-		const counts = await lossDuring(laboratory, async () => {
+		const counts = await lossDuring(laboratory, 10, async () => {
 			await pause(1000, undefined, { signal });
 			await laboratory.kill(node.name, ending);
 			await pause(1500, undefined, { signal });
@@ -48,8 +53,44 @@ const restart =
 		return { name, ...counts, ok: counts.lost === 0 && again, text };
 	};
 
+/**
+ * A full mesh becomes two reflectors with their clients and a mesh again, by resources alone, in the order that the documentation
+ * gives: first the neighbours that will be, then the end of those that were.
+ */
+const meshToReflector: Scenario['run'] = async (laboratory, signal) => {
+	const { cluster } = laboratory;
+	if (cluster === undefined) throw new RangeError('a laboratory without an API server');
+	const mesh = labTopology('mesh');
+	const reflector = labTopology('reflector');
+	const problems: string[] = [];
+	const until = async (topology: LabTopology) => {
+		laboratory.becomes(topology);
+		const sight = await laboratory.lookUntil(laboratory.converged, 40, signal);
+		if (!laboratory.converged(sight)) problems.push(`not every session of the ${topology.mode} came up, or not every other one ended`);
+	};
+	const counts = await lossDuring(laboratory, 75, async () => {
+		await pause(1000, undefined, { signal });
+		await cluster.apply([reflectorFile, nodesFile(mesh, true)]);
+		await pause(3000, undefined, { signal });
+		await cluster.apply([meshFile(mesh, false)]);
+		await until(reflector);
+		await cluster.apply([meshFile(mesh, true)]);
+		await pause(3000, undefined, { signal });
+		await cluster.apply([nodesFile(mesh, false)]);
+		await until(mesh);
+	});
+	const text = `the mesh became two reflectors and a mesh again: ${counts.lost} of ${counts.sent} packets lost${problems.map((problem) => `; ${problem}`).join('')}`;
+	return { name: 'mesh-to-reflector', ...counts, ok: counts.lost === 0 && problems.length === 0, text };
+};
+
 /** What `--scenario` knows. */
 export const scenarios: Readonly<Record<string, Scenario>> = {
+	'mesh-to-reflector': {
+		describe: 'a full mesh becomes two route reflectors, and back, by resources alone; no packet may be lost',
+		needsCluster: true,
+		mode: 'mesh',
+		run: meshToReflector,
+	},
 	crash: { describe: 'a daemon is killed with SIGKILL and started again; no packet may be lost', run: restart('SIGKILL', 'crash') },
 	restart: { describe: 'a daemon is stopped with SIGTERM and started again; no packet may be lost', run: restart('SIGTERM', 'restart') },
 };

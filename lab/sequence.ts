@@ -34,10 +34,18 @@ export async function runSequence(options: SequenceOptions): Promise<LabReport> 
 		progress(`pings between pods before a daemon runs: ${before.lost} of ${before.sent} lost, as it must be`);
 		signal.throwIfAborted();
 
+		if (laboratory.cluster !== undefined) {
+			await laboratory.cluster.start(signal);
+			progress(`started bgpmesh apiserver on the router; bgpmesh apply took ${topology.nodes.length} nodes, their pools and neighbours to it`);
+		}
 		const daemonsStarted = performance.now();
 		await laboratory.startTor();
 		for (const node of topology.nodes) await laboratory.startDaemon(node);
 		progress(`started BIRD as top-of-rack router and ${topology.nodes.length} daemons`);
+		if (laboratory.cluster !== undefined) {
+			await laboratory.requestAddresses(90, signal);
+			progress(`the plugin bgpmesh-ipam got an address for each pod from its node's daemon`);
+		}
 		const converged = laboratory.converged(await converge(laboratory, signal, progress));
 		const convergedSeconds = seconds(daemonsStarted);
 		progress(
@@ -64,6 +72,7 @@ export async function runSequence(options: SequenceOptions): Promise<LabReport> 
 		const report: LabReport = {
 			ok: problems.length === 0,
 			mode: topology.mode,
+			resources: laboratory.cluster === undefined ? 'static' : 'apiserver',
 			kernel: options.kernel,
 			peers: { configured: laboratory.sessionsConfigured, established, sessions: sight.sessions },
 			routes: {
@@ -132,7 +141,7 @@ function findProblems(laboratory: Laboratory, sight: Sight, { before, pings, ser
 
 async function copyLogs(laboratory: Laboratory, folder: string): Promise<void> {
 	await mkdir(folder, { recursive: true });
-	for (const name of ['tor', ...laboratory.topology.nodes.map((node) => node.name)]) {
+	for (const name of ['tor', 'apiserver', ...laboratory.topology.nodes.map((node) => node.name)]) {
 		const file = laboratory.logFile(name);
 		// A process that was never started has no log.
 		await copyFile(file, join(folder, basename(file))).catch(() => {});

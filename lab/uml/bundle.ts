@@ -3,8 +3,8 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 
-/** Packages with native code: they are copied beside the bundle, not into it. */
-const nativePackages = ['koffi'];
+/** Packages with native code: they are not put into the bundle. koffi is copied beside it; the disk store of the API server is for a folder that nobody names here. */
+const nativePackages = ['koffi', 'classic-level'];
 
 /**
  * Bundles an entry point and all it imports into `FOLDER/NAME.mjs`, with native packages in `FOLDER/node_modules`, and

@@ -3,4 +3,13 @@
  * by whole screens. With `--json` it prints exactly what the daemon said.
  */
 export { ExitCode, main, type Process } from './main.ts';
-export type { ApiServerRequest, RunApiServer } from './verb.ts';
+export {
+	type ApiServerRequest,
+	type Applied,
+	type ApplyRequest,
+	type ClusterAccess,
+	ClusterAccessError,
+	type GetAnswer,
+	type GetRequest,
+	type RunApiServer,
+} from './verb.ts';

@@ -1,7 +1,7 @@
 import yargs from 'yargs';
 import { ControlClient, ControlError, NoDaemonError } from '../control/index.ts';
 import type { Screen } from './render/screen.ts';
-import { type GlobalOptions, type RunApiServer, type Surroundings, UsageError, type VerbEntry } from './verb.ts';
+import { type ClusterAccess, ClusterAccessError, type GlobalOptions, type RunApiServer, type Surroundings, UsageError, type VerbEntry } from './verb.ts';
 import { verbs } from './verbs/index.ts';
 
 /** Where `bgpmeshd` answers unless its configuration says otherwise. */
@@ -23,6 +23,8 @@ export interface Process {
 	readonly nowMs: () => number;
 	/** What `bgpmesh apiserver` runs. */
 	readonly apiServer?: RunApiServer;
+	/** What `bgpmesh apply` and `bgpmesh get` reach. */
+	readonly cluster?: ClusterAccess;
 }
 
 /** Runs `bgpmesh`; the answer is the exit code. */
@@ -80,10 +82,11 @@ export async function main(process: Process): Promise<number> {
 	}
 }
 
-async function run(entry: VerbEntry, options: GlobalOptions, { terminal, environment, write, complain, signal, nowMs, apiServer }: Process): Promise<number> {
+async function run(entry: VerbEntry, options: GlobalOptions, process: Process): Promise<number> {
+	const { terminal, environment, write, complain, signal, nowMs, apiServer, cluster } = process;
 	const colours = terminal.colours && (environment['NO_COLOR'] ?? '') === '';
 	const screen: Screen = { colours, nowMs: nowMs() };
-	const surroundings: Surroundings = { daemon: new ControlClient(options.socket), screen, write, complain, signal, apiServer };
+	const surroundings: Surroundings = { daemon: new ControlClient(options.socket), screen, write, complain, signal, apiServer, cluster };
 	try {
 		const verb = await entry.load();
 		const outcome = await verb.run(options, surroundings);
@@ -93,6 +96,10 @@ async function run(entry: VerbEntry, options: GlobalOptions, { terminal, environ
 		if (error instanceof NoDaemonError) {
 			tell(options, write, complain, 'no-daemon', error.message, noDaemonHint(error));
 			return ExitCode.noDaemon;
+		}
+		if (error instanceof ClusterAccessError) {
+			tell(options, write, complain, 'cluster', error.message, undefined);
+			return ExitCode.notAsAsked;
 		}
 		if (!(error instanceof ControlError)) throw error;
 		tell(options, write, complain, error.code, error.message, error.hint);

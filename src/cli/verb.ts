@@ -19,6 +19,7 @@ export interface Surroundings {
 	/** Aborts at Ctrl-C. */
 	readonly signal: AbortSignal;
 	readonly apiServer?: RunApiServer | undefined;
+	readonly cluster?: ClusterAccess | undefined;
 }
 
 /** What `bgpmesh apiserver` was asked for; absent files were not named. */
@@ -32,6 +33,57 @@ export interface ApiServerRequest {
 
 /** Runs the API server until the signal; it lives outside of this room, which knows the control socket alone. */
 export type RunApiServer = (request: ApiServerRequest, surroundings: Pick<Surroundings, 'write' | 'complain' | 'signal'>) => Promise<Outcome>;
+
+/** Which API server, and whose: as `kubectl` takes it. */
+export interface ClusterOptions {
+	readonly kubeconfig: string | undefined;
+	readonly namespace: string | undefined;
+}
+
+export interface ApplyRequest extends ClusterOptions {
+	/** Files and folders of YAML or JSON; `-` is standard input. */
+	readonly files: readonly string[];
+	/** The server checks all and keeps nothing. */
+	readonly dryRun: boolean;
+	/** Takes fields over that another manager set. */
+	readonly force: boolean;
+}
+
+/** What became of one object. */
+export interface Applied {
+	/** `ippool.crd.projectcalico.org/pods`, as `kubectl` writes it. */
+	readonly object: string;
+	readonly outcome: 'created' | 'configured' | 'unchanged' | 'failed';
+	/** Why it failed. */
+	readonly reason?: string;
+}
+
+export interface GetRequest extends ClusterOptions {
+	/** Any name of the kind: `ippools`, `ippool`, `ippools.crd.projectcalico.org`. */
+	readonly kind: string;
+	readonly name: string | undefined;
+	readonly allNamespaces: boolean;
+	readonly selector: string | undefined;
+	readonly output: 'table' | 'yaml' | 'json' | 'name';
+}
+
+/** `rows` with the server's own columns, or the objects as text. */
+export type GetAnswer =
+	| { readonly type: 'table'; readonly titles: readonly string[]; readonly rows: readonly (readonly string[])[] }
+	| { readonly type: 'text'; readonly text: string };
+
+/** Resources in an API server; lives outside of this room, which knows the control socket alone. */
+export interface ClusterAccess {
+	/** In the order of the files; one object's failure does not keep the next from being applied. @throws ClusterAccessError before anything was applied */
+	apply(request: ApplyRequest): AsyncIterable<Applied>;
+	/** @throws ClusterAccessError */
+	get(request: GetRequest): Promise<GetAnswer>;
+}
+
+/** What was asked of an API server can't be had; the message says what and why. */
+export class ClusterAccessError extends Error {
+	override readonly name = 'ClusterAccessError';
+}
 
 /** `done`: as asked; `not-as-asked`: answered, but the answer is no; usage and a missing daemon are found outside of verbs. */
 export type Outcome = 'done' | 'not-as-asked';

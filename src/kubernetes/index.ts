@@ -4,6 +4,7 @@
  */
 
 export * from './client/index.ts';
+export * from './discovery/discovery.ts';
 export * from './informer/informer.ts';
 export * from './json/index.ts';
 export * from './lease/lease.ts';

@@ -23,6 +23,7 @@ const report: LabReport = {
 	ok: false,
 	mode: 'mesh',
 	kernel: 'user-mode-linux',
+	resources: 'static',
 	peers: {
 		configured: 2,
 		established: 1,

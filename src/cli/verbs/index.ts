@@ -106,6 +106,25 @@ export const verbs: readonly VerbEntry[] = [
 		load: async () => (await import('./peer.ts')).peer,
 	},
 	{
+		command: 'apply',
+		describe: 'Resources from files to the API server, for machines without kubectl (server-side apply)',
+		examples: [
+			['$0 apply -f pools.yaml', 'create what is missing, change what differs'],
+			['$0 apply -f cluster/ --dry-run', 'would the server take it?'],
+		],
+		load: async () => (await import('./apply.ts')).apply,
+	},
+	{
+		command: 'get <kind> [name]',
+		describe: 'Resources of the API server, for machines without kubectl',
+		examples: [
+			['$0 get ippools', "the server's own columns"],
+			['$0 get node worker-1 -o yaml', 'one of them, whole'],
+			['$0 get pods -A -l app=web -o name', 'by label, in all namespaces'],
+		],
+		load: async () => (await import('./get.ts')).get,
+	},
+	{
 		command: 'apiserver',
 		describe: 'A Kubernetes-compatible API server, for laboratories and small sites without a cluster',
 		examples: [

@@ -8,7 +8,9 @@ import {
 	type JsonObject,
 	type NodeFacts,
 	nodeAnnotations,
+	selectorMatches,
 	toNodeFacts,
+	toPool,
 	toPoolRouting,
 } from '../../kubernetes/index.ts';
 
@@ -62,12 +64,13 @@ export class NodeDuties {
 		log.info('wrote about this node', { annotations: Object.fromEntries(missing) });
 	}
 
-	/** The tunnel's address, from a pool with IPIP; none where there is no such pool. Asking again gives the same. */
-	async #tunnelAnnotation({ tunnelAddresses }: NodeFacts): Promise<Record<string, string>> {
+	/** The tunnel's address, from a pool with IPIP that selects this node; none where there is no such pool. Asking again gives the same. */
+	async #tunnelAnnotation({ tunnelAddresses, labels }: NodeFacts): Promise<Record<string, string>> {
 		const { node, allocator, pools } = this.#options;
 		const tunnelled = [...pools.items.values()].flatMap((resource) => {
 			const routing = toPoolRouting(resource);
-			return !routing.disabled && routing.ipipMode !== 'Never' ? [{ name: resource.name, prefix: parsePrefix(routing.cidr) }] : [];
+			const selected = selectorMatches(toPool(resource).nodeSelector, labels);
+			return selected && !routing.disabled && routing.ipipMode !== 'Never' ? [{ name: resource.name, prefix: parsePrefix(routing.cidr) }] : [];
 		});
 		if (tunnelled.length === 0) return {};
 		const known = tunnelAddresses.ipip;

@@ -81,6 +81,10 @@ export class ApiClient {
 	get server(): string {
 		return this.#credentials.server;
 	}
+	/** The namespace of the kubeconfig's context. */
+	get namespace(): string {
+		return this.#credentials.namespace;
+	}
 
 	/** `undefined`: there is no such object. @throws ApiError, ApiUnreachableError */
 	async get(kind: ResourceKind, name: string, namespace?: string): Promise<JsonObject | undefined> {
@@ -152,9 +156,9 @@ export class ApiClient {
 		}
 	}
 
-	/** Any path: discovery, version, readiness. */
-	raw(path: string): Promise<JsonObject> {
-		return this.#json({ method: 'GET', path });
+	/** Any path: discovery, version, readiness, and objects in another form than their own. */
+	raw(path: string, { query = {}, accept }: Pick<ApiRequest, 'query' | 'accept'> = {}): Promise<JsonObject> {
+		return this.#json({ method: 'GET', path, query, accept });
 	}
 
 	/** Events from a version on, until the server ends the stream or `signal` aborts. @throws ApiError (410: list again), ApiUnreachableError */

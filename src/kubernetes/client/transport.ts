@@ -12,6 +12,8 @@ export interface ApiRequest {
 	readonly query?: Readonly<Record<string, string | undefined>>;
 	readonly body?: string;
 	readonly contentType?: string;
+	/** `application/json` unless said otherwise. */
+	readonly accept?: string | undefined;
 	readonly signal?: AbortSignal | undefined;
 	/** Nothing heard for so long, the connection counts as broken. */
 	readonly timeoutMs: number;
@@ -24,7 +26,7 @@ const userAgent = 'bgpmesh';
 /** Sends one request and gives the response's stream; any status but 2xx is an error. @throws ApiError, ApiUnreachableError */
 export async function send(
 	credentials: Credentials,
-	{ method, path, query = {}, body, contentType, signal, timeoutMs, use = 'request' }: ApiRequest,
+	{ method, path, query = {}, body, contentType, accept = 'application/json', signal, timeoutMs, use = 'request' }: ApiRequest,
 ): Promise<IncomingMessage> {
 	const { agent, headers } = await credentials.options(use);
 	const url = new URL(credentials.server + path);
@@ -38,7 +40,7 @@ export async function send(
 				...(agent === undefined ? {} : { agent }),
 				...(signal === undefined ? {} : { signal }),
 				headers: {
-					accept: 'application/json',
+					accept,
 					'user-agent': userAgent,
 					...(headers as Record<string, string>),
 					...(body === undefined ? {} : { 'content-type': contentType ?? 'application/json', 'content-length': Buffer.byteLength(body) }),

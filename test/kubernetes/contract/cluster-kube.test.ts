@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import anyTest from 'ava';
 import { testCluster } from './cluster.ts';
+import { testCommands } from './commands.ts';
 import { testGarbage } from './garbage.ts';
 import { missing, startReal } from './servers.ts';
 import type { ServerUnderTest } from './transcript.ts';
@@ -17,5 +18,6 @@ if (missing.length > 0) {
 	});
 	anyTest.after.always(() => server?.stop());
 	testCluster(anyTest, () => server, mkdtempSync(join(tmpdir(), 'bgpmesh-cluster-')));
+	testCommands(anyTest, () => server, mkdtempSync(join(tmpdir(), 'bgpmesh-cluster-')));
 	testGarbage(anyTest, () => server, mkdtempSync(join(tmpdir(), 'bgpmesh-cluster-')));
 }

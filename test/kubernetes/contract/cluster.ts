@@ -35,7 +35,7 @@ const kinds = calicoKinds(layout);
 const crdKind = { kind: 'CustomResourceDefinition', apiVersion: 'apiextensions.k8s.io/v1', plural: 'customresourcedefinitions', namespaced: false };
 
 /** A kubeconfig for a server, beside `folder`'s other files. */
-function kubeconfig({ url, certificateAuthority, token }: ServerUnderTest, folder: string): string {
+export function kubeconfig({ url, certificateAuthority, token }: ServerUnderTest, folder: string): string {
 	const file = join(folder, 'kubeconfig');
 	const cluster = { server: url, 'certificate-authority-data': Buffer.from(certificateAuthority).toString('base64') };
 	writeFileSync(

@@ -1,0 +1,102 @@
+import { stringify } from 'yaml';
+import type { LabTopology } from './topology.ts';
+
+const layout = 'crd.projectcalico.org/v1';
+const reflectorLabel = 'route-reflector';
+
+/** A file of resources as `bgpmesh apply` and `kubectl apply` take it. */
+export interface ResourceFile {
+	readonly name: string;
+	readonly text: string;
+}
+
+/**
+ * The cluster as resources, in the order in which they are applied: Nodes, a pool for each node's pods, the neighbours. Calico's own kinds,
+ * so that what is seen here works the same in a cluster.
+ */
+export function clusterFiles(topology: LabTopology): ResourceFile[] {
+	const { mode } = topology;
+	return [
+		{ name: '10-nodes.yaml', text: documents(nodeResources(topology, mode === 'reflector')) },
+		{ name: '20-pools.yaml', text: documents(poolResources(topology)) },
+		{ name: '30-bgp.yaml', text: documents([configuration(topology, mode === 'mesh'), ...torResources(topology)]) },
+		...(mode === 'reflector' ? [reflectorFile] : []),
+	];
+}
+
+/** Sessions of all nodes with whichever nodes carry the reflectors' label. */
+export const reflectorFile: ResourceFile = {
+	name: '40-reflectors.yaml',
+	text: documents([
+		{ apiVersion: layout, kind: 'BGPPeer', metadata: { name: 'reflectors' }, spec: { nodeSelector: 'all()', peerSelector: `${reflectorLabel} == 'true'` } },
+	]),
+};
+
+/** The Nodes with or without the labels and annotations of the reflectors. */
+export const nodesFile = (topology: LabTopology, reflectors: boolean): ResourceFile => ({
+	name: 'nodes.yaml',
+	text: documents(nodeResources(topology, reflectors)),
+});
+
+/** The full mesh on or off. */
+export const meshFile = (topology: LabTopology, on: boolean): ResourceFile => ({ name: 'mesh.yaml', text: documents([configuration(topology, on)]) });
+
+function nodeResources({ nodes, clusterId }: LabTopology, reflectors: boolean): object[] {
+	return nodes.map(({ name, subnet, address }) => {
+		const reflects = reflectors && nodes.find((node) => node.subnet === subnet)?.name === name;
+		return {
+			apiVersion: 'v1',
+			kind: 'Node',
+			metadata: {
+				name,
+				labels: { 'kubernetes.io/hostname': name, rack: subnet.name, ...(reflects ? { [reflectorLabel]: 'true' } : {}) },
+				annotations: {
+					'projectcalico.org/IPv4Address': `${address}/${subnet.length}`,
+					...(reflects ? { 'projectcalico.org/RouteReflectorClusterID': clusterId } : {}),
+				},
+			},
+		};
+	});
+}
+
+function poolResources({ nodes }: LabTopology): object[] {
+	return nodes.map(({ name, block }) => ({
+		apiVersion: layout,
+		kind: 'IPPool',
+		metadata: { name: `pods-${name}` },
+		spec: { cidr: block, blockSize: 26, ipipMode: 'CrossSubnet', vxlanMode: 'Never', natOutgoing: false, nodeSelector: `kubernetes.io/hostname == '${name}'` },
+	}));
+}
+
+const configuration = ({ asNumber }: LabTopology, mesh: boolean): object => ({
+	apiVersion: layout,
+	kind: 'BGPConfiguration',
+	metadata: { name: 'default' },
+	spec: { asNumber, nodeToNodeMeshEnabled: mesh },
+});
+
+function torResources({ subnets, torAsNumber, servicePrefix }: LabTopology): object[] {
+	return [
+		{
+			apiVersion: layout,
+			kind: 'BGPFilter',
+			metadata: { name: 'services' },
+			spec: {
+				importV4: [
+					{ action: 'Accept', matchOperator: 'In', cidr: servicePrefix },
+					{ action: 'Reject', matchOperator: 'In', cidr: '0.0.0.0/0' },
+				],
+			},
+		},
+		...subnets.map(({ name, tor }) => ({
+			apiVersion: layout,
+			kind: 'BGPPeer',
+			metadata: { name: `tor-${name}` },
+			spec: { nodeSelector: `rack == '${name}'`, peerIP: tor, asNumber: torAsNumber, filters: ['services'] },
+		})),
+	];
+}
+
+function documents(resources: readonly object[]): string {
+	return resources.map((resource) => `---\n${stringify(resource)}`).join('');
+}
