@@ -20,6 +20,8 @@ export interface ClusterSurroundings extends ClusterCommands {
 	readonly folder: string;
 	namespace(name: string): string;
 	start(name: string, namespace: string, command: readonly string[]): void;
+	/** What a process wrote last, once it has ended by itself. */
+	lastWordsOf(name: string): string | undefined;
 }
 
 /** Where the API server lives: on the router, which every node reaches without any route of ours. */
@@ -37,10 +39,12 @@ export class LabCluster {
 
 	/** Starts the API server and applies the resources. @throws CommandError */
 	async start(signal: AbortSignal): Promise<void> {
-		const { topology, cli, start } = this.#surroundings;
+		const { topology, cli, start, lastWordsOf } = this.#surroundings;
 		start('apiserver', home, [...cli, 'apiserver', '--listen', `${topology.subnets[0]?.router}:6443`, '--kubeconfig', this.kubeconfig]);
 		// It writes the way in once it serves.
 		for (let tries = 0; !existsSync(this.kubeconfig); tries++) {
+			const lastWords = lastWordsOf('apiserver');
+			if (lastWords !== undefined) throw new CommandError('bgpmesh apiserver', null, lastWords);
 			if (tries > 600) throw new CommandError('bgpmesh apiserver', null, 'it did not come up within a minute');
 			await pause(100, undefined, { signal });
 		}

@@ -54,6 +54,7 @@ export class Laboratory {
 			folder,
 			namespace: (name) => this.namespace(name),
 			start: (name, namespace, command) => this.#start(name, namespace, command),
+			lastWordsOf: (name) => this.fallen().find((process) => process.name === name)?.lastLines,
 		});
 	}
 

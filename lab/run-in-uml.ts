@@ -27,8 +27,8 @@ export async function runLabInUml(options: InUmlOptions): Promise<number> {
 	emit({ type: 'progress', text: 'bundling the daemon and the laboratory for user-mode-linux' });
 	// The bundles lie in folders of this one, as bin/ lies in the repository: they read the version beside them.
 	await copyFile(resolve(dirname(daemonEntry), '../package.json'), join(folder, 'package.json'));
-	// The API server finds the definitions of resources above itself.
-	await cp(resolve(dirname(daemonEntry), '../config/crds'), join(folder, 'config/crds'), { recursive: true });
+	// The API server finds the schemas and definitions of resources above itself.
+	await cp(resolve(dirname(daemonEntry), '../config'), join(folder, 'config'), { recursive: true });
 	const { mode, keep, json, scenarios } = options;
 	const [main, daemon, cli, plugin] = await Promise.all([
 		bundle(join(here, 'inside.js'), folder, 'inside'),

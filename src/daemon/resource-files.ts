@@ -62,7 +62,7 @@ function fromJson(place: string, text: string): JsonValue {
 function fromYaml(place: string, text: string): JsonValue[] {
 	return [...parseAllDocuments(text, { intAsBigInt: true, merge: true })].flatMap((document) => {
 		const [error] = document.errors;
-		if (error !== undefined) throw new ClusterAccessError(`${place}: ${error.message}`);
+		if (error !== undefined) throw new ClusterAccessError(`${place}: ${error.message.trim()}`);
 		const value: unknown = document.toJS();
 		return value === null || value === undefined ? [] : [toJson(value)];
 	});

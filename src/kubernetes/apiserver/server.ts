@@ -8,7 +8,7 @@ import { Controllers } from './controllers.ts';
 import { Authenticator, type Certificate, createListener, type TokenUser } from './http/index.ts';
 import { decideCreate, normalize } from './objects/index.ts';
 import { collectionOf, established, loadDefinitions, Registry } from './resources/index.ts';
-import { type HistoryLimits, type Journal, Store } from './store/index.ts';
+import { type HistoryLimits, openLevelJournal, Store } from './store/index.ts';
 
 /** What an embedded API server is made of. */
 export interface ApiServerOptions {
@@ -42,7 +42,7 @@ export interface ApiServer {
 /** Starts an API server; resolves when it answers. Rejects when the folder or the address is taken. */
 export async function startApiServer(options: ApiServerOptions): Promise<ApiServer> {
 	const { clock = systemClock, random = Math.random, log = silentLogger } = options;
-	const journal = options.dataFolder === undefined ? undefined : await durableJournal(options.dataFolder);
+	const journal = options.dataFolder === undefined ? undefined : await openLevelJournal(options.dataFolder);
 	const store = await Store.open(journal, clock, options.history);
 	const api: Api = {
 		store,
@@ -90,12 +90,6 @@ function listen(server: Server, { address, port }: ApiServerOptions['listen']): 
 }
 
 /** The namespaces that every cluster has, and the definitions that are wanted. */
-/** The disk store brings a native library along: it is loaded by who asks for a folder. */
-async function durableJournal(folder: string): Promise<Journal> {
-	const { openLevelJournal } = await import('./store/journal-level.ts');
-	return openLevelJournal(folder);
-}
-
 async function bootstrap(api: Api, customDefinitions: readonly JsonObject[]): Promise<void> {
 	const type = api.registry.find('', 'v1', 'namespaces');
 	if (type === undefined) throw new Error('namespaces are built in');

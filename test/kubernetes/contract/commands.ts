@@ -84,7 +84,7 @@ export function testCommands(test: TestFn, getServer: () => ServerUnderTest, fol
 
 	test.serial('bgpmesh apply says which file and object is wrong, and applies nothing of files that do not parse', async (t) => {
 		const rows = [
-			{ file: 'broken.yaml', says: /broken\.yaml: .*line 2/s },
+			{ file: 'broken.yaml', says: /broken\.yaml: .*at line 1, column 7/ },
 			{ file: 'nameless.yaml', says: /nameless\.yaml: metadata\.name is missing/ },
 			{ file: 'unknown.yaml', says: /Thing\/one failed: .*unknown\.yaml: the server has no example\.org\/v1 Thing/ },
 			{ file: 'invalid.yaml', says: /Node\/Not_A_Name failed: .*invalid\.yaml: .*RFC 1123/ },

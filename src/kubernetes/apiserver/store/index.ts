@@ -3,5 +3,6 @@
  * Nothing here knows what an object means.
  */
 export * from './journal.ts';
+export * from './journal-level.ts';
 export * from './store.ts';
 export * from './version.ts';

@@ -1,4 +1,3 @@
-import { ClassicLevel } from 'classic-level';
 import type { Journal, JournalContents, JournalEntry } from './journal.ts';
 
 const revisionKey = 'revision';
@@ -9,6 +8,8 @@ const objectPrefix = 'object/';
  * acknowledged survives `kill -9` and loss of power. The folder is locked: one server at a time.
  */
 export async function openLevelJournal(folder: string): Promise<Journal> {
+	// A native library: only who asks for a folder loads it, or needs to have it.
+	const { ClassicLevel } = await import('classic-level');
 	const level = new ClassicLevel<string, string>(folder, { keyEncoding: 'utf8', valueEncoding: 'utf8', writeBufferSize: 16 << 20 });
 	await level.open();
 	return {
