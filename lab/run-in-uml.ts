@@ -55,7 +55,7 @@ export async function runLabInUml(options: InUmlOptions): Promise<number> {
 		args: [main, JSON.stringify(inside)],
 		cwd: folder,
 		writable: logs === undefined ? [folder] : [folder, logs],
-		timeoutSeconds: keep ? keptSeconds : 240,
+		timeoutSeconds: keep ? keptSeconds : 240 + 240 * scenarios.length,
 		signal,
 		onOutput(stream, chunk) {
 			if (stream === 'stderr') {

@@ -1,7 +1,7 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Laboratory } from './laboratory.ts';
 import { countPings, type PingTarget, pingAll } from './pings.ts';
-import type { ScenarioResult } from './report.ts';
+import type { PingCounts, PingRow, ScenarioResult } from './report.ts';
 import { meshFile, nodesFile, reflectorFile } from './resources.ts';
 import { type LabMode, type LabTopology, labTopology } from './topology.ts';
 
@@ -16,9 +16,13 @@ export interface Scenario {
 }
 
 const intervalSeconds = 0.02;
+const roundSeconds = 10;
 
-/** Pings there and back between the pod of the first node and every other pod, 50 a second each for `seconds`, while `happens` happens. */
-async function lossDuring(laboratory: Laboratory, seconds: number, happens: () => Promise<void>) {
+/**
+ * Pings there and back between the pod of the first node and every other pod, 50 a second each, from a second before `happens` until it has happened, however
+ * slow the machine is. They go in rounds, since a ping that is cut off can't tell what was lost from what is on its way: a few milliseconds lie between two.
+ */
+async function lossDuring(laboratory: Laboratory, happens: () => Promise<void>, signal: AbortSignal): Promise<PingCounts> {
 	const [first, ...others] = laboratory.topology.nodes;
 	if (first === undefined) throw new RangeError('a laboratory without nodes');
 	const target = (from: typeof first, to: typeof first): PingTarget => ({
@@ -27,12 +31,23 @@ async function lossDuring(laboratory: Laboratory, seconds: number, happens: () =
 		to: to.pod.name,
 		address: to.pod.address,
 	});
-	const streams = pingAll(
-		others.flatMap((other) => [target(first, other), target(other, first)]),
-		{ count: Math.round(seconds / intervalSeconds), waitSeconds: 1, intervalSeconds },
-	);
-	await happens();
-	return countPings(await streams);
+	const targets = others.flatMap((other) => [target(first, other), target(other, first)]);
+	const rows: PingRow[] = [];
+	let happened = false;
+	const streams = async () => {
+		do rows.push(...(await pingAll(targets, { count: roundSeconds / intervalSeconds, waitSeconds: 1, intervalSeconds })));
+		while (!happened && !signal.aborted);
+	};
+	const happening = async () => {
+		await pause(1000, undefined, { signal });
+		try {
+			await happens();
+		} finally {
+			happened = true;
+		}
+	};
+	await Promise.all([streams(), happening()]);
+	return countPings(rows);
 }
 
 /** Restarts the daemon of the first node, ended by `signal`, while packets flow; then everything must be as before. */
@@ -41,14 +56,14 @@ const restart =
 	async (laboratory, signal) => {
 		const [node] = laboratory.topology.nodes;
 		if (node === undefined) throw new RangeError('a laboratory without nodes');
-		const counts = await lossDuring(laboratory, 10, async () => {
-			await pause(1000, undefined, { signal });
+		let again = false;
+		const happens = async () => {
 			await laboratory.kill(node.name, ending);
 			await pause(1500, undefined, { signal });
 			await laboratory.startDaemon(node);
-		});
-		const sight = await laboratory.lookUntil(laboratory.converged, 30, signal);
-		const again = laboratory.converged(sight);
+			again = laboratory.converged(await laboratory.lookUntil(laboratory.converged, 60, signal));
+		};
+		const counts = await lossDuring(laboratory, happens, signal);
 		const text = `the daemon of ${node.name} was ended by ${ending} and started again: ${counts.lost} of ${counts.sent} packets lost${again ? '' : '; not every session and route came back'}`;
 		return { name, ...counts, ok: counts.lost === 0 && again, text };
 	};
@@ -65,11 +80,10 @@ const meshToReflector: Scenario['run'] = async (laboratory, signal) => {
 	const problems: string[] = [];
 	const until = async (topology: LabTopology) => {
 		laboratory.becomes(topology);
-		const sight = await laboratory.lookUntil(laboratory.converged, 40, signal);
+		const sight = await laboratory.lookUntil(laboratory.converged, 60, signal);
 		if (!laboratory.converged(sight)) problems.push(`not every session of the ${topology.mode} came up, or not every other one ended`);
 	};
-	const counts = await lossDuring(laboratory, 75, async () => {
-		await pause(1000, undefined, { signal });
+	const happens = async () => {
 		await cluster.apply([reflectorFile, nodesFile(mesh, true)]);
 		await pause(3000, undefined, { signal });
 		await cluster.apply([meshFile(mesh, false)]);
@@ -78,7 +92,8 @@ const meshToReflector: Scenario['run'] = async (laboratory, signal) => {
 		await pause(3000, undefined, { signal });
 		await cluster.apply([nodesFile(mesh, false)]);
 		await until(mesh);
-	});
+	};
+	const counts = await lossDuring(laboratory, happens, signal);
 	const text = `the mesh became two reflectors and a mesh again: ${counts.lost} of ${counts.sent} packets lost${problems.map((problem) => `; ${problem}`).join('')}`;
 	return { name: 'mesh-to-reflector', ...counts, ok: counts.lost === 0 && problems.length === 0, text };
 };

@@ -57,12 +57,13 @@ const title = missing.length > 0 ? ` (skipped: needs ${missing.join(', ')})` : '
 const labTest = missing.length > 0 ? test.serial.skip : test.serial;
 
 const layouts: readonly { args: readonly string[]; mode: LabMode; sessions: number }[] = [
-	{ args: ['--json'], mode: 'mesh', sessions: 16 },
+	{ args: ['--json', '--scenario', 'mesh-to-reflector'], mode: 'mesh', sessions: 16 },
 	{ args: ['--json', '--reflector', '--scenario', 'crash'], mode: 'reflector', sessions: 14 },
+	{ args: ['--json', '--static', '--scenario', 'crash'], mode: 'mesh', sessions: 16 },
 ];
 for (const { args, mode, sessions } of layouts) {
 	labTest(`npm run lab -- ${args.join(' ')}: sessions, routes and pings, and nothing left behind${title}`, async (t) => {
-		t.timeout(280_000);
+		t.timeout(560_000);
 		const before = labFolders();
 		const { status, stdout, stderr, pid } = await runLab(args);
 		t.log(stderr);
