@@ -21,7 +21,7 @@ items:
   - apiVersion: crd.projectcalico.org/v1
     kind: IPAMBlock
     metadata: { name: 10-209-0-0-28 }
-    spec: { cidr: 10.209.0.0/28, allocations: [null], attributes: [], unallocated: [0], strictAffinity: false, sequenceNumber: 18446744073709550000 }
+    spec: { cidr: 10.209.0.0/28, allocations: [null], attributes: [], unallocated: [0], strictAffinity: false, sequenceNumber: 9223372036854775783 }
 ---
 # nothing
 `,
@@ -29,6 +29,8 @@ items:
 	'broken.yaml': 'kind: Node\n  metadata: [',
 	'unknown.yaml': 'apiVersion: example.org/v1\nkind: Thing\nmetadata: { name: one }\n',
 	'invalid.yaml': 'apiVersion: v1\nkind: Node\nmetadata: { name: Not_A_Name }\n',
+	'toolarge.yaml':
+		'apiVersion: crd.projectcalico.org/v1\nkind: IPAMBlock\nmetadata: { name: large }\nspec: { cidr: 10.209.1.0/28, allocations: [], attributes: [], unallocated: [], strictAffinity: false, sequenceNumber: 9223372036854775808 }\n',
 	'nameless.yaml': 'apiVersion: v1\nkind: Node\n',
 };
 
@@ -70,8 +72,8 @@ export function testCommands(test: TestFn, getServer: () => ServerUnderTest, fol
 		t.regex(table.stdout, /^NAME .*\ncli-pool .*\n$/, table.stderr);
 		t.is((await bgpmesh('get', 'no', '-l', 'from=cli', '-o', 'name')).stdout, 'node/cli-node\n');
 		const whole = await bgpmesh('get', 'ipamblock', '10-209-0-0-28', '-o', 'json');
-		t.regex(whole.stdout, /"sequenceNumber": 18446744073709550000,?\n/, whole.stderr);
-		t.regex((await bgpmesh('get', 'ipamblocks.crd.projectcalico.org', '10-209-0-0-28', '-o', 'yaml')).stdout, /\n {2}sequenceNumber: 18446744073709550000\n/);
+		t.regex(whole.stdout, /"sequenceNumber": 9223372036854775783,?\n/, whole.stderr);
+		t.regex((await bgpmesh('get', 'ipamblocks.crd.projectcalico.org', '10-209-0-0-28', '-o', 'yaml')).stdout, /\n {2}sequenceNumber: 9223372036854775783\n/);
 		const all = await bgpmesh('get', 'leases', '-A');
 		t.regex(all.stdout, /^NAMESPACE +NAME .*\n(.*\n)*default +cli-lease .*\n/, all.stderr);
 		const list = await bgpmesh('get', 'ippools', '-l', 'from=cli', '--json');
@@ -87,6 +89,7 @@ export function testCommands(test: TestFn, getServer: () => ServerUnderTest, fol
 			{ file: 'broken.yaml', says: /broken\.yaml: .*at line 1, column 7/ },
 			{ file: 'nameless.yaml', says: /nameless\.yaml: metadata\.name is missing/ },
 			{ file: 'unknown.yaml', says: /Thing\/one failed: .*unknown\.yaml: the server has no example\.org\/v1 Thing/ },
+			{ file: 'toolarge.yaml', says: /IPAMBlock\/large failed: .*toolarge\.yaml: .*sequenceNumber in body must be of type integer: "number"/ },
 			{ file: 'invalid.yaml', says: /Node\/Not_A_Name failed: .*invalid\.yaml: .*RFC 1123/ },
 		] as const;
 		for (const { file, says } of rows) {

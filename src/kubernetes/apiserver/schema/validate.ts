@@ -43,14 +43,16 @@ function hasType(schema: Schema, value: JsonValue): boolean {
 	}
 }
 
-const isInteger = (value: JsonValue): boolean => typeof value === 'bigint' || (typeof value === 'number' && Number.isInteger(value));
+const [leastInt64, mostInt64] = [-(2n ** 63n), 2n ** 63n - 1n];
+
+/** An int64; a greater one is a double to a kube-apiserver, and a double is an integer only as far as doubles count in ones. */
+const isInteger = (value: JsonValue): boolean => (typeof value === 'bigint' ? value >= leastInt64 && value <= mostInt64 : Number.isSafeInteger(value));
 
 function typeName(value: JsonValue): string {
 	if (value === null) return 'null';
 	if (isArray(value)) return 'array';
 	if (typeof value === 'object') return 'object';
-	if (typeof value === 'bigint') return 'integer';
-	if (typeof value === 'number') return Number.isInteger(value) ? 'integer' : 'number';
+	if (typeof value === 'bigint' || typeof value === 'number') return isInteger(value) ? 'integer' : 'number';
 	return typeof value;
 }
 
