@@ -22,7 +22,7 @@ COPY --from=build /opt/bgpmesh/packages/bgp-packet packages/bgp-packet
 COPY --from=build /opt/bgpmesh/dist/src dist/src
 COPY --from=build /opt/bgpmesh/dist/bgpmesh-ipam.cjs dist/
 COPY --from=build /opt/bgpmesh/config config
-RUN for name in bgpmesh bgpmeshd; do ln -s /opt/bgpmesh/bin/$name.js /usr/local/bin/$name; done && ln -s /opt/bgpmesh/dist/bgpmesh-ipam.cjs /usr/local/bin/bgpmesh-ipam
+RUN for name in bgpmesh bgpmeshd bgpmesh-cni; do ln -s /opt/bgpmesh/bin/$name.js /usr/local/bin/$name; done && ln -s /opt/bgpmesh/dist/bgpmesh-ipam.cjs /usr/local/bin/bgpmesh-ipam
 ENV NODE_ENV=production
 # SIGTERM ends the sessions with a CEASE; the kernel keeps the routes.
 STOPSIGNAL SIGTERM

@@ -21,7 +21,7 @@ export async function installPackages() {
 	const obstacle = whyNot();
 	if (obstacle !== undefined) {
 		warn(`${bold('missing')}: ${names.join(' ')} (${obstacle}; on Debian, as root: ${command})`);
-		for (const { name, use } of missing) say(`    ${name.padEnd(16)} ${use}`);
+		for (const { name, use } of missing) say(`    ${name.padEnd(28)} ${use}`);
 		say('  what needs them is skipped, by name');
 		return missing;
 	}

@@ -1,3 +1,4 @@
+import type { AddressGrant } from '../control/index.ts';
 import { CniCode, CniError } from './errors.ts';
 
 /** The versions of the specification that this plugin speaks, oldest first. */
@@ -7,7 +8,7 @@ export type CniVersion = (typeof cniVersions)[number];
 /** Is this a version that this plugin speaks? */
 export const speaks = (version: unknown): version is CniVersion => cniVersions.some((known) => known === version);
 
-/** The network configuration on standard input, as far as an IPAM plugin cares. Keys of `ipam` are calico-ipam's; the last three are ours. */
+/** The network configuration on standard input, as far as an IPAM plugin cares. Keys of `ipam` are calico-ipam's; `socket` and what follows it are ours. */
 export interface NetworkConfiguration {
 	readonly cniVersion: CniVersion;
 	readonly name: string;
@@ -17,9 +18,11 @@ export interface NetworkConfiguration {
 	readonly ipv6Pools: readonly string[];
 	/** The daemon's control socket. */
 	readonly socket: string;
-	/** What the result names as gateway, by family; `undefined`: none. */
-	readonly gateways: { readonly ipv4: string | undefined; readonly ipv6: string | undefined };
-	/** `host`: /32 and /128, for point-to-point plugins; `block`: the block's length, for bridges. */
+	/** What the result names as gateway, by family; `auto`: one inside the address's block, from the daemon; `undefined`: none. */
+	readonly gateways: Readonly<Record<AddressGrant['family'], string | undefined>>;
+	/** What the result has as routes in place of a default route by each gateway; `undefined`: nothing is said. */
+	readonly routes: readonly Json[] | undefined;
+	/** `host`: /32 and /128, as Calico; `block`: the block's length, as with a gateway from the daemon always. */
 	readonly prefix: 'host' | 'block';
 	/** GC: attachments that are still there. */
 	readonly validAttachments: readonly { readonly containerId: string; readonly ifname: string }[] | undefined;
@@ -54,7 +57,8 @@ export function parseConfiguration(text: string): NetworkConfiguration {
 		ipv4Pools: textList(ipam, 'ipv4_pools'),
 		ipv6Pools: textList(ipam, 'ipv6_pools'),
 		socket: textOf(ipam, 'socket') ?? defaultSocket,
-		gateways: { ipv4: textOf(ipam, 'gateway'), ipv6: textOf(ipam, 'gateway6') },
+		gateways: gatewaysOf(ipam),
+		routes: routesOf(ipam),
 		prefix: textOf(ipam, 'prefix') === 'block' ? 'block' : 'host',
 		validAttachments: attachments(config['cni.dev/valid-attachments']),
 		previousAddresses: previousAddresses(config['prevResult']),
@@ -92,6 +96,24 @@ function textOf(ipam: Json, key: string): string | undefined {
 	const value = ipam[key];
 	if (value === undefined) return undefined;
 	if (typeof value !== 'string' || value === '') throw new CniError(CniCode.invalidConfiguration, `ipam.${key} is ${JSON.stringify(value)}`, 'expected text');
+	return value;
+}
+
+/** `"gateway": "auto"` speaks for both families. */
+function gatewaysOf(ipam: Json): NetworkConfiguration['gateways'] {
+	const ipv4 = textOf(ipam, 'gateway');
+	const ipv6 = textOf(ipam, 'gateway6') ?? (ipv4 === 'auto' ? 'auto' : undefined);
+	if ((ipv4 === 'auto' || ipv6 === 'auto') && ipam['prefix'] === 'host')
+		throw new CniError(CniCode.invalidConfiguration, 'ipam.gateway is "auto" and ipam.prefix is "host"', 'a gateway inside the block goes with the block\'s prefix length');
+	return { ipv4, ipv6 };
+}
+
+/** host-local's key; what it says is the main plugin's business. */
+function routesOf(ipam: Json): NetworkConfiguration['routes'] {
+	const value = ipam['routes'];
+	if (value === undefined) return undefined;
+	if (!Array.isArray(value) || !value.every((route): route is Json => isObject(route) && typeof route['dst'] === 'string'))
+		throw new CniError(CniCode.invalidConfiguration, `ipam.routes is ${JSON.stringify(value)}`, 'expected a list of { "dst": CIDR, "gw": address }');
 	return value;
 }
 

@@ -31,7 +31,13 @@ async function answer(
 			return { cniVersion, supportedVersions: cniVersions };
 		case 'ADD': {
 			const families = [...(assignIpv4 ? ['ipv4' as const] : []), ...(assignIpv6 ? ['ipv6' as const] : [])];
-			const { addresses } = await ask('cniAdd', { request: { network, containerId, ifname, pod, families, ipv4Pools, ipv6Pools, wantedAddress } });
+			const gateways = families.filter((family) => configuration.gateways[family] === 'auto');
+			const request = { network, containerId, ifname, pod, families, ipv4Pools, ipv6Pools, wantedAddress, ...(gateways.length === 0 ? {} : { gateways }) };
+			const { addresses } = await ask('cniAdd', { request });
+			const without = addresses.find(({ family, gateway }) => gateways.includes(family) && gateway === undefined);
+			// Answered all the same, the main plugin would refuse it without saying why.
+			if (without !== undefined)
+				throw new CniError(CniCode.noAddress, `the daemon gave ${without.address} without a gateway`, 'is the daemon older than the plugin? restart bgpmeshd');
 			return addResult(configuration, addresses);
 		}
 		case 'DEL':

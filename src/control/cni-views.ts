@@ -15,6 +15,8 @@ export interface CniAddRequest extends CniAttachment {
 	readonly ipv6Pools: readonly string[];
 	/** One certain address; its family is its own. */
 	readonly wantedAddress: string | undefined;
+	/** Families that want a gateway inside the address's block; absent: none does. */
+	readonly gateways?: readonly Family[];
 }
 
 /** CHECK: the addresses that ADD gave. */
@@ -35,6 +37,8 @@ export interface AddressGrant {
 	/** CIDR of its block. */
 	readonly block: string;
 	readonly pool?: string;
+	/** In the block, and no pod's; where it was asked for. */
+	readonly gateway?: string;
 }
 
 export interface AddressGrantsView {

@@ -50,12 +50,23 @@ export function blockOf(address: string, blockSize: number): PrefixKey {
 	return formatPrefix(network, length);
 }
 
+/**
+ * Is this an address that no interface with the block's prefix length can talk to? IPv4: network and broadcast address; IPv6: the
+ * first, which every router answers to (RFC 4291 §2.6.1).
+ */
+export function isBlockEdge(cidr: PrefixKey, ordinal: number): boolean {
+	return ordinal === 0 || (!cidr.includes(':') && ordinal === 2 ** (32 - Number(cidr.slice(cidr.indexOf('/') + 1))) - 1);
+}
+
 /** Addresses that are never given automatically. Calico IPReservation. */
 export class Reservations {
 	readonly #prefixes: readonly Prefix[];
+	readonly #blockEdges: boolean;
 
-	constructor(cidrs: readonly PrefixKey[]) {
+	/** `block-edges`: those of each block too. */
+	constructor(cidrs: readonly PrefixKey[], and?: 'block-edges') {
 		this.#prefixes = cidrs.map((cidr) => parsePrefix(cidr));
+		this.#blockEdges = and === 'block-edges';
 	}
 
 	holdsAddress(address: Address): boolean {
@@ -71,10 +82,11 @@ export class Reservations {
 	/** Is any of it reserved? */
 	holdsSome(cidr: PrefixKey): boolean {
 		const wanted = parsePrefix(cidr);
-		return this.#prefixes.some((prefix) => prefixCovers(prefix, wanted) || prefixCovers(wanted, prefix));
+		return this.#blockEdges || this.#prefixes.some((prefix) => prefixCovers(prefix, wanted) || prefixCovers(wanted, prefix));
 	}
 
 	holdsOrdinal(cidr: PrefixKey, ordinal: number): boolean {
+		if (this.#blockEdges && isBlockEdge(cidr, ordinal)) return true;
 		if (this.#prefixes.length === 0) return false;
 		const bytes = addToAddress(parsePrefix(cidr).bytes, ordinal);
 		return this.holdsAddress({ family: familyOf(bytes), bytes });

@@ -1,10 +1,12 @@
 import type { Clock, Family, Logger, PrefixKey, Random } from '../core/index.ts';
 import { parsePrefix, prefixCovers } from '../core/index.ts';
-import { blockOf, ordinalToAddress, Reservations } from './addresses.ts';
-import { assignOrdinal, autoAssign, endCooldowns, type Owner, ordinalIn, ordinalsOfHandle } from './block.ts';
+import { addressToOrdinal, blockOf, isBlockEdge, ordinalToAddress, Reservations } from './addresses.ts';
+import { endCooldowns, ordinalIn, ordinalsOfHandle } from './block.ts';
 import { BlockCommitter } from './block-committer.ts';
 import { blockToBorrowFrom, findNewBlock, type Landscape, ownBlockWithRoom, ownClaims } from './block-finder.ts';
 import { type ClaimContext, claimBlock, giveUpBlock } from './claim.ts';
+import { type BlockAnswer, type GivenAddress, gatewayOf, giveFromBlock, hasRoomForGateway } from './gateway.ts';
+import { dropGatewayHandle, GatewayKeeper } from './gateway-keeper.ts';
 import { HandleKeeper } from './handle-keeper.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { blockName, handleName, sanitizeHandle } from './names.ts';
@@ -12,7 +14,7 @@ import { choosePools, type PoolVerdict, poolOf, type SelectorMatch } from './poo
 import { type ReleaseOutcome, releaseAddress, releaseHandle } from './release.ts';
 import type { AssignedAddress, AssignRequest, AssignResult, Unavailable } from './requests.ts';
 import type { IpamStore, Retry } from './store.ts';
-import { type Block, type IpamConfig, type Pool, safetyBlocksPerHost } from './values.ts';
+import { type Block, hostAffinity, type IpamConfig, type Pool, safetyBlocksPerHost } from './values.ts';
 
 export interface AllocatorOptions {
 	readonly node: string;
@@ -31,6 +33,8 @@ interface Source {
 	readonly refused: readonly PoolVerdict[];
 	readonly config: IpamConfig;
 	readonly reservations: Reservations;
+	/** Is the gateway of the block wanted beside the address? */
+	readonly gateway: boolean;
 }
 
 type Placement = { readonly type: 'block'; readonly cidr: PrefixKey } | Unavailable;
@@ -40,6 +44,7 @@ export class Allocator {
 	readonly #options: AllocatorOptions;
 	readonly #committer: BlockCommitter;
 	readonly #handles: HandleKeeper;
+	readonly #gateways: GatewayKeeper;
 	readonly #claims: ClaimContext;
 	/** One request at a time for a handle: asking twice at once gives one address too. */
 	readonly #handleLock = new KeyedLock();
@@ -49,8 +54,15 @@ export class Allocator {
 
 	constructor(options: AllocatorOptions) {
 		this.#options = options;
-		this.#committer = new BlockCommitter(options.store.blocks, options.retry);
+		this.#committer = new BlockCommitter(options.store.blocks, options.retry, async (block) => {
+			if (gatewayOf(block) === undefined) return;
+			// What stays for an error is a handle that holds nothing: the collector knows those.
+			await dropGatewayHandle(options.store, block.cidr).catch((error: unknown) =>
+				options.log.warn('the handle of a gateway stays behind', { block: block.cidr, error: error instanceof Error ? error.message : String(error) }),
+			);
+		});
 		this.#handles = new HandleKeeper(options.store.handles, options.retry);
+		this.#gateways = new GatewayKeeper(options.store.handles, options.retry);
 		this.#claims = { store: options.store, clock: options.clock, retry: options.retry };
 	}
 
@@ -100,7 +112,7 @@ export class Allocator {
 				// Whoever has an address already is not refused another: it is told the same, whatever became of the pools meanwhile.
 				const held = wanted === undefined ? await this.#handles.blocksOf(request.handleId) : [];
 				const known = await this.#known(request.handleId, family, held, source.pools);
-				return known === undefined ? placement : { type: 'assigned', addresses: [known] };
+				return known === undefined ? placement : this.#again(source, request, known);
 			}
 			const { cidr } = placement;
 			// The order is Calico's: the handle first, so that no address is ever held by a handle that does not say so.
@@ -109,13 +121,13 @@ export class Allocator {
 				const known = await this.#known(request.handleId, family, counted.blocks, source.pools);
 				if (known !== undefined) {
 					this.#settle(cidr);
-					return { type: 'assigned', addresses: [known] };
+					return this.#again(source, request, known);
 				}
 				await this.#handles.incrementExisting(request.handleId, cidr);
 			}
-			const address = await this.#give(source, cidr, request, wanted).finally(() => this.#settle(cidr));
-			if (address !== undefined)
-				return { type: 'assigned', addresses: [{ family, address, block: cidr, pool: poolOf(source.pools, cidr)?.name, known: false }] };
+			const given = await this.#give(source, cidr, request, wanted).finally(() => this.#settle(cidr));
+			if (given !== undefined)
+				return { type: 'assigned', addresses: [{ family, ...given, block: cidr, pool: poolOf(source.pools, cidr)?.name, known: false }] };
 			await this.#handles.decrement(request.handleId, cidr, 1);
 			tried.add(cidr);
 			if (wanted !== undefined) return this.#unavailable(source, `${wanted} is taken`, false);
@@ -136,29 +148,51 @@ export class Allocator {
 			{ family, use: request.use, requested: request.pools?.[family] ?? [], nodeLabels, namespaceLabels },
 			selectorMatches,
 		);
-		return { family, pools: usable, refused, config, reservations: new Reservations(reserved) };
+		const gateway = request.gateways?.includes(family) === true;
+		if (!gateway) return { family, pools: usable, refused, config, reservations: new Reservations(reserved), gateway };
+		const small = usable.filter((pool) => !hasRoomForGateway(pool));
+		return {
+			family,
+			pools: usable.filter(hasRoomForGateway),
+			refused: [...refused, ...small.map(({ name, blockSize }) => ({ pool: name, reason: `a block of /${blockSize} has no room for a gateway and a pod` }))],
+			config,
+			reservations: new Reservations(reserved, 'block-edges'),
+			gateway,
+		};
 	}
 
 	/** The write itself, shared with others of the block. `undefined`: no address was free after all. */
-	#give({ config, reservations }: Source, cidr: PrefixKey, { handleId, attributes }: AssignRequest, wanted: string | undefined): Promise<string | undefined> {
-		const owner: Owner = { handleId, attributes };
-		const nowMs = this.#options.clock.wallMs();
+	async #give(source: Source, cidr: PrefixKey, request: AssignRequest, wanted: string | undefined): Promise<GivenAddress | undefined> {
+		const answer = await this.#commit(source, cidr, request, wanted, source.gateway ? 'existing' : 'none');
+		if (answer.type !== 'no-gateway') return answer.type === 'given' ? answer.given : undefined;
+		const second = await this.#gateways.withHandle(cidr, () => this.#commit(source, cidr, request, wanted, 'set-aside'));
+		return second.type === 'given' ? second.given : undefined;
+	}
+
+	#commit(
+		{ config, reservations }: Source,
+		cidr: PrefixKey,
+		{ handleId, attributes }: AssignRequest,
+		wanted: string | undefined,
+		gateway: 'none' | 'existing' | 'set-aside',
+	): Promise<BlockAnswer> {
+		const { clock, node } = this.#options;
+		const nowMs = clock.wallMs();
 		return this.#committer.commit(blockName(cidr), (current) => {
-			if (current === undefined || current.deleted) return { block: current, result: undefined };
+			if (current === undefined || current.deleted) return { block: current, result: { type: 'no-room' } };
 			const block = endCooldowns(current, config.cooldownSeconds, nowMs);
-			const [held] = ordinalsOfHandle(block, sanitizeHandle(handleId));
-			if (held !== undefined && wanted === undefined) return { block: current, result: ordinalToAddress(cidr, held) };
-			if (wanted === undefined) {
-				const { block: next, ordinals } = autoAssign(block, 1, owner, reservations);
-				return ordinals[0] === undefined ? { block: current, result: undefined } : { block: next, result: ordinalToAddress(cidr, ordinals[0]) };
-			}
-			const assigned = assignOrdinal(block, ordinalIn(block, wanted), owner);
-			if (assigned.type === 'assigned') return { block: assigned.block, result: wanted };
-			return {
-				block: current,
-				result: assigned.by?.handleId !== undefined && sanitizeHandle(assigned.by.handleId) === sanitizeHandle(handleId) ? wanted : undefined,
-			};
+			const ordinal = wanted === undefined ? undefined : ordinalIn(block, wanted);
+			const result = giveFromBlock(block, { node, owner: { handleId, attributes }, reservations, wanted: ordinal, gateway });
+			return { block: result.type !== 'given' || result.block === block ? current : result.block, result };
 		});
+	}
+
+	/** What the handle has already, with the gateway that it may not have been given with. */
+	async #again(source: Source, request: AssignRequest, known: AssignedAddress): Promise<AssignResult> {
+		if (!source.gateway) return { type: 'assigned', addresses: [known] };
+		const given = await this.#give(source, known.block, request, known.address);
+		if (given !== undefined) return { type: 'assigned', addresses: [{ ...known, ...given }] };
+		return this.#unavailable(source, `${known.address} is its address already, and block ${known.block} has no room for a gateway or is another node's`, false);
 	}
 
 	/** An address of this family that the handle holds already. */
@@ -219,7 +253,9 @@ export class Allocator {
 				return this.#promise(found.cidr);
 			}
 		}
-		const borrowed = config.strictAffinity ? undefined : blockToBorrowFrom(this.#landscape(source, await this.#allBlocks()), pools, tried, random());
+		// A gateway is on the links of the block's own node alone.
+		const mayBorrow = !config.strictAffinity && !source.gateway;
+		const borrowed = !mayBorrow ? undefined : blockToBorrowFrom(this.#landscape(source, await this.#allBlocks()), pools, tried, random());
 		if (borrowed !== undefined) return this.#promise(borrowed);
 		const limit = !config.autoAllocateBlocks
 			? 'blocks are not claimed automatically (autoAllocateBlocks)'
@@ -228,7 +264,7 @@ export class Allocator {
 				: 'every block of the pools is claimed';
 		return this.#unavailable(
 			source,
-			`no free address: the node's own blocks are full, ${limit}, ${config.strictAffinity ? 'and strictAffinity forbids borrowing' : 'and no other node has a free address'}`,
+			`no free address: the node's own blocks are full, ${limit}, and ${mayBorrow ? 'no other node has a free address' : config.strictAffinity ? 'strictAffinity forbids borrowing' : 'with a gateway nothing is borrowed'}`,
 			true,
 		);
 	}
@@ -237,10 +273,15 @@ export class Allocator {
 		const pool = source.pools.find(({ cidr }) => prefixCovers(parsePrefix(cidr), parsePrefix(`${address}/${source.family === 'ipv4' ? 32 : 128}`)));
 		if (pool === undefined) return this.#unavailable(source, `${address} is in no pool that serves this request`, false);
 		const cidr = blockOf(address, pool.blockSize);
-		if ((await this.#options.store.blocks.read(blockName(cidr), 'fresh')) === undefined) {
+		if (source.gateway && isBlockEdge(cidr, addressToOrdinal(cidr, address) ?? 0))
+			return this.#unavailable(source, `${address} is at the edge of block ${cidr}, where a pod with a gateway cannot be reached`, false);
+		const existing = await this.#options.store.blocks.read(blockName(cidr), 'fresh');
+		if (source.gateway && existing !== undefined && existing.value.affinity !== hostAffinity(this.#options.node))
+			return this.#unavailable(source, `${address} is in block ${cidr} of another node, and so is its gateway`, false);
+		if (existing === undefined) {
 			const outcome = await this.#claimLock.run('claim', () => claimBlock(this.#claims, this.#options.node, cidr));
-			if (outcome === 'lost' && source.config.strictAffinity)
-				return this.#unavailable(source, `${address} is in block ${cidr} of another node, and strictAffinity forbids borrowing`, false);
+			if (outcome === 'lost' && (source.config.strictAffinity || source.gateway))
+				return this.#unavailable(source, `${address} is in block ${cidr} of another node, and ${source.gateway ? 'so is its gateway' : 'strictAffinity forbids borrowing'}`, false);
 		}
 		return this.#promise(cidr);
 	}
@@ -270,9 +311,9 @@ export class Allocator {
 		return (await this.#options.store.blocks.list()).map(({ value }) => value);
 	}
 
-	#landscape({ reservations, config }: Source, known: readonly Block[]): Landscape {
+	#landscape({ reservations, config, gateway }: Source, known: readonly Block[]): Landscape {
 		const nowMs = this.#options.clock.wallMs();
 		const blocks = new Map(known.map((block) => [block.cidr, endCooldowns(block, config.cooldownSeconds, nowMs)]));
-		return { node: this.#options.node, blocks, reservations, promised: (cidr) => this.#promised.get(cidr) ?? 0 };
+		return { node: this.#options.node, blocks, reservations, promised: (cidr) => this.#promised.get(cidr) ?? 0, gateway };
 	}
 }

@@ -21,11 +21,14 @@ interface Pending {
 export class BlockCommitter {
 	readonly #store: Store<Block>;
 	readonly #retry: Retry;
+	readonly #afterRemoval: (block: Block) => Promise<void>;
 	readonly #waiting = new Map<string, Pending[]>();
 
-	constructor(store: Store<Block>, retry: Retry) {
+	/** `afterRemoval` hears of each block that went, as it was last. */
+	constructor(store: Store<Block>, retry: Retry, afterRemoval: (block: Block) => Promise<void>) {
 		this.#store = store;
 		this.#retry = retry;
+		this.#afterRemoval = afterRemoval;
 	}
 
 	/** Applies `step` to the block `name` (a resource name) in the next write. */
@@ -58,7 +61,8 @@ export class BlockCommitter {
 			this.#waiting.set(name, []);
 			const startMs = performance.now();
 			try {
-				const outcomes = await compareAndSwap(this.#store, name, (block) => applyAll(block, batch), this.#retry, 'cached');
+				const { outcomes, removed } = await compareAndSwap(this.#store, name, (block) => applyAll(block, batch), this.#retry, 'cached');
+				if (removed !== undefined) await this.#afterRemoval(removed);
 				for (const [index, outcome] of outcomes.entries()) {
 					if ('error' in outcome) batch[index]?.reject(outcome.error);
 					else batch[index]?.resolve(outcome.result);
@@ -85,8 +89,8 @@ function applyAll(original: Block | undefined, batch: readonly Pending[]) {
 			return { error };
 		}
 	});
-	if (block === original) return { type: 'leave', result: outcomes } as const;
+	if (block === original) return { type: 'leave', result: { outcomes, removed: undefined } } as const;
 	// Nobody's block without addresses has no reason to stay (Calico ReleaseIPs).
-	if (block === undefined || (block.affinity === undefined && isEmpty(block))) return { type: 'remove', result: outcomes } as const;
-	return { type: 'write', value: nextWrite(block), result: outcomes } as const;
+	if (block === undefined || (block.affinity === undefined && isEmpty(block))) return { type: 'remove', result: { outcomes, removed: original } } as const;
+	return { type: 'write', value: nextWrite(block), result: { outcomes, removed: undefined } } as const;
 }

@@ -5,6 +5,7 @@
 import { type PrefixKey, parsePrefix, prefixCovers } from '../core/index.ts';
 import type { Reservations } from './addresses.ts';
 import { freeCount, isEmpty } from './block.ts';
+import { gatewayOf } from './gateway.ts';
 import { walkBlocks } from './pool.ts';
 import { type Affinity, type Block, hostAffinity, type Pool } from './values.ts';
 
@@ -15,6 +16,8 @@ export interface Landscape {
 	readonly reservations: Reservations;
 	/** Addresses of a block promised to requests whose write is still on its way. */
 	readonly promised: (cidr: PrefixKey) => number;
+	/** Is the gateway of the block wanted beside an address? One that is not there yet takes an address itself. */
+	readonly gateway: boolean;
 }
 
 /** How long a block stays its claimer's although it is empty, in milliseconds (Calico EmptyBlockMinReclaimAge). */
@@ -22,7 +25,8 @@ export const reclaimAgeMs = 60_000;
 
 const inPool = (pool: Pool, cidr: PrefixKey): boolean => prefixCovers(parsePrefix(pool.cidr), parsePrefix(cidr));
 
-const available = ({ reservations, promised }: Landscape, block: Block): number => freeCount(block, reservations) - promised(block.cidr);
+const available = ({ reservations, promised, gateway }: Landscape, block: Block): number =>
+	freeCount(block, reservations) - promised(block.cidr) - (gateway && gatewayOf(block) === undefined ? 1 : 0);
 
 /** A block of this node with a free address, in the order of the pools. */
 export function ownBlockWithRoom(landscape: Landscape, pools: readonly Pool[], confirmed: readonly PrefixKey[]): PrefixKey | undefined {

@@ -4,7 +4,7 @@
  */
 import { type PrefixKey, parsePrefix } from '../core/index.ts';
 import { addressCount, addressToOrdinal, ordinalToAddress, type Reservations } from './addresses.ts';
-import { sanitizeHandle } from './names.ts';
+import { isGatewayHandle, sanitizeHandle } from './names.ts';
 import { type AllocationAttribute, type Block, hostAffinity } from './values.ts';
 
 /** The handle of the addresses that Windows keeps for itself: they do not make a block used. */
@@ -92,8 +92,10 @@ export interface ReleaseRequest {
 
 export type ReleaseResult =
 	| { readonly type: 'released'; readonly block: Block; readonly ordinals: readonly number[]; readonly countByHandle: Readonly<Record<string, number>> }
-	/** The caller's knowledge is old: the address was given to somebody else since. Nothing is released. */
-	| { readonly type: 'refused'; readonly ordinal: number; readonly reason: 'sequence-number' | 'handle' };
+	/** The caller's knowledge is old: the address was given to somebody else since; or it is the gateway of others. Nothing is released. */
+	| { readonly type: 'refused'; readonly ordinal: number; readonly reason: RefusedBecause };
+
+export type RefusedBecause = 'sequence-number' | 'handle' | 'gateway';
 
 /** Releases all of `requests` or nothing; what is free already is passed over. With a cooldown addresses stay taken, by nobody, until it is over. */
 export function release(block: Block, requests: readonly ReleaseRequest[], cooldownSeconds: number, nowIso: string): ReleaseResult {
@@ -110,6 +112,10 @@ export function release(block: Block, requests: readonly ReleaseRequest[], coold
 		if (owner !== '') countByHandle[owner] = (countByHandle[owner] ?? 0) + 1;
 	}
 	const released = [...ordinals];
+	const gateway = released.find((ordinal) => isGatewayHandle(attributeOf(block, ordinal)?.handleId));
+	// Whoever else is in the block sends everything there.
+	if (gateway !== undefined && block.allocations.some((_, ordinal) => !ordinals.has(ordinal) && isOwned(attributeOf(block, ordinal))))
+		return { type: 'refused', ordinal: gateway, reason: 'gateway' };
 	if (released.length === 0) return { type: 'released', block, ordinals: released, countByHandle };
 	const next = cooldownSeconds > 0 ? cool(block, released, nowIso) : free(block, released);
 	return { type: 'released', block: next, ordinals: released, countByHandle };
@@ -171,10 +177,17 @@ export function attributeOf(block: Block, ordinal: number): AllocationAttribute 
 	return index === null || index === undefined ? undefined : block.attributes[index];
 }
 
-/** Is no assignable address in use? Cooling ones count as used. */
+/** Is no assignable address in use? Cooling ones count as used; a gateway alone does not. */
 export function isEmpty(block: Block): boolean {
-	return block.allocations.every((index) => index === null || block.attributes[index]?.handleId?.toLowerCase() === windowsReservedHandle);
+	return block.allocations.every((index) => index === null || servesTheBlock(block.attributes[index]));
 }
+
+/** Held for the sake of the other addresses of the block. */
+const servesTheBlock = (attribute: AllocationAttribute | undefined): boolean =>
+	attribute?.handleId?.toLowerCase() === windowsReservedHandle || isGatewayHandle(attribute?.handleId);
+
+const isOwned = (attribute: AllocationAttribute | undefined): boolean =>
+	attribute !== undefined && attribute.releasedAt === undefined && !servesTheBlock(attribute);
 
 /** How many addresses could be given now. */
 export function freeCount(block: Block, reservations: Reservations): number {

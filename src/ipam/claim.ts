@@ -1,5 +1,7 @@
 import type { Clock, PrefixKey } from '../core/index.ts';
 import { isEmpty, newBlock } from './block.ts';
+import { gatewayOf } from './gateway.ts';
+import { dropGatewayHandle } from './gateway-keeper.ts';
 import { affinityName, blockName } from './names.ts';
 import { ConflictError, compareAndSwap, type IpamStore, nextWrite, type Retry } from './store.ts';
 import { type Affinity, type AffinityState, hostAffinity } from './values.ts';
@@ -113,6 +115,7 @@ export async function giveUpBlock(
 			if (!(error instanceof ConflictError)) throw error;
 			return 'changed';
 		}
+		if (isEmpty(seen.value) && gatewayOf(seen.value) !== undefined) await dropGatewayHandle(store, cidr);
 	}
 	await dropClaim();
 	return 'released';

@@ -1,10 +1,11 @@
-import type { Clock, Logger } from '../core/index.ts';
+import type { Clock, Logger, PrefixKey } from '../core/index.ts';
 import type { Allocator } from './allocator.ts';
+import { ordinalsOfHandle } from './block.ts';
 import { type ClaimContext, giveUpBlock } from './claim.ts';
 import { type ClusterSnapshot, findGarbage, type GarbageOptions, type GarbageReport, type Leak, type Suspicions, stillHeld } from './garbage.ts';
-import { blockName, handleName } from './names.ts';
-import { compareAndSwap } from './store.ts';
-import type { Block } from './values.ts';
+import { removeAsSeen } from './gateway-keeper.ts';
+import { blockName, handleName, sanitizeHandle } from './names.ts';
+import type { Block, Handle } from './values.ts';
 
 export interface GarbageCollectorOptions extends GarbageOptions {
 	readonly claims: ClaimContext;
@@ -67,13 +68,22 @@ export class GarbageCollector {
 		}
 		for (const { handleId } of report.handles) {
 			const seen = await context.store.handles.read(handleName(handleId), 'fresh');
-			if (seen === undefined) continue;
-			// The two observations were a grace period apart: no write of a block is on its way so long.
-			await compareAndSwap(context.store.handles, handleName(handleId), () => ({ type: 'remove', result: undefined }), context.retry);
+			// The two observations were a grace period apart, and no write of a block is on its way so long; but the handle of a
+			// gateway bears the name of its block, and may have been written anew since.
+			if (seen === undefined || (await this.#isHeld(seen.value)) || !(await removeAsSeen(context.store.handles, handleName(handleId), seen))) continue;
 			done.handles++;
 			log.info('orphaned handle removed', { handle: handleId });
 		}
 		return done;
+	}
+
+	async #isHeld({ handleId, blocks }: Handle): Promise<boolean> {
+		// The keys are CIDRs as Calico and we write them: canonical.
+		for (const cidr of Object.keys(blocks) as PrefixKey[]) {
+			const block = await this.#options.claims.store.blocks.read(blockName(cidr), 'fresh');
+			if (block !== undefined && ordinalsOfHandle(block.value, sanitizeHandle(handleId)).length > 0) return true;
+		}
+		return false;
 	}
 
 	async #release(leak: Leak): Promise<number> {

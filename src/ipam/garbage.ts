@@ -6,6 +6,7 @@
 import type { PrefixKey } from '../core/index.ts';
 import { ordinalToAddress } from './addresses.ts';
 import { isEmpty, ordinalsOfHandle } from './block.ts';
+import { gatewayType } from './gateway.ts';
 import { handleName, sanitizeHandle } from './names.ts';
 import { type Affinity, type Block, type Handle, hostAffinity } from './values.ts';
 
@@ -117,8 +118,11 @@ function groupByHandle(blocks: readonly Block[]): Map<string, HeldAddress[]> {
 }
 
 /** Why nobody owns this address any more; `undefined`: somebody does, or nobody can tell. */
-function whyLeaked({ address, attributes }: HeldAddress, { nodes, pods }: ClusterSnapshot): string | undefined {
+function whyLeaked({ address, block: cidr, attributes }: HeldAddress, { nodes, pods, blocks }: ClusterSnapshot): string | undefined {
 	const { node, pod, namespace, type } = attributes;
+	// A gateway goes with its block, unless nobody has that: Calico does not take it for empty.
+	if (type === gatewayType)
+		return blocks.some((block) => block.cidr === cidr && block.affinity === undefined && isEmpty(block)) ? `gateway of ${cidr}, which nobody has` : undefined;
 	if (type !== undefined) return node !== undefined && !nodes.has(node) ? `tunnel address of node ${node}, which does not exist` : undefined;
 	// Without a pod's name there is nothing to compare with: somebody else's business (a load balancer, a manual assignment).
 	if (pod === undefined || namespace === undefined) return undefined;

@@ -12,6 +12,7 @@ export * from './block-finder.ts';
 export * from './claim.ts';
 export * from './garbage.ts';
 export * from './garbage-collector.ts';
+export * from './gateway.ts';
 export * from './handle.ts';
 export * from './names.ts';
 export * from './pool.ts';

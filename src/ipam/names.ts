@@ -40,6 +40,14 @@ export function sanitizeHandle(handleId: string): string {
 /** The handle of a pod's addresses, as the CNI plugin makes it. */
 export const podHandle = (network: string, containerId: string): string => `${network}.${containerId}`;
 
+const gatewayPrefix = 'bgpmesh-gateway-';
+
+/** The handle of the gateway that is set aside in a block: one of its own for each, without the dot that every pod's has. */
+export const gatewayHandle = (cidr: PrefixKey): string => `${gatewayPrefix}${blockName(cidr)}`;
+
+/** Is this the handle of some block's gateway? */
+export const isGatewayHandle = (handleId: string | undefined): boolean => handleId?.startsWith(gatewayPrefix) === true;
+
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
 
 /** RFC 4648 §6 without padding. */

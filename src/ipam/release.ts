@@ -1,6 +1,6 @@
 import type { Clock, PrefixKey } from '../core/index.ts';
 import { addressToOrdinal, ordinalToAddress } from './addresses.ts';
-import { ordinalsOfHandle, release } from './block.ts';
+import { ordinalsOfHandle, type RefusedBecause, release } from './block.ts';
 import type { BlockCommitter } from './block-committer.ts';
 import { isoSeconds } from './claim.ts';
 import type { HandleKeeper } from './handle-keeper.ts';
@@ -16,10 +16,10 @@ export interface ReleaseContext {
 	readonly cooldownSeconds: number;
 }
 
-/** What was released; `refused`: the address is another's by now. */
+/** What was released; `refused`: the address is another's by now, or the gateway of others. */
 export type ReleaseOutcome =
 	| { readonly type: 'released'; readonly addresses: readonly string[] }
-	| { readonly type: 'refused'; readonly address: string; readonly reason: 'sequence-number' | 'handle' };
+	| { readonly type: 'refused'; readonly address: string; readonly reason: RefusedBecause };
 
 /** All addresses of a handle, then the handle. The blocks go first: a crash in between leaves a handle to be released again, never an address without one. */
 export async function releaseHandle({ store, committer, handles, clock, cooldownSeconds }: ReleaseContext, handleId: string): Promise<ReleaseOutcome> {
@@ -31,16 +31,17 @@ export async function releaseHandle({ store, committer, handles, clock, cooldown
 		const released = await committer.commit(blockName(cidr), (block) => {
 			const owner = sanitizeHandle(handleId);
 			const ordinals = block === undefined ? [] : ordinalsOfHandle(block, owner);
-			if (block === undefined || ordinals.length === 0) return { block, result: [] };
+			if (block === undefined || ordinals.length === 0) return { block, result: undefined };
 			const outcome = release(
 				block,
 				ordinals.map((ordinal) => ({ ordinal })),
 				cooldownSeconds,
 				isoSeconds(clock.wallMs()),
 			);
-			return outcome.type === 'released' ? { block: outcome.block, result: outcome.ordinals } : { block, result: [] };
+			return { block: outcome.type === 'released' ? outcome.block : block, result: outcome };
 		});
-		addresses.push(...released.map((ordinal) => ordinalToAddress(cidr, ordinal)));
+		if (released?.type === 'refused') return { type: 'refused', address: ordinalToAddress(cidr, released.ordinal), reason: released.reason };
+		addresses.push(...(released?.ordinals ?? []).map((ordinal) => ordinalToAddress(cidr, ordinal)));
 		// The count may say more than the block held (it is raised before the block is written): the block's word counts.
 		await handles.decrement(handleId, cidr, count);
 	}

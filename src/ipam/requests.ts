@@ -16,6 +16,8 @@ export interface AssignRequest {
 	readonly pools?: Readonly<Partial<Record<Family, readonly string[]>>>;
 	/** A certain address, by family, in place of any. */
 	readonly addresses?: Readonly<Partial<Record<Family, string>>>;
+	/** Families whose answer names a gateway inside the block; it is set aside where there is none yet. Addresses then come from the node's own blocks alone. */
+	readonly gateways?: readonly Family[];
 }
 
 /** An address that was given. */
@@ -26,6 +28,8 @@ export interface AssignedAddress {
 	readonly pool: string | undefined;
 	/** It was this handle's before. */
 	readonly known: boolean;
+	/** Where one was asked for. */
+	readonly gateway?: string;
 }
 
 /** Why there is no address: in one sentence, and pool by pool. */

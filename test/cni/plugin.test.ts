@@ -80,6 +80,42 @@ test('an old caller is told the family of each address', async (t) => {
 	t.deepEqual(JSON.parse(output), { cniVersion: '0.3.1', ips: [{ version: '4', address: '10.0.0.5/26' }], routes: [], dns: {} });
 });
 
+const withGateway = { ...grant.addresses[0], gateway: '10.0.0.1' };
+const six = { family: 'ipv6', address: 'fd00::5', block: 'fd00::/122', gateway: 'fd00::1' };
+
+test('a gateway from the daemon goes with the block’s length and a default route by it', async (t) => {
+	const { socket, asked, close } = await daemon({ '/v1/cni/add': { status: 200, body: { addresses: [withGateway, six] } } });
+	const { output } = await run({ CNI_COMMAND: 'ADD', ...pod }, network(socket, {}, { gateway: 'auto', assign_ipv6: true }));
+	close();
+	t.deepEqual(JSON.parse(output), {
+		cniVersion: '1.0.0',
+		ips: [
+			{ address: '10.0.0.5/26', gateway: '10.0.0.1' },
+			{ address: 'fd00::5/122', gateway: 'fd00::1' },
+		],
+		routes: [
+			{ dst: '0.0.0.0/0', gw: '10.0.0.1' },
+			{ dst: '::/0', gw: 'fd00::1' },
+		],
+		dns: {},
+	});
+	t.like(asked, [{ body: { request: { gateways: ['ipv4', 'ipv6'] } } }]);
+});
+
+test('routes of the configuration go before the default route', async (t) => {
+	const { socket, close } = await daemon({ '/v1/cni/add': { status: 200, body: { addresses: [withGateway] } } });
+	const { output } = await run({ CNI_COMMAND: 'ADD', ...pod }, network(socket, {}, { gateway: 'auto', routes: [{ dst: '10.0.0.0/8' }] }));
+	close();
+	t.deepEqual(JSON.parse(output).routes, [{ dst: '10.0.0.0/8' }]);
+});
+
+test('a daemon that knows nothing of gateways is found out', async (t) => {
+	const { socket, close } = await daemon({ '/v1/cni/add': { status: 200, body: grant } });
+	const { output } = await run({ CNI_COMMAND: 'ADD', ...pod }, network(socket, {}, { gateway: 'auto' }));
+	close();
+	t.like(JSON.parse(output), { code: 100, msg: 'the daemon gave 10.0.0.5 without a gateway' });
+});
+
 test('DEL answers nothing', async (t) => {
 	const { socket, close } = await daemon({ '/v1/cni/del': { status: 200, body: { addresses: [] } } });
 	t.deepEqual(await run({ CNI_COMMAND: 'DEL', ...pod }, network(socket)), { code: 0, output: '' });
@@ -123,6 +159,20 @@ const refusals: readonly { title: string; environment: Record<string, string>; i
 		input: (socket) => network(socket, {}, { assign_ipv4: 'maybe' }),
 		code: 7,
 		message: /ipam\.assign_ipv4 is "maybe"/,
+	},
+	{
+		title: 'a gateway inside the block beside addresses without its length',
+		environment: { CNI_COMMAND: 'ADD', ...pod },
+		input: (socket) => network(socket, {}, { gateway: 'auto', prefix: 'host' }),
+		code: 7,
+		message: /ipam\.gateway is "auto" and ipam\.prefix is "host"/,
+	},
+	{
+		title: 'routes that are none',
+		environment: { CNI_COMMAND: 'ADD', ...pod },
+		input: (socket) => network(socket, {}, { routes: ['10.0.0.0/8'] }),
+		code: 7,
+		message: /ipam\.routes is/,
 	},
 	{
 		title: 'no interface',

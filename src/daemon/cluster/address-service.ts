@@ -32,6 +32,7 @@ const addSchema = z.object({
 	ipv4Pools: z.array(z.string()),
 	ipv6Pools: z.array(z.string()),
 	wantedAddress: z.string().optional(),
+	gateways: z.array(z.enum(['ipv4', 'ipv6'])).optional(),
 });
 const attachmentSchema = z.object(attachment);
 const checkSchema = z.object({ ...attachment, addresses: z.array(z.string()) });
@@ -76,6 +77,7 @@ export function addressService({ node, allocator, store, client, pods, log }: Ad
 				...(asked.pod === undefined ? {} : { namespace: asked.pod.namespace }),
 				pools: { ipv4: wishes.pools.ipv4 ?? asked.ipv4Pools, ipv6: wishes.pools.ipv6 ?? asked.ipv6Pools },
 				addresses: byFamily([...wishes.addresses, ...(asked.wantedAddress === undefined ? [] : [asked.wantedAddress])]),
+				...(asked.gateways === undefined ? {} : { gateways: asked.gateways }),
 			});
 			log.info('addresses for a container', { container: asked.containerId, pod: asked.pod && `${asked.pod.namespace}/${asked.pod.name}`, result });
 			return granted(result);
@@ -128,7 +130,15 @@ function parse<T>(schema: z.ZodType<T>, request: unknown): T {
 
 function granted(result: AssignResult): AddressGrantsView {
 	if (result.type === 'assigned')
-		return { addresses: result.addresses.map(({ family, address, block, pool }) => ({ family, address, block, ...(pool === undefined ? {} : { pool }) })) };
+		return {
+			addresses: result.addresses.map(({ family, address, block, pool, gateway }) => ({
+				family,
+				address,
+				block,
+				...(pool === undefined ? {} : { pool }),
+				...(gateway === undefined ? {} : { gateway }),
+			})),
+		};
 	const why = result.pools.map(({ pool, reason }) => `${pool}: ${reason}`).join('; ');
 	throw new ControlError(result.temporary ? 503 : 409, 'no-address', `${result.family}: ${result.reason}`, why === '' ? undefined : `pools considered: ${why}`);
 }

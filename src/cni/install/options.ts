@@ -1,0 +1,110 @@
+import { parseArgs } from 'node:util';
+import { type ConflistOptions, mainPlugins } from './conflist.ts';
+
+/** What `bgpmesh-cni install` was asked for. */
+export interface InstallOptions extends ConflistOptions {
+	readonly binDir: string;
+	readonly confDir: string;
+	/** The Node.js that runs the plugin. */
+	readonly node: string;
+	readonly dryRun: boolean;
+	readonly force: boolean;
+	readonly json: boolean;
+}
+
+/** A command line that means nothing; the message says what is wrong with it. */
+export class UsageError extends Error {
+	override readonly name = 'UsageError';
+}
+
+export const usage = `bgpmesh-cni install: the CNI plugin bgpmesh-ipam and a network configuration for this node
+
+  --plugin ptp|bridge|calico  what makes the pod's interface (ptp)
+  --name NAME                 of the network; addresses' handles begin with it (k8s-pod-network, as with Calico)
+  --families ipv4,ipv6        which addresses pods get (ipv4)
+  --mtu BYTES                 of the pod's interface (the plugin's choice)
+  --socket FILE               of the daemon (/run/bgpmesh/bgpmesh.sock)
+  --bin-dir FOLDER            where the runtime finds plugins (/opt/cni/bin)
+  --conf-dir FOLDER           where the runtime finds configurations (/etc/cni/net.d)
+  --kubeconfig FILE           for the plugin calico (CONF-DIR/calico-kubeconfig)
+  --node FILE                 the Node.js that runs the plugin, on the host (the one that runs this)
+  --force                     overwrite a configuration that is not for bgpmesh-ipam
+  --dry-run                   say what would be written, write nothing
+  --json                      the answer for programs
+  --help                      this
+
+Examples:
+  bgpmesh-cni install                                   # point-to-point links, IPv4
+  bgpmesh-cni install --plugin bridge --mtu 1480        # a bridge; room for IP-in-IP
+  bgpmesh-cni install --families ipv4,ipv6 --dry-run    # look first
+  bgpmesh-cni install --bin-dir /host/opt/cni/bin --conf-dir /host/etc/cni/net.d --node /usr/bin/node   # from a container
+
+Exit codes: 0 done (or nothing to do), 1 refused or failed, 2 wrong usage.
+`;
+
+/** `help`, or what to do. @throws UsageError */
+export function parseOptions(given: readonly string[], node: string): InstallOptions | 'help' {
+	const { values, positionals } = parsed(given);
+	if (values.help === true) return 'help';
+	if (positionals.length !== 1 || positionals[0] !== 'install')
+		throw new UsageError(positionals.length === 0 ? 'what is to be done? install' : `'${positionals.join(' ')}': only install can be done`);
+	const plugin = mainPlugins.find((known) => known === (values.plugin ?? 'ptp'));
+	if (plugin === undefined) throw new UsageError(`--plugin ${values.plugin}: expected one of ${mainPlugins.join(', ')}`);
+	const name = values.name ?? 'k8s-pod-network';
+	if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name)) throw new UsageError(`--name ${name}: expected letters, digits, _ . -, beginning with a letter or digit`);
+	const confDir = values['conf-dir'] ?? '/etc/cni/net.d';
+	return {
+		name,
+		plugin,
+		families: familiesOf(values.families ?? 'ipv4'),
+		mtuBytes: values.mtu === undefined ? undefined : mtuOf(values.mtu),
+		socket: values.socket,
+		kubeconfig: values.kubeconfig ?? `${confDir}/calico-kubeconfig`,
+		binDir: values['bin-dir'] ?? '/opt/cni/bin',
+		confDir,
+		node: values.node ?? node,
+		dryRun: values['dry-run'] ?? false,
+		force: values.force ?? false,
+		json: values.json ?? false,
+	};
+}
+
+function parsed(given: readonly string[]) {
+	const text = { type: 'string' } as const;
+	const flag = { type: 'boolean' } as const;
+	const options = {
+		'plugin': text,
+		'name': text,
+		'families': text,
+		'mtu': text,
+		'socket': text,
+		'bin-dir': text,
+		'conf-dir': text,
+		'kubeconfig': text,
+		'node': text,
+		'force': flag,
+		'dry-run': flag,
+		'json': flag,
+		'help': { ...flag, short: 'h' },
+	} as const;
+	try {
+		return parseArgs({ args: [...given], options, allowPositionals: true });
+	} catch (error) {
+		throw new UsageError(error instanceof Error ? error.message : String(error));
+	}
+}
+
+function familiesOf(text: string): InstallOptions['families'] {
+	const families = text.split(',').map((family) => {
+		if (family !== 'ipv4' && family !== 'ipv6') throw new UsageError(`--families ${text}: expected ipv4, ipv6 or ipv4,ipv6`);
+		return family;
+	});
+	return [...new Set(families)];
+}
+
+function mtuOf(text: string): number {
+	const mtu = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+	// The least that IPv4 allows, the most that its length field holds.
+	if (!(mtu >= 68 && mtu <= 65_535)) throw new UsageError(`--mtu ${text}: expected bytes from 68 to 65535`);
+	return mtu;
+}
