@@ -1,11 +1,11 @@
 import test from 'ava';
 import { MemoryCluster, memoryStore } from '../fakes/memory-ipam-store.ts';
-import { checkModel, modelPool } from '../support/ipam-model.ts';
+import { checkModel, modelPool, modelPoolWithGateways } from '../support/ipam-model.ts';
 
-test('whatever crashes and whoever writes at the same time, no address has two owners and none is lost for ever', async (t) => {
+async function check(newPool: typeof modelPool, cidr: string): Promise<void> {
 	await checkModel(
 		async () => {
-			const pool = modelPool('pods', '10.0.0.0/29');
+			const pool = newPool('pods', cidr);
 			const shared = Object.assign(new MemoryCluster(), { pools: [pool] });
 			return {
 				pool,
@@ -24,5 +24,14 @@ test('whatever crashes and whoever writes at the same time, no address has two o
 		},
 		Number(process.env['BGPMESH_MODEL_RUNS'] ?? 300),
 	);
+}
+
+test('whatever crashes and whoever writes at the same time, no address has two owners and none is lost for ever', async (t) => {
+	await check(modelPool, '10.0.0.0/29');
+	t.pass();
+});
+
+test('the same with gateways, which are never a pod’s and stay while pods were told of them', async (t) => {
+	await check(modelPoolWithGateways, '10.0.0.0/28');
 	t.pass();
 });

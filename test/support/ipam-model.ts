@@ -10,8 +10,10 @@ import {
 	handleName,
 	type IpamStore,
 	isEmpty,
+	isGatewayHandle,
 	ordinalToAddress,
 	type Pool,
+	reclaimAgeMs,
 } from '../../src/ipam/index.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { CrashError } from '../fakes/memory-ipam-store.ts';
@@ -33,6 +35,9 @@ export interface ModelCluster {
 	snapshot(): Promise<{ readonly blocks: readonly Block[]; readonly handles: readonly Handle[] }>;
 }
 
+/** Blocks with room for one pod and its gateway: four in the pool. Those who want no gateway fight over the edges too. */
+export const modelPoolWithGateways = (name: string, cidr: string): Pool => ({ ...modelPool(name, cidr), blockSize: 30 });
+
 /** A pool of eight addresses in four blocks: small, so that blocks fill up, are borrowed from and fought over. */
 export const modelPool = (name: string, cidr: string): Pool => ({
 	name,
@@ -49,7 +54,6 @@ export const modelPool = (name: string, cidr: string): Pool => ({
 
 const nodeCount = 3;
 const handleCount = 10;
-const poolSize = 8;
 
 interface Action {
 	readonly type: 'assign' | 'release' | 'restart';
@@ -59,6 +63,8 @@ interface Action {
 	/** 0: lives on. */
 	readonly diesAtWrite: number;
 	readonly count: number;
+	/** Asks for a gateway, where the model is about them. */
+	readonly gateway: boolean;
 }
 
 const action: fc.Arbitrary<Action> = fc.record({
@@ -72,6 +78,7 @@ const action: fc.Arbitrary<Action> = fc.record({
 	// Most writes succeed; of the others, the first few are where claims and releases are half done.
 	diesAtWrite: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 7 }) }),
 	count: fc.integer({ min: 1, max: 3 }),
+	gateway: fc.boolean(),
 });
 
 /** One process: when it crashes, every later write of it fails too, and nobody hears of what it was doing. */
@@ -109,6 +116,8 @@ class Process {
 /** What was said to the containers, which nobody may take back. */
 interface Told {
 	readonly addresses: Map<number, readonly string[]>;
+	/** Of those that were told one. */
+	readonly gateways: Map<number, string>;
 	/** When addresses were last released. */
 	readonly releasedAtMs: Map<string, number>;
 }
@@ -145,7 +154,7 @@ function check(holds: boolean, what: string): asserts holds {
 	if (!holds) throw new Error(what);
 }
 
-async function act(world: World, told: Told, { type, node, handle, diesAtWrite, count }: Action): Promise<void> {
+async function act(world: World, told: Told, { type, node, handle, diesAtWrite, count, gateway }: Action): Promise<void> {
 	const process = world.processes[node];
 	if (process === undefined) return;
 	if (diesAtWrite > 0) process.writesLeft = Math.min(process.writesLeft, diesAtWrite - 1);
@@ -154,6 +163,7 @@ async function act(world: World, told: Told, { type, node, handle, diesAtWrite, 
 	try {
 		if (type === 'release') {
 			told.addresses.delete(handle);
+			told.gateways.delete(handle);
 			let freed: readonly string[];
 			if (isForeign) freed = await (await process.foreign()).release(handleId);
 			else {
@@ -164,6 +174,7 @@ async function act(world: World, told: Told, { type, node, handle, diesAtWrite, 
 			return;
 		}
 		const before = told.addresses.get(handle) ?? [];
+		const wantsGateway = gateway && world.cluster.pool.blockSize < 31;
 		let given: readonly string[];
 		if (isForeign) {
 			// Calico's plugin does not look whether a container has an address; its callers do.
@@ -176,9 +187,12 @@ async function act(world: World, told: Told, { type, node, handle, diesAtWrite, 
 				families: ['ipv4'],
 				use: 'Workload',
 				pools: { ipv4: [world.cluster.pool.name] },
+				...(wantsGateway ? { gateways: ['ipv4'] } : {}),
 			});
 			given = result.type === 'assigned' ? result.addresses.filter(({ known }) => !known || before.length === 0).map(({ address }) => address) : [];
-			check(before.length === 0 || result.type === 'assigned', `${handleId} has an address and is refused`);
+			// Its block may be full, or another node's.
+			check(before.length === 0 || wantsGateway || result.type === 'assigned', `${handleId} has an address and is refused`);
+			if (result.type === 'assigned') for (const { gateway: its } of result.addresses) if (its !== undefined) told.gateways.set(handle, its);
 			check(before.length === 0 || given.length === 0, `${handleId} asks again and gets another`);
 		}
 		if (given.length > 0) told.addresses.set(handle, given);
@@ -188,9 +202,9 @@ async function act(world: World, told: Told, { type, node, handle, diesAtWrite, 
 	}
 }
 
-const blocksOf = ({ cidr }: Pool): readonly PrefixKey[] => {
+const blocksOf = ({ cidr, blockSize }: Pool): readonly PrefixKey[] => {
 	const base = cidr.split('/')[0]?.split('.').slice(0, 3).join('.') ?? '';
-	return [0, 2, 4, 6].map((last) => prefixKey(`${base}.${last}/31`));
+	return [0, 1, 2, 3].map((index) => prefixKey(`${base}.${index * 2 ** (32 - blockSize)}/${blockSize}`));
 };
 
 /** Every address by the handle that holds it; fails on an inconsistent block, and on an address of a handle that does not exist. */
@@ -239,6 +253,10 @@ class Wave implements fc.AsyncCommand<Told, World> {
 		for (const result of results) if (result.status === 'rejected') throw result.reason;
 		const held = await owners(world);
 		const seen = new Map<string, number>();
+		for (const [handle, gateway] of told.gateways) {
+			const owner = held.get(gateway);
+			check(isGatewayHandle(owner), `${gateway} was told to ${world.handleId(handle)} as its gateway, and is ${owner ?? 'nobody'}'s`);
+		}
 		for (const [handle, addresses] of told.addresses) {
 			for (const address of addresses) {
 				check(!seen.has(address), `${address} was given to ${handle} and to ${seen.get(address)}`);
@@ -282,15 +300,19 @@ class Later implements fc.AsyncCommand<Told, World> {
 async function checkNothingLost(world: World): Promise<void> {
 	const survivor = await world.start(0).ours();
 	for (let index = 0; index < handleCount; index++) await survivor.release(world.handleId(index));
-	world.clock.advance((world.cooldownSeconds + 1) * 1000);
+	// With gateways nothing is borrowed: the survivor takes the others' blocks, once they are old enough.
+	const withGateways = world.cluster.pool.blockSize < 31;
+	world.clock.advance(Math.max(world.cooldownSeconds + 1, withGateways ? reclaimAgeMs / 1000 : 0) * 1000);
+	const poolSize = withGateways ? 4 : 8;
 	const { blocks, handles } = await world.cluster.snapshot();
 	for (const block of blocks)
 		check(isEmpty(endCooldowns(block, world.cooldownSeconds, world.clock.wallMs())), `${block.cidr} is not empty when all is released`);
-	check(handles.length === 0, `${handles.map(({ handleId }) => handleId).join(', ')} are left when all is released`);
+	const left = handles.filter(({ handleId }) => !isGatewayHandle(handleId));
+	check(left.length === 0, `${left.map(({ handleId }) => handleId).join(', ')} are left when all is released`);
 	const given = new Set<string>();
 	for (let index = 0; index < poolSize; index++) {
 		const handleId = `${world.cluster.prefix}net.last-${index}`;
-		const result = await survivor.assign({ handleId, attributes: {}, families: ['ipv4'], use: 'Workload', pools: { ipv4: [world.cluster.pool.name] } });
+		const result = await survivor.assign({ handleId, attributes: {}, families: ['ipv4'], use: 'Workload', pools: { ipv4: [world.cluster.pool.name] }, ...(withGateways ? { gateways: ['ipv4'] } : {}) });
 		check(result.type === 'assigned', `only ${given.size} of ${poolSize} addresses can be given: ${result.type === 'unavailable' ? result.reason : ''}`);
 		for (const { address } of result.addresses) given.add(address);
 	}
@@ -320,7 +342,7 @@ export async function checkModel(newCluster: () => Promise<ModelCluster>, numRun
 		fc.asyncProperty(commands, fc.constantFrom(0, 30), fc.integer(), async (steps, cooldownSeconds, seed) => {
 			const world = new World(await newCluster(), cooldownSeconds, seeded(seed));
 			try {
-				await fc.asyncModelRun(() => ({ model: { addresses: new Map(), releasedAtMs: new Map() }, real: world }), steps);
+				await fc.asyncModelRun(() => ({ model: { addresses: new Map(), gateways: new Map(), releasedAtMs: new Map() }, real: world }), steps);
 				await checkNothingLost(world);
 			} finally {
 				await world.stop();

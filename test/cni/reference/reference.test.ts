@@ -1,0 +1,62 @@
+import test, { type ExecutionContext } from 'ava';
+import { CniNode, type CniResult, noPods } from '../../support/cni-node.ts';
+
+const podTest = noPods === undefined ? test.serial : test.serial.skip;
+const note = noPods === undefined ? '' : ` (skipped: ${noPods})`;
+
+const parts = ({ ips }: CniResult) => ips.map(({ address, gateway = '' }) => ({ address: address.split('/')[0] ?? '', length: address.split('/')[1], gateway }));
+
+/** Whose an address is, in the daemon's words. */
+const stateOf = async ({ daemon }: CniNode, address: string) => (await daemon.until('an answer', (client) => client.ask('ipamAddress', { address }), () => true)).state;
+
+async function checkPods(t: ExecutionContext, plugin: 'ptp' | 'bridge', node: CniNode): Promise<void> {
+	const [one, two] = [node.newPod('one'), node.newPod('two')];
+	const results = [await node.add(one), await node.add(two)] as const;
+	for (const [index, family] of ['ipv4', 'ipv6'].entries()) {
+		const [first, second] = results.map((result) => parts(result)[index]);
+		if (first === undefined || second === undefined) throw new RangeError(`no ${family} address`);
+		t.deepEqual([first.length, second.length], family === 'ipv4' ? ['26', '26'] : ['122', '122']);
+		t.is(first.gateway, second.gateway);
+		t.is(new Set([first.address, second.address, first.gateway]).size, 3);
+		t.true(await node.pings(one, second.address), `${family}: pod to pod`);
+		t.true(await node.pings(two, first.address), `${family}: and back`);
+		t.true(await node.pings(one, first.gateway), `${family}: pod to gateway`);
+		t.true(await node.pings('node', first.address), `${family}: node to pod`);
+	}
+	t.regex(node.ip(one, '-4 route show default'), new RegExp(`default via ${parts(results[0])[0]?.gateway.replaceAll('.', '\\.')} dev eth0`));
+	t.regex(node.ip(one, '-6 route show default'), new RegExp(`default via ${parts(results[0])[1]?.gateway} dev eth0`));
+	await node.check(one, results[0]);
+	t.deepEqual(await node.daemon.ask('ipam', 'check'), { checked: { pools: 2, blocks: 2, claims: 2, handles: 4 }, problems: [] });
+	await node.delete(one);
+	await node.delete(one);
+	t.notRegex(node.ip(one, 'link show'), /eth0/);
+	for (const { address, gateway } of parts(results[0])) t.deepEqual([await stateOf(node, address), await stateOf(node, gateway)], ['free', 'used']);
+	t.true(await node.pings(two, parts(results[1])[0]?.gateway ?? ''), `${plugin}: the other pod keeps its gateway`);
+	await node.delete(two);
+}
+
+podTest(`ptp: pods reach each other and their gateway, and what was given is taken back${note}`, async (t) => {
+	await checkPods(t, 'ptp', await new CniNode('p').start(t, { ipv4: '10.77.0.0/16', ipv6: 'fd77::/112' }, '--plugin', 'ptp', '--families', 'ipv4,ipv6'));
+});
+
+podTest(`bridge: pods reach each other and their gateway, and what was given is taken back${note}`, async (t) => {
+	const node = await new CniNode('b').start(t, { ipv4: '10.78.0.0/16', ipv6: 'fd78::/112' }, '--plugin', 'bridge', '--families', 'ipv4,ipv6');
+	await checkPods(t, 'bridge', node);
+});
+
+podTest(`ptp: a hundred pods at once get a hundred addresses, and gateways that are none of them${note}`, async (t) => {
+	const node = await new CniNode('h').start(t, { ipv4: '10.79.0.0/16', ipv6: 'fd79::/112' }, '--plugin', 'ptp');
+	const pods = Array.from({ length: 100 }, (_, index) => node.newPod(`${index}`));
+	const given = (await Promise.all(pods.map((pod) => node.add(pod)))).flatMap(parts);
+	const addresses = new Set(given.map(({ address }) => address));
+	const gateways = new Set(given.map(({ gateway }) => gateway));
+	t.is(addresses.size, 100);
+	t.is(gateways.size, 2);
+	for (const gateway of gateways) t.false(addresses.has(gateway));
+	for (const { address } of given) t.false([0, 63].includes(Number(address.split('.')[3]) % 64), address);
+	const [first, last] = [given[0], given[99]];
+	t.true(await node.pings(pods[0] ?? 'node', last?.address ?? ''), `from ${first?.address} to ${last?.address}`);
+	await Promise.all(pods.map((pod) => node.delete(pod)));
+	t.deepEqual(await node.daemon.ask('ipam', 'check'), { checked: { pools: 2, blocks: 2, claims: 2, handles: 2 }, problems: [] });
+	for (const address of addresses) t.is(await stateOf(node, address), 'free');
+});

@@ -1,0 +1,182 @@
+import { execFile, execFileSync } from 'node:child_process';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import type { ExecutionContext } from 'ava';
+import { parse } from 'yaml';
+import { main as installCni } from '../../src/cni/install/index.ts';
+import { ApiClient, calicoKinds, coreKinds, type JsonObject, loadCredentials } from '../../src/kubernetes/index.ts';
+import { parseTokenFile, selfSigned, startApiServer } from '../../src/kubernetes/apiserver/index.ts';
+import { systemEnvironment } from '../../src/linux/index.ts';
+import { RunningDaemon } from './daemon.ts';
+import { noNamespaces } from './namespace.ts';
+
+const referencePlugins = '/usr/lib/cni';
+const repository = resolve(import.meta.dirname ?? '.', '../../..');
+
+/** Why there can be no pods here; `undefined`: there can. */
+export const noPods: string | undefined =
+	noNamespaces ?? (existsSync(join(referencePlugins, 'ptp')) ? undefined : `${referencePlugins}/ptp is missing; install: containernetworking-plugins`);
+
+/** What ADD answered, as far as tests look at it. */
+export interface CniResult {
+	readonly ips: readonly { readonly address: string; readonly gateway?: string }[];
+}
+
+export interface Pod {
+	readonly namespace: string;
+	readonly containerId: string;
+}
+
+const ip = (...words: readonly string[]) => execFileSync('ip', words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env: systemEnvironment() });
+
+/** A node that is a network namespace, with a daemon outside of it, an API server of its own, and a folder of plugins. */
+export class CniNode {
+	readonly daemon = new RunningDaemon();
+	readonly #id: string;
+	readonly #binDir = mkdtempSync(join(tmpdir(), 'cni-bin-'));
+	readonly #namespaces: string[] = [];
+	#configuration: { readonly plugins: readonly object[]; readonly name: string; readonly cniVersion: string } | undefined;
+
+	constructor(id: string) {
+		this.#id = `cni${process.pid}${id}`;
+	}
+
+	/** With pools of both families, one for each test, and the configuration that `bgpmesh-cni install` writes. */
+	async start(t: ExecutionContext, cidrs: { readonly ipv4: string; readonly ipv6: string }, ...install: readonly string[]): Promise<this> {
+		const kubeconfig = await startServer(t, this.daemon.folder, cidrs);
+		const { folder, socket, configFile } = this.daemon;
+		const address = `127.${1 + (process.pid % 250)}.7.1`;
+		writeFileSync(
+			configFile,
+			`node: node-a\ndatastore: { type: kubernetes, kubeconfig: ${kubeconfig} }\nbgp: { asNumber: 64512, listen: { address: ${address}, port: ${20_000 + (process.pid % 20_000)} } }\nfib: { enabled: false }\ncontrol: { socket: ${socket} }\nlog: { format: text }\n`,
+		);
+		await this.daemon.start(t);
+		await this.daemon.until('addresses can be given', (daemon) => daemon.ask('cniStatus', {}).catch(() => ({ ready: false })), ({ ready }) => ready);
+		const { bundlePlugin } = (await import(join(repository, 'scripts/lib/bundle-plugin.mjs'))) as { bundlePlugin(outfile: string): Promise<string> };
+		const bundle = await bundlePlugin(join(folder, 'bgpmesh-ipam.cjs'));
+		let output = '';
+		const code = installCni({
+			arguments: ['install', '--bin-dir', this.#binDir, '--conf-dir', join(folder, 'net.d'), '--socket', socket, '--json', ...install],
+			bundle,
+			node: process.execPath,
+			write: (text) => {
+				output += text;
+			},
+			complain: (text) => t.log(text),
+		});
+		t.is(code, 0);
+		this.#configuration = (JSON.parse(output) as { conflist: NonNullable<typeof this.#configuration> }).conflist;
+		t.teardown(() => this.#end());
+		this.#addNamespace(this.#id);
+		return this;
+	}
+
+	/** A namespace for a pod, with nothing in it but the loopback. */
+	newPod(name: string): Pod {
+		const namespace = `${this.#id}-${name}`;
+		this.#addNamespace(namespace);
+		return { namespace, containerId: `${this.#id}-container-${name}` };
+	}
+
+	add(pod: Pod): Promise<CniResult> {
+		return this.#call('ADD', pod).then((text) => JSON.parse(text) as CniResult);
+	}
+
+	/** What ADD answered is handed back, as a runtime does. */
+	async check(pod: Pod, previous: CniResult): Promise<void> {
+		await this.#call('CHECK', pod, previous);
+	}
+
+	async delete(pod: Pod): Promise<void> {
+		await this.#call('DEL', pod);
+	}
+
+	/** Does an echo come back? Asked until it does: addresses of IPv6 are not usable at once. */
+	async pings(from: Pod | 'node', to: string): Promise<boolean> {
+		const namespace = from === 'node' ? this.#id : from.namespace;
+		for (let attempt = 0; attempt < 20; attempt++) {
+			const ended = await run('ip', ['netns', 'exec', namespace, 'ping', '-c', '1', '-W', '2', to], systemEnvironment());
+			if (ended.code === 0) return true;
+			await pause(200);
+		}
+		return false;
+	}
+
+	/** `ip` in the namespace of node or pod. */
+	ip(where: Pod | 'node', words: string): string {
+		return ip('-n', where === 'node' ? this.#id : where.namespace, ...words.split(' '));
+	}
+
+	/** The main plugin, in the node's namespace, with what a runtime makes of the list. @throws Error with what it printed */
+	async #call(command: string, { namespace, containerId }: Pod, previous?: CniResult): Promise<string> {
+		const { name = '', cniVersion = '', plugins: [plugin = {}] = [] } = this.#configuration ?? {};
+		const input = JSON.stringify({ name, cniVersion, ...plugin, ...(previous === undefined ? {} : { prevResult: previous }) });
+		const { type } = plugin as { type?: string };
+		const environment = {
+			...systemEnvironment(),
+			CNI_COMMAND: command,
+			CNI_CONTAINERID: containerId,
+			CNI_NETNS: `/run/netns/${namespace}`,
+			CNI_IFNAME: 'eth0',
+			CNI_PATH: `${this.#binDir}:${referencePlugins}`,
+		};
+		const ended = await run('ip', ['netns', 'exec', this.#id, join(referencePlugins, type ?? '')], environment, input);
+		if (ended.code !== 0) throw new Error(`${command} ${containerId}: ${ended.stdout}${ended.stderr}`);
+		return ended.stdout;
+	}
+
+	#addNamespace(name: string): void {
+		ip('netns', 'add', name);
+		this.#namespaces.push(name);
+		ip('-n', name, 'link', 'set', 'lo', 'up');
+	}
+
+	#end(): void {
+		for (const name of this.#namespaces.splice(0)) ip('netns', 'del', name);
+	}
+}
+
+interface Ended {
+	readonly code: number | null;
+	readonly stdout: string;
+	readonly stderr: string;
+}
+
+function run(file: string, given: readonly string[], env: Readonly<Record<string, string | undefined>>, input?: string): Promise<Ended> {
+	return new Promise((resolve) => {
+		const child = execFile(file, given, { env }, (_error, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }));
+		child.stdin?.on('error', () => {}).end(input ?? '');
+	});
+}
+
+/** An API server with Calico's resources, one node and a pool of each family, until the test ends; gives the kubeconfig. */
+async function startServer(t: ExecutionContext, folder: string, { ipv4, ipv6 }: { readonly ipv4: string; readonly ipv6: string }): Promise<string> {
+	const certificate = selfSigned('cni', ['127.0.0.1'], Date.now());
+	const crds = join(repository, 'config/crds');
+	const server = await startApiServer({
+		listen: { address: '127.0.0.1', port: 0 },
+		users: parseTokenFile('secret,admin,admin,system:masters\n'),
+		certificate,
+		customDefinitions: readdirSync(crds)
+			.filter((file) => file.endsWith('.yaml'))
+			.map((file) => parse(readFileSync(join(crds, file), 'utf8')) as JsonObject),
+	});
+	t.teardown(() => server.close());
+	const kubeconfig = join(folder, 'kubeconfig');
+	const cluster = { server: server.url, 'certificate-authority-data': Buffer.from(certificate.cert).toString('base64') };
+	const contexts = [{ name: 'c', context: { cluster: 'c', user: 'u' } }];
+	const named = { contexts, clusters: [{ name: 'c', cluster }], users: [{ name: 'u', user: { token: 'secret' } }] };
+	writeFileSync(kubeconfig, JSON.stringify({ apiVersion: 'v1', kind: 'Config', 'current-context': 'c', ...named }));
+	const client = new ApiClient(await loadCredentials(kubeconfig), Math.random);
+	const annotations = { 'projectcalico.org/IPv4Address': '192.0.2.1/24' };
+	await client.create(coreKinds.nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-a', annotations } });
+	const layout = 'crd.projectcalico.org/v1';
+	for (const [name, cidr, blockSize] of [
+		['pods', ipv4, 26],
+		['pods6', ipv6, 122],
+	] as const)
+		await client.create(calicoKinds(layout).pools, { apiVersion: layout, kind: 'IPPool', metadata: { name }, spec: { cidr, blockSize, nodeSelector: 'all()' } });
+	return kubeconfig;
+}
