@@ -14,7 +14,11 @@ export const packages = [
 	{ name: 'nftables', file: '/usr/sbin/nft', use: 'the guard of tunl0 and masquerading: the kernel suites' },
 	{ name: 'procps', file: '/sbin/sysctl', use: 'kernel settings of the laboratory' },
 	{ name: 'iputils-ping', file: '/bin/ping', use: 'pings between pods' },
-	{ name: 'containernetworking-plugins', file: '/usr/lib/cni/ptp', use: 'pods on real links: the suite of the CNI plugin; host-local beside it in the benchmark' },
+	{
+		name: 'containernetworking-plugins',
+		file: '/usr/lib/cni/ptp',
+		use: 'pods on real links: the suite of the CNI plugin; host-local beside it in the benchmark',
+	},
 	{ name: 'etcd-server', file: '/usr/bin/etcd', services: ['etcd'], use: 'etcd below a real kube-apiserver: the API contract suite' },
 	{ name: 'gcc', file: '/usr/bin/gcc', use: "the benchmark's load generator, which is written in C; user-mode-linux on processors with AMX" },
 	{ name: 'libc6-dev', file: '/usr/include/stdio.h', use: 'the same' },

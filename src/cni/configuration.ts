@@ -104,7 +104,11 @@ function gatewaysOf(ipam: Json): NetworkConfiguration['gateways'] {
 	const ipv4 = textOf(ipam, 'gateway');
 	const ipv6 = textOf(ipam, 'gateway6') ?? (ipv4 === 'auto' ? 'auto' : undefined);
 	if ((ipv4 === 'auto' || ipv6 === 'auto') && ipam['prefix'] === 'host')
-		throw new CniError(CniCode.invalidConfiguration, 'ipam.gateway is "auto" and ipam.prefix is "host"', 'a gateway inside the block goes with the block\'s prefix length');
+		throw new CniError(
+			CniCode.invalidConfiguration,
+			'ipam.gateway is "auto" and ipam.prefix is "host"',
+			"a gateway inside the block goes with the block's prefix length",
+		);
 	return { ipv4, ipv6 };
 }
 

@@ -281,7 +281,11 @@ export class Allocator {
 		if (existing === undefined) {
 			const outcome = await this.#claimLock.run('claim', () => claimBlock(this.#claims, this.#options.node, cidr));
 			if (outcome === 'lost' && (source.config.strictAffinity || source.gateway))
-				return this.#unavailable(source, `${address} is in block ${cidr} of another node, and ${source.gateway ? 'so is its gateway' : 'strictAffinity forbids borrowing'}`, false);
+				return this.#unavailable(
+					source,
+					`${address} is in block ${cidr} of another node, and ${source.gateway ? 'so is its gateway' : 'strictAffinity forbids borrowing'}`,
+					false,
+				);
 		}
 		return this.#promise(cidr);
 	}

@@ -1,5 +1,5 @@
 import type { Clock, PrefixKey } from '../core/index.ts';
-import { isEmpty, newBlock } from './block.ts';
+import { endCooldowns, isEmpty, newBlock } from './block.ts';
 import { gatewayOf } from './gateway.ts';
 import { dropGatewayHandle } from './gateway-keeper.ts';
 import { affinityName, blockName } from './names.ts';
@@ -92,7 +92,7 @@ export type GiveUpResult = 'released' | 'not-empty' | 'changed' | 'not-ours';
  * affinity deleted. A claim to a block that is not the node's is stale and goes alone.
  */
 export async function giveUpBlock(
-	{ store, retry }: ClaimContext,
+	{ store, clock, retry }: ClaimContext,
 	node: string,
 	cidr: PrefixKey,
 	{ requireEmpty, sequenceNumber }: GiveUpOptions,
@@ -100,22 +100,24 @@ export async function giveUpBlock(
 	const seen = await store.blocks.read(blockName(cidr), 'fresh');
 	const dropClaim = () => compareAndSwap(store.affinities, affinityName(node, cidr), () => ({ type: 'remove', result: undefined }), retry);
 	if (seen !== undefined) {
+		// Cooldowns that are over count for nothing, although nobody has written so yet.
+		const block = endCooldowns(seen.value, (await store.config()).cooldownSeconds, clock.wallMs());
 		if (sequenceNumber !== undefined && seen.value.sequenceNumber !== sequenceNumber) return 'changed';
 		if (seen.value.affinity !== undefined && seen.value.affinity !== hostAffinity(node)) {
 			await dropClaim();
 			return 'not-ours';
 		}
-		if (requireEmpty && !isEmpty(seen.value)) return 'not-empty';
+		if (requireEmpty && !isEmpty(block)) return 'not-empty';
 		await setState({ store, retry }, node, cidr, (state) => (state === undefined || state === 'pendingDeletion' ? undefined : 'pendingDeletion'));
 		try {
 			// Conditional on what was seen: an address given in between makes this fail, and the claim is confirmed again.
-			if (isEmpty(seen.value)) await store.blocks.remove(blockName(cidr), seen);
-			else await store.blocks.write(blockName(cidr), { ...seen, value: nextWrite({ ...seen.value, affinity: undefined, affinityClaimTime: undefined }) });
+			if (isEmpty(block)) await store.blocks.remove(blockName(cidr), seen);
+			else await store.blocks.write(blockName(cidr), { ...seen, value: nextWrite({ ...block, affinity: undefined, affinityClaimTime: undefined }) });
 		} catch (error) {
 			if (!(error instanceof ConflictError)) throw error;
 			return 'changed';
 		}
-		if (isEmpty(seen.value) && gatewayOf(seen.value) !== undefined) await dropGatewayHandle(store, cidr);
+		if (isEmpty(block) && gatewayOf(block) !== undefined) await dropGatewayHandle(store, cidr);
 	}
 	await dropClaim();
 	return 'released';

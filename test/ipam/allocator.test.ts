@@ -1,6 +1,6 @@
 import test from 'ava';
 import { prefixKey, silentLogger, systemClock } from '../../src/core/index.ts';
-import { Allocator, type AssignRequest, blockName, claimBlock, conflictRetry, isEmpty, type Pool } from '../../src/ipam/index.ts';
+import { Allocator, type AssignRequest, blockName, claimBlock, conflictRetry, giveUpBlock, isEmpty, type Pool } from '../../src/ipam/index.ts';
 import { MemoryCluster, memoryStore } from '../fakes/memory-ipam-store.ts';
 
 const pool = (overrides: Partial<Pool> = {}): Pool => ({
@@ -273,3 +273,25 @@ test('an address released by somebody who knows its old owner only stays', async
 	t.deepEqual(await allocator.releaseAddress(address, { handleId: 'one' }), { type: 'released', addresses: [address] });
 	t.false(shared.handles.has('one'));
 });
+
+test('a block whose addresses have all cooled down is empty, although nobody has written so', async (t) => {
+	const shared = cluster({ config: { strictAffinity: false, autoAllocateBlocks: true, maxBlocksPerHost: 0, cooldownSeconds: 60 } });
+	const { allocator, store } = nodeOf(shared);
+	const [block] = await blocksOf(allocator.assign(request('one')));
+	if (block === undefined) throw new RangeError('no block');
+	await allocator.release('one');
+	const giveUp = (ms: number) =>
+		giveUpBlock(
+			{ store, clock: { ...systemClock, wallMs: () => Date.now() + ms }, retry: conflictRetry(Math.random, { firstMs: 0.1, mostMs: 1 }) },
+			'node-a',
+			block,
+			{ requireEmpty: true },
+		);
+	t.is(await giveUp(0), 'not-empty');
+	t.is(await giveUp(61_000), 'released');
+});
+
+async function blocksOf(result: ReturnType<Allocator['assign']>) {
+	const outcome = await result;
+	return outcome.type === 'assigned' ? outcome.addresses.map(({ block }) => block) : [];
+}

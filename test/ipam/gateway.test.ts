@@ -194,7 +194,8 @@ test('a gateway is not released while its block has pods, and may be when it has
 	t.is(only(await given(allocator.assign(request('two')))).gateway, gateway);
 });
 
-const block = async (store: ReturnType<typeof memoryStore>, cidr: PrefixKey): Promise<Block | undefined> => (await store.blocks.read(blockName(cidr), 'fresh'))?.value;
+const block = async (store: ReturnType<typeof memoryStore>, cidr: PrefixKey): Promise<Block | undefined> =>
+	(await store.blocks.read(blockName(cidr), 'fresh'))?.value;
 
 test('the gateway goes with its block, and its handle with it', async (t) => {
 	const { node, book } = setUp();
@@ -258,7 +259,12 @@ test('garbage: a gateway is no leak; a block that has nothing else is spare wher
 		book().blocks.map(({ cidr }) => cidr),
 		[two.block],
 	);
-	t.deepEqual(book().handles.map(({ handleId }) => handleId).sort(), [gatewayHandle(two.block), 'net.two']);
+	t.deepEqual(
+		book()
+			.handles.map(({ handleId }) => handleId)
+			.sort(),
+		[gatewayHandle(two.block), 'net.two'],
+	);
 });
 
 test('garbage: the gateway of a block that nobody has is taken back, since Calico does not take the block for empty', async (t) => {

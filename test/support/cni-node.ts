@@ -6,8 +6,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { parse } from 'yaml';
 import { main as installCni } from '../../src/cni/install/index.ts';
-import { ApiClient, calicoKinds, coreKinds, type JsonObject, loadCredentials } from '../../src/kubernetes/index.ts';
 import { parseTokenFile, selfSigned, startApiServer } from '../../src/kubernetes/apiserver/index.ts';
+import { ApiClient, calicoKinds, coreKinds, type JsonObject, loadCredentials } from '../../src/kubernetes/index.ts';
 import { systemEnvironment } from '../../src/linux/index.ts';
 import { RunningDaemon } from './daemon.ts';
 import { noNamespaces } from './namespace.ts';
@@ -24,6 +24,12 @@ export interface CniResult {
 	readonly ips: readonly { readonly address: string; readonly gateway?: string }[];
 }
 
+interface Conflist {
+	readonly name: string;
+	readonly cniVersion: string;
+	readonly plugins: readonly { readonly type?: string }[];
+}
+
 export interface Pod {
 	readonly namespace: string;
 	readonly containerId: string;
@@ -37,7 +43,7 @@ export class CniNode {
 	readonly #id: string;
 	readonly #binDir = mkdtempSync(join(tmpdir(), 'cni-bin-'));
 	readonly #namespaces: string[] = [];
-	#configuration: { readonly plugins: readonly object[]; readonly name: string; readonly cniVersion: string } | undefined;
+	#configuration: Conflist | undefined;
 
 	constructor(id: string) {
 		this.#id = `cni${process.pid}${id}`;
@@ -53,7 +59,11 @@ export class CniNode {
 			`node: node-a\ndatastore: { type: kubernetes, kubeconfig: ${kubeconfig} }\nbgp: { asNumber: 64512, listen: { address: ${address}, port: ${20_000 + (process.pid % 20_000)} } }\nfib: { enabled: false }\ncontrol: { socket: ${socket} }\nlog: { format: text }\n`,
 		);
 		await this.daemon.start(t);
-		await this.daemon.until('addresses can be given', (daemon) => daemon.ask('cniStatus', {}).catch(() => ({ ready: false })), ({ ready }) => ready);
+		await this.daemon.until(
+			'addresses can be given',
+			(daemon) => daemon.ask('cniStatus', {}).catch(() => ({ ready: false })),
+			({ ready }) => ready,
+		);
 		const { bundlePlugin } = (await import(join(repository, 'scripts/lib/bundle-plugin.mjs'))) as { bundlePlugin(outfile: string): Promise<string> };
 		const bundle = await bundlePlugin(join(folder, 'bgpmesh-ipam.cjs'));
 		let output = '';
@@ -67,7 +77,7 @@ export class CniNode {
 			complain: (text) => t.log(text),
 		});
 		t.is(code, 0);
-		this.#configuration = (JSON.parse(output) as { conflist: NonNullable<typeof this.#configuration> }).conflist;
+		this.#configuration = (JSON.parse(output) as { conflist: Conflist }).conflist;
 		t.teardown(() => this.#end());
 		this.#addNamespace(this.#id);
 		return this;
@@ -113,7 +123,6 @@ export class CniNode {
 	async #call(command: string, { namespace, containerId }: Pod, previous?: CniResult): Promise<string> {
 		const { name = '', cniVersion = '', plugins: [plugin = {}] = [] } = this.#configuration ?? {};
 		const input = JSON.stringify({ name, cniVersion, ...plugin, ...(previous === undefined ? {} : { prevResult: previous }) });
-		const { type } = plugin as { type?: string };
 		const environment = {
 			...systemEnvironment(),
 			CNI_COMMAND: command,
@@ -122,7 +131,7 @@ export class CniNode {
 			CNI_IFNAME: 'eth0',
 			CNI_PATH: `${this.#binDir}:${referencePlugins}`,
 		};
-		const ended = await run('ip', ['netns', 'exec', this.#id, join(referencePlugins, type ?? '')], environment, input);
+		const ended = await run('ip', ['netns', 'exec', this.#id, join(referencePlugins, plugin.type ?? '')], environment, input);
 		if (ended.code !== 0) throw new Error(`${command} ${containerId}: ${ended.stdout}${ended.stderr}`);
 		return ended.stdout;
 	}
@@ -177,6 +186,11 @@ async function startServer(t: ExecutionContext, folder: string, { ipv4, ipv6 }: 
 		['pods', ipv4, 26],
 		['pods6', ipv6, 122],
 	] as const)
-		await client.create(calicoKinds(layout).pools, { apiVersion: layout, kind: 'IPPool', metadata: { name }, spec: { cidr, blockSize, nodeSelector: 'all()' } });
+		await client.create(calicoKinds(layout).pools, {
+			apiVersion: layout,
+			kind: 'IPPool',
+			metadata: { name },
+			spec: { cidr, blockSize, nodeSelector: 'all()' },
+		});
 	return kubeconfig;
 }

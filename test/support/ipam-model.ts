@@ -312,7 +312,14 @@ async function checkNothingLost(world: World): Promise<void> {
 	const given = new Set<string>();
 	for (let index = 0; index < poolSize; index++) {
 		const handleId = `${world.cluster.prefix}net.last-${index}`;
-		const result = await survivor.assign({ handleId, attributes: {}, families: ['ipv4'], use: 'Workload', pools: { ipv4: [world.cluster.pool.name] }, ...(withGateways ? { gateways: ['ipv4'] } : {}) });
+		const result = await survivor.assign({
+			handleId,
+			attributes: {},
+			families: ['ipv4'],
+			use: 'Workload',
+			pools: { ipv4: [world.cluster.pool.name] },
+			...(withGateways ? { gateways: ['ipv4'] } : {}),
+		});
 		check(result.type === 'assigned', `only ${given.size} of ${poolSize} addresses can be given: ${result.type === 'unavailable' ? result.reason : ''}`);
 		for (const { address } of result.addresses) given.add(address);
 	}

@@ -2,6 +2,8 @@
 import { InstallError, type Installed, install } from './install.ts';
 import { type InstallOptions, parseOptions, UsageError, usage } from './options.ts';
 
+export type { Installed } from './install.ts';
+
 export interface Surroundings {
 	readonly arguments: readonly string[];
 	/** The plugin as one file. */

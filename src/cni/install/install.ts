@@ -39,7 +39,9 @@ export function install(options: InstallOptions, bundle: string): Installed {
 	});
 	const notes: string[] = [];
 	if (!existsSync(join(binDir, plugin)))
-		notes.push(`${join(binDir, plugin)} does not exist: ${plugin === 'calico' ? "Calico's install-cni brings it" : `Debian's containernetworking-plugins has it in /usr/lib/cni`}`);
+		notes.push(
+			`${join(binDir, plugin)} does not exist: ${plugin === 'calico' ? "Calico's install-cni brings it" : `Debian's containernetworking-plugins has it in /usr/lib/cni`}`,
+		);
 	const first = existsSync(confDir) ? shadowedBy(conflistName, readdirSync(confDir)) : undefined;
 	if (first !== undefined) notes.push(`${join(confDir, first)} comes before ${conflistName}: the runtime takes the first`);
 	return { files, conflist: list, notes };

@@ -73,19 +73,19 @@ function parsed(given: readonly string[]) {
 	const text = { type: 'string' } as const;
 	const flag = { type: 'boolean' } as const;
 	const options = {
-		'plugin': text,
-		'name': text,
-		'families': text,
-		'mtu': text,
-		'socket': text,
+		plugin: text,
+		name: text,
+		families: text,
+		mtu: text,
+		socket: text,
 		'bin-dir': text,
 		'conf-dir': text,
-		'kubeconfig': text,
-		'node': text,
-		'force': flag,
+		kubeconfig: text,
+		node: text,
+		force: flag,
 		'dry-run': flag,
-		'json': flag,
-		'help': { ...flag, short: 'h' },
+		json: flag,
+		help: { ...flag, short: 'h' },
 	} as const;
 	try {
 		return parseArgs({ args: [...given], options, allowPositionals: true });

@@ -56,7 +56,12 @@ export function ipamService(options: IpamServiceOptions): IpamHandlers {
 			if ((address === undefined) === (handle === undefined)) throw new ControlError(400, 'bad-request', 'release what?', 'either address or handle');
 			const outcome = handle === undefined ? await allocator.releaseAddress(checkedAddress(address ?? '')) : await allocator.release(handle);
 			if (outcome.type === 'refused' && outcome.reason === 'gateway')
-				throw new ControlError(409, 'in-use', `${outcome.address} is the gateway of its block, which has other addresses in use`, 'it goes when they have gone');
+				throw new ControlError(
+					409,
+					'in-use',
+					`${outcome.address} is the gateway of its block, which has other addresses in use`,
+					'it goes when they have gone',
+				);
 			if (outcome.type === 'refused') throw new ControlError(409, 'in-use', `${outcome.address} was given to somebody else meanwhile`);
 			return { addresses: outcome.addresses };
 		},

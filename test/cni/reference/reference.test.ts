@@ -4,10 +4,18 @@ import { CniNode, type CniResult, noPods } from '../../support/cni-node.ts';
 const podTest = noPods === undefined ? test.serial : test.serial.skip;
 const note = noPods === undefined ? '' : ` (skipped: ${noPods})`;
 
-const parts = ({ ips }: CniResult) => ips.map(({ address, gateway = '' }) => ({ address: address.split('/')[0] ?? '', length: address.split('/')[1], gateway }));
+const parts = ({ ips }: CniResult) =>
+	ips.map(({ address, gateway = '' }) => ({ address: address.split('/')[0] ?? '', length: address.split('/')[1], gateway }));
 
 /** Whose an address is, in the daemon's words. */
-const stateOf = async ({ daemon }: CniNode, address: string) => (await daemon.until('an answer', (client) => client.ask('ipamAddress', { address }), () => true)).state;
+const stateOf = async ({ daemon }: CniNode, address: string) =>
+	(
+		await daemon.until(
+			'an answer',
+			(client) => client.ask('ipamAddress', { address }),
+			() => true,
+		)
+	).state;
 
 async function checkPods(t: ExecutionContext, plugin: 'ptp' | 'bridge', node: CniNode): Promise<void> {
 	const [one, two] = [node.newPod('one'), node.newPod('two')];
