@@ -48,12 +48,14 @@ function changeView(change: ConfigChange, describePeer: DescribePeer): ReloadCha
 	// The speaker has the last word on what its change costs.
 	const disabled = what === 'peer' && change.keys.some(({ key, to }) => key === 'enabled' && to === false);
 	const actual = disabled ? 'reset' : described === undefined || described.effect === 'none' ? effect : described.effect;
-	return { change: type, what, name, effect: actual, keys: change.keys.map((key) => keyView(what, key)) };
+	return { change: type, what, name, effect: actual, keys: change.keys.map((key) => keyView(what, key, described)) };
 }
 
-/** To disable a peer is no change of its session's parameters, but it ends the session all the same. */
-function keyView(what: ReloadChangeView['what'], { key, effect, from, to }: KeyChange): ReloadChangeView['keys'][number] {
-	return what === 'peer' && key === 'enabled' && to === false ? { key, effect: 'reset', from, to, why: 'ends the session' } : { key, effect, from, to };
+/** With the reason where a session is reset. To disable a peer is no change of its session's parameters, but it ends the session all the same. */
+function keyView(what: ReloadChangeView['what'], { key, effect, from, to }: KeyChange, described: PeerChange | undefined): ReloadChangeView['keys'][number] {
+	if (what === 'peer' && key === 'enabled' && to === false) return { key, effect: 'reset', from, to, why: 'ends the session' };
+	const field = described?.fields.find((candidate) => candidate.effect === 'reset' && candidate.field === key.split('.')[0]);
+	return field === undefined || effect !== 'reset' ? { key, effect, from, to } : { key, effect, from, to, why: `resets the session: ${field.why}` };
 }
 
 /** The configuration that holds after a reload: the new one, but for settings that need a restart. Pure. */

@@ -45,7 +45,7 @@ const screens: Readonly<Record<string, string>> = {
 				name: 'tor',
 				effect: 'reset',
 				keys: [
-					{ key: 'holdTimeSeconds', effect: 'reset', from: 90, to: 30 },
+					{ key: 'holdTimeSeconds', effect: 'reset', from: 90, to: 30, why: 'resets the session: it is said in OPEN, once per session' },
 					{ key: 'description', effect: 'live', from: undefined, to: 'the top of the rack, on the left as one comes in' },
 				],
 			},

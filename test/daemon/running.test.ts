@@ -68,6 +68,19 @@ test('a changed policy is a change of the peers that have it', (t) => {
 	t.deepEqual(plan.resets, []);
 });
 
+test('a reset says why', (t) => {
+	const [before, after] = [file(''), file(', holdTimeSeconds: 30, gracefulRestart: { restartSeconds: 60 }, device: eth0, description: x')];
+	const [was, becomes] = [before, after].map((config) => config.bgp?.peers.map((peer) => peerOptionsOf(config, peer, new Map()))[0]);
+	if (was === undefined || becomes === undefined) return t.fail('there is one peer');
+	const { changes } = planReload('x.yaml', true, before, after, () => describePeerChange(was, becomes));
+	return t.deepEqual(Object.fromEntries(changes.flatMap(({ keys }) => keys).map(({ key, why }) => [key, why])), {
+		holdTimeSeconds: 'resets the session: it is said in OPEN, once per session',
+		'gracefulRestart.restartSeconds': 'resets the session: it is said in OPEN, once per session',
+		device: 'resets the session: it is a property of the TCP connection',
+		description: undefined,
+	});
+});
+
 test('what needs a restart keeps its running value, and is told again at the next reload', (t) => {
 	const before = file('');
 	const after = parseConfig(
