@@ -95,6 +95,7 @@ const ipip = z.strictObject({
 const fib = z.strictObject({
 	enabled: key(flag.default(true), '`false`: nothing of the kernel is touched', 'restart'),
 	routeProtocol: key(integer(5, 255, 'a route protocol number').default(80), 'by which we know our routes in the kernel', 'restart'),
+	besideOthers: key(flag.default(false), 'write although Felix or another BIRD programs the same routes (docs/kubernetes.md)', 'restart'),
 	metric: key(integer(1, 0xffff_ffff).default(1024), 'metric of our routes in the kernel, unless a policy sets one', 'restart'),
 });
 

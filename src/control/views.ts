@@ -1,4 +1,4 @@
-import type { ErrorView, Family, PeerView, RouteView } from '../core/index.ts';
+import type { ErrorView, Family, FibRefusal, PeerView, RouteView } from '../core/index.ts';
 
 /** The daemon in one screen. */
 export interface StatusView {
@@ -24,7 +24,15 @@ export interface StatusView {
 		readonly updateGroups: number;
 		readonly dirty: number;
 	};
-	readonly fib: { readonly enabled: boolean; readonly inSync: boolean; readonly installed: number; readonly missing: number; readonly failed: number };
+	readonly fib: {
+		readonly enabled: boolean;
+		readonly inSync: boolean;
+		readonly installed: number;
+		readonly missing: number;
+		readonly failed: number;
+		/** Present: no route is written, since somebody else programs the same ones. */
+		readonly refusal?: FibRefusal;
+	};
 	/** Present with `datastore: kubernetes`. `awaySince`: the API server does not answer since then (ISO 8601); `fromLastKnown`: nor has it since the start. */
 	readonly cluster?: { readonly server: string; readonly layout: string; readonly awaySince?: string; readonly fromLastKnown: boolean };
 	readonly config: { readonly file: string; readonly loadedAt: string; readonly lastReloadError?: ErrorView };

@@ -124,6 +124,15 @@ export interface FibRouteView {
 	readonly reason?: string;
 }
 
+/** Somebody else programs the routes that are this node's to program: nothing is written while that lasts. */
+export interface FibRefusal {
+	/** Where it was seen: by routes in the kernel, or by what the cluster's resources say. */
+	readonly seen: 'kernel' | 'resources';
+	readonly reason: string;
+	/** What to do about it. */
+	readonly hint: string;
+}
+
 export interface FibView {
 	readonly enabled: boolean;
 	readonly inSync: boolean;
@@ -131,4 +140,6 @@ export interface FibView {
 	readonly waitingFor: readonly string[];
 	readonly routeProtocol: number;
 	readonly routes: readonly FibRouteView[];
+	/** Present: nothing is written. */
+	readonly refusal?: FibRefusal;
 }

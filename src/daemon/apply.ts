@@ -29,7 +29,7 @@ export async function applyReload({ speaker, rib, kernel, cluster, follower }: R
 	const { withdraw, originate } = diffOrigins(originsOf(before.bgp), originsOf(bgp));
 	for (const prefix of withdraw) rib.withdrawOrigin(prefix);
 	for (const [prefix, attributes] of originate) rib.originate(prefix, attributes);
-	await kernel?.reconfigure(after);
+	await kernel?.reconfigure(after, undefined);
 }
 
 function applyPeers(speaker: Rooms['speaker'], bgp: BgpConfig, { before, after, keys }: Transition): void {

@@ -1,6 +1,6 @@
 import { createRib, type PeerOptions, type Rib, Speaker, type SpeakerOptions } from '../bgp/index.ts';
 import { type BgpConfig, type Config, ConfigError } from '../config/index.ts';
-import { type Logger, systemClock } from '../core/index.ts';
+import { type FibRefusal, type Logger, systemClock } from '../core/index.ts';
 import { identifierNumber, type NodeAddresses, nodeAddresses } from './addresses.ts';
 import { Cluster } from './cluster/cluster.ts';
 import { ClusterFollower, withCluster } from './cluster/follower.ts';
@@ -28,7 +28,7 @@ export interface Ingredients {
  */
 export async function compose(ingredients: Ingredients): Promise<Rooms> {
 	const { config, node, log } = ingredients;
-	if (config.datastore.type !== 'kubernetes') return composeRooms(ingredients, []);
+	if (config.datastore.type !== 'kubernetes') return composeRooms(ingredients, [], undefined);
 	const cluster = await Cluster.open({
 		node,
 		kubeconfig: config.datastore.kubeconfig,
@@ -42,7 +42,7 @@ export async function compose(ingredients: Ingredients): Promise<Rooms> {
 	try {
 		let follow: (state: ClusterState) => void = () => {};
 		const first = await cluster.start((state) => follow(state));
-		const rooms = await composeRooms({ ...ingredients, config: withCluster(config, first) }, first.topology.peers);
+		const rooms = await composeRooms({ ...ingredients, config: withCluster(config, first) }, first.topology.peers, first.refusal);
 		const follower = new ClusterFollower(config, first, { rooms, clock: systemClock, log, announced: (prefixes) => cluster.setAnnounced(prefixes) });
 		// Whatever happens to one state, the next one is taken: the whole is told each time.
 		follow = (state) =>
@@ -52,13 +52,17 @@ export async function compose(ingredients: Ingredients): Promise<Rooms> {
 		follow(cluster.state());
 		return { ...rooms, cluster, follower };
 	} catch (error) {
-		await cluster.stop();
+		await cluster.stop(false);
 		throw error;
 	}
 }
 
 /** Constructs and starts the rooms; `clusterPeers` besides those of the configuration. */
-async function composeRooms({ config, configFile, keys, log, restarting }: Ingredients, clusterPeers: readonly PeerOptions[]): Promise<Rooms> {
+async function composeRooms(
+	{ config, configFile, keys, log, restarting }: Ingredients,
+	clusterPeers: readonly PeerOptions[],
+	refusal: FibRefusal | undefined,
+): Promise<Rooms> {
 	const bgp = speakerConfig(config, configFile);
 	const ownAddresses = new Set(bgp.peers.map(({ address }) => address));
 	const peers = [...bgp.peers.map((peer) => peerOptionsOf(config, peer, keys)), ...clusterPeers.filter(({ address }) => !ownAddresses.has(address))];
@@ -79,7 +83,7 @@ async function composeRooms({ config, configFile, keys, log, restarting }: Ingre
 	);
 
 	const origins = originsOf(bgp);
-	const kernel = await openKernelSide(config, log, origins.keys());
+	const kernel = await openKernelSide(config, log, origins.keys(), refusal);
 	if (kernel !== undefined) {
 		rib.onChanges((changes) => kernel.fib.apply(changes));
 		rib.onInSync(() => whenSettled(rib, () => kernel.setInSync()));

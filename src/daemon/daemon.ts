@@ -3,10 +3,13 @@ import { type Config, ConfigError, loadConfig } from '../config/index.ts';
 import { ControlError, ControlServer, type ReloadView, type StatusView } from '../control/index.ts';
 import type { ErrorView } from '../core/index.ts';
 import { applyReload } from './apply.ts';
+import type { NodeStatusSources } from './cluster/node-status.ts';
 import { compose } from './compose.ts';
 import { descriptorAlarm, descriptorLimit, descriptorsInUse, descriptorWarning } from './descriptors.ts';
 import { EventLoopMonitor } from './event-loop.ts';
 import { createHandlers } from './handlers.ts';
+import { identifierText } from './identity.ts';
+import { untouchedView } from './kernel-side.ts';
 import type { DaemonLog } from './log.ts';
 import { createMetrics } from './metrics.ts';
 import { MonitorHub } from './monitor.ts';
@@ -86,6 +89,7 @@ export class Daemon {
 			rooms.speaker.onEvent(({ type, at, peer, state, reason }) => {
 				if (this.#hub.watched('session')) this.#hub.tell({ type: 'session', at, event: type, peer, state, ...(reason === undefined ? {} : { reason }) });
 			});
+			rooms.cluster?.report(() => this.#nodeStatus(rooms));
 			this.#hub.setRouteSource(() => followRoutes(rooms.rib, this.#hub));
 		} catch (error) {
 			await this.#control.stop();
@@ -101,7 +105,7 @@ export class Daemon {
 		const rooms = this.#rooms;
 		this.#rooms = undefined;
 		if (rooms !== undefined) {
-			await rooms.cluster?.stop();
+			await rooms.cluster?.stop(!graceful);
 			// The kernel first: what the ending sessions take from the tables must stay in it.
 			await rooms.kernel?.stop();
 			await rooms.speaker.stop({ graceful, reason });
@@ -134,6 +138,19 @@ export class Daemon {
 			longestBlockSeconds: this.#eventLoop.longestSeconds(),
 			warnings: this.#warnings(),
 		});
+	}
+
+	/** What this node tells of itself in the cluster. */
+	#nodeStatus({ speaker, rib, kernel }: Rooms): NodeStatusSources {
+		return {
+			version: this.#options.version,
+			routerId: identifierText(speaker.identity.routerId),
+			startedAt: new Date(this.#startedAtMs),
+			configuredAt: this.#loadedAt,
+			peers: speaker.peers(),
+			routes: (family, limit) => rib.routes({ family, limit }),
+			fib: kernel?.fib.view() ?? untouchedView,
+		};
 	}
 
 	async #reload(dryRun: boolean): Promise<ReloadView> {

@@ -1,6 +1,15 @@
 import type { RouteQuery } from '../bgp/index.ts';
-import { type ConfigView, ControlError, type Handlers, type PeerActionView, type ReloadView, type RequestOf, type StatusView } from '../control/index.ts';
-import { AddressError, type Family, formatAddress, type PeerView, parseAddress, prefixKey } from '../core/index.ts';
+import {
+	type ConfigView,
+	ControlError,
+	type Handlers,
+	type LintView,
+	type PeerActionView,
+	type ReloadView,
+	type RequestOf,
+	type StatusView,
+} from '../control/index.ts';
+import { AddressError, type Family, type FibRefusal, formatAddress, type PeerView, parseAddress, prefixKey } from '../core/index.ts';
 import { noAddressService } from './cluster/address-service.ts';
 import { untouchedView } from './kernel-side.ts';
 import type { MonitorHub } from './monitor.ts';
@@ -72,13 +81,23 @@ export function createHandlers({ rooms, hub, status, config, reload }: HandlerSo
 		lint: () => {
 			const { cluster } = rooms();
 			if (cluster === undefined) throw new ControlError(409, 'no-cluster', 'there are no resources to look at: the datastore is none');
-			return cluster.lint();
+			return withRefusal(cluster.lint(), rooms().kernel?.fib.refusal);
 		},
 		monitor: ({ routes }, send, signal) => hub.join(routes === true, send, signal),
 	};
 }
 
 const defaultLimit = 1000;
+
+/** Who else programs this node's routes stands beside what the resources say. */
+async function withRefusal(view: Promise<LintView>, refusal: FibRefusal | undefined): Promise<LintView> {
+	const { checked, findings } = await view;
+	const seen: LintView['findings'] =
+		refusal === undefined
+			? []
+			: [{ severity: 'error', rule: 'other-programmer', subject: 'this node', problem: `no route is written: ${refusal.reason}`, hint: refusal.hint }];
+	return { checked, findings: [...seen, ...findings] };
+}
 
 function findPeer({ speaker }: Rooms, name: string): PeerView {
 	const peer = speaker.peer(name) ?? speaker.peers().find(({ address }) => address === canonical(name));

@@ -1,7 +1,7 @@
 import type { Config } from '../config/index.ts';
-import { type FibView, type Logger, type PrefixKey, systemClock } from '../core/index.ts';
+import { type FibRefusal, type FibView, type Logger, type PrefixKey, systemClock } from '../core/index.ts';
 import { Fib, openNetlinkKernel } from '../fib/index.ts';
-import { encapsulation, IpipMesh, loadByNft, openNetlinkLinks } from '../ipip/index.ts';
+import { encapsulation, IpipMesh, loadByNft, openNetlinkLinks, type TunnelPool } from '../ipip/index.ts';
 import { tunnelAddress } from './addresses.ts';
 
 /** What this node does to its kernel: routes, tunnel, guard, masquerade. */
@@ -11,8 +11,8 @@ export interface KernelSide {
 	readonly heldRoutes: boolean;
 	/** BGP has told all that it knows. */
 	setInSync(): void;
-	/** Pools, tunnel address and own blocks as a new configuration has them. */
-	reconfigure(config: Config): Promise<void>;
+	/** Pools, tunnel address and own blocks as a new configuration has them; `refusal`: the cluster's resources give our routes to somebody else. */
+	reconfigure(config: Config, refusal: FibRefusal | undefined): Promise<void>;
 	/** Everything stays as it stands in the kernel. */
 	stop(): Promise<void>;
 }
@@ -24,8 +24,13 @@ const source = 'bgp';
 const tunnelDevice = 'tunl0';
 
 /** Opens the kernel and brings the tunnel up; `undefined`, and nothing of the kernel is touched, with `fib.enabled: false`. */
-export async function openKernelSide(config: Config, log: Logger, origins: Iterable<PrefixKey>): Promise<KernelSide | undefined> {
-	const { enabled, routeProtocol, metric } = config.fib;
+export async function openKernelSide(
+	config: Config,
+	log: Logger,
+	origins: Iterable<PrefixKey>,
+	refusal: FibRefusal | undefined,
+): Promise<KernelSide | undefined> {
+	const { enabled, routeProtocol, metric, besideOthers } = config.fib;
 	if (!enabled) return undefined;
 	const clock = systemClock;
 	const random = Math.random;
@@ -43,7 +48,7 @@ export async function openKernelSide(config: Config, log: Logger, origins: Itera
 		},
 	);
 	const fib: Fib = new Fib(
-		{ routeProtocol, metric },
+		{ routeProtocol, metric, besideOthers },
 		{
 			kernel: openNetlinkKernel({ routeProtocol }, fibLog),
 			clock,
@@ -51,18 +56,28 @@ export async function openKernelSide(config: Config, log: Logger, origins: Itera
 			log: fibLog,
 			encapsulate: encapsulation({ interfaces: [], pools: config.pools, tunnelDevice }),
 			onTunnelEnds: (addresses) => mesh.setTunnelEnds(addresses),
+			onRefusal: (seen) => void mesh.setLeftAlone(seen !== undefined),
 		},
 	);
-	const bringUp = async ({ pools, ...rest }: Config) => {
-		const address = tunnelAddress({ pools, ...rest });
+	let current = config;
+	const bringUp = async () => {
+		const address = tunnelAddress(current);
 		await mesh.setTunnelAddresses(address === undefined ? [] : [address]);
-		await mesh.setPools(pools);
+		await mesh.setPools(current.pools);
+	};
+	const claimTerritory = (resources: FibRefusal | undefined) => {
+		const pools: readonly TunnelPool[] = current.pools;
+		const ours = pools.filter(({ foreign }) => foreign === undefined);
+		const tunnels = ours.some(({ ipipMode }) => ipipMode !== 'Never');
+		return fib.setTerritory({ pools: ours.map(({ cidr }) => cidr), tunnelDevice: tunnels ? tunnelDevice : undefined, resources });
 	};
 	fib.waitFor([source]);
 	fib.setOrigins(origins);
 	// The tunnel first: the FIB must not compute with the wrong encapsulation.
 	await mesh.start();
-	await bringUp(config);
+	// Whoever else is there must be seen before anything is touched.
+	await claimTerritory(refusal);
+	await bringUp();
 	await fib.start();
 	// Nobody has told a route yet: what leads to others is left over.
 	const heldRoutes = fib.view().routes.some(({ type, state }) => type === 'unicast' && (state === 'installed' || state === 'extra'));
@@ -70,9 +85,11 @@ export async function openKernelSide(config: Config, log: Logger, origins: Itera
 		fib,
 		heldRoutes,
 		setInSync: () => fib.setInSync(source),
-		async reconfigure(next) {
+		async reconfigure(next, resources) {
+			current = next;
+			await claimTerritory(resources);
 			fib.setOrigins(next.bgp?.originate.map(({ prefix }) => prefix) ?? []);
-			await bringUp(next);
+			await bringUp();
 		},
 		async stop() {
 			await fib.stop();

@@ -113,6 +113,16 @@ const rows: readonly MetricRow[] = [
 		},
 	},
 	{
+		name: 'bgpmesh_fib_refused',
+		kind: 'gauge',
+		help: '1 while no route is written because somebody else programs the same ones, by where that was seen.',
+		labels: ['seen'],
+		samples: ({ fib }) => {
+			const view = fib();
+			return view?.enabled === true ? (['kernel', 'resources'] as const).map((seen) => [{ seen }, Number(view.refusal?.seen === seen)]) : [];
+		},
+	},
+	{
 		name: 'bgpmesh_apiserver_away_seconds',
 		kind: 'gauge',
 		help: 'For how long the API server has not answered; 0 while it does. Absent without a cluster.',

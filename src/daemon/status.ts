@@ -44,7 +44,14 @@ export function statusOf({ rooms, lastReloadError, ...sources }: StatusSources):
 			disabled: peers.filter(({ enabled }) => !enabled).length,
 		},
 		rib: { inSync: rib.inSync, waitingFor: rib.waitingFor, ...rib.statistics() },
-		fib: { enabled: fibView.enabled, inSync: fibView.inSync, installed: inState('installed'), missing: inState('missing'), failed: inState('failed') },
+		fib: {
+			enabled: fibView.enabled,
+			inSync: fibView.inSync,
+			installed: inState('installed'),
+			missing: inState('missing'),
+			failed: inState('failed'),
+			...(fibView.refusal === undefined ? {} : { refusal: fibView.refusal }),
+		},
 		...(rooms.cluster === undefined ? {} : { cluster: clusterStatus(rooms.cluster) }),
 		config: { file: sources.configFile, loadedAt: sources.loadedAt, ...(lastReloadError === undefined ? {} : { lastReloadError }) },
 		process: {

@@ -64,3 +64,8 @@ export function file(map: Map<PrefixKey, KernelRoute[]>, route: KernelRoute): vo
 	if (others === undefined) map.set(route.prefix, [route]);
 	else others.push(route);
 }
+
+/** The same in everything that the kernel holds. */
+export function isTwin(left: KernelRoute, right: KernelRoute): boolean {
+	return left.type === right.type && left.via === right.via && left.device === right.device && left.onlink === right.onlink && left.metric === right.metric;
+}

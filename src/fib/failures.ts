@@ -26,6 +26,11 @@ export class Failures {
 		return this.#byPrefix.get(prefix)?.reason;
 	}
 
+	/** Nothing is tried again. */
+	clear(): void {
+		this.#byPrefix.clear();
+	}
+
 	/** Takes over how it went with these prefixes; gives the refusals that are news: of a prefix or with a reason not seen before. */
 	update(attempted: Iterable<PrefixKey>, refused: readonly RouteFailure[], nowMs: number): RouteFailure[] {
 		const refusedPrefixes = new Set(refused.map(({ operation }) => operation.route.prefix));

@@ -1,15 +1,17 @@
-import type { BestRoute, Encapsulate, FibView, PrefixKey, RouteChange, Timer } from '../core/index.ts';
-import { type DesiredInputs, findWay, type Wanted, type Way, wantedRoute } from './desired.ts';
-import { file } from './diff.ts';
+import type { BestRoute, Encapsulate, FibRefusal, FibView, PrefixKey, RouteChange, Timer } from '../core/index.ts';
+import { type DesiredInputs, type Wanted, wantedRoute } from './desired.ts';
+import { file, isTwin } from './diff.ts';
 import { Failures } from './failures.ts';
-import type { ForeignRoute, KernelEvent, KernelRoute } from './kernel.ts';
+import type { KernelEvent, KernelRoute } from './kernel.ts';
 import type { FibDependencies, FibOptions, FibStats } from './options.ts';
+import { Others, type Territory } from './others.ts';
 import { reconcile, record } from './reconcile.ts';
 import { othersFirst, slices } from './slices.ts';
 import { TunnelEnds } from './tunnel-ends.ts';
 import { viewPrefix } from './view.ts';
+import { Ways } from './ways.ts';
 
-const defaults = { metric: 1024, auditSeconds: 90, retry: { firstMs: 200, mostMs: 30_000 } };
+const defaults = { besideOthers: false, metric: 1024, auditSeconds: 90, retry: { firstMs: 200, mostMs: 30_000 } };
 /** Events come in bursts: one look after the burst is enough; and however large the tables, looking takes a tenth of the time at most. */
 const eventDelayMs = 100;
 const eventDelayPasses = 10;
@@ -25,9 +27,9 @@ export class Fib {
 	#inputs: DesiredInputs;
 	/** Ours in the kernel, by prefix; `undefined` until it was read. */
 	#actual: Map<PrefixKey, readonly KernelRoute[]> | undefined;
-	#foreign: readonly ForeignRoute[] = [];
-	/** Next hops that were resolved by the routes of others. */
-	readonly #ways = new Map<string, Way | undefined>();
+	readonly #ways = new Ways();
+	/** Who else programs our routes; while somebody does, nothing is written. */
+	readonly #others: Others;
 	readonly #waiting = new Set<string>();
 	/** Until all are in sync: prefixes that some source has spoken of in this life, so that their removal is meant. */
 	readonly #told = new Set<PrefixKey>();
@@ -53,11 +55,12 @@ export class Fib {
 			best: this.#best,
 			origins: new Set(),
 			encapsulate: dependencies.encapsulate,
-			resolve: (nextHop) => this.#resolve(nextHop),
+			resolve: (nextHop) => this.#ways.to(nextHop),
 			metric: this.#options.metric,
 		};
 		this.#failures = new Failures(this.#options.retry, dependencies.random);
 		this.#tunnelEnds = new TunnelEnds(dependencies.onTunnelEnds);
+		this.#others = new Others(this.#options.besideOthers, dependencies.log, dependencies.onRefusal);
 	}
 
 	/** Reads the kernel, begins to watch it and to write. Resolves after the first pass, however it went. */
@@ -106,6 +109,21 @@ export class Fib {
 		this.#kick();
 	}
 
+	/** What is ours to program. Before `start` the kernel is read once, so that others are seen before anything is written. */
+	async setTerritory(territory: Territory): Promise<void> {
+		const { changed, released } = this.#others.setTerritory(territory);
+		if (!changed) return;
+		if (released) this.#auditWanted = true;
+		if (!this.#started) await this.#learnForeign().catch(() => undefined);
+		this.#foreignWanted = true;
+		this.#kick();
+	}
+
+	/** Why nothing is written: somebody else programs the same routes. */
+	get refusal(): FibRefusal | undefined {
+		return this.#others.refusal;
+	}
+
 	/** Nothing is swept before each of these has said that it is in sync. */
 	waitFor(sources: Iterable<string>): void {
 		for (const source of sources) this.#waiting.add(source);
@@ -143,14 +161,15 @@ export class Fib {
 		const routes = kernel.enabled
 			? [...prefixes].flatMap((prefix) => viewPrefix(prefix, wantedRoute(prefix, inputs), this.#actual?.get(prefix) ?? [], this.#failures.reason(prefix)))
 			: [];
-		return { enabled: kernel.enabled, inSync: this.inSync, waitingFor: [...this.#waiting], routeProtocol: this.#options.routeProtocol, routes };
-	}
-
-	#resolve(nextHop: string): Way | undefined {
-		if (this.#ways.has(nextHop)) return this.#ways.get(nextHop);
-		const way = findWay(nextHop, this.#foreign);
-		this.#ways.set(nextHop, way);
-		return way;
+		const { refusal } = this;
+		return {
+			enabled: kernel.enabled,
+			inSync: this.inSync,
+			waitingFor: [...this.#waiting],
+			routeProtocol: this.#options.routeProtocol,
+			routes,
+			...(refusal === undefined ? {} : { refusal }),
+		};
 	}
 
 	#touch(prefix: PrefixKey): void {
@@ -163,8 +182,8 @@ export class Fib {
 			this.#onOwnRoute(event.change, event.route);
 			return;
 		}
-		// Of the routes of others only who resolves next hops by them needs to know.
-		if (event.type === 'foreign-route' && this.#ways.size === 0) return;
+		// Of the routes of others only who resolves next hops by them needs to know, and whoever looks out for others.
+		if (event.type === 'foreign-route' && !this.#ways.used && !this.#others.concerns(event)) return;
 		this.#foreignWanted = true;
 		if (event.type !== 'foreign-route') this.#auditWanted = true;
 		if (!this.#timers.has('event')) this.#arm('event', Math.max(eventDelayMs, eventDelayPasses * this.#auditPassMs), () => this.#kick());
@@ -226,6 +245,11 @@ export class Fib {
 		const actual = this.#actual ?? new Map<PrefixKey, readonly KernelRoute[]>();
 		const dirty = this.#dirty;
 		this.#dirty = new Set();
+		if (this.refusal !== undefined) {
+			// The audit that follows its end finds all of them again.
+			this.#failures.clear();
+			return;
+		}
 		try {
 			const { applied, failures } = await reconcile(
 				dirty,
@@ -279,14 +303,9 @@ export class Fib {
 
 	async #learnForeign(): Promise<void> {
 		this.#foreignWanted = false;
-		this.#foreign = await this.#dependencies.kernel.listForeign();
-		const moved = new Set<string>();
-		for (const [nextHop, before] of this.#ways) {
-			const way = findWay(nextHop, this.#foreign);
-			if (way?.via === before?.via && way?.device === before?.device) continue;
-			this.#ways.set(nextHop, way);
-			moved.add(nextHop);
-		}
+		const foreign = await this.#dependencies.kernel.listForeign();
+		if (this.#others.look(foreign)) this.#auditWanted = true;
+		const moved = this.#ways.learn(foreign);
 		if (moved.size === 0) return;
 		for (const { prefix, nextHop } of this.#best.values()) if (nextHop !== undefined && moved.has(nextHop)) this.#dirty.add(prefix);
 	}
@@ -325,9 +344,4 @@ export class Fib {
 			this.#kick();
 		});
 	}
-}
-
-/** The same in everything that the kernel holds. */
-function isTwin(left: KernelRoute, right: KernelRoute): boolean {
-	return left.type === right.type && left.via === right.via && left.device === right.device && left.onlink === right.onlink && left.metric === right.metric;
 }

@@ -11,4 +11,5 @@ export { Fib } from './fib.ts';
 export * from './kernel.ts';
 export { type NetlinkKernelOptions, openNetlinkKernel } from './kernel-netlink.ts';
 export type * from './options.ts';
+export { findOthers, noTerritory, type Territory } from './others.ts';
 export { type ReconcileReport, type ReconcileState, reconcile } from './reconcile.ts';

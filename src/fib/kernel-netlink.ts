@@ -152,7 +152,8 @@ class NetlinkKernel implements RouteKernel {
 				if (decoded?.table !== this.#table) break;
 				if (decoded.protocol !== this.#protocol) {
 					if (message.type === MessageType.newRoute) this.#foreignKeys.add(keyOf(formatPrefix(decoded.destination, decoded.length), decoded.priority));
-					onEvent({ type: 'foreign-route' });
+					const [hop] = decoded.nextHops;
+					onEvent({ type: 'foreign-route', protocol: decoded.protocol, device: hop && this.#hopText(hop).device });
 				} else onEvent({ type: 'own-route', change: message.type === MessageType.newRoute ? 'added' : 'removed', route: this.#ownRoute(decoded) });
 				break;
 			}

@@ -58,7 +58,7 @@ export type KernelEvent =
 	/** A route with our protocol came or went without our doing. */
 	| { readonly type: 'own-route'; readonly change: 'added' | 'removed'; readonly route: KernelRoute }
 	/** A route of somebody else came or went: the way to a next hop may be another. */
-	| { readonly type: 'foreign-route' }
+	| { readonly type: 'foreign-route'; readonly protocol: number; readonly device: string | undefined }
 	/** An interface or address changed: routes may have vanished without a word. */
 	| { readonly type: 'interface' }
 	/** Events were lost. */

@@ -1,10 +1,12 @@
-import type { Backoff, Clock, Encapsulate, Logger, Random } from '../core/index.ts';
+import type { Backoff, Clock, Encapsulate, FibRefusal, Logger, Random } from '../core/index.ts';
 import type { RouteKernel } from './kernel.ts';
 
 /** How this node's routes are written. */
 export interface FibOptions {
 	/** The kernel's route protocol number that marks our routes; nothing else is ever touched. 5 to 255. */
 	readonly routeProtocol: number;
+	/** Write although somebody else programs the same routes. Default `false`. */
+	readonly besideOthers?: boolean;
 	/** Of routes for which no policy asked another. Default 1024, Calico's `ipv4NormalRoutePriority`. */
 	readonly metric?: number;
 	/** Between full comparisons with the kernel. Events lead, this only catches what they miss. Default 90. */
@@ -22,6 +24,8 @@ export interface FibDependencies {
 	readonly log: Logger;
 	/** Called with the addresses that tunnels lead to, whenever that set changes: from them alone may tunnelled packets come. */
 	readonly onTunnelEnds?: (addresses: ReadonlySet<string>) => void;
+	/** Called when somebody else is seen who programs the same routes, and with `undefined` when nobody is any more. */
+	readonly onRefusal?: (refusal: FibRefusal | undefined) => void;
 }
 
 /** What the FIB has done and holds. */

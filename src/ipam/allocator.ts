@@ -111,14 +111,14 @@ export class Allocator {
 			if (placement.type === 'unavailable') {
 				// Whoever has an address already is not refused another: it is told the same, whatever became of the pools meanwhile.
 				const held = wanted === undefined ? await this.#handles.blocksOf(request.handleId) : [];
-				const known = await this.#known(request.handleId, family, held, source.pools);
+				const known = await this.#known(request, family, held, source.pools);
 				return known === undefined ? placement : this.#again(source, request, known);
 			}
 			const { cidr } = placement;
 			// The order is Calico's: the handle first, so that no address is ever held by a handle that does not say so.
 			const counted = await this.#handles.increment(request.handleId, cidr);
 			if (counted.type === 'existed') {
-				const known = await this.#known(request.handleId, family, counted.blocks, source.pools);
+				const known = await this.#known(request, family, counted.blocks, source.pools);
 				if (known !== undefined) {
 					this.#settle(cidr);
 					return this.#again(source, request, known);
@@ -172,7 +172,7 @@ export class Allocator {
 	#commit(
 		{ config, reservations }: Source,
 		cidr: PrefixKey,
-		{ handleId, attributes }: AssignRequest,
+		{ handleId, attributes, except }: AssignRequest,
 		wanted: string | undefined,
 		gateway: 'none' | 'existing' | 'set-aside',
 	): Promise<BlockAnswer> {
@@ -182,7 +182,7 @@ export class Allocator {
 			if (current === undefined || current.deleted) return { block: current, result: { type: 'no-room' } };
 			const block = endCooldowns(current, config.cooldownSeconds, nowMs);
 			const ordinal = wanted === undefined ? undefined : ordinalIn(block, wanted);
-			const result = giveFromBlock(block, { node, owner: { handleId, attributes }, reservations, wanted: ordinal, gateway });
+			const result = giveFromBlock(block, { node, owner: { handleId, attributes }, reservations, wanted: ordinal, gateway, except });
 			return { block: result.type !== 'given' || result.block === block ? current : result.block, result };
 		});
 	}
@@ -196,11 +196,17 @@ export class Allocator {
 	}
 
 	/** An address of this family that the handle holds already. */
-	async #known(handleId: string, family: Family, blocks: readonly PrefixKey[], pools: readonly Pool[]): Promise<AssignedAddress | undefined> {
+	async #known(
+		{ handleId, except }: AssignRequest,
+		family: Family,
+		blocks: readonly PrefixKey[],
+		pools: readonly Pool[],
+	): Promise<AssignedAddress | undefined> {
 		for (const cidr of blocks.filter((block) => parsePrefix(block).family === family)) {
 			const block = await this.#options.store.blocks.read(blockName(cidr), 'fresh');
-			const [ordinal] = block === undefined ? [] : ordinalsOfHandle(block.value, sanitizeHandle(handleId));
-			if (ordinal !== undefined) return { family, address: ordinalToAddress(cidr, ordinal), block: cidr, pool: poolOf(pools, cidr)?.name, known: true };
+			const held = block === undefined ? [] : ordinalsOfHandle(block.value, sanitizeHandle(handleId)).map((ordinal) => ordinalToAddress(cidr, ordinal));
+			const address = held.find((each) => except?.includes(each) !== true);
+			if (address !== undefined) return { family, address, block: cidr, pool: poolOf(pools, cidr)?.name, known: true };
 		}
 		return undefined;
 	}

@@ -31,6 +31,8 @@ export interface BlockRequest {
 	readonly reservations: Reservations;
 	/** The ordinal of a certain address; `undefined`: any, or the one it has. */
 	readonly wanted: number | undefined;
+	/** Addresses of the owner's that do not count. */
+	readonly except?: readonly string[] | undefined;
 	/** `set-aside`: its handle is written, so that it may be made where there is none. */
 	readonly gateway: 'none' | 'existing' | 'set-aside';
 }
@@ -42,12 +44,13 @@ export type BlockAnswer =
 	| { readonly type: 'no-gateway' };
 
 /** An address, and the block's gateway, in one change of the block. A block that comes back as it was need not be written. */
-export function giveFromBlock(block: Block, { node, owner, reservations, wanted, gateway }: BlockRequest): BlockAnswer {
-	if (gateway === 'none') return assign(block, owner, reservations, wanted, {});
+export function giveFromBlock(block: Block, request: BlockRequest): BlockAnswer {
+	const { node, reservations, wanted, gateway } = request;
+	if (gateway === 'none') return assign(block, request, {});
 	// Another node's block is on that node's links: its gateway is there.
 	if (block.affinity !== hostAffinity(node)) return { type: 'no-room' };
 	const existing = gatewayOf(block);
-	if (existing !== undefined) return assign(block, owner, reservations, wanted, { gateway: ordinalToAddress(block.cidr, existing) });
+	if (existing !== undefined) return assign(block, request, { gateway: ordinalToAddress(block.cidr, existing) });
 	if (gateway === 'existing') return { type: 'no-gateway' };
 	const free = block.unallocated.filter((ordinal) => ordinal !== wanted && !reservations.holdsOrdinal(block.cidr, ordinal));
 	if (free.length === 0) return { type: 'no-room' };
@@ -56,10 +59,10 @@ export function giveFromBlock(block: Block, { node, owner, reservations, wanted,
 	const attributes = { node, type: gatewayType };
 	const aside = assignOrdinal(block, ordinal, { handleId: gatewayHandle(block.cidr), attributes });
 	if (aside.type === 'taken') return { type: 'no-room' };
-	return assign(aside.block, owner, reservations, wanted, { gateway: ordinalToAddress(block.cidr, ordinal) });
+	return assign(aside.block, request, { gateway: ordinalToAddress(block.cidr, ordinal) });
 }
 
-function assign(block: Block, owner: Owner, reservations: Reservations, wanted: number | undefined, beside: { readonly gateway?: string }): BlockAnswer {
+function assign(block: Block, { owner, reservations, wanted, except }: BlockRequest, beside: { readonly gateway?: string }): BlockAnswer {
 	const handleId = sanitizeHandle(owner.handleId);
 	const given = (next: Block, ordinal: number): BlockAnswer => ({
 		type: 'given',
@@ -67,7 +70,7 @@ function assign(block: Block, owner: Owner, reservations: Reservations, wanted: 
 		given: { address: ordinalToAddress(block.cidr, ordinal), ...beside },
 	});
 	if (wanted === undefined) {
-		const [held] = ordinalsOfHandle(block, handleId);
+		const held = ordinalsOfHandle(block, handleId).find((ordinal) => except?.includes(ordinalToAddress(block.cidr, ordinal)) !== true);
 		if (held !== undefined) return given(block, held);
 		const { block: next, ordinals } = autoAssign(block, 1, owner, reservations);
 		return ordinals[0] === undefined ? { type: 'no-room' } : given(next, ordinals[0]);

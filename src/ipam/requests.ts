@@ -14,6 +14,8 @@ export interface AssignRequest {
 	readonly namespace?: string;
 	/** Pool names or CIDRs to take from, by family; absent: whichever select node and namespace. */
 	readonly pools?: Readonly<Partial<Record<Family, readonly string[]>>>;
+	/** Addresses that the handle holds and that do not count: they are on their way out, and another is wanted before they go. */
+	readonly except?: readonly string[];
 	/** A certain address, by family, in place of any. */
 	readonly addresses?: Readonly<Partial<Record<Family, string>>>;
 	/** Families whose answer names a gateway inside the block; it is set aside where there is none yet. Addresses then come from the node's own blocks alone. */

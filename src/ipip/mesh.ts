@@ -42,6 +42,8 @@ export class IpipMesh {
 	#pools: readonly TunnelPool[] = [];
 	/** `undefined`: not told yet, so that what a former life left stays. */
 	#addresses: readonly string[] | undefined;
+	/** Somebody else has the device. */
+	#leftAlone = false;
 	#interfaces: readonly InterfaceAddress[] = [];
 	#running: Promise<void> | undefined;
 	#again = false;
@@ -89,6 +91,13 @@ export class IpipMesh {
 	/** This node's tunnel addresses. */
 	async setTunnelAddresses(addresses: readonly string[]): Promise<void> {
 		this.#addresses = addresses;
+		await this.#refresh();
+	}
+
+	/** While somebody else uses the device, it is not touched. */
+	async setLeftAlone(leftAlone: boolean): Promise<void> {
+		if (leftAlone === this.#leftAlone) return;
+		this.#leftAlone = leftAlone;
 		await this.#refresh();
 	}
 
@@ -146,7 +155,7 @@ export class IpipMesh {
 			const [links, addresses] = [await kernel.links(), await kernel.addresses()];
 			this.#learnInterfaces(interfaceAddresses(links, addresses));
 			// Without a pool that tunnels there is no need of a device; one that is there is left alone.
-			if (this.#pools.every(({ ipipMode, foreign }) => ipipMode === 'Never' || foreign !== undefined)) return;
+			if (this.#leftAlone || this.#pools.every(({ ipipMode, foreign }) => ipipMode === 'Never' || foreign !== undefined)) return;
 			const link = links.find(({ name }) => name === device);
 			const mtuBytes = this.#options.mtuBytes ?? tunnelMtuBytes(links, addresses);
 			const steps = deviceSteps({ name: device, mtuBytes, addresses: this.#addresses }, link, addresses);

@@ -91,7 +91,7 @@ const mistakes: readonly { title: string; text: string; messages: readonly strin
 	{
 		title: 'an unknown key without one',
 		text: `${minimal}fib: { frobnicate: 1 }\n`,
-		messages: ['x.yaml:2:8: fib.frobnicate: found an unknown key, expected one of the keys enabled, routeProtocol, metric'],
+		messages: ['x.yaml:2:8: fib.frobnicate: found an unknown key, expected one of the keys enabled, routeProtocol, besideOthers, metric'],
 	},
 	{
 		title: 'an AS number that is reserved',

@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { get, type IncomingMessage } from 'node:http';
+import { text } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
 import type { ControlClient, PeersView } from '../../src/control/index.ts';
 import type { FibView } from '../../src/core/index.ts';
@@ -18,15 +20,19 @@ const routes = () =>
 /** What `ip monitor` says of routes of ours that went. */
 function watchDeletions(t: ExecutionContext): () => string[] {
 	const monitor = spawn('ip', ['monitor', 'route'], { stdio: ['ignore', 'pipe', 'inherit'], env: systemEnvironment() });
-	let text = '';
+	let told = '';
 	monitor.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-		text += chunk;
+		told += chunk;
 	});
 	t.teardown(() => monitor.kill());
-	return () => text.split('\n').filter((line) => line.startsWith('Deleted') && line.includes('proto 80'));
+	return () => told.split('\n').filter((line) => line.startsWith('Deleted') && line.includes('proto 80'));
 }
 
 const kernelRoutes = (daemon: ControlClient) => daemon.ask('fib', {});
+async function metrics({ socket }: RunningDaemon): Promise<string> {
+	const response = await new Promise<IncomingMessage>((resolve, reject) => get({ socketPath: socket, path: '/metrics' }, resolve).on('error', reject));
+	return text(response);
+}
 const installed = (number: number) => (answer: FibView) => answer.routes.filter(({ state }) => state === 'installed').length === number;
 
 kernelTest(`routes stay in the kernel through SIGTERM, kill -9 and restarts, and go when they are withdrawn${note}`, async (t) => {
@@ -84,4 +90,31 @@ kernelTest(`routes stay in the kernel through SIGTERM, kill -9 and restarts, and
 	t.is(deleted().length, 1);
 	t.true(((await node.ask('peers')) as PeersView).peers.every(({ state }) => state === 'established'));
 	t.is((await node.cli('fib', '--diff')).code, 0);
+});
+
+kernelTest(`while a route of BIRD in a pool is there no route is written, everybody is told why, and it goes on by itself${note}`, async (t) => {
+	enterNewNamespace();
+	addInterface('up0', ['10.0.1.1/24']);
+	ip('route add 192.168.9.0/26 via 10.0.1.9 proto bird');
+	const node = new RunningDaemon();
+	node.configure(
+		'asNumber: 64512\nrouterId: 10.0.0.1\nlisten: { address: 127.0.0.2, port: 1790 }\noriginate: [ 192.168.1.0/26 ]\ninSyncTimeoutSeconds: 1',
+		'pools: [ { cidr: 192.168.0.0/16, ipipMode: Never } ]',
+	);
+	await node.start(t);
+	const view = await node.until('the refusal is seen', kernelRoutes, ({ refusal }) => refusal !== undefined);
+	t.is(view.refusal?.seen, 'kernel');
+	await node.until('in sync', kernelRoutes, ({ inSync }) => inSync);
+	t.deepEqual(routes(), []);
+	t.regex((await node.cli('status')).stdout, /nothing is written: BIRD programs routes of the pools on this node: 192\.168\.9\.0\/26/);
+	t.regex((await node.cli('fib')).stdout, /Nothing is written: BIRD[\s\S]*What to do: stop BIRD/);
+	t.regex(await metrics(node), /\nbgpmesh_fib_refused\{seen="kernel"\} 1\n/);
+	ip('route flush proto bird');
+	await node.until('it goes on', kernelRoutes, installed(1));
+	t.deepEqual(routes(), ['blackhole 192.168.1.0/26 metric 1024']);
+	t.regex(await metrics(node), /\nbgpmesh_fib_refused\{seen="kernel"\} 0\n/);
+	// Another one that comes later is met, too: what stands there stays.
+	ip('route add 192.168.9.0/26 via 10.0.1.9 proto bird');
+	await node.until('the refusal is seen again', kernelRoutes, ({ refusal }) => refusal !== undefined);
+	t.deepEqual(routes(), ['blackhole 192.168.1.0/26 metric 1024']);
 });

@@ -83,13 +83,13 @@ export class FakeRouteKernel implements RouteKernel {
 	/** Somebody else adds a route of a protocol; ours, with our protocol. */
 	addByOthers(route: KernelRoute, protocol: number): void {
 		this.#entries.push({ route, protocol });
-		this.#tell(protocol === this.#protocol ? { type: 'own-route', change: 'added', route } : { type: 'foreign-route' });
+		this.#tell(protocol === this.#protocol ? { type: 'own-route', change: 'added', route } : { type: 'foreign-route', protocol, device: route.device });
 	}
 
 	/** Somebody else puts a route before all that are there. */
 	prependByOthers(route: KernelRoute, protocol: number): void {
 		this.#entries.unshift({ route, protocol });
-		this.#tell({ type: 'foreign-route' });
+		this.#tell({ type: 'foreign-route', protocol, device: route.device });
 	}
 
 	/** Somebody else removes all routes to a prefix. */
@@ -97,7 +97,9 @@ export class FakeRouteKernel implements RouteKernel {
 		const gone = this.#entries.filter(({ route }) => route.prefix === prefix);
 		this.#entries = this.#entries.filter(({ route }) => route.prefix !== prefix);
 		for (const { route, protocol } of gone) {
-			this.#tell(protocol === this.#protocol ? { type: 'own-route', change: 'removed', route: { ...route } } : { type: 'foreign-route' });
+			this.#tell(
+				protocol === this.#protocol ? { type: 'own-route', change: 'removed', route: { ...route } } : { type: 'foreign-route', protocol, device: route.device },
+			);
 		}
 	}
 

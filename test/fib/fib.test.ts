@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { type BestRoute, type Encapsulate, type PrefixKey, prefixKey, type RouteChange } from '../../src/core/index.ts';
-import { Fib, type FibDependencies, type RouteKernel, untouchedKernel } from '../../src/fib/index.ts';
+import { Fib, type FibDependencies, type FibOptions, type RouteKernel, untouchedKernel } from '../../src/fib/index.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { recordingLogger } from '../fakes/log.ts';
 import { FakeRouteKernel } from '../fakes/route-kernel.ts';
@@ -23,13 +23,13 @@ const encapsulate: Encapsulate = (_, nextHop) => {
 	return nextHop.startsWith('10.0.2.') ? { type: 'tunnel', device: 'tunl0' } : { type: 'direct' };
 };
 
-function setUp(t: ExecutionContext, more: Partial<FibDependencies> = {}) {
+function setUp(t: ExecutionContext, more: Partial<FibDependencies> = {}, options: Partial<FibOptions> = {}) {
 	const kernel = new FakeRouteKernel(ourProtocol);
 	kernel.setInterface('eth0', ['10.0.1.2/24']);
 	kernel.setInterface('tunl0', ['192.168.1.1/32']);
 	const clock = new FakeClock();
 	const log = recordingLogger();
-	const fib = new Fib({ routeProtocol: ourProtocol }, { kernel, encapsulate, clock, random: () => 0.5, log, ...more });
+	const fib = new Fib({ routeProtocol: ourProtocol, ...options }, { kernel, encapsulate, clock, random: () => 0.5, log, ...more });
 	t.teardown(() => fib.stop());
 	/** Lets time pass and what it set off end. */
 	const pass = async (ms: number) => {
@@ -298,4 +298,92 @@ test('an own block that is given up leaves the kernel', async (t) => {
 	fib.setOrigins(blocks.slice(1));
 	await fib.whenIdle();
 	t.deepEqual(await kernel.list(), [blackhole('192.168.1.64/26')]);
+});
+
+const territory = { pools: [prefixKey('192.168.0.0/16')], tunnelDevice: 'tunl0' };
+const ofBird = unicast('192.168.9.0/26', '10.0.1.9', 'eth0', { metric: 32 });
+
+test('while BIRD programs routes of a pool nothing is written, and all of it once they are gone', async (t) => {
+	const told: (string | undefined)[] = [];
+	const { fib, kernel, log, pass } = setUp(t, { onRefusal: (refusal) => told.push(refusal?.seen) });
+	kernel.addByOthers(ofBird, 12);
+	await fib.setTerritory(territory);
+	t.is(fib.refusal?.seen, 'kernel', 'it is seen before anything is written');
+	await fib.start();
+	fib.setOrigins([prefixKey('192.168.1.0/26')]);
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	await pass(60_000);
+	t.deepEqual(kernel.operations, []);
+	t.regex(fib.view().refusal?.reason ?? '', /BIRD/);
+	t.deepEqual(
+		fib.view().routes.map(({ state }) => state),
+		['missing', 'missing'],
+	);
+	kernel.removeByOthers(ofBird.prefix);
+	await pass(1000);
+	t.is(fib.view().refusal, undefined);
+	t.deepEqual(await listed(kernel), ['192.168.1.0/26 undefined undefined', '192.168.2.0/26 10.0.1.3 eth0']);
+	t.deepEqual(told, ['kernel', undefined]);
+	t.deepEqual(
+		log.lines.filter(({ message }) => message.includes('somebody else programs')).map(({ level }) => level),
+		['error'],
+		'said once',
+	);
+});
+
+test('where BIRD comes later what stands there stays, and nothing more is written', async (t) => {
+	const { fib, kernel, pass } = setUp(t);
+	await fib.setTerritory(territory);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	await fib.whenIdle();
+	kernel.addByOthers(ofBird, 12);
+	await pass(1000);
+	fib.apply([withdraw('192.168.2.0/26'), install('192.168.3.0/26', '10.0.1.3')]);
+	await pass(60_000);
+	t.deepEqual(await kernel.list(), [unicast('192.168.2.0/26', '10.0.1.3', 'eth0')]);
+	kernel.removeByOthers(ofBird.prefix);
+	await pass(1000);
+	t.deepEqual(await kernel.list(), [unicast('192.168.3.0/26', '10.0.1.3', 'eth0')]);
+});
+
+test('a refusal that is waiting for its next attempt does not go on while somebody else is there', async (t) => {
+	const { fib, kernel, pass } = setUp(t);
+	await fib.setTerritory(territory);
+	await fib.start();
+	kernel.addByOthers(unicast('192.168.2.0/26', '10.0.1.77', 'eth0'), 4);
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	await fib.whenIdle();
+	t.is(fib.stats().failing, 1);
+	kernel.addByOthers(ofBird, 12);
+	await pass(1000);
+	t.is(fib.stats().failing, 0);
+	const { refused } = fib.stats();
+	await pass(60_000);
+	t.is(fib.stats().refused, refused);
+});
+
+test('resources that give the routes to somebody else stop the writing, and let it go on', async (t) => {
+	const { fib, kernel } = setUp(t);
+	const resources = { seen: 'resources', reason: 'Felix runs here', hint: 'choose' } as const;
+	await fib.setTerritory({ ...territory, resources });
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	await fib.whenIdle();
+	t.deepEqual(kernel.operations, []);
+	await fib.setTerritory(territory);
+	await fib.whenIdle();
+	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0']);
+});
+
+test('with besideOthers the routes are written all the same', async (t) => {
+	const { fib, kernel, log } = setUp(t, {}, { besideOthers: true });
+	kernel.addByOthers(ofBird, 12);
+	await fib.setTerritory(territory);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	await fib.whenIdle();
+	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0']);
+	t.is(fib.view().refusal, undefined);
+	t.true(log.lines.some(({ message }) => message.includes('writing beside them')));
 });

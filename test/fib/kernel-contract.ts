@@ -190,7 +190,7 @@ export function testKernelContract(test: TestFn, make: (t: ExecutionContext) => 
 		await until(() => events.length >= 3);
 		t.deepEqual(events, [
 			{ type: 'own-route', change: 'removed', route },
-			{ type: 'foreign-route' },
+			{ type: 'foreign-route', protocol: 4, device: 'left' },
 			{ type: 'own-route', change: 'added', route: unicast('192.168.3.0/26', '10.7.0.4', 'left') },
 		]);
 	});

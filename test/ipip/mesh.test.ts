@@ -71,6 +71,17 @@ test('without a pool that tunnels no device is made', async (t) => {
 	t.is(await device(), undefined);
 });
 
+test('a device that somebody else uses is left alone, and set up once it is free', async (t) => {
+	const { mesh, device } = setUp(t);
+	await mesh.setLeftAlone(true);
+	await mesh.setPools([pool]);
+	await mesh.setTunnelAddresses(['192.168.1.0']);
+	await mesh.start();
+	t.is(await device(), undefined);
+	await mesh.setLeftAlone(false);
+	t.deepEqual(await device(), { up: true, mtuBytes: 1480, addresses: ['192.168.1.0/32'] });
+});
+
 test('a device that somebody spoils is set right after the event', async (t) => {
 	const { mesh, links, device, pass } = setUp(t);
 	await mesh.setPools([pool]);

@@ -35,12 +35,13 @@ export function differences({ routes }: FibView): readonly FibRouteView[] {
 	return routes.filter(({ state }) => state !== 'installed' && state !== 'skipped');
 }
 
-function summary(screen: Screen, { routes, routeProtocol, inSync, waitingFor }: FibView): string {
+function summary(screen: Screen, { routes, routeProtocol, inSync, waitingFor, refusal }: FibView): string {
 	const states = (['installed', 'missing', 'failed', 'extra', 'skipped'] as const).map((state) => ({
 		state,
 		number: routes.filter((route) => route.state === state).length,
 	}));
 	const numbers = states.filter(({ state, number }) => state === 'installed' || number > 0).map(({ state, number }) => `${number} ${state}`);
 	const sync = inSync ? 'in sync' : paint(screen, 'odd', `not in sync yet, waiting for ${waitingFor.join(', ') || 'nothing'}; old routes are kept`);
-	return `${count(routes.length, 'route')}: ${numbers.join(', ')}; route protocol ${routeProtocol}; ${sync}\n`;
+	const refused = refusal === undefined ? '' : `${paint(screen, 'bad', 'Nothing is written')}: ${refusal.reason}\nWhat to do: ${refusal.hint}\n`;
+	return `${refused}${count(routes.length, 'route')}: ${numbers.join(', ')}; route protocol ${routeProtocol}; ${sync}\n`;
 }

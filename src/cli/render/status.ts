@@ -32,6 +32,8 @@ export function renderStatus(screen: Screen, status: StatusView): string {
 					}
 				: 'off',
 		],
+		['', fib.refusal && { text: `nothing is written: ${fib.refusal.reason}`, style: 'bad' }],
+		['', fib.refusal && { text: `what to do: ${fib.refusal.hint}`, style: 'bad' }],
 		[
 			'Cluster',
 			cluster && {

@@ -11,6 +11,7 @@ import {
 	coreKinds,
 	detectLayout,
 	Informer,
+	isRunningFelix,
 	type JsonObject,
 	KubernetesIpamStore,
 	lint,
@@ -27,7 +28,10 @@ import { type AddressHandlers, addressService } from './address-service.ts';
 import { type GarbageCollectionMode, GarbageService } from './garbage-service.ts';
 import { ipamService } from './ipam-service.ts';
 import { type LastKnown, LastKnownWriter, lastKnownFile, namedSecrets, readLastKnown, writeLastKnown } from './last-known.ts';
+import { networkConditionType } from './network-condition.ts';
 import { NodeDuties } from './node-duties.ts';
+import type { NodeStatusSources } from './node-status.ts';
+import { NodeStatusReporter } from './node-status-reporter.ts';
 import { type ClusterState, ProblemLog, readState } from './state.ts';
 
 export interface ClusterOptions {
@@ -49,6 +53,7 @@ const secretNamespaces = ['kube-system', 'calico-system'];
 const settleMs = 50;
 const retryMs = 5000;
 const patienceMs = 5000;
+const goodbyeMs = 2000;
 
 /** What a cluster wants of this node, followed; and what this node does in the cluster. */
 export class Cluster {
@@ -66,7 +71,11 @@ export class Cluster {
 		readonly bgpFilters: Informer;
 		readonly secrets: readonly Informer[];
 	};
+	/** Who programs which routes: it is not waited for, since a cluster without Calico may lack them. */
+	readonly #felix: { readonly felixConfigurations: Informer; readonly clusterInformations: Informer };
 	readonly #duties: NodeDuties;
+	readonly #statusRequests: Informer;
+	readonly #reporter: NodeStatusReporter;
 	readonly #garbage: GarbageService;
 	readonly #problems: ProblemLog;
 	readonly #layout: ApiLayout;
@@ -97,6 +106,7 @@ export class Cluster {
 			bgpFilters: informer(kinds.bgpFilters),
 			secrets: secretNamespaces.map((namespace) => informer(coreKinds.secrets, { namespace })),
 		};
+		this.#felix = { felixConfigurations: informer(kinds.felixConfigurations), clusterInformations: informer(kinds.clusterInformations) };
 		this.#store = new KubernetesIpamStore({ client, layout, node, nodes, log, clock, random });
 		this.allocator = new Allocator({ node, store: this.#store, clock, random, retry: conflictRetry(random), log, selectorMatches });
 		const retry = conflictRetry(random);
@@ -107,7 +117,10 @@ export class Cluster {
 			...addressService({ node, allocator: this.allocator, store: this.#store, client, pods: this.#informers.pods, log }),
 			...ipamService({ node, allocator: this.allocator, store: this.#store, retry, announced: () => this.#announced }),
 		};
-		this.#duties = new NodeDuties({ node, client, nodes, pools: this.#store.poolInformer, allocator: this.allocator, store: this.#store, log });
+		this.#duties = new NodeDuties({ node, client, nodes, pools: this.#store.poolInformer, allocator: this.allocator, store: this.#store, clock, log });
+		const requests = informer(kinds.nodeStatuses, { prune: pruneStatusRequest });
+		this.#statusRequests = requests;
+		this.#reporter = new NodeStatusReporter({ node, client, kind: kinds.nodeStatuses, requests, clock, log });
 		this.#problems = new ProblemLog(log);
 		this.#layout = layout;
 		this.#restored = lastKnown !== undefined;
@@ -125,7 +138,7 @@ export class Cluster {
 		for (;;) {
 			try {
 				const detected = detectLayout(client);
-				return new Cluster(options, client, await (known === undefined ? detected : soon(detected, options.clock)), undefined);
+				return new Cluster(options, client, await (known === undefined ? detected : within(detected, patienceMs, options.clock)), undefined);
 			} catch (error) {
 				if (error instanceof NoCalicoResourcesError) known = undefined;
 				const reason = error instanceof Error ? error.message : String(error);
@@ -143,7 +156,8 @@ export class Cluster {
 	async start(listener: (state: ClusterState) => void): Promise<ClusterState> {
 		const { secrets, ...single } = this.#informers;
 		const all = [...Object.values(single), ...secrets, this.#store.claims, this.#store.poolInformer];
-		for (const informer of [...Object.values(single), ...secrets]) informer.start();
+		const felix = Object.values(this.#felix);
+		for (const informer of [...Object.values(single), ...secrets, ...felix]) informer.start();
 		this.#store.start();
 		const synced = Promise.all(all.map((informer) => new Promise<void>((resolve) => informer.onSynced(resolve)))).then(() => {
 			this.#keeper?.changed();
@@ -151,19 +165,26 @@ export class Cluster {
 			return this.#duties.perform();
 		});
 		if (!this.#restored) await synced;
+		// Where Felix runs, what it programs must be known before our first route.
+		const known = Promise.all(felix.map((informer) => new Promise<void>((resolve) => informer.onSynced(resolve))));
+		if ([...single.pods.items.values()].some(isRunningFelix)) await within(known, patienceMs, this.#options.clock).catch(() => undefined);
 		const first = this.state();
 		this.#problems.tell(first.problems);
 		this.#listener = listener;
-		for (const informer of all.filter((candidate) => candidate !== single.pods)) informer.onChanges(() => this.#changed());
+		for (const informer of [...all, ...felix].filter((candidate) => candidate !== single.pods)) informer.onChanges(() => this.#changed());
+		single.pods.onChanges((changes) => {
+			// Of pods only Calico's own agent matters to this node's routes.
+			if (changes.some(({ resource }) => resource.labels['k8s-app'] === 'calico-node')) this.#changed();
+		});
 		return first;
 	}
 
 	/** As of now. */
 	state(): ClusterState {
-		const { nodes, bgpConfigurations, bgpPeers, bgpFilters } = this.#informers;
+		const { nodes, pods, bgpConfigurations, bgpPeers, bgpFilters } = this.#informers;
 		return readState(
 			this.#options.node,
-			{ nodes, bgpConfigurations, bgpPeers, bgpFilters, pools: this.#store.poolInformer, claims: this.#store.claims },
+			{ nodes, pods, bgpConfigurations, bgpPeers, bgpFilters, ...this.#felix, pools: this.#store.poolInformer, claims: this.#store.claims },
 			(key) => this.#password(key),
 		);
 	}
@@ -223,11 +244,23 @@ export class Cluster {
 		return this.#restored && !this.#copies().every(([, { synced }]) => synced);
 	}
 
-	async stop(): Promise<void> {
+	/** Answers those who ask about this node by a CalicoNodeStatus, from now on. */
+	report(sources: () => NodeStatusSources): void {
+		this.#statusRequests.start();
+		this.#reporter.start(sources);
+	}
+
+	/** `leaving`: the daemon ends for good as far as it knows, and the Node says so. */
+	async stop(leaving: boolean): Promise<void> {
 		this.#stopped = true;
 		this.#timer?.cancel();
+		const { clock, log } = this.#options;
+		// Nobody waits for a server that does not answer.
+		await within(Promise.all([this.#duties.stop(leaving && this.awaySinceMs() === undefined), this.#reporter.stop()]), goodbyeMs, clock).catch(
+			(error: unknown) => log.warn('could not say goodbye to the API server', { error: error instanceof Error ? error.message : String(error) }),
+		);
 		const { secrets, ...single } = this.#informers;
-		for (const informer of [...Object.values(single), ...secrets]) informer.stop();
+		for (const informer of [...Object.values(single), ...secrets, ...Object.values(this.#felix), this.#statusRequests]) informer.stop();
 		this.#store.stop();
 		await this.#garbage.stop();
 		await this.#keeper?.stop();
@@ -272,22 +305,28 @@ export class Cluster {
 }
 
 /** Neighbours wait for a node that restarts: with something to begin with, a server that does not even refuse is not waited for. */
-function soon<T>(answer: Promise<T>, clock: Clock): Promise<T> {
-	const over = new Promise<never>((_resolve, reject) => clock.after(patienceMs, () => reject(new Error(`no answer within ${patienceMs} ms`))));
+function within<T>(answer: Promise<T>, ms: number, clock: Clock): Promise<T> {
+	const over = new Promise<never>((_resolve, reject) => clock.after(ms, () => reject(new Error(`no answer within ${ms} ms`))));
 	return Promise.race([answer, over]);
 }
 
-/** Of a Node only what `toNodeFacts` reads: the list of images and the conditions are most of it. */
+/** Of a Node only what `toNodeFacts` reads, and what it says of the network: the list of images and the other conditions are most of it. */
 function pruneNode(node: JsonObject): JsonObject {
 	return {
 		metadata: withoutManagedFields(node),
 		spec: { podCIDRs: arrayAt(node, 'spec', 'podCIDRs') },
-		status: { addresses: arrayAt(node, 'status', 'addresses') },
+		status: {
+			addresses: arrayAt(node, 'status', 'addresses'),
+			conditions: arrayAt(node, 'status', 'conditions').filter((condition) => textAt(condition, 'type') === networkConditionType),
+		},
 	};
 }
 
-/** Of a Pod its annotations. */
-const prunePod = (pod: JsonObject): JsonObject => ({ metadata: withoutManagedFields(pod) });
+/** Of a CalicoNodeStatus what it asks: what it was told may be large. */
+const pruneStatusRequest = (request: JsonObject): JsonObject => ({ metadata: withoutManagedFields(request), spec: objectAt(request, 'spec') });
+
+/** Of a Pod its metadata, and whether it is over. */
+const prunePod = (pod: JsonObject): JsonObject => ({ metadata: withoutManagedFields(pod), status: { phase: textAt(pod, 'status', 'phase') ?? '' } });
 
 function withoutManagedFields(object: JsonObject): JsonObject {
 	const { managedFields: _, ...metadata } = objectAt(object, 'metadata');

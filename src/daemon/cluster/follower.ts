@@ -44,7 +44,8 @@ export function withCluster(config: Config, state: ClusterState): Config & { rea
 	const tunnel = config.ipip.tunnelAddress ?? tunnelAddress;
 	return {
 		...config,
-		pools: [...config.pools, ...pools.map(({ cidr, ipipMode, natOutgoing }) => ({ cidr, ipipMode, natOutgoing }))],
+		// With `foreign` where a pool is somebody else's to program.
+		pools: [...config.pools, ...pools],
 		ipip: { ...config.ipip, ...(tunnel === undefined ? {} : { tunnelAddress: tunnel }) },
 		bgp: {
 			listen: { address: '0.0.0.0', port: topology.listenPort },
@@ -117,7 +118,7 @@ export class ClusterFollower {
 		this.#origins = origins;
 		this.#options.announced(new Set(origins.keys()));
 		this.#applyPeers(rooms.speaker, state);
-		await rooms.kernel?.reconfigure(effective);
+		await rooms.kernel?.reconfigure(effective, state.refusal);
 	}
 
 	/** The cluster's sessions but for those to an address that the file speaks of. */

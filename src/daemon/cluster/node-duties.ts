@@ -1,18 +1,9 @@
 import { networkInterfaces } from 'node:os';
-import { formatAddress, type Logger, parseAddress, parsePrefix, prefixContains } from '../../core/index.ts';
+import { type Clock, formatAddress, type Logger, parseAddress, type Timer } from '../../core/index.ts';
 import type { Allocator, IpamStore } from '../../ipam/index.ts';
-import {
-	type ApiClient,
-	coreKinds,
-	type Informer,
-	type JsonObject,
-	type NodeFacts,
-	nodeAnnotations,
-	selectorMatches,
-	toNodeFacts,
-	toPool,
-	toPoolRouting,
-} from '../../kubernetes/index.ts';
+import { type ApiClient, coreKinds, type Informer, type JsonObject, type NodeFacts, nodeAnnotations, toNodeFacts } from '../../kubernetes/index.ts';
+import { mustSayUp, networkCondition } from './network-condition.ts';
+import { TunnelAddressKeeper, tunnelAddressPools } from './tunnel-address.ts';
 
 export interface NodeDutiesOptions {
 	readonly node: string;
@@ -21,6 +12,7 @@ export interface NodeDutiesOptions {
 	readonly pools: Informer;
 	readonly allocator: Allocator;
 	readonly store: IpamStore;
+	readonly clock: Clock;
 	readonly log: Logger;
 }
 
@@ -28,64 +20,91 @@ export interface NodeDutiesOptions {
 const notOwn =
 	/^(docker|cbr|dummy|podman|virbr|lxcbr|veth|lo$|br-|cali|tunl|flannel|kube-ipvs|cni|vxlan\.calico|vxlan-v6\.calico|wireguard\.cali|wg-v6\.cali|nodelocaldns)/;
 
+/** After a failure, unless a change comes before. */
+const retryMs = 30_000;
+
 /** What a node writes about itself: its addresses, its tunnel's address, and that its network is up. */
 export class NodeDuties {
 	readonly #options: NodeDutiesOptions;
+	readonly #tunnel: TunnelAddressKeeper;
 	#running: Promise<void> | undefined;
+	#again = false;
+	#retry: Timer | undefined;
+	/** This process has said that the network is up. */
+	#saidUp = false;
+	#stopped = false;
 
 	constructor(options: NodeDutiesOptions) {
+		const { node, allocator, store } = options;
 		this.#options = options;
+		this.#tunnel = new TunnelAddressKeeper({
+			node,
+			allocator,
+			store,
+			annotate: (address) => this.#annotate({ [nodeAnnotations.ipipTunnelAddress]: address ?? null }),
+		});
 	}
 
-	/** Brings the Node resource to what it should say; one at a time. Never rejects: what failed is logged and done at the next change. */
+	/** Brings the Node resource to what it should say; one at a time. Never rejects: what failed is logged, and done at the next change or in a while. */
 	perform(): Promise<void> {
-		this.#running ??= this.#perform()
-			.catch((error: unknown) => this.#options.log.warn('could not write about this node', { error: error instanceof Error ? error.message : String(error) }))
-			.finally(() => {
-				this.#running = undefined;
-			});
+		this.#again = true;
+		this.#running ??= this.#performWhileAsked().finally(() => {
+			this.#running = undefined;
+		});
 		return this.#running;
 	}
 
+	/** Nothing more is written. `leaving`: nobody follows at once, so the scheduler is told that pods find no network here. */
+	async stop(leaving: boolean): Promise<void> {
+		this.#stopped = true;
+		this.#retry?.cancel();
+		await this.#running;
+		if (leaving && this.#saidUp) await this.#sayNetwork('down');
+	}
+
+	async #performWhileAsked(): Promise<void> {
+		const { clock, log } = this.#options;
+		while (this.#again && !this.#stopped) {
+			this.#again = false;
+			try {
+				await this.#perform();
+			} catch (error) {
+				log.warn('could not write about this node', { error: error instanceof Error ? error.message : String(error) });
+				this.#retry?.cancel();
+				this.#retry = clock.after(retryMs, () => void this.perform());
+			}
+		}
+	}
+
 	async #perform(): Promise<void> {
-		const { node, client, nodes, log } = this.#options;
+		const { node, nodes, pools, log } = this.#options;
+		// What is known of an earlier process only is nothing to decide on: the first lists are the occasion.
+		if (!nodes.synced || !pools.synced) return;
 		const resource = nodes.items.get(node);
 		if (resource === undefined) {
 			log.warn('this node is not in the cluster', { node, hint: 'is `node` in the configuration the name of its Node resource?' });
 			return;
 		}
 		const facts = toNodeFacts(resource);
-		const annotations = { ...ownAddresses(facts), ...(await this.#tunnelAnnotation(facts)) };
-		const missing = Object.entries(annotations).filter(([key, value]) => resource.annotations[key] !== value);
-		if (missing.length === 0) return;
-		const written = await client.patch(coreKinds.nodes, node, { metadata: { annotations: Object.fromEntries(missing) } }, 'application/merge-patch+json');
-		nodes.absorb(written);
-		await client.patch(coreKinds.nodes, node, networkUp(new Date()), 'application/strategic-merge-patch+json', { subresource: 'status' });
-		log.info('wrote about this node', { annotations: Object.fromEntries(missing) });
+		await this.#annotate(ownAddresses(facts));
+		if (mustSayUp(resource.raw, this.#saidUp)) await this.#sayNetwork('up');
+		this.#saidUp = true;
+		await this.#tunnel.reconcile({ annotated: facts.tunnelAddresses.ipip, pools: tunnelAddressPools(pools.items.values(), facts.labels) });
 	}
 
-	/** The tunnel's address, from a pool with IPIP that selects this node; none where there is no such pool. Asking again gives the same. */
-	async #tunnelAnnotation({ tunnelAddresses, labels }: NodeFacts): Promise<Record<string, string>> {
-		const { node, allocator, pools } = this.#options;
-		const tunnelled = [...pools.items.values()].flatMap((resource) => {
-			const routing = toPoolRouting(resource);
-			const selected = selectorMatches(toPool(resource).nodeSelector, labels);
-			return selected && !routing.disabled && routing.ipipMode !== 'Never' ? [{ name: resource.name, prefix: parsePrefix(routing.cidr) }] : [];
-		});
-		if (tunnelled.length === 0) return {};
-		const known = tunnelAddresses.ipip;
-		if (known !== undefined && tunnelled.some(({ prefix }) => prefixContains(prefix, parseAddress(known)))) return {};
-		const handleId = `ipip-tunnel-addr-${node}`;
-		const result = await allocator.assign({
-			handleId,
-			attributes: { node, type: 'ipipTunnelAddress' },
-			families: ['ipv4'],
-			use: 'Tunnel',
-			pools: { ipv4: tunnelled.map(({ name }) => name) },
-		});
-		if (result.type !== 'assigned') throw new Error(`no tunnel address: ${result.reason}`);
-		const [address] = result.addresses;
-		return address === undefined ? {} : { [nodeAnnotations.ipipTunnelAddress]: address.address };
+	/** `null` removes one. */
+	async #annotate(annotations: Readonly<Record<string, string | null>>): Promise<void> {
+		const { node, client, nodes, log } = this.#options;
+		if (Object.keys(annotations).length === 0) return;
+		nodes.absorb(await client.patch(coreKinds.nodes, node, { metadata: { annotations } }, 'application/merge-patch+json'));
+		log.info('wrote about this node', { annotations });
+	}
+
+	async #sayNetwork(state: 'up' | 'down'): Promise<void> {
+		const { node, client, nodes, log } = this.#options;
+		const condition: JsonObject = { status: { conditions: [networkCondition(state, new Date())] } };
+		nodes.absorb(await client.patch(coreKinds.nodes, node, condition, 'application/strategic-merge-patch+json', { subresource: 'status' }));
+		log.info('told the scheduler about the network of this node', { network: state });
 	}
 }
 
@@ -98,23 +117,4 @@ function ownAddresses({ ipv4, internalAddresses }: NodeFacts): Record<string, st
 	if (own === undefined) return {};
 	const length = own.cidr?.split('/')[1] ?? '32';
 	return { [nodeAnnotations.ipv4Address]: `${formatAddress(parseAddress(own.address).bytes)}/${length}` };
-}
-
-/** Kubernetes schedules no pod on a node whose network is said to be unavailable. */
-function networkUp(now: Date): JsonObject {
-	const at = `${now.toISOString().slice(0, 19)}Z`;
-	return {
-		status: {
-			conditions: [
-				{
-					type: 'NetworkUnavailable',
-					status: 'False',
-					reason: 'BgpmeshIsUp',
-					message: 'bgpmesh is running on this node',
-					lastHeartbeatTime: at,
-					lastTransitionTime: at,
-				},
-			],
-		},
-	};
 }

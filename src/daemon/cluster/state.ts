@@ -1,10 +1,14 @@
-import type { Logger, PrefixKey } from '../../core/index.ts';
+import type { FibRefusal, Logger, PrefixKey } from '../../core/index.ts';
 import { ownClaims } from '../../ipam/index.ts';
 import type { TunnelPool } from '../../ipip/index.ts';
 import {
 	type BgpConfiguration,
 	type BgpFilter,
+	clusterRoutes,
+	felixPrograms,
 	type Informer,
+	isRunningFelix,
+	type PoolRouting,
 	type Resource,
 	ResourceError,
 	type SecretKey,
@@ -26,6 +30,10 @@ export interface ClusterInformers {
 	readonly bgpConfigurations: Informer;
 	readonly bgpPeers: Informer;
 	readonly bgpFilters: Informer;
+	/** Of this node. */
+	readonly pods: Informer;
+	readonly felixConfigurations: Informer;
+	readonly clusterInformations: Informer;
 }
 
 /** What a cluster wants of this node. */
@@ -35,6 +43,8 @@ export interface ClusterState {
 	/** Confirmed claims: originated, and only they. */
 	readonly blocks: readonly PrefixKey[];
 	readonly tunnelAddress: string | undefined;
+	/** The resources tell somebody else, who is on this node, to program what is ours. */
+	readonly refusal: FibRefusal | undefined;
 	/** Resources that can't be used, and contradictions, in words. */
 	readonly problems: readonly string[];
 }
@@ -62,19 +72,30 @@ export function readState(node: string, informers: ClusterInformers, password: (
 		pools: routing,
 		password,
 	});
+	const felix = felixPrograms(informers.felixConfigurations.items.get('default'), informers.clusterInformations.items.get('default'));
+	const { leftToFelix, contradiction } = clusterRoutes({
+		felixRuns: [...informers.pods.items.values()].some(isRunningFelix),
+		felix,
+		bgp: configuration.programClusterRoutes,
+		pools: routing,
+	});
+	const foreign = ({ cidr, vxlanMode }: PoolRouting): string | undefined => {
+		if (vxlanMode !== 'Never') return `its vxlanMode is ${vxlanMode}: Felix programs it`;
+		return leftToFelix.has(cidr) ? `Felix runs on this node, and programs it: programClusterRoutes of FelixConfiguration is ${felix}` : undefined;
+	};
 	const self = nodes.find(({ name }) => name === node);
 	return {
 		topology: planned,
 		pools: routing
 			.filter(({ disabled }) => !disabled)
-			.map(({ cidr, ipipMode, natOutgoing, vxlanMode }) => ({
-				cidr,
-				ipipMode,
-				natOutgoing,
-				...(vxlanMode === 'Never' ? {} : { foreign: `its vxlanMode is ${vxlanMode}: Felix programs it` }),
-			})),
+			.map((pool) => {
+				const { cidr, ipipMode, natOutgoing } = pool;
+				const reason = foreign(pool);
+				return { cidr, ipipMode, natOutgoing, ...(reason === undefined ? {} : { foreign: reason }) };
+			}),
 		blocks: ownClaims(values(informers.claims, toAffinity), node).confirmed,
 		tunnelAddress: self?.tunnelAddresses.ipip,
+		refusal: contradiction && { seen: 'resources', ...contradiction },
 		problems: [...problems, ...planned.problems, ...(self?.problems ?? [])],
 	};
 }

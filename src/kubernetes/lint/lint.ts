@@ -4,10 +4,10 @@
  */
 import { toBgpConfiguration, toBgpPeer } from '../model/bgp.ts';
 import { type BgpFilter, toBgpFilter } from '../model/bgp-filter.ts';
-import { textOf } from '../model/fields.ts';
 import { toPool, toPoolRouting } from '../model/ipam.ts';
 import { toNodeFacts } from '../model/node.ts';
 import { type Resource, ResourceError, specOf } from '../model/resource.ts';
+import { felixPrograms, kindOf, kindsOfRoute, programs } from '../topology/cluster-routes.ts';
 import { poolRules } from './pools.ts';
 import { selectorRules, sessionRules } from './sessions.ts';
 import type { LintFinding, LintModel, LintResources } from './types.ts';
@@ -44,7 +44,6 @@ function read(resources: LintResources, findings: LintFinding[]): LintModel {
 	const named = (name: string) => resources.bgpConfigurations.find((resource) => resource.name === name);
 	const configurationOf = (own: Resource | undefined) => attempt('BGPConfiguration', () => toBgpConfiguration(named('default'), own))[0];
 	const felix = resources.felixConfigurations.find(({ name }) => name === 'default');
-	const program = felix && textOf(specOf(felix), 'programClusterRoutes');
 	const cluster = resources.clusterInformations.find(({ name }) => name === 'default');
 	return {
 		nodes: each('Node', resources.nodes, toNodeFacts),
@@ -56,32 +55,25 @@ function read(resources: LintResources, findings: LintFinding[]): LintModel {
 		},
 		peers: each('BGPPeer', resources.bgpPeers, toBgpPeer),
 		filters: new Map(each('BGPFilter', resources.bgpFilters, toBgpFilter).map((filter): [string, BgpFilter] => [filter.name, filter])),
-		felixPrograms: program === 'Enabled' || program === 'Disabled' || program === 'EnabledNoEncapOnly' ? program : 'EnabledIPIPOnly',
+		felixPrograms: felixPrograms(felix, cluster),
 		datastoreReady: cluster === undefined || specOf(cluster)['datastoreReady'] !== false,
 		password: resources.password,
 	};
 }
 
-const kindsOfRoute = ['IPIP', 'unencapsulated'] as const;
-
-/** Which of the two programs a kind of route by a value of `programClusterRoutes`? */
-function programs(value: LintModel['felixPrograms'], kind: (typeof kindsOfRoute)[number]): boolean {
-	return value === 'Enabled' || value === (kind === 'IPIP' ? 'EnabledIPIPOnly' : 'EnabledNoEncapOnly');
-}
-
 /** Of each kind of route that pools need, one of Felix and BGP programs it: both fight, neither leaves pods unreachable. */
-function programRules({ configuration, felixPrograms, pools, datastoreReady }: LintModel): LintFinding[] {
+function programRules({ configuration, felixPrograms: felix, pools, datastoreReady }: LintModel): LintFinding[] {
 	const used = pools.filter(({ disabled, vxlanMode }) => !disabled && vxlanMode === 'Never');
 	const findings: LintFinding[] = kindsOfRoute.flatMap((kind) => {
-		const needs = used.filter(({ ipipMode }) => (ipipMode === 'Never') === (kind === 'unencapsulated'));
-		const [bgp, felix] = [programs(configuration.programClusterRoutes, kind), programs(felixPrograms, kind)];
-		if (needs.length === 0 || bgp !== felix) return [];
-		const who = `BGPConfiguration says ${configuration.programClusterRoutes}, FelixConfiguration ${felixPrograms}`;
+		const needs = used.filter((pool) => kindOf(pool) === kind);
+		const [byBgp, byFelix] = [programs(configuration.programClusterRoutes, kind), programs(felix, kind)];
+		if (needs.length === 0 || byBgp !== byFelix) return [];
+		const who = `BGPConfiguration says ${configuration.programClusterRoutes}, FelixConfiguration ${felix}`;
 		return {
 			severity: 'error',
 			rule: 'program-cluster-routes',
 			subject: `IPPool ${needs.map(({ name }) => name).join(', ')}`,
-			problem: `${bgp ? 'both Felix and BGP program' : 'neither Felix nor BGP programs'} ${kind} routes: ${who}`,
+			problem: `${byBgp ? 'both Felix and BGP program' : 'neither Felix nor BGP programs'} ${kind} routes: ${who}`,
 			hint: 'set programClusterRoutes so that exactly one of the two does it; where bgpmesh runs without Felix: Enabled in BGPConfiguration, Disabled in FelixConfiguration',
 		};
 	});

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import anyTest from 'ava';
 import { testCluster } from './cluster.ts';
 import { testCommands } from './commands.ts';
+import { testDuties } from './duties.ts';
 import { testGarbage } from './garbage.ts';
 import { missing, startReal } from './servers.ts';
 import type { ServerUnderTest } from './transcript.ts';
@@ -20,4 +21,5 @@ if (missing.length > 0) {
 	testCluster(anyTest, () => server, mkdtempSync(join(tmpdir(), 'bgpmesh-cluster-')));
 	testCommands(anyTest, () => server, mkdtempSync(join(tmpdir(), 'bgpmesh-cluster-')));
 	testGarbage(anyTest, () => server, mkdtempSync(join(tmpdir(), 'bgpmesh-cluster-')));
+	testDuties(anyTest, () => server, mkdtempSync(join(tmpdir(), 'bgpmesh-cluster-')));
 }

@@ -1,0 +1,158 @@
+import { writeFileSync } from 'node:fs';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { TestFn } from 'ava';
+import { type ApiClient, arrayAt, calicoKinds, coreKinds, isObject, type JsonObject, objectAt, textAt } from '../../../src/kubernetes/index.ts';
+import { RunningDaemon } from '../../support/daemon.ts';
+import { connect, kubeconfig } from './cluster.ts';
+import type { ServerUnderTest } from './transcript.ts';
+
+const layout = 'crd.projectcalico.org/v1';
+const kinds = calicoKinds(layout);
+const node = 'duty';
+const handle = `ipip-tunnel-addr-${node}`;
+const merge = 'application/merge-patch+json';
+
+/** Reads until it is as wanted; what it was at last is in the error. */
+async function until<T>(what: string, read: () => Promise<T>, holds: (value: T) => boolean): Promise<T> {
+	const deadline = performance.now() + 90_000;
+	for (;;) {
+		const value = await read();
+		if (holds(value)) return value;
+		if (performance.now() > deadline) throw new Error(`waited in vain until ${what}: ${JSON.stringify(value)}`);
+		await sleep(50);
+	}
+}
+
+const networkOf = (object: JsonObject | undefined) =>
+	textAt(
+		arrayAt(object, 'status', 'conditions').find((entry) => isObject(entry) && textAt(entry, 'type') === 'NetworkUnavailable'),
+		'reason',
+	);
+
+/** What a daemon writes about its own node on a server; `getServer` is asked when a test runs. */
+export function testDuties(test: TestFn, getServer: () => ServerUnderTest, folder: string): void {
+	const pool = (name: string, cidr: string): JsonObject => ({
+		apiVersion: layout,
+		kind: 'IPPool',
+		metadata: { name },
+		spec: { cidr, blockSize: 28, ipipMode: 'CrossSubnet', nodeSelector: 'duty == "yes"' },
+	});
+	const setUp = async (api: ApiClient) => {
+		// Pools and Nodes that other tests left would be this node's pools and neighbours.
+		for (const kind of [kinds.pools, coreKinds.nodes])
+			for (const object of (await api.list(kind)).items) await api.remove(kind, textAt(object, 'metadata', 'name') ?? '');
+		await api.create(kinds.pools, pool('duty-one', '10.210.0.0/24'));
+		await api.create(coreKinds.nodes, {
+			apiVersion: 'v1',
+			kind: 'Node',
+			metadata: { name: node, labels: { duty: 'yes' }, annotations: { 'projectcalico.org/IPv4Address': '127.0.0.1/8' } },
+		});
+		const daemon = new RunningDaemon();
+		const port = 20_000 + (process.pid % 20_000);
+		writeFileSync(
+			daemon.configFile,
+			`node: ${node}\ndatastore: { type: kubernetes, kubeconfig: ${kubeconfig(getServer(), folder)} }\nbgp: { asNumber: 64512, listen: { address: 127.0.0.1, port: ${port} } }\nfib: { enabled: false }\ncontrol: { socket: ${daemon.socket} }\nlog: { format: text }\n`,
+		);
+		return daemon;
+	};
+
+	test.serial('a daemon says of its Node that its network is up, keeps the address of its tunnel in step with the pools, and says when it ends', async (t) => {
+		const api = await connect(getServer(), folder);
+		const daemon = await setUp(api);
+		const read = () => api.get(coreKinds.nodes, node);
+		const tunnel = (object: JsonObject | undefined) => textAt(object, 'metadata', 'annotations', 'projectcalico.org/IPv4IPIPTunnelAddr');
+		const held = async () => Object.keys(objectAt(await api.get(kinds.handles, handle), 'spec', 'block'));
+		await daemon.start(t);
+		const first = await until(
+			'the network is up and the tunnel has its address',
+			read,
+			(object) => networkOf(object) === 'BgpmeshIsUp' && tunnel(object) !== undefined,
+		);
+		t.regex(tunnel(first) ?? '', /^10\.210\.0\./);
+
+		// Another pool takes over.
+		await api.create(kinds.pools, pool('duty-two', '10.211.0.0/24'));
+		await api.patch(kinds.pools, 'duty-one', { spec: { disabled: true } }, merge);
+		await until('the address is of the new pool', read, (object) => tunnel(object)?.startsWith('10.211.0.') === true);
+		const blocks = await until('the old address is given back', held, (all) => all.length === 1);
+		t.regex(blocks[0] ?? '', /^10\.211\.0\./);
+
+		// The pool no longer selects this node, then it does again.
+		await api.patch(coreKinds.nodes, node, { metadata: { labels: { duty: 'no' } } }, merge);
+		await until('the annotation is gone', read, (object) => tunnel(object) === undefined);
+		await until(
+			'the handle is gone',
+			() => api.get(kinds.handles, handle),
+			(object) => object === undefined,
+		);
+		await api.patch(coreKinds.nodes, node, { metadata: { labels: { duty: 'yes' } } }, merge);
+		await until('there is an address again', read, (object) => tunnel(object)?.startsWith('10.211.0.') === true);
+
+		// Calico's agent, which this daemon replaces, ends after it has begun.
+		const down = { type: 'NetworkUnavailable', status: 'True', reason: 'CalicoIsDown', message: '' };
+		await api.patch(coreKinds.nodes, node, { status: { conditions: [down] } }, 'application/strategic-merge-patch+json', { subresource: 'status' });
+		await until('the network is up all the same', read, (object) => networkOf(object) === 'BgpmeshIsUp');
+
+		daemon.signal('SIGTERM');
+		await daemon.ended();
+		t.is(networkOf(await read()), 'BgpmeshIsDown');
+		await daemon.start(t);
+		await until('the network is up again', read, (object) => networkOf(object) === 'BgpmeshIsUp');
+		// Whoever leaves without a word comes back at once: nothing is said.
+		daemon.signal('SIGUSR2');
+		await daemon.ended();
+		t.is(networkOf(await read()), 'BgpmeshIsUp');
+		await tidy(api);
+	});
+
+	test.serial('a daemon writes the status of each CalicoNodeStatus that asks about its node, as often and as much as it asks', async (t) => {
+		const api = await connect(getServer(), folder);
+		const daemon = await setUp(api);
+		const ask = (name: string, of: string, more: JsonObject) =>
+			api.create(kinds.nodeStatuses, {
+				apiVersion: layout,
+				kind: 'CalicoNodeStatus',
+				metadata: { name },
+				spec: { node: of, classes: ['Agent', 'BGP', 'Routes'], ...more },
+			});
+		await ask('duty-often', node, { updatePeriodSeconds: 1 });
+		await ask('duty-other', 'another', { updatePeriodSeconds: 1 });
+		await daemon.start(t);
+		const read = (name: string) => async () => objectAt(await api.get(kinds.nodeStatuses, name), 'status');
+		const first = await until('the status is written', read('duty-often'), (status) => textAt(status, 'lastUpdated') !== undefined);
+		t.is(textAt(first, 'agent', 'birdV4', 'state'), 'Ready');
+		t.is(textAt(first, 'agent', 'birdV4', 'routerID'), '127.0.0.1');
+		t.like(objectAt(first, 'bgp'), { numberEstablishedV4: 0, numberNotEstablishedV4: 0 });
+		const block = (status: JsonObject) => arrayAt(status, 'routes', 'routesV4').some((route) => textAt(route, 'destination')?.startsWith('10.210.0.') === true);
+		await until(
+			"the block of the tunnel's address is told, and again and again",
+			read('duty-often'),
+			(status) => block(status) && textAt(status, 'lastUpdated') !== textAt(first, 'lastUpdated'),
+		);
+
+		await api.patch(kinds.nodeStatuses, 'duty-often', { spec: { classes: ['BGP'] } }, merge);
+		const less = await until(
+			'what is not asked for any more is gone',
+			read('duty-often'),
+			(status) => status['agent'] === undefined && status['routes'] === undefined,
+		);
+		t.truthy(less['bgp']);
+		await ask('duty-once', node, { updatePeriodSeconds: 0 });
+		await until('one that asks once is answered', read('duty-once'), (status) => textAt(status, 'lastUpdated') !== undefined);
+		t.deepEqual(await read('duty-other')(), {});
+		daemon.signal('SIGTERM');
+		await daemon.ended();
+		for (const name of ['duty-often', 'duty-other', 'duty-once']) await api.remove(kinds.nodeStatuses, name);
+		await tidy(api);
+	});
+}
+
+/** Other tests on the same server must not meet what these left. */
+async function tidy(api: ApiClient): Promise<void> {
+	for (const name of ['duty-one', 'duty-two']) await api.remove(kinds.pools, name);
+	await api.remove(coreKinds.nodes, node);
+	await api.remove(kinds.handles, handle);
+	for (const kind of [kinds.affinities, kinds.blocks])
+		for (const object of (await api.list(kind)).items)
+			if (/^10\.21[01]\./.test(textAt(object, 'spec', 'cidr') ?? '')) await api.remove(kind, textAt(object, 'metadata', 'name') ?? '');
+}
