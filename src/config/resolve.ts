@@ -48,6 +48,8 @@ export function resolve(file: FileConfig): { readonly config: Config; readonly c
 	const policies = Object.fromEntries(Object.entries(file.policies).map(([name, policy]): [string, Policy] => [name, { name, ...policy }]));
 	if (file.bgp === undefined && file.datastore.type === 'none')
 		contradictions.push({ path: ['bgp'], expected: 'the BGP settings, at least { asNumber: 64512 }' });
+	if (file.ipam.mode === 'host-local' && file.datastore.type !== 'kubernetes')
+		contradictions.push({ path: ['ipam', 'mode'], expected: 'blocks: with datastore none there is no Node that has podCIDRs' });
 	const bgp = file.bgp && resolveBgp(file.bgp, contradictions);
 	if (file.bgp !== undefined) {
 		for (const [name, group] of Object.entries(file.bgp.groups)) checkSession(group, ['bgp', 'groups', name], policies, contradictions);

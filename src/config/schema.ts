@@ -73,6 +73,17 @@ const pool = expects(
 );
 
 const ipam = z.strictObject({
+	mode: key(
+		oneOf('blocks', 'host-local').default('blocks'),
+		"where addresses of pods come from: blocks of Calico's pools, or the ranges that Kubernetes gives each node (`spec.podCIDRs`, kubenet's way)",
+		'restart',
+	),
+	directory: key(
+		path.exactOptional(),
+		'folder in which `host-local` keeps what it has given; it must outlive a restart',
+		'restart',
+		'`addresses` in `datastore.stateDirectory`',
+	),
 	garbageCollection: key(
 		oneOf('auto', 'on', 'off').default('auto'),
 		"take back addresses, blocks and handles that nobody owns any more; `auto`: unless Calico's kube-controllers run in the cluster",

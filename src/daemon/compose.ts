@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { createRib, type PeerOptions, type Rib, Speaker, type SpeakerOptions } from '../bgp/index.ts';
 import { type BgpConfig, type Config, ConfigError } from '../config/index.ts';
 import { type FibRefusal, type Logger, systemClock } from '../core/index.ts';
@@ -29,11 +30,14 @@ export interface Ingredients {
 export async function compose(ingredients: Ingredients): Promise<Rooms> {
 	const { config, node, log } = ingredients;
 	if (config.datastore.type !== 'kubernetes') return composeRooms(ingredients, [], undefined);
+	// systemd names the folder that it made.
+	const stateDirectory = config.datastore.stateDirectory ?? process.env['STATE_DIRECTORY']?.split(':')[0];
 	const cluster = await Cluster.open({
 		node,
 		kubeconfig: config.datastore.kubeconfig,
-		// systemd names the folder that it made.
-		stateDirectory: config.datastore.stateDirectory ?? process.env['STATE_DIRECTORY']?.split(':')[0],
+		stateDirectory,
+		addressMode: config.ipam.mode,
+		addressDirectory: config.ipam.directory ?? (stateDirectory === undefined ? undefined : join(stateDirectory, 'addresses')),
 		garbageCollection: { mode: config.ipam.garbageCollection, graceMs: config.ipam.leakGraceMinutes * 60_000 },
 		log: log.child({ room: 'kubernetes' }),
 		clock: systemClock,

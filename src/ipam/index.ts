@@ -14,6 +14,7 @@ export * from './garbage.ts';
 export * from './garbage-collector.ts';
 export * from './gateway.ts';
 export * from './handle.ts';
+export * from './host-local.ts';
 export * from './names.ts';
 export * from './pool.ts';
 export * from './release.ts';

@@ -94,6 +94,11 @@ const mistakes: readonly { title: string; text: string; messages: readonly strin
 		messages: ['x.yaml:2:8: fib.frobnicate: found an unknown key, expected one of the keys enabled, routeProtocol, besideOthers, metric'],
 	},
 	{
+		title: 'ranges of nodes without a cluster',
+		text: `${minimal}ipam: { mode: host-local }\n`,
+		messages: ["x.yaml:2:15: ipam.mode: found 'host-local', expected blocks: with datastore none there is no Node that has podCIDRs"],
+	},
+	{
 		title: 'an AS number that is reserved',
 		text: 'bgp: { asNumber: 65535 }\n',
 		messages: ['x.yaml:1:18: bgp.asNumber: found 65535, expected an AS number, 1 to 4294967294 except 65535, or asdot such as 1.10'],

@@ -26,7 +26,8 @@ const attachment = {
 	ifname: z.string(),
 	pod: z.object({ namespace: z.string(), name: z.string(), uid: z.string().optional() }).optional(),
 };
-const addSchema = z.object({
+/** What the CNI endpoints take. */
+export const addSchema = z.object({
 	...attachment,
 	families: z.array(z.enum(['ipv4', 'ipv6'])).min(1, 'assign_ipv4 or assign_ipv6 must be true'),
 	ipv4Pools: z.array(z.string()),
@@ -34,9 +35,9 @@ const addSchema = z.object({
 	wantedAddress: z.string().optional(),
 	gateways: z.array(z.enum(['ipv4', 'ipv6'])).optional(),
 });
-const attachmentSchema = z.object(attachment);
-const checkSchema = z.object({ ...attachment, addresses: z.array(z.string()) });
-const collectSchema = z.object({ network: z.string().min(1), validAttachments: z.array(z.object({ containerId: z.string(), ifname: z.string() })) });
+export const attachmentSchema = z.object(attachment);
+export const checkSchema = z.object({ ...attachment, addresses: z.array(z.string()) });
+export const collectSchema = z.object({ network: z.string().min(1), validAttachments: z.array(z.object({ containerId: z.string(), ifname: z.string() })) });
 
 /** Everything about addresses that the control socket answers. */
 export type AddressHandlers = CniHandlers & IpamHandlers & GarbageService['handlers'];
@@ -121,7 +122,8 @@ export function addressService({ node, allocator, store, client, pods, log }: Ad
 	};
 }
 
-function parse<T>(schema: z.ZodType<T>, request: unknown): T {
+/** A request as its schema has it. @throws ControlError 400 with what is wrong */
+export function parse<T>(schema: z.ZodType<T>, request: unknown): T {
 	const parsed = schema.safeParse(request);
 	if (parsed.success) return parsed.data;
 	const [issue] = parsed.error.issues;

@@ -4,7 +4,6 @@ import { Allocator, conflictRetry } from '../../ipam/index.ts';
 import {
 	ApiClient,
 	type ApiLayout,
-	arrayAt,
 	type CalicoKinds,
 	type Credentials,
 	calicoKinds,
@@ -17,7 +16,6 @@ import {
 	lint,
 	loadCredentials,
 	NoCalicoResourcesError,
-	objectAt,
 	type ResourceKind,
 	type SecretKey,
 	selectorMatches,
@@ -26,19 +24,24 @@ import {
 } from '../../kubernetes/index.ts';
 import { type AddressHandlers, addressService } from './address-service.ts';
 import { type GarbageCollectionMode, GarbageService } from './garbage-service.ts';
+import { HostLocalLedger } from './host-local-ledger.ts';
+import { hostLocalService, podRanges } from './host-local-service.ts';
 import { ipamService } from './ipam-service.ts';
 import { type LastKnown, LastKnownWriter, lastKnownFile, namedSecrets, readLastKnown, writeLastKnown } from './last-known.ts';
-import { networkConditionType } from './network-condition.ts';
 import { NodeDuties } from './node-duties.ts';
 import type { NodeStatusSources } from './node-status.ts';
 import { NodeStatusReporter } from './node-status-reporter.ts';
-import { type ClusterState, ProblemLog, readState } from './state.ts';
+import { pruneNode, prunePod, pruneStatusRequest } from './prune.ts';
+import { type AddressMode, type ClusterState, ProblemLog, readState } from './state.ts';
 
 export interface ClusterOptions {
 	readonly node: string;
 	readonly kubeconfig: string | undefined;
 	/** Where the last known state is kept; `undefined`: nowhere, and a start waits for the API server. */
 	readonly stateDirectory: string | undefined;
+	/** Where the addresses of pods come from; with `host-local` the folder of what was given. */
+	readonly addressMode: AddressMode;
+	readonly addressDirectory: string | undefined;
 	/** Who takes abandoned addresses back, and after how long. */
 	readonly garbageCollection: { readonly mode: GarbageCollectionMode; readonly graceMs: number };
 	readonly log: Logger;
@@ -87,7 +90,7 @@ export class Cluster {
 	#announced: ReadonlySet<PrefixKey> = new Set();
 	#stopped = false;
 
-	private constructor(options: ClusterOptions, client: ApiClient, layout: ApiLayout, lastKnown: LastKnown | undefined) {
+	private constructor(options: ClusterOptions, client: ApiClient, layout: ApiLayout, ledger: HostLocalLedger | undefined, lastKnown: LastKnown | undefined) {
 		const { node, log, clock, random } = options;
 		const kinds = calicoKinds(layout);
 		const informer = (
@@ -114,10 +117,22 @@ export class Cluster {
 		this.#garbage = new GarbageService({ node, mode, graceMs, client, store: this.#store, allocator: this.allocator, retry, clock, random, log });
 		this.addresses = {
 			...this.#garbage.handlers,
-			...addressService({ node, allocator: this.allocator, store: this.#store, client, pods: this.#informers.pods, log }),
+			...(ledger === undefined
+				? addressService({ node, allocator: this.allocator, store: this.#store, client, pods: this.#informers.pods, log })
+				: hostLocalService({ node, ledger, ranges: () => podRanges(nodes, node), log })),
 			...ipamService({ node, allocator: this.allocator, store: this.#store, retry, announced: () => this.#announced }),
 		};
-		this.#duties = new NodeDuties({ node, client, nodes, pools: this.#store.poolInformer, allocator: this.allocator, store: this.#store, clock, log });
+		this.#duties = new NodeDuties({
+			node,
+			client,
+			nodes,
+			pools: this.#store.poolInformer,
+			allocator: this.allocator,
+			store: this.#store,
+			mode: options.addressMode,
+			clock,
+			log,
+		});
 		const requests = informer(kinds.nodeStatuses, { prune: pruneStatusRequest });
 		this.#statusRequests = requests;
 		this.#reporter = new NodeStatusReporter({ node, client, kind: kinds.nodeStatuses, requests, clock, log });
@@ -133,18 +148,19 @@ export class Cluster {
 	static async open(options: ClusterOptions): Promise<Cluster> {
 		const credentials: Credentials = await loadCredentials(options.kubeconfig);
 		const client = new ApiClient(credentials, options.random);
+		const ledger = await openLedger(options);
 		const file = lastKnownFile(options.stateDirectory, options.node);
 		let known = file === undefined ? undefined : await readLastKnown(file, options.node, client.server, options.log);
 		for (;;) {
 			try {
 				const detected = detectLayout(client);
-				return new Cluster(options, client, await (known === undefined ? detected : within(detected, patienceMs, options.clock)), undefined);
+				return new Cluster(options, client, await (known === undefined ? detected : within(detected, patienceMs, options.clock)), ledger, undefined);
 			} catch (error) {
 				if (error instanceof NoCalicoResourcesError) known = undefined;
 				const reason = error instanceof Error ? error.message : String(error);
 				if (known !== undefined) {
 					options.log.warn('the API server is away: beginning with what was known last', { server: credentials.server, reason, file });
-					return new Cluster(options, client, known.layout, known);
+					return new Cluster(options, client, known.layout, ledger, known);
 				}
 				options.log.warn('waiting for the API server', { server: credentials.server, reason });
 				await new Promise<void>((resolve) => options.clock.after(retryMs, resolve));
@@ -186,6 +202,7 @@ export class Cluster {
 			this.#options.node,
 			{ nodes, pods, bgpConfigurations, bgpPeers, bgpFilters, ...this.#felix, pools: this.#store.poolInformer, claims: this.#store.claims },
 			(key) => this.#password(key),
+			this.#options.addressMode,
 		);
 	}
 
@@ -304,31 +321,15 @@ export class Cluster {
 	}
 }
 
+/** What this node has given by itself. @throws Error, where there is no folder that outlives a restart */
+function openLedger({ addressMode, addressDirectory, log }: ClusterOptions): Promise<HostLocalLedger> | undefined {
+	if (addressMode === 'blocks') return undefined;
+	if (addressDirectory !== undefined) return HostLocalLedger.open(addressDirectory, log);
+	throw new Error('ipam.mode host-local needs a folder that outlives a restart: set ipam.directory, or datastore.stateDirectory');
+}
+
 /** Neighbours wait for a node that restarts: with something to begin with, a server that does not even refuse is not waited for. */
 function within<T>(answer: Promise<T>, ms: number, clock: Clock): Promise<T> {
 	const over = new Promise<never>((_resolve, reject) => clock.after(ms, () => reject(new Error(`no answer within ${ms} ms`))));
 	return Promise.race([answer, over]);
-}
-
-/** Of a Node only what `toNodeFacts` reads, and what it says of the network: the list of images and the other conditions are most of it. */
-function pruneNode(node: JsonObject): JsonObject {
-	return {
-		metadata: withoutManagedFields(node),
-		spec: { podCIDRs: arrayAt(node, 'spec', 'podCIDRs') },
-		status: {
-			addresses: arrayAt(node, 'status', 'addresses'),
-			conditions: arrayAt(node, 'status', 'conditions').filter((condition) => textAt(condition, 'type') === networkConditionType),
-		},
-	};
-}
-
-/** Of a CalicoNodeStatus what it asks: what it was told may be large. */
-const pruneStatusRequest = (request: JsonObject): JsonObject => ({ metadata: withoutManagedFields(request), spec: objectAt(request, 'spec') });
-
-/** Of a Pod its metadata, and whether it is over. */
-const prunePod = (pod: JsonObject): JsonObject => ({ metadata: withoutManagedFields(pod), status: { phase: textAt(pod, 'status', 'phase') ?? '' } });
-
-function withoutManagedFields(object: JsonObject): JsonObject {
-	const { managedFields: _, ...metadata } = objectAt(object, 'metadata');
-	return metadata;
 }

@@ -1,8 +1,9 @@
 import { networkInterfaces } from 'node:os';
 import { type Clock, formatAddress, type Logger, parseAddress, type Timer } from '../../core/index.ts';
-import type { Allocator, IpamStore } from '../../ipam/index.ts';
+import { type Allocator, type IpamStore, rangeGateway, rangesOf } from '../../ipam/index.ts';
 import { type ApiClient, coreKinds, type Informer, type JsonObject, type NodeFacts, nodeAnnotations, toNodeFacts } from '../../kubernetes/index.ts';
 import { mustSayUp, networkCondition } from './network-condition.ts';
+import type { AddressMode } from './state.ts';
 import { TunnelAddressKeeper, tunnelAddressPools } from './tunnel-address.ts';
 
 export interface NodeDutiesOptions {
@@ -12,6 +13,7 @@ export interface NodeDutiesOptions {
 	readonly pools: Informer;
 	readonly allocator: Allocator;
 	readonly store: IpamStore;
+	readonly mode: AddressMode;
 	readonly clock: Clock;
 	readonly log: Logger;
 }
@@ -77,7 +79,7 @@ export class NodeDuties {
 	}
 
 	async #perform(): Promise<void> {
-		const { node, nodes, pools, log } = this.#options;
+		const { node, nodes, pools, mode, log } = this.#options;
 		// What is known of an earlier process only is nothing to decide on: the first lists are the occasion.
 		if (!nodes.synced || !pools.synced) return;
 		const resource = nodes.items.get(node);
@@ -89,7 +91,11 @@ export class NodeDuties {
 		await this.#annotate(ownAddresses(facts));
 		if (mustSayUp(resource.raw, this.#saidUp)) await this.#sayNetwork('up');
 		this.#saidUp = true;
-		await this.#tunnel.reconcile({ annotated: facts.tunnelAddresses.ipip, pools: tunnelAddressPools(pools.items.values(), facts.labels) });
+		const given = { annotated: facts.tunnelAddresses.ipip, pools: tunnelAddressPools(pools.items.values(), facts.labels) };
+		if (mode === 'blocks') return this.#tunnel.reconcile(given);
+		// Calico with USE_POD_CIDR: the second address of the node's range.
+		const [range] = rangesOf(facts.podCidrs, 'ipv4');
+		await this.#tunnel.reconcile(range === undefined ? { ...given, pools: [] } : { ...given, fixed: rangeGateway(range) });
 	}
 
 	/** `null` removes one. */

@@ -36,11 +36,14 @@ export interface ClusterInformers {
 	readonly clusterInformations: Informer;
 }
 
+/** Where the addresses of pods come from: blocks of pools, or `spec.podCIDRs` of the Node. */
+export type AddressMode = 'blocks' | 'host-local';
+
 /** What a cluster wants of this node. */
 export interface ClusterState {
 	readonly topology: Topology;
 	readonly pools: readonly TunnelPool[];
-	/** Confirmed claims: originated, and only they. */
+	/** Confirmed claims, or with `host-local` this node's ranges: originated, and only they. */
 	readonly blocks: readonly PrefixKey[];
 	readonly tunnelAddress: string | undefined;
 	/** The resources tell somebody else, who is on this node, to program what is ours. */
@@ -50,7 +53,12 @@ export interface ClusterState {
 }
 
 /** Reads the copies as they are now. A resource that does not parse is left out and named; the rest goes on. */
-export function readState(node: string, informers: ClusterInformers, password: (key: SecretKey) => string | undefined): ClusterState {
+export function readState(
+	node: string,
+	informers: ClusterInformers,
+	password: (key: SecretKey) => string | undefined,
+	mode: AddressMode = 'blocks',
+): ClusterState {
 	const problems: string[] = [];
 	const values = <T>({ items }: Informer, read: (resource: Resource) => T): T[] =>
 		[...items.values()].flatMap((resource) => attempt(() => read(resource), problems));
@@ -93,7 +101,7 @@ export function readState(node: string, informers: ClusterInformers, password: (
 				const reason = foreign(pool);
 				return { cidr, ipipMode, natOutgoing, ...(reason === undefined ? {} : { foreign: reason }) };
 			}),
-		blocks: ownClaims(values(informers.claims, toAffinity), node).confirmed,
+		blocks: mode === 'host-local' ? (self?.podCidrs ?? []) : ownClaims(values(informers.claims, toAffinity), node).confirmed,
 		tunnelAddress: self?.tunnelAddresses.ipip,
 		refusal: contradiction && { seen: 'resources', ...contradiction },
 		problems: [...problems, ...planned.problems, ...(self?.problems ?? [])],

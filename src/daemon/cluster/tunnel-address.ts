@@ -20,12 +20,16 @@ export interface TunnelAddressFacts {
 	readonly annotated: string | undefined;
 	readonly pools: readonly TunnelAddressPool[];
 	readonly held: readonly HeldAddress[];
+	/** With `host-local`: the one address that the node's range has for its tunnel. */
+	readonly fixed?: string | undefined;
 }
 
 /** What is to be done, in this order: an address (given anew or held already), the annotation, and what is released after it. */
 export type TunnelAddressPlan =
 	| { readonly type: 'none'; readonly release: readonly string[] }
 	| { readonly type: 'held'; readonly address: string; readonly release: readonly string[] }
+	/** One that nobody needs to give. */
+	| { readonly type: 'fixed'; readonly address: string; readonly release: readonly string[] }
 	/** `preferred`: what the Node says already, where the pools still have it. */
 	| { readonly type: 'assign'; readonly preferred: string | undefined; readonly release: readonly string[] };
 
@@ -45,12 +49,13 @@ export function tunnelAddressPools(pools: Iterable<Resource>, labels: Readonly<R
 }
 
 /** Calico `node/pkg/allocateip`: an address is kept while it is this node's tunnel's and in one of the pools. Pure. */
-export function planTunnelAddress({ annotated, pools, held }: TunnelAddressFacts): TunnelAddressPlan {
+export function planTunnelAddress({ annotated, pools, held, fixed }: TunnelAddressFacts): TunnelAddressPlan {
 	const inPools = (address: string) => pools.some(({ cidr }) => prefixContains(parsePrefix(cidr), parseAddress(address)));
 	const usable = held.filter(({ address, right }) => right && inPools(address)).map(({ address }) => address);
 	const kept = usable.find((address) => address === annotated) ?? usable[0];
 	const release = held.map(({ address }) => address).filter((address) => address !== kept);
 	if (pools.length === 0) return { type: 'none', release };
+	if (fixed !== undefined) return { type: 'fixed', address: fixed, release: held.map(({ address }) => address) };
 	if (kept !== undefined) return { type: 'held', address: kept, release };
 	const isHeld = held.some(({ address }) => address === annotated);
 	return { type: 'assign', preferred: annotated !== undefined && !isHeld && inPools(annotated) ? annotated : undefined, release };
@@ -77,17 +82,17 @@ export class TunnelAddressKeeper {
 	}
 
 	/** @throws Error, where there is no address or the API server does not answer */
-	async reconcile({ annotated, pools }: Omit<TunnelAddressFacts, 'held'>): Promise<void> {
+	async reconcile({ annotated, pools, fixed }: Omit<TunnelAddressFacts, 'held'>): Promise<void> {
 		const { allocator, store, annotate } = this.#options;
-		const facts = (address: string | undefined) => JSON.stringify([address ?? null, pools]);
+		const facts = (address: string | undefined) => JSON.stringify([address ?? null, pools, fixed ?? null]);
 		if (this.#settled === facts(annotated)) return;
 		// Nothing about addresses changes meanwhile, neither here nor on the Node.
 		if ((await store.readOnlyReason()) !== undefined) return;
-		const plan = planTunnelAddress({ annotated, pools, held: await this.#held() });
-		const address = plan.type === 'none' ? undefined : plan.type === 'held' ? plan.address : await this.#assign(plan.preferred, pools, plan.release);
+		const plan = planTunnelAddress({ annotated, pools, fixed, held: await this.#held() });
+		const address = plan.type === 'none' ? undefined : plan.type === 'assign' ? await this.#assign(plan.preferred, pools, plan.release) : plan.address;
 		if (address !== annotated) await annotate(address);
 		// Only now: no Node names an address that somebody else may get.
-		if (plan.type === 'none') await allocator.release(this.#handleId);
+		if (plan.type === 'none' || plan.type === 'fixed') await allocator.release(this.#handleId);
 		else for (const old of plan.release) await allocator.releaseAddress(old, { handleId: this.#handleId });
 		this.#settled = facts(address);
 	}

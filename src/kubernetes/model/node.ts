@@ -1,4 +1,4 @@
-import { AddressError, familyOf, formatAddress, parseAddress } from '../../core/index.ts';
+import { AddressError, familyOf, formatAddress, type PrefixKey, parseAddress, prefixKey } from '../../core/index.ts';
 import { arrayAt, isArray, isObject, type JsonValue, parseJson, textAt } from '../json/index.ts';
 import { type Resource, texts } from './resource.ts';
 
@@ -21,7 +21,8 @@ export interface NodeFacts {
 	/** Present: it reflects. As a dotted quad. */
 	readonly clusterId: string | undefined;
 	readonly tunnelAddresses: { readonly ipip: string | undefined };
-	readonly podCidrs: readonly string[];
+	/** `spec.podCIDRs`, canonical. */
+	readonly podCidrs: readonly PrefixKey[];
 	readonly internalAddresses: readonly string[];
 	/** What could not be read, for `lint` and the log. */
 	readonly problems: readonly string[];
@@ -60,10 +61,22 @@ export function toNodeFacts({ name, labels, annotations, raw }: Resource): NodeF
 		asNumber: read('asNumber', parseAsNumber),
 		clusterId: read('clusterId', (text) => formatAddress(parseAddress(text).bytes)),
 		tunnelAddresses: { ipip: read('ipipTunnelAddress', (text) => formatAddress(parseAddress(text).bytes)) },
-		podCidrs: arrayAt(raw, 'spec', 'podCIDRs').filter((cidr): cidr is string => typeof cidr === 'string'),
+		podCidrs: podCidrs(arrayAt(raw, 'spec', 'podCIDRs'), problems),
 		internalAddresses: internalAddresses(arrayAt(raw, 'status', 'addresses')),
 		problems,
 	};
+}
+
+function podCidrs(entries: readonly JsonValue[], problems: string[]): PrefixKey[] {
+	return entries.flatMap((cidr) => {
+		try {
+			return typeof cidr === 'string' ? [prefixKey(cidr, 'clear')] : [];
+		} catch (error) {
+			if (!(error instanceof AddressError)) throw error;
+			problems.push(`spec.podCIDRs: ${error.message}`);
+			return [];
+		}
+	});
 }
 
 function internalAddresses(addresses: readonly JsonValue[]): string[] {

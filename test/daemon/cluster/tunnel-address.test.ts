@@ -46,6 +46,16 @@ const rows: readonly { readonly title: string; readonly given: Partial<TunnelAdd
 		plan: { type: 'assign', preferred: '10.1.0.7', release: [] },
 	},
 	{ title: 'one outside of the pools is not asked for', given: { annotated: '10.9.0.7' }, plan: { type: 'assign', preferred: undefined, release: [] } },
+	{
+		title: 'the one of the range is taken in place of one that was given',
+		given: { annotated: '10.1.0.7', held: [held('10.1.0.7')], fixed: '10.244.1.1' },
+		plan: { type: 'fixed', address: '10.244.1.1', release: ['10.1.0.7'] },
+	},
+	{
+		title: 'without a pool there is no need of the one of the range',
+		given: { annotated: '10.244.1.1', pools: [], fixed: '10.244.1.1' },
+		plan: { type: 'none', release: [] },
+	},
 	{ title: 'without a pool it goes', given: { annotated: '10.1.0.7', pools: [], held: [held('10.1.0.7')] }, plan: { type: 'none', release: ['10.1.0.7'] } },
 ];
 for (const { title, given, plan } of rows) {

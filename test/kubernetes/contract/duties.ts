@@ -1,6 +1,9 @@
-import { writeFileSync } from 'node:fs';
+import { mkdtempSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TestFn } from 'ava';
+import { ControlClient } from '../../../src/control/index.ts';
 import { type ApiClient, arrayAt, calicoKinds, coreKinds, isObject, type JsonObject, objectAt, textAt } from '../../../src/kubernetes/index.ts';
 import { RunningDaemon } from '../../support/daemon.ts';
 import { connect, kubeconfig } from './cluster.ts';
@@ -37,7 +40,7 @@ export function testDuties(test: TestFn, getServer: () => ServerUnderTest, folde
 		metadata: { name },
 		spec: { cidr, blockSize: 28, ipipMode: 'CrossSubnet', nodeSelector: 'duty == "yes"' },
 	});
-	const setUp = async (api: ApiClient) => {
+	const setUp = async (api: ApiClient, spec: JsonObject = {}, more = '') => {
 		// Pools and Nodes that other tests left would be this node's pools and neighbours.
 		for (const kind of [kinds.pools, coreKinds.nodes])
 			for (const object of (await api.list(kind)).items) await api.remove(kind, textAt(object, 'metadata', 'name') ?? '');
@@ -46,12 +49,13 @@ export function testDuties(test: TestFn, getServer: () => ServerUnderTest, folde
 			apiVersion: 'v1',
 			kind: 'Node',
 			metadata: { name: node, labels: { duty: 'yes' }, annotations: { 'projectcalico.org/IPv4Address': '127.0.0.1/8' } },
+			spec,
 		});
 		const daemon = new RunningDaemon();
 		const port = 20_000 + (process.pid % 20_000);
 		writeFileSync(
 			daemon.configFile,
-			`node: ${node}\ndatastore: { type: kubernetes, kubeconfig: ${kubeconfig(getServer(), folder)} }\nbgp: { asNumber: 64512, listen: { address: 127.0.0.1, port: ${port} } }\nfib: { enabled: false }\ncontrol: { socket: ${daemon.socket} }\nlog: { format: text }\n`,
+			`node: ${node}\ndatastore: { type: kubernetes, kubeconfig: ${kubeconfig(getServer(), folder)} }\nbgp: { asNumber: 64512, listen: { address: 127.0.0.1, port: ${port} } }\nfib: { enabled: false }\ncontrol: { socket: ${daemon.socket} }\nlog: { format: text }\n${more}`,
 		);
 		return daemon;
 	};
@@ -102,6 +106,57 @@ export function testDuties(test: TestFn, getServer: () => ServerUnderTest, folde
 		daemon.signal('SIGUSR2');
 		await daemon.ended();
 		t.is(networkOf(await read()), 'BgpmeshIsUp');
+		await tidy(api);
+	});
+
+	test.serial('with host-local a node gives addresses of its podCIDRs, announces them, and gives none twice after a crash', async (t) => {
+		const api = await connect(getServer(), folder);
+		const daemon = await setUp(
+			api,
+			{ podCIDRs: ['10.212.1.0/28'], podCIDR: '10.212.1.0/28' },
+			`ipam: { mode: host-local, directory: ${mkdtempSync(join(tmpdir(), 'bgpmesh-addresses-'))} }\n`,
+		);
+		await daemon.start(t);
+		const client = new ControlClient(daemon.socket);
+		const add = async (containerId: string) => {
+			const request = {
+				network: 'net',
+				containerId,
+				ifname: 'eth0',
+				pod: undefined,
+				families: ['ipv4' as const],
+				ipv4Pools: [],
+				ipv6Pools: [],
+				wantedAddress: undefined,
+			};
+			return (await client.ask('cniAdd', { request })).addresses.map(({ address, block }) => `${address} of ${block}`);
+		};
+		t.deepEqual(await add('one'), ['10.212.1.2 of 10.212.1.0/28']);
+		t.deepEqual(await add('two'), ['10.212.1.3 of 10.212.1.0/28']);
+		const { routes } = await daemon.until(
+			'the range is announced',
+			(control) => control.ask('routes', {}),
+			(answer) => answer.routes.length > 0,
+		);
+		t.deepEqual(
+			routes.map(({ prefix, source }) => `${prefix} ${source}`),
+			['10.212.1.0/28 local'],
+		);
+		const tunnel = () => api.get(coreKinds.nodes, node).then((object) => textAt(object, 'metadata', 'annotations', 'projectcalico.org/IPv4IPIPTunnelAddr'));
+		await until("the tunnel has the range's second address", tunnel, (address) => address === '10.212.1.1');
+		daemon.signal('SIGKILL');
+		await daemon.ended();
+		await daemon.start(t);
+		t.deepEqual(await add('three'), ['10.212.1.4 of 10.212.1.0/28']);
+		t.deepEqual(await add('one'), ['10.212.1.2 of 10.212.1.0/28']);
+		t.deepEqual((await client.ask('cniDelete', { request: { network: 'net', containerId: 'two', ifname: 'eth0', pod: undefined } })).addresses, ['10.212.1.3']);
+		t.deepEqual(
+			(await api.list(kinds.blocks)).items.filter((block) => textAt(block, 'spec', 'affinity') === `host:${node}`),
+			[],
+			'no block is claimed',
+		);
+		daemon.signal('SIGTERM');
+		await daemon.ended();
 		await tidy(api);
 	});
 
