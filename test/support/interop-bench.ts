@@ -153,7 +153,13 @@ function peerSetting({ asNumber, peer, originate, link }: BenchOptions, address:
 		families: ['ipv4', 'ipv6'],
 		nextHop,
 		originate: [
-			{ prefix: prefixes.ipv4, nextHop: nextHop.ipv4, communities: [`${peerAs % 65_536}:1`], largeCommunities: [`${peerAs}:1:2`] },
+			// RFC 8950: the peer's own IPv6 address, as it would be.
+			{
+				prefix: prefixes.ipv4,
+				nextHop: peer?.extendedNextHop ? place.address : nextHop.ipv4,
+				communities: [`${peerAs % 65_536}:1`],
+				largeCommunities: [`${peerAs}:1:2`],
+			},
 			{ prefix: prefixes.ipv6, nextHop: nextHop.ipv6 },
 			...(originate?.(place) ?? []),
 		],

@@ -12,7 +12,7 @@ export const exabgpPeer: PeerKind = {
 	name: 'ExaBGP',
 	files: [exabgp],
 	// A ROUTE-REFRESH from its peer makes it close the connection, whoever sends it: it answers none.
-	features: new Set(['add-path', 'graceful-restart', 'extended-message', 'enhanced-refresh']),
+	features: new Set(['add-path', 'graceful-restart', 'extended-message', 'enhanced-refresh', 'extended-next-hop', 'ttl-security']),
 	async version() {
 		return /ExaBGP\s*:\s*([\d.]+)/.exec(await outputOf(exabgp, ['--version']))?.[1] ?? 'unknown';
 	},
@@ -59,8 +59,10 @@ function exabgpConfig({ address, port, asNumber, routerId, remote, families, ori
 		`	hold-time ${setting.holdTimeSeconds ?? 9};`,
 		`	connect ${remote.port};`,
 		`	listen ${port};`,
+		setting.ttlSecurity ? '	outgoing-ttl 255;\n	incoming-ttl 255;' : '',
 		setting.password === undefined ? '' : `	md5-password "${setting.password}";`,
-		`	capability { route-refresh enable; graceful-restart ${setting.restartSeconds ?? 'disable'}; asn4 enable; ${setting.addPath ? 'add-path send/receive;' : ''} }`,
+		`	capability { route-refresh enable; graceful-restart ${setting.restartSeconds ?? 'disable'}; asn4 enable; ${setting.addPath ? 'add-path send/receive;' : ''}${setting.extendedNextHop ? 'nexthop enable;' : ''} }`,
+		setting.extendedNextHop ? '	nexthop { ipv4 unicast ipv6; }' : '',
 		`	family { ${families.map((family) => `${family} unicast;`).join(' ')} }`,
 		'	api { processes [ watch ]; neighbor-changes; receive { parsed; update; } }',
 		'	announce {',

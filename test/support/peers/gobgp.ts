@@ -13,7 +13,7 @@ const apiPort = 50051;
 export const gobgpPeer: PeerKind = {
 	name: 'GoBGP',
 	files: [gobgpd, gobgp],
-	features: new Set(['add-path', 'graceful-restart', 'graceful-helper', 'answers-refresh', 'ttl-security']),
+	features: new Set(['add-path', 'graceful-restart', 'graceful-helper', 'answers-refresh', 'ttl-security', 'extended-next-hop']),
 	async version() {
 		return /version ([\d.]+)/.exec(await outputOf(gobgpd, ['--version']))?.[1] ?? 'unknown';
 	},
