@@ -55,7 +55,9 @@ export class Client {
 			const headers = {
 				authorization: `Bearer ${this.#target.token}`,
 				accept: 'application/json',
-				...(body === undefined ? {} : { 'content-type': 'application/json', 'content-length': String(Buffer.byteLength(body)) }),
+				...(body === undefined
+					? {}
+					: { 'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json', 'content-length': String(Buffer.byteLength(body)) }),
 			};
 			const sent = request(`${this.#target.url}${path}`, { method, headers, agent }, resolve);
 			sent.on('error', reject);

@@ -5,6 +5,7 @@ import { parse } from 'yaml';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
 import { Client, type Target } from './client.ts';
+import { daemonOn } from './daemon.ts';
 import { load, watchLatency, writes } from './measures.ts';
 import { processorMilliseconds, residentMebibytes, startOurs, startTheirs } from './targets.ts';
 
@@ -45,6 +46,7 @@ async function measure(target: Target): Promise<void> {
 		say(`${options.watchers} watchers of one node`, await watchLatency(client, options.watchers, 30));
 		say(`${options.nodes} nodes, ${options.blocks} blocks`, await load(client, options.nodes, options.blocks));
 		say('memory after that', { MiB: residentMebibytes(target.pids) });
+		say('a daemon that starts from these', await daemonOn(target, client, options.nodes));
 	} finally {
 		client.close();
 		await target.stop();
