@@ -24,6 +24,21 @@ export interface ClusterSurroundings extends ClusterCommands {
 	lastWordsOf(name: string): string | undefined;
 }
 
+/** A pod to attach: to which node, by whose daemon. */
+export interface Attachment {
+	readonly node: LabNode;
+	readonly socket: string;
+	/** Its namespace, which is also its container's name. */
+	readonly pod: string;
+	/** The address wanted; `undefined`: any. */
+	readonly address?: string;
+	/** The pool wanted; `undefined`: whichever selects the node. */
+	readonly pool?: string;
+}
+
+/** Where Debian's `containernetworking-plugins` lie. */
+export const referencePlugins = '/usr/lib/cni';
+
 /** Where the API server lives: on the router, which every node reaches without any route of ours. */
 const home = 'router';
 
@@ -60,20 +75,28 @@ export class LabCluster {
 		await this.#in(home, [...this.#surroundings.cli, 'apply', ...named, '--kubeconfig', this.kubeconfig]);
 	}
 
-	/** Asks for the address of a node's pod as a container runtime's plugin does, and says which it got. @throws CommandError */
-	async requestAddress({ name, pod }: LabNode, socket: string): Promise<string> {
+	/** Calls the reference plugin `ptp` as a container runtime does, which asks ours for the address; gives the address of ADD. @throws CommandError */
+	async plugin(verb: 'ADD' | 'DEL', { node, socket, pod, address, pool }: Attachment): Promise<string> {
+		const { namespace, folder, plugin } = this.#surroundings;
+		const own = join(folder, 'cni');
+		if (!existsSync(join(own, 'bgpmesh-ipam'))) {
+			await mkdir(own, { recursive: true });
+			await writeFile(join(own, 'bgpmesh-ipam'), `#!/bin/sh\nexec ${plugin.map((word) => `'${word}'`).join(' ')}\n`, { mode: 0o755 });
+		}
 		const environment = {
-			CNI_COMMAND: 'ADD',
-			CNI_CONTAINERID: pod.name,
-			CNI_NETNS: `/var/run/netns/${this.#surroundings.namespace(pod.name)}`,
+			CNI_COMMAND: verb,
+			CNI_CONTAINERID: pod,
+			CNI_NETNS: `/var/run/netns/${namespace(pod)}`,
 			CNI_IFNAME: 'eth0',
-			CNI_PATH: '/opt/cni/bin',
-			CNI_ARGS: `IP=${pod.address}`,
+			CNI_PATH: `${referencePlugins}:${own}`,
+			...(address === undefined ? {} : { CNI_ARGS: `IP=${address}` }),
 		};
-		const config = JSON.stringify({ cniVersion: '1.0.0', name: 'pods', ipam: { type: 'bgpmesh-ipam', socket } });
+		const ipam = { type: 'bgpmesh-ipam', socket, gateway: 'auto', ...(pool === undefined ? {} : { ipv4_pools: [pool] }) };
+		const config = JSON.stringify({ cniVersion: '1.0.0', name: 'pods', type: 'ptp', mtu: 1480, ipam });
 		const variables = Object.entries(environment).map(([key, value]) => `${key}=${value}`);
-		const answer = await this.#in(name, ['env', ...variables, ...this.#surroundings.plugin], config);
-		// The form of the specification, by our own plugin.
+		const answer = await this.#in(node.name, ['env', ...variables, join(referencePlugins, 'ptp')], config);
+		if (verb === 'DEL') return '';
+		// The form of the specification.
 		const { ips } = JSON.parse(answer) as { readonly ips: readonly { readonly address: string }[] };
 		return ips[0]?.address.split('/')[0] ?? '';
 	}

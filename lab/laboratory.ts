@@ -70,7 +70,7 @@ export class Laboratory {
 
 	/** The network alone; nothing speaks BGP yet. @throws CommandError */
 	static async build(options: LaboratoryOptions): Promise<Laboratory> {
-		return new Laboratory(options, await buildNetwork(options.topology, options.prefix));
+		return new Laboratory(options, await buildNetwork(options.topology, options.prefix, options.cluster !== undefined));
 	}
 
 	namespace(name: string): string {
@@ -171,13 +171,18 @@ export class Laboratory {
 		return established === this.sessionsConfigured && complete;
 	};
 
-	/** Every pod's address is asked for at its node's daemon, as a container runtime does: again where the daemon is still starting. @throws CommandError */
-	async requestAddresses(mostSeconds: number, signal: AbortSignal): Promise<void> {
+	/** Namespaces of further pods. @throws CommandError */
+	addNamespaces(names: readonly string[]): Promise<void> {
+		return this.#network.add(names);
+	}
+
+	/** Every pod is attached by the plugins, as a container runtime does: again where the daemon is still starting. @throws CommandError */
+	async attachPods(mostSeconds: number, signal: AbortSignal): Promise<void> {
 		const deadline = performance.now() + mostSeconds * 1000;
 		for (const node of this.topology.nodes) {
 			for (;;) {
 				try {
-					const given = await this.cluster?.requestAddress(node, this.socket(node));
+					const given = await this.cluster?.plugin('ADD', { node, socket: this.socket(node), pod: node.pod.name, address: node.pod.address });
 					if (given !== undefined && given !== node.pod.address) throw new RangeError(`${node.pod.name} asked for ${node.pod.address} and got ${given}`);
 					break;
 				} catch (error) {

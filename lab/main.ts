@@ -4,6 +4,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { referencePlugins } from './cluster.ts';
 import { parseCommand, type RunOptions } from './options.ts';
 import { execInLab, labFolderPrefix, writeKeptLab } from './places.ts';
 import { colours, noColours, renderReport } from './render.ts';
@@ -50,6 +51,7 @@ async function runLab(options: RunOptions): Promise<number> {
 	}
 	const needed = { ip: 'iproute2', ping: 'iputils-ping', sysctl: 'procps', bird: 'bird2' };
 	const missing = Object.entries(needed).flatMap(([command, name]) => (findCommand(command) === undefined ? [name] : []));
+	if (!options.static && !existsSync(join(referencePlugins, 'ptp'))) missing.push('containernetworking-plugins');
 	const direct = hasIpip();
 	if (!direct) missing.push(...missingUmlPackages());
 	if (missing.length > 0) {

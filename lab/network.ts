@@ -6,12 +6,14 @@ import type { LabTopology } from './topology.ts';
 export interface LabNetwork {
 	/** The kernel's name of a namespace of the laboratory (`node-a`, `pod-a`, `tor`, ...). */
 	namespace(name: string): string;
+	/** Further namespaces, empty but for loopback; removed with the rest. @throws CommandError */
+	add(names: readonly string[]): Promise<void>;
 	remove(): void;
 }
 
 /** Makes the network: namespaces, switches, router, nodes and pods. Removes what it made where it fails. @throws CommandError */
-export async function buildNetwork(topology: LabTopology, prefix: string): Promise<LabNetwork> {
-	const plan: Plumbing = plumbing(topology, prefix);
+export async function buildNetwork(topology: LabTopology, prefix: string, cni: boolean): Promise<LabNetwork> {
+	const plan: Plumbing = plumbing(topology, prefix, cni);
 	const namespace = (name: string) => `${prefix}${name}`;
 	const names = plan.namespaces.map(namespace);
 	const remove = () => removeNamespaces(names);
@@ -23,7 +25,11 @@ export async function buildNetwork(topology: LabTopology, prefix: string): Promi
 				if (step.sysctls.length > 0) await must('ip', ['netns', 'exec', namespace(step.namespace), 'sysctl', '-q', '-w', ...step.sysctls]);
 			}),
 		);
-		return { namespace, remove };
+		const add = async (more: readonly string[]) => {
+			names.push(...more.map(namespace));
+			await must('ip', ['-batch', '-'], more.map((name) => `netns add ${namespace(name)}`).join('\n'));
+		};
+		return { namespace, add, remove };
 	} catch (error) {
 		remove();
 		throw error;

@@ -19,8 +19,8 @@ export interface Plumbing {
 /** The link-local next hop of pods, answered by proxy ARP; the same one that Calico uses. */
 const podGateway = '169.254.1.1';
 
-/** Pure: nothing is done. The router gets no route but those to its own two subnets. */
-export function plumbing({ subnets, nodes, serviceAddress }: LabTopology, prefix: string): Plumbing {
+/** Pure: nothing is done. The router gets no route but those to its own two subnets. With `cni` the plugins will give the pods all they have. */
+export function plumbing({ subnets, nodes, serviceAddress }: LabTopology, prefix: string, cni = false): Plumbing {
 	const cable = (device: string, namespace: string, otherDevice: string, otherNamespace: string) =>
 		`link add ${device} netns ${prefix}${namespace} type veth peer name ${otherDevice} netns ${prefix}${otherNamespace}`;
 	const switches: PlumbingStep = {
@@ -57,20 +57,18 @@ export function plumbing({ subnets, nodes, serviceAddress }: LabTopology, prefix
 			`addr add ${address}/${subnet.length} dev eth0`,
 			'link set eth0 up',
 			`route add default via ${subnet.router}`,
-			`link set ${pod.device} up`,
-			`route add ${pod.address}/32 dev ${pod.device}`,
+			...(cni ? [] : [`link set ${pod.device} up`, `route add ${pod.address}/32 dev ${pod.device}`]),
 		],
 		// Without the delay of zero, the first answer to a pod's ARP request comes late.
-		sysctls: ['net.ipv4.ip_forward=1', `net.ipv4.conf.${pod.device}.proxy_arp=1`, `net.ipv4.neigh.${pod.device}.proxy_delay=0`],
+		sysctls: ['net.ipv4.ip_forward=1', ...(cni ? [] : [`net.ipv4.conf.${pod.device}.proxy_arp=1`, `net.ipv4.neigh.${pod.device}.proxy_delay=0`])],
 	}));
 	const podSteps = nodes.map(({ pod }) => ({
 		namespace: pod.name,
 		ip: [
 			'link set lo up',
-			`addr add ${pod.address}/32 dev eth0`,
-			'link set eth0 up',
-			`route add ${podGateway} dev eth0 scope link`,
-			`route add default via ${podGateway}`,
+			...(cni
+				? []
+				: [`addr add ${pod.address}/32 dev eth0`, 'link set eth0 up', `route add ${podGateway} dev eth0 scope link`, `route add default via ${podGateway}`]),
 		],
 		sysctls: [],
 	}));
@@ -78,7 +76,7 @@ export function plumbing({ subnets, nodes, serviceAddress }: LabTopology, prefix
 		namespaces: ['switches', 'router', 'tor', ...nodes.map(({ name }) => name), ...nodes.map(({ pod }) => pod.name)],
 		cables: [
 			...subnets.flatMap(({ name }) => [cable(name, 'router', `${name}-r`, 'switches'), cable(name, 'tor', `${name}-t`, 'switches')]),
-			...nodes.flatMap(({ name, pod }) => [cable('eth0', name, name, 'switches'), cable('eth0', pod.name, pod.device, name)]),
+			...nodes.flatMap(({ name, pod }) => [cable('eth0', name, name, 'switches'), ...(cni ? [] : [cable('eth0', pod.name, pod.device, name)])]),
 		],
 		steps: [switches, router, tor, ...nodeSteps, ...podSteps],
 	};

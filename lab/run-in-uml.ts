@@ -55,7 +55,9 @@ export async function runLabInUml(options: InUmlOptions): Promise<number> {
 		args: [main, JSON.stringify(inside)],
 		cwd: folder,
 		writable: logs === undefined ? [folder] : [folder, logs],
-		timeoutSeconds: keep ? keptSeconds : 240 + 240 * scenarios.length,
+		timeoutSeconds: keep ? keptSeconds : 400 + 400 * scenarios.length,
+		// A hundred plugins at once are a hundred processes of Node.js.
+		memoryMiB: scenarios.includes('pods') ? 8192 : 1536,
 		signal,
 		onOutput(stream, chunk) {
 			if (stream === 'stderr') {

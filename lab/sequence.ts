@@ -43,8 +43,8 @@ export async function runSequence(options: SequenceOptions): Promise<LabReport> 
 		for (const node of topology.nodes) await laboratory.startDaemon(node);
 		progress(`started BIRD as top-of-rack router and ${topology.nodes.length} daemons`);
 		if (laboratory.cluster !== undefined) {
-			await laboratory.requestAddresses(90, signal);
-			progress(`the plugin bgpmesh-ipam got an address for each pod from its node's daemon`);
+			await laboratory.attachPods(200, signal);
+			progress("the CNI plugins ptp and bgpmesh-ipam attached each pod, with an address from its node's daemon");
 		}
 		const converged = laboratory.converged(await converge(laboratory, signal, progress));
 		const convergedSeconds = seconds(daemonsStarted);

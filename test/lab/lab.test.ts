@@ -63,7 +63,7 @@ const layouts: readonly { args: readonly string[]; mode: LabMode; sessions: numb
 ];
 for (const { args, mode, sessions } of layouts) {
 	labTest(`npm run lab -- ${args.join(' ')}: sessions, routes and pings, and nothing left behind${title}`, async (t) => {
-		t.timeout(560_000);
+		t.timeout(850_000);
 		const before = labFolders();
 		const { status, stdout, stderr, pid } = await runLab(args);
 		t.log(stderr);
