@@ -101,7 +101,8 @@ export async function giveUpBlock(
 	const dropClaim = () => compareAndSwap(store.affinities, affinityName(node, cidr), () => ({ type: 'remove', result: undefined }), retry);
 	if (seen !== undefined) {
 		// Cooldowns that are over count for nothing, although nobody has written so yet.
-		const block = endCooldowns(seen.value, (await store.config()).cooldownSeconds, clock.wallMs());
+		const isCooling = seen.value.attributes.some(({ releasedAt }) => releasedAt !== undefined);
+		const block = isCooling ? endCooldowns(seen.value, (await store.config()).cooldownSeconds, clock.wallMs()) : seen.value;
 		if (sequenceNumber !== undefined && seen.value.sequenceNumber !== sequenceNumber) return 'changed';
 		if (seen.value.affinity !== undefined && seen.value.affinity !== hostAffinity(node)) {
 			await dropClaim();
