@@ -80,3 +80,12 @@ test('the top-of-rack router has a session with every node and exports nothing b
 	t.is(config.match(/protocol bgp /g)?.length, 4);
 	t.is(config.match(/export where source = RTS_STATIC;/g)?.length, 4);
 });
+
+test('where plugins attach the pods, a pod has nothing but loopback before, and no cable leads to it', (t) => {
+	const { steps, cables } = plumbing(mesh, 'x-', true);
+	for (const { pod, name } of mesh.nodes) {
+		t.deepEqual(steps.find(({ namespace }) => namespace === pod.name)?.ip, ['link set lo up']);
+		t.false(cables.some((line) => line.includes(`x-${pod.name}`)));
+		t.false(steps.find(({ namespace }) => namespace === name)?.ip.some((line) => line.includes(pod.device) || line.includes(pod.address)));
+	}
+});
