@@ -32,8 +32,6 @@ export interface Attachment {
 	readonly pod: string;
 	/** The address wanted; `undefined`: any. */
 	readonly address?: string;
-	/** The pool wanted; `undefined`: whichever selects the node. */
-	readonly pool?: string;
 }
 
 /** Where Debian's `containernetworking-plugins` lie. */
@@ -76,7 +74,7 @@ export class LabCluster {
 	}
 
 	/** Calls the reference plugin `ptp` as a container runtime does, which asks ours for the address; gives the address of ADD. @throws CommandError */
-	async plugin(verb: 'ADD' | 'DEL', { node, socket, pod, address, pool }: Attachment): Promise<string> {
+	async plugin(verb: 'ADD' | 'DEL', { node, socket, pod, address }: Attachment): Promise<string> {
 		const { namespace, folder, plugin } = this.#surroundings;
 		const own = join(folder, 'cni');
 		if (!existsSync(join(own, 'bgpmesh-ipam'))) {
@@ -91,7 +89,7 @@ export class LabCluster {
 			CNI_PATH: `${referencePlugins}:${own}`,
 			...(address === undefined ? {} : { CNI_ARGS: `IP=${address}` }),
 		};
-		const ipam = { type: 'bgpmesh-ipam', socket, gateway: 'auto', ...(pool === undefined ? {} : { ipv4_pools: [pool] }) };
+		const ipam = { type: 'bgpmesh-ipam', socket, gateway: 'auto' };
 		const config = JSON.stringify({ cniVersion: '1.0.0', name: 'pods', type: 'ptp', mtu: 1480, ipam });
 		const variables = Object.entries(environment).map(([key, value]) => `${key}=${value}`);
 		const answer = await this.#in(node.name, ['env', ...variables, join(referencePlugins, 'ptp')], config);

@@ -171,11 +171,6 @@ export class Laboratory {
 		return established === this.sessionsConfigured && complete;
 	};
 
-	/** Namespaces of further pods. @throws CommandError */
-	addNamespaces(names: readonly string[]): Promise<void> {
-		return this.#network.add(names);
-	}
-
 	/** Every pod is attached by the plugins, as a container runtime does: again where the daemon is still starting. @throws CommandError */
 	async attachPods(mostSeconds: number, signal: AbortSignal): Promise<void> {
 		const deadline = performance.now() + mostSeconds * 1000;

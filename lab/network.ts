@@ -6,8 +6,6 @@ import type { LabTopology } from './topology.ts';
 export interface LabNetwork {
 	/** The kernel's name of a namespace of the laboratory (`node-a`, `pod-a`, `tor`, ...). */
 	namespace(name: string): string;
-	/** Further namespaces, empty but for loopback; removed with the rest. @throws CommandError */
-	add(names: readonly string[]): Promise<void>;
 	remove(): void;
 }
 
@@ -25,11 +23,7 @@ export async function buildNetwork(topology: LabTopology, prefix: string, cni: b
 				if (step.sysctls.length > 0) await must('ip', ['netns', 'exec', namespace(step.namespace), 'sysctl', '-q', '-w', ...step.sysctls]);
 			}),
 		);
-		const add = async (more: readonly string[]) => {
-			names.push(...more.map(namespace));
-			await must('ip', ['-batch', '-'], more.map((name) => `netns add ${namespace(name)}`).join('\n'));
-		};
-		return { namespace, add, remove };
+		return { namespace, remove };
 	} catch (error) {
 		remove();
 		throw error;

@@ -32,27 +32,6 @@ export const reflectorFile: ResourceFile = {
 	]),
 };
 
-/** A pool of 256 addresses for one node, for many pods at once. */
-export const burstPool = 'burst';
-export const burstFile = ({ nodes }: LabTopology): ResourceFile => ({
-	name: '50-burst.yaml',
-	text: documents([
-		{
-			apiVersion: layout,
-			kind: 'IPPool',
-			metadata: { name: burstPool },
-			spec: {
-				cidr: '192.168.64.0/24',
-				blockSize: 26,
-				ipipMode: 'CrossSubnet',
-				vxlanMode: 'Never',
-				natOutgoing: false,
-				nodeSelector: `kubernetes.io/hostname == '${nodes[0]?.name}'`,
-			},
-		},
-	]),
-});
-
 /** The Nodes with or without the labels and annotations of the reflectors. */
 export const nodesFile = (topology: LabTopology, reflectors: boolean): ResourceFile => ({
 	name: 'nodes.yaml',

@@ -56,8 +56,7 @@ export async function runLabInUml(options: InUmlOptions): Promise<number> {
 		cwd: folder,
 		writable: logs === undefined ? [folder] : [folder, logs],
 		timeoutSeconds: keep ? keptSeconds : 400 + 400 * scenarios.length,
-		// A hundred plugins at once are a hundred processes of Node.js.
-		memoryMiB: scenarios.includes('pods') ? 8192 : 1536,
+		memoryMiB: 1536,
 		signal,
 		onOutput(stream, chunk) {
 			if (stream === 'stderr') {

@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Laboratory } from './laboratory.ts';
 import { countPings, type PingTarget, pingAll } from './pings.ts';
 import type { PingCounts, PingRow, ScenarioResult } from './report.ts';
-import { burstFile, burstPool, meshFile, nodesFile, reflectorFile } from './resources.ts';
+import { meshFile, nodesFile, reflectorFile } from './resources.ts';
 import { type LabMode, type LabTopology, labTopology } from './topology.ts';
 
 /** Something that happens to a laboratory that works, and what it must not cost. */
@@ -98,43 +98,6 @@ const meshToReflector: Scenario['run'] = async (laboratory, signal) => {
 	return { name: 'mesh-to-reflector', ...counts, ok: counts.lost === 0 && problems.length === 0, text };
 };
 
-const burst = 100;
-
-/** Many pods are attached to the first node at once, answer pings from the other subnet, and are detached at once. */
-const pods: Scenario['run'] = async (laboratory, signal) => {
-	const { cluster, topology } = laboratory;
-	const [node] = topology.nodes;
-	const far = topology.nodes.at(-1);
-	if (cluster === undefined || node === undefined || far === undefined) throw new RangeError('a laboratory without an API server or nodes');
-	const socket = laboratory.socket(node);
-	const names = Array.from({ length: burst }, (_, index) => `burst-${index}`);
-	await cluster.apply([burstFile(topology)]);
-	await laboratory.addNamespaces(names);
-	const all = async (verb: 'ADD' | 'DEL') => {
-		const started = performance.now();
-		const addresses = await Promise.all(names.map((pod) => cluster.plugin(verb, { node, socket, pod, pool: burstPool })));
-		return { addresses, seconds: ((performance.now() - started) / 1000).toFixed(1) };
-	};
-	const added = await all('ADD');
-	const different = new Set(added.addresses).size;
-	const sight = await laboratory.lookUntil(
-		({ routes }) => (routes[far.name] ?? []).filter(({ prefix }) => prefix.startsWith('192.168.64.')).length >= 2,
-		60,
-		signal,
-	);
-	const blocks = (sight.routes[far.name] ?? []).filter(({ prefix }) => prefix.startsWith('192.168.64.')).length;
-	const from = { from: far.pod.name, namespace: laboratory.namespace(far.pod.name) };
-	const counts = countPings(
-		await pingAll(
-			names.map((to, index) => ({ ...from, to, address: added.addresses[index] ?? '' })),
-			{ count: 1, waitSeconds: 5 },
-		),
-	);
-	const removed = await all('DEL');
-	const text = `${burst} pods at once on ${node.name}: ${different} different addresses after ${added.seconds} s, ${blocks} blocks announced, ${counts.lost} of ${counts.sent} pings from ${far.name} lost; detached after ${removed.seconds} s`;
-	return { name: 'pods', ...counts, ok: counts.lost === 0 && different === burst && blocks >= 2, text };
-};
-
 /** What `--scenario` knows. */
 export const scenarios: Readonly<Record<string, Scenario>> = {
 	'mesh-to-reflector': {
@@ -143,7 +106,6 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
 		mode: 'mesh',
 		run: meshToReflector,
 	},
-	pods: { describe: 'a hundred pods are attached to one node at once, and detached', needsCluster: true, run: pods },
 	crash: { describe: 'a daemon is killed with SIGKILL and started again; no packet may be lost', run: restart('SIGKILL', 'crash') },
 	restart: { describe: 'a daemon is stopped with SIGTERM and started again; no packet may be lost', run: restart('SIGTERM', 'restart') },
 };
