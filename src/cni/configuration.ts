@@ -8,6 +8,9 @@ export type CniVersion = (typeof cniVersions)[number];
 /** Is this a version that this plugin speaks? */
 export const speaks = (version: unknown): version is CniVersion => cniVersions.some((known) => known === version);
 
+/** The specification's form of a network's name and of a container's ID. */
+export const isCniName = (text: string): boolean => /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(text);
+
 /** The network configuration on standard input, as far as an IPAM plugin cares. Keys of `ipam` are calico-ipam's; `socket` and what follows it are ours. */
 export interface NetworkConfiguration {
 	readonly cniVersion: CniVersion;
@@ -47,7 +50,7 @@ export function parseConfiguration(text: string): NetworkConfiguration {
 	if (typeof name !== 'string' || name === '')
 		throw new CniError(CniCode.invalidConfiguration, 'the network configuration has no name', 'set "name" in the conflist');
 	// The specification's form; the name becomes part of a resource's.
-	if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name))
+	if (!isCniName(name))
 		throw new CniError(CniCode.invalidConfiguration, `the network's name is '${name}'`, 'expected letters, digits, _ . -, beginning with a letter or digit');
 	return {
 		cniVersion: version,

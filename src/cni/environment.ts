@@ -1,3 +1,4 @@
+import { isCniName } from './configuration.ts';
 import { CniCode, CniError } from './errors.ts';
 
 export const cniCommands = ['ADD', 'DEL', 'CHECK', 'STATUS', 'GC', 'VERSION'] as const;
@@ -26,7 +27,7 @@ export function parseEnvironment(environment: Readonly<Record<string, string | u
 		);
 	const containerId = environment['CNI_CONTAINERID'] ?? '';
 	// The characters that the specification allows; they become part of a resource's name.
-	if (aboutContainers.has(command) && !/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(containerId))
+	if (aboutContainers.has(command) && !isCniName(containerId))
 		throw new CniError(CniCode.invalidEnvironment, `CNI_CONTAINERID is '${containerId}'`, 'expected letters, digits, _ . -, beginning with a letter or digit');
 	const ifname = environment['CNI_IFNAME'] ?? '';
 	// The kernel's rule for a name of an interface, as the specification repeats it.

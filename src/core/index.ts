@@ -7,4 +7,5 @@ export * from './ip.ts';
 export * from './log.ts';
 export * from './retry.ts';
 export * from './route.ts';
+export * from './state-names.ts';
 export type * from './views.ts';

@@ -1,15 +1,6 @@
-import type { NotificationView, PeerView, PrefixCounts } from '../../core/index.ts';
+import { type NotificationView, type PeerView, type PrefixCounts, stateNames } from '../../core/index.ts';
 import { ago, bytes, count, moment, type Screen, type Style } from './screen.ts';
 import { type Cell, type Column, facts, table } from './table.ts';
-
-const stateNames: Readonly<Record<PeerView['state'], string>> = {
-	idle: 'Idle',
-	connect: 'Connect',
-	active: 'Active',
-	'open-sent': 'OpenSent',
-	'open-confirm': 'OpenConfirm',
-	established: 'Established',
-};
 
 function stateCell({ state, enabled }: PeerView): { readonly text: string; readonly style: Style } {
 	if (!enabled) return { text: 'Disabled', style: 'dim' };

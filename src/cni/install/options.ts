@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { isCniName } from '../configuration.ts';
 import { type ConflistOptions, mainPlugins } from './conflist.ts';
 
 /** What `bgpmesh-cni install` was asked for. */
@@ -51,7 +52,7 @@ export function parseOptions(given: readonly string[], node: string): InstallOpt
 	const plugin = mainPlugins.find((known) => known === (values.plugin ?? 'ptp'));
 	if (plugin === undefined) throw new UsageError(`--plugin ${values.plugin}: expected one of ${mainPlugins.join(', ')}`);
 	const name = values.name ?? 'k8s-pod-network';
-	if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name)) throw new UsageError(`--name ${name}: expected letters, digits, _ . -, beginning with a letter or digit`);
+	if (!isCniName(name)) throw new UsageError(`--name ${name}: expected letters, digits, _ . -, beginning with a letter or digit`);
 	const confDir = values['conf-dir'] ?? '/etc/cni/net.d';
 	return {
 		name,

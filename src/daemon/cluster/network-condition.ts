@@ -1,4 +1,5 @@
 /** The Node's condition `NetworkUnavailable`: while it is true Kubernetes schedules no pod there. */
+import { isoSeconds } from '../../ipam/index.ts';
 import { arrayAt, isObject, type JsonObject, textAt } from '../../kubernetes/index.ts';
 
 export const networkConditionType = 'NetworkUnavailable';
@@ -19,7 +20,7 @@ export function mustSayUp(node: JsonObject, saidUp: boolean): boolean {
 
 /** The condition as Calico writes it, under our own name. */
 export function networkCondition(state: 'up' | 'down', now: Date): JsonObject {
-	const at = `${now.toISOString().slice(0, 19)}Z`;
+	const at = isoSeconds(now.getTime());
 	return {
 		type: networkConditionType,
 		...(state === 'up'

@@ -1,4 +1,5 @@
-import { type Family, type FibView, type PeerView, parsePrefix, type RouteView } from '../../core/index.ts';
+import { type Family, type FibView, type PeerView, parsePrefix, type RouteView, stateNames } from '../../core/index.ts';
+import { isoSeconds } from '../../ipam/index.ts';
 import type { JsonObject, NodeStatusClass } from '../../kubernetes/index.ts';
 
 /** What a node tells of itself in a CalicoNodeStatus, in this project's own words. */
@@ -17,15 +18,6 @@ export interface NodeStatusSources {
 /** An object must fit into the API server's store (1.5 MB in etcd): of each family at most so many paths. */
 export const mostRoutesReported = 4000;
 
-const states: Readonly<Record<PeerView['state'], string>> = {
-	idle: 'Idle',
-	connect: 'Connect',
-	active: 'Active',
-	'open-sent': 'OpenSent',
-	'open-confirm': 'OpenConfirm',
-	established: 'Established',
-};
-
 /** The status of a CalicoNodeStatus with the classes asked for; those that are not are `null`, which takes them away in a merge patch. Pure. */
 export function nodeStatus(classes: readonly NodeStatusClass[], sources: NodeStatusSources, now: Date): JsonObject {
 	const has = (name: NodeStatusClass) => classes.includes(name);
@@ -38,7 +30,7 @@ export function nodeStatus(classes: readonly NodeStatusClass[], sources: NodeSta
 }
 
 /** RFC 3339 without fractions, as Kubernetes writes times. */
-const seconds = (date: Date): string => `${date.toISOString().slice(0, 19)}Z`;
+const seconds = (date: Date): string => isoSeconds(date.getTime());
 
 /** One daemon serves both families: what Calico tells of two is the same. */
 function agentStatus({ version, routerId, startedAt, configuredAt }: NodeStatusSources): JsonObject {
@@ -71,7 +63,7 @@ const isMesh = (name: string): boolean => name.startsWith('Mesh_');
 const peerStatus = ({ name, address, state, since }: PeerView): JsonObject => ({
 	peerIP: address,
 	type: isMesh(name) ? 'NodeMesh' : name.startsWith('Global_') ? 'GlobalPeer' : 'NodePeer',
-	state: states[state],
+	state: stateNames[state],
 	since: seconds(new Date(since)),
 });
 

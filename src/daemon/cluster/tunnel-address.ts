@@ -1,5 +1,5 @@
 import { type PrefixKey, parseAddress, parsePrefix, prefixContains } from '../../core/index.ts';
-import { type Allocator, blockName, handleName, type IpamStore, ordinalsOfHandle, ordinalToAddress, sanitizeHandle } from '../../ipam/index.ts';
+import { type Allocator, attributeOf, blockName, handleName, type IpamStore, ordinalsOfHandle, ordinalToAddress, sanitizeHandle } from '../../ipam/index.ts';
 import { type Resource, ResourceError, selectorMatches, toPool, toPoolRouting } from '../../kubernetes/index.ts';
 
 /** A pool from which this node's tunnel may have its address. */
@@ -125,7 +125,7 @@ export class TunnelAddressKeeper {
 			const block = (await store.blocks.read(blockName(cidr), 'fresh'))?.value;
 			if (block === undefined) continue;
 			for (const ordinal of ordinalsOfHandle(block, sanitizeHandle(this.#handleId))) {
-				const { secondary } = block.attributes[block.allocations[ordinal] ?? -1] ?? {};
+				const { secondary } = attributeOf(block, ordinal) ?? {};
 				held.push({ address: ordinalToAddress(cidr, ordinal), right: secondary?.['node'] === node && secondary['type'] === 'ipipTunnelAddress' });
 			}
 		}
