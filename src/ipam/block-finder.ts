@@ -61,9 +61,17 @@ export function findNewBlock(landscape: Landscape, pools: readonly Pool[], lost:
 
 function reclaim(block: Block, reservations: Reservations, nowMs: number): NewBlock | undefined {
 	const from = block.affinity?.startsWith('host:') ? block.affinity.slice('host:'.length) : undefined;
-	const claimedMs = block.affinityClaimTime === undefined ? 0 : Date.parse(block.affinityClaimTime);
-	if (from === undefined || !isEmpty(block) || freeCount(block, reservations) === 0 || nowMs - claimedMs < reclaimAgeMs) return undefined;
+	if (from === undefined || !isEmpty(block) || freeCount(block, reservations) === 0 || isFresh(block, nowMs)) return undefined;
 	return { type: 'reclaim', cidr: block.cidr, from, sequenceNumber: block.sequenceNumber };
+}
+
+/**
+ * Claimed so shortly ago that its node may be about to give its first address. Older Calico (v3.28) writes no time of the claim; there the sequence
+ * number tells it, which begins with the nanoseconds since 1970 at which the block was made.
+ */
+function isFresh({ affinityClaimTime, sequenceNumber }: Block, nowMs: number): boolean {
+	const claimedMs = affinityClaimTime === undefined ? Number(sequenceNumber / 1_000_000n) : Date.parse(affinityClaimTime);
+	return nowMs - claimedMs < reclaimAgeMs;
 }
 
 /** Another's block with a free address. */

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { prefixKey, silentLogger, systemClock } from '../../src/core/index.ts';
-import { Allocator, type AssignRequest, blockName, claimBlock, conflictRetry, giveUpBlock, isEmpty, type Pool } from '../../src/ipam/index.ts';
+import { Allocator, type AssignRequest, type Block, blockName, claimBlock, conflictRetry, giveUpBlock, isEmpty, type Pool } from '../../src/ipam/index.ts';
 import { MemoryCluster, memoryStore } from '../fakes/memory-ipam-store.ts';
 
 const pool = (overrides: Partial<Pool> = {}): Pool => ({
@@ -149,6 +149,24 @@ test('an empty block of another node is reclaimed once its claim is a minute old
 		[...shared.affinities.values()].map(({ value }) => [value.node, value.state]),
 		[['node-b', 'confirmed']],
 	);
+});
+
+test('without a time of its claim a block is as old as its sequence number says, as older Calico writes it', async (t) => {
+	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/26') })], config: { ...new MemoryCluster().config, strictAffinity: true } });
+	const a = nodeOf(shared, 'node-a');
+	await addressesOf(a.allocator.assign(request('a')));
+	await a.allocator.release('a');
+	const name = blockName(prefixKey('10.0.0.0/26'));
+	const change = (more: Partial<Block>) => {
+		const entry = shared.blocks.get(name);
+		if (entry === undefined) throw new Error('no block');
+		shared.blocks.set(name, { ...entry, value: { ...entry.value, ...more } });
+	};
+	change({ affinityClaimTime: undefined });
+	t.is((await nodeOf(shared, 'node-b').allocator.assign(request('b'))).type, 'unavailable');
+	change({ sequenceNumber: 1577836800000000000n });
+	await addressesOf(nodeOf(shared, 'node-b').allocator.assign(request('b')));
+	t.is(shared.blocks.get(name)?.value.affinity, 'host:node-b');
 });
 
 test('a claim cut short after the affinity, and one after the block, are finished by the next request', async (t) => {

@@ -1,5 +1,13 @@
 import type { Clock, Logger, Timer } from '../../core/index.ts';
-import { type ApiClient, type Informer, type NodeStatusRequest, type ResourceKind, toNodeStatusRequest } from '../../kubernetes/index.ts';
+import {
+	type ApiClient,
+	ApiError,
+	type Informer,
+	type JsonObject,
+	type NodeStatusRequest,
+	type ResourceKind,
+	toNodeStatusRequest,
+} from '../../kubernetes/index.ts';
 import { type NodeStatusSources, nodeStatus } from './node-status.ts';
 
 export interface NodeStatusReporterOptions {
@@ -73,7 +81,7 @@ export class NodeStatusReporter {
 		let nextSeconds = request.updatePeriodSeconds;
 		try {
 			const status = nodeStatus(request.classes, sources(), new Date(clock.wallMs()));
-			await client.patch(kind, request.name, { status }, 'application/merge-patch+json', { subresource: 'status' });
+			await writeStatus(client, kind, request.name, status);
 			this.#complained = '';
 		} catch (error) {
 			const reason = error instanceof Error ? error.message : String(error);
@@ -82,5 +90,16 @@ export class NodeStatusReporter {
 			if (nextSeconds === 0) nextSeconds = retrySeconds;
 		}
 		if (nextSeconds > 0 && !this.#stopped && this.#due.get(request.name) === entry) entry.timer = clock.after(nextSeconds * 1000, () => this.#enqueue(request));
+	}
+}
+
+/** In the definition that older Calico ships (v3.28) the status is no subresource, but a part of the object like any other. */
+async function writeStatus(client: ApiClient, kind: ResourceKind, name: string, status: JsonObject): Promise<void> {
+	const write = (options: { readonly subresource?: 'status' }) => client.patch(kind, name, { status }, 'application/merge-patch+json', options);
+	try {
+		await write({ subresource: 'status' });
+	} catch (error) {
+		if (!(error instanceof ApiError && error.code === 404)) throw error;
+		await write({});
 	}
 }

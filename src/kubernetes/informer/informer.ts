@@ -201,6 +201,8 @@ export class Informer {
 			const key = resourceKey(resource);
 			const known = this.#items.get(key);
 			if (event.type === 'DELETED') {
+				// It left the selection, and what is known of it is as new or newer: `absorb` was first.
+				if (known !== undefined && !isNewer(resource.resourceVersion, known.resourceVersion)) continue;
 				this.#items.delete(key);
 				this.#tell([{ type: 'removed', resource }]);
 			} else if (known?.resourceVersion !== resource.resourceVersion && (known === undefined || isNewer(resource.resourceVersion, known.resourceVersion))) {

@@ -6,6 +6,7 @@ import { textAt } from '../json/index.ts';
 import { fromAffinity, fromBlock, fromHandle, toAffinity, toBlock, toHandle, toIpamConfig, toPool, toReservedCidrs } from '../model/ipam.ts';
 import { toNodeFacts } from '../model/node.ts';
 import { type ApiLayout, type Resource, ResourceError, specOf, toResource } from '../model/resource.ts';
+import { ClaimLabels } from './claim-labels.ts';
 import { calicoKinds, coreKinds } from './kinds.ts';
 import { noCache, ownCache, type ResourceCache, ResourceStore } from './resource-store.ts';
 
@@ -29,6 +30,7 @@ export class KubernetesIpamStore implements IpamStore {
 	/** This node's claims as they change: confirmed ones are originated. */
 	readonly claims: Informer;
 	readonly poolInformer: Informer;
+	readonly #claimLabels: ClaimLabels;
 	readonly #log: Logger;
 	readonly #nodes: Informer;
 	readonly #settings: { readonly reservations: Informer; readonly configs: Informer; readonly clusters: Informer; readonly namespaces: Informer };
@@ -40,6 +42,7 @@ export class KubernetesIpamStore implements IpamStore {
 		const labels = affinityLabels(node, 'host', '' as PrefixKey);
 		this.#log = log;
 		this.claims = informer(kinds.affinities, `projectcalico.org/hostname-hash=${labels['projectcalico.org/hostname-hash']}`);
+		this.#claimLabels = new ClaimLabels({ client, kind: kinds.affinities, node, log, clock, random, claims: this.claims });
 		this.poolInformer = informer(kinds.pools);
 		this.#settings = {
 			reservations: informer(kinds.reservations),
@@ -80,10 +83,12 @@ export class KubernetesIpamStore implements IpamStore {
 
 	/** Follows the cluster until `stop`. */
 	start(): void {
-		for (const informer of this.#informers()) informer.start();
+		for (const informer of this.#informers()) if (informer !== this.claims) informer.start();
+		this.#claimLabels.start();
 	}
 
 	stop(): void {
+		this.#claimLabels.stop();
 		for (const informer of this.#informers()) informer.stop();
 	}
 

@@ -93,8 +93,11 @@ export class ResourceStore<T> implements Store<T> {
 		// Only this class makes the origins it is given back.
 		const { raw } = origin as Resource;
 		const metadata = isObject(raw['metadata']) ? raw['metadata'] : {};
-		const object = { ...raw, metadata: { ...metadata, resourceVersion: version }, spec: this.#codec.toSpec(value) };
-		return this.#written(name, () => this.#client.replace(this.#codec.kind, object));
+		const { kind, toSpec, labels } = this.#codec;
+		// Whoever wrote it before may not have known these labels.
+		const own = labels === undefined ? {} : { labels: { ...(isObject(metadata['labels']) ? metadata['labels'] : {}), ...labels(value) } };
+		const object = { ...raw, metadata: { ...metadata, ...own, resourceVersion: version }, spec: toSpec(value) };
+		return this.#written(name, () => this.#client.replace(kind, object));
 	}
 
 	async remove(name: string, { version, origin }: Versioned<T>): Promise<void> {

@@ -6,8 +6,19 @@ import type { TestFn } from 'ava';
 import { parse } from 'yaml';
 import { stress } from '../../../bench/ipam/stress.ts';
 import type { PeersView, RoutesView, StatusView } from '../../../src/control/index.ts';
-import { prefixKey, silentLogger, systemClock } from '../../../src/core/index.ts';
-import { Allocator, type Block, blockName, ConflictError, conflictRetry, giveUpBlock, newBlock, nextWrite } from '../../../src/ipam/index.ts';
+import { type PrefixKey, prefixKey, silentLogger, systemClock } from '../../../src/core/index.ts';
+import {
+	Allocator,
+	affinityLabels,
+	affinityName,
+	type Block,
+	blockName,
+	ConflictError,
+	conflictRetry,
+	giveUpBlock,
+	newBlock,
+	nextWrite,
+} from '../../../src/ipam/index.ts';
 import {
 	ApiClient,
 	calicoKinds,
@@ -20,6 +31,7 @@ import {
 	loadCredentials,
 	type ResourceChange,
 	selectorMatches,
+	toAffinity,
 	toBlock,
 	toResource,
 } from '../../../src/kubernetes/index.ts';
@@ -136,6 +148,55 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 		await eventually('the removal is told', () => told.includes('removed informer-other'));
 		t.deepEqual(told, ['added informer-before', 'added informer-own', 'added informer-other', 'changed informer-other', 'removed informer-other']);
 		for (const name of ['informer-before', 'informer-own']) await api.remove(kinds.pools, name);
+	});
+
+	test.serial('a claim that an older Calico has written without labels is found at the start and later, and gets them', async (t) => {
+		const api = await client();
+		const [first, later, other] = ['10.206.0.0/28', '10.206.0.16/28', '10.206.0.32/28'].map((cidr) => prefixKey(cidr));
+		if (first === undefined || later === undefined || other === undefined) return t.fail();
+		const claim = (node: string, cidr: PrefixKey) =>
+			api.create(kinds.affinities, {
+				apiVersion: layout,
+				kind: 'BlockAffinity',
+				metadata: { name: affinityName(node, cidr), labels: { 'example.com/mine': 'kept' } },
+				spec: { cidr, node, state: 'confirmed', deleted: 'false' },
+			});
+		await claim('unlabelled', first);
+		await claim('unlabelled-not', other);
+		const nodes = new Informer({ client: api, kind: coreKinds.nodes, ...dependencies });
+		const store = new KubernetesIpamStore({ client: api, layout, node: 'unlabelled', nodes, ...dependencies });
+		store.start();
+		t.teardown(() => store.stop());
+		await store.synced();
+		const known = () => [...store.claims.items.values()].map((resource) => ({ ...toAffinity(resource), labels: resource.labels }));
+		const isLabelled = (cidr: PrefixKey) => known().some((claim) => claim.cidr === cidr && 'projectcalico.org/hostname-hash' in claim.labels);
+		t.deepEqual(
+			(await store.affinitiesOf('unlabelled')).map(({ cidr }) => cidr),
+			[first],
+		);
+		t.true(isLabelled(first), 'what was there at the start has its labels');
+		await claim('unlabelled', later);
+		await eventually('the second is found', () => known().some(({ cidr }) => cidr === later));
+		await eventually('the second has its labels', () => isLabelled(later));
+		for (const [node, cidr, labelled] of [
+			['unlabelled', first, true] as const,
+			['unlabelled', later, true] as const,
+			['unlabelled-not', other, false] as const,
+		]) {
+			const { labels } = toResource((await api.get(kinds.affinities, affinityName(node, cidr))) ?? {});
+			t.deepEqual(labels, { 'example.com/mine': 'kept', ...(labelled ? affinityLabels(node, 'host', cidr) : {}) });
+		}
+		// Written anew without them, as by an update of an older Calico's, and then removed by it.
+		const object = (await api.get(kinds.affinities, affinityName('unlabelled', first))) ?? {};
+		const { name, resourceVersion } = toResource(object);
+		const spec = { cidr: first, node: 'unlabelled', state: 'pendingDeletion', deleted: 'false' };
+		await api.replace(kinds.affinities, { ...object, metadata: { name, resourceVersion }, spec });
+		await eventually('the change is seen', () => known().some(({ cidr, state }) => cidr === first && state === 'pendingDeletion'));
+		await api.remove(kinds.affinities, name);
+		await eventually('it is gone', () => known().every(({ cidr }) => cidr !== first));
+		for (const [node, cidr] of [['unlabelled', later] as const, ['unlabelled-not', other] as const])
+			await api.remove(kinds.affinities, affinityName(node, cidr));
+		await eventually('the second is gone', () => known().length === 0);
 	});
 
 	test.serial('three nodes that allocate and release at once never share an address, and leave nothing', async (t) => {

@@ -11,6 +11,7 @@ import type { ServerUnderTest } from './transcript.ts';
 
 const layout = 'crd.projectcalico.org/v1';
 const kinds = calicoKinds(layout);
+const definitions = { kind: 'CustomResourceDefinition', apiVersion: 'apiextensions.k8s.io/v1', plural: 'customresourcedefinitions', namespaced: false };
 const node = 'duty';
 const handle = `ipip-tunnel-addr-${node}`;
 const merge = 'application/merge-patch+json';
@@ -195,6 +196,23 @@ export function testDuties(test: TestFn, getServer: () => ServerUnderTest, folde
 		await ask('duty-once', node, { updatePeriodSeconds: 0 });
 		await until('one that asks once is answered', read('duty-once'), (status) => textAt(status, 'lastUpdated') !== undefined);
 		t.deepEqual(await read('duty-other')(), {});
+
+		// As in the definition of an older Calico, where status is a part of the object like any other.
+		const define = async (subresources: JsonObject) => {
+			const now = (await api.get(definitions, 'caliconodestatuses.crd.projectcalico.org')) ?? {};
+			const versions = arrayAt(now, 'spec', 'versions').map((version) => ({ ...(isObject(version) ? version : {}), subresources }));
+			await api.replace(definitions, { ...now, spec: { ...objectAt(now, 'spec'), versions } });
+		};
+		await define({});
+		await until(
+			'there is no subresource',
+			() => api.patch(kinds.nodeStatuses, 'duty-other', {}, merge, { subresource: 'status' }).then(() => 'there', String),
+			(answer) => answer !== 'there',
+		);
+		await ask('duty-old', node, { updatePeriodSeconds: 0 });
+		await until('the status is written all the same', read('duty-old'), (status) => textAt(status, 'lastUpdated') !== undefined);
+		await api.remove(kinds.nodeStatuses, 'duty-old');
+		await define({ status: {} });
 		daemon.signal('SIGTERM');
 		await daemon.ended();
 		for (const name of ['duty-often', 'duty-other', 'duty-once']) await api.remove(kinds.nodeStatuses, name);
