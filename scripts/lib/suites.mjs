@@ -9,6 +9,7 @@ import { root } from './run.mjs';
 export const serialFolders = [
 	{ folder: 'dist/test/interop', long: true },
 	{ folder: 'dist/test/kubernetes/contract', long: false },
+	{ folder: 'dist/test/calico', long: true },
 	{ folder: 'dist/test/cni/reference', long: false },
 	{ folder: 'dist/test/uml', long: false },
 	{ folder: 'dist/test/lab', long: true },
