@@ -63,12 +63,6 @@ export function testCalicoctl(test: TestFn, getServer: () => ServerUnderTest, fo
 	test.serial('calicoctl creates, applies, replaces, patches, labels, shows and deletes every kind, and says the same as on a kube-apiserver', async (t) => {
 		const api = await connect(getServer(), folder);
 		await api.create(coreKinds.nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'ctl' } });
-		await api.create(kinds.clusterInformations, {
-			apiVersion: layout,
-			kind: 'ClusterInformation',
-			metadata: { name: 'default' },
-			spec: { datastoreReady: true },
-		});
 		const config = kubeconfig(getServer(), folder);
 		let said = '';
 		for (const [given, input] of steps) {

@@ -50,14 +50,6 @@ class Mixed {
 		await api.create(kinds.pools, { apiVersion: layout, kind: 'IPPool', metadata: { name: pool }, spec: { cidr, blockSize, nodeSelector: 'all()' } });
 		for (const name of nodes)
 			if ((await api.get(coreKinds.nodes, name)) === undefined) await api.create(coreKinds.nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name } });
-		// calicoctl asks it whether the data store is locked.
-		if ((await api.get(kinds.clusterInformations, 'default')) === undefined)
-			await api.create(kinds.clusterInformations, {
-				apiVersion: layout,
-				kind: 'ClusterInformation',
-				metadata: { name: 'default' },
-				spec: { datastoreReady: true },
-			});
 		const mixed = new Mixed(t, api, kubeconfig(server, folder), pool, cidr);
 		mixed.#nodes.start();
 		t.teardown(() => mixed.#nodes.stop());

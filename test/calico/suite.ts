@@ -3,12 +3,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { TestFn } from 'ava';
 import { parse } from 'yaml';
-import { ApiClient, type JsonObject, loadCredentials } from '../../src/kubernetes/index.ts';
-import { kubeconfig } from '../kubernetes/contract/cluster.ts';
+import { ApiClient, calicoKinds, type JsonObject, loadCredentials } from '../../src/kubernetes/index.ts';
+import { connect, kubeconfig } from '../kubernetes/contract/cluster.ts';
 import type { ServerUnderTest } from '../kubernetes/contract/transcript.ts';
 import { calicoDefinitions, missingCalico } from './calico.ts';
 import { testCalicoctl } from './calicoctl.ts';
+import { testDaemon } from './daemon.ts';
 import { testIpam } from './ipam.ts';
+
+const layout = 'crd.projectcalico.org/v1';
 
 export interface CalicoSuite {
 	/** In the name of what is skipped. */
@@ -32,10 +35,19 @@ export function testCalico(test: TestFn, { on, missing, definitions, start }: Ca
 	test.before(async () => {
 		server = await start();
 		if (definitions === 'of Calico') await install(server, folder);
+		const api = await connect(server, folder);
+		// calicoctl asks it whether the data store is locked.
+		await api.create(calicoKinds(layout).clusterInformations, {
+			apiVersion: layout,
+			kind: 'ClusterInformation',
+			metadata: { name: 'default' },
+			spec: { datastoreReady: true },
+		});
 	});
 	test.after.always(() => server?.stop());
 	testCalicoctl(test, () => server, folder);
 	testIpam(test, () => server, folder);
+	testDaemon(test, () => server, folder);
 }
 
 /** Calico's resource definitions, as its Go module brings them. */
