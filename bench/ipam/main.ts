@@ -67,6 +67,10 @@ else
 					both(({ cni }) => quantiles(cni.ours.oneAfterAnother)),
 				),
 				row(
+					'whole ADD by `calico-ipam`, p50 / p99',
+					both(({ cni }) => (cni.calico === undefined ? 'not built' : quantiles(cni.calico.oneAfterAnother))),
+				),
+				row(
 					'whole ADD by `host-local`, p50 / p99',
 					both(({ cni }) => (cni.hostLocal === undefined ? 'not installed' : quantiles(cni.hostLocal.oneAfterAnother))),
 				),
@@ -77,6 +81,10 @@ else
 				row(
 					'100 ADDs at once by `bgpmesh-ipam`',
 					both(({ cni }) => `${(cni.ours.hundredAtOnceMs / 1000).toFixed(2)} s`),
+				),
+				row(
+					'100 ADDs at once by `calico-ipam`',
+					both(({ cni }) => (cni.calico === undefined ? 'not built' : `${(cni.calico.hundredAtOnceMs / 1000).toFixed(2)} s`)),
 				),
 				row(
 					'100 ADDs at once by `host-local`',

@@ -1,5 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { ApiClient, calicoKinds, coreKinds, detectLayout, loadCredentials } from '../../src/kubernetes/index.ts';
@@ -13,14 +14,26 @@ export interface PluginFigures {
 	readonly hundredAtOnceMs: number;
 }
 
-/** Ours, Debian's `host-local` beside it (`undefined`: not installed), and a Node.js process that does nothing. */
+/** Ours, Calico's `calico-ipam` and Debian's `host-local` beside it (`undefined`: not installed), and a Node.js process that does nothing. */
 export interface CniFigures {
 	readonly ours: PluginFigures;
+	readonly calico: PluginFigures | undefined;
 	readonly hostLocal: PluginFigures | undefined;
 	readonly emptyNode: PluginFigures;
 }
 
 const hostLocalFile = ['/usr/lib/cni/host-local', '/opt/cni/bin/host-local'].find((file) => existsSync(file));
+
+/** What `npm run setup:calico` has built; the newest, if there are several. */
+function findCalico(): string | undefined {
+	const folder = join(homedir(), '.cache/bgpmesh/calico');
+	if (!existsSync(folder)) return undefined;
+	const files = readdirSync(folder).map((version) => join(folder, version, 'calico-ipam'));
+	return files
+		.filter((file) => existsSync(file))
+		.sort()
+		.at(-1);
+}
 
 interface Command {
 	readonly file: string;
@@ -67,11 +80,13 @@ export async function measureCni(
 						arguments: [],
 						input: JSON.stringify({ cniVersion: '1.0.0', name: 'bench', ipam: { type: 'host-local', dataDir: join(folder, 'host-local'), ranges } }),
 					};
+		const calico = calicoCommand(kubeconfig, folder);
 		const emptyNode: Command = { file: process.execPath, arguments: ['-e', '0'], input: '' };
 		await untilReady(ours);
 		// One address makes the node warm: it has a block then.
 		await run(ours, call('ADD', 'warm-up'));
-		const commands = [ours, ...(hostLocal === undefined ? [] : [hostLocal]), emptyNode];
+		if (calico !== undefined) await run(calico, call('ADD', 'warm-up'));
+		const commands = [ours, calico, hostLocal, emptyNode].filter((command) => command !== undefined);
 		const samples = new Map(commands.map((command) => [command, [] as number[]]));
 		progress(`${count} ADDs one after another`);
 		for (let index = 0; index < count; index++) {
@@ -92,10 +107,30 @@ export async function measureCni(
 			oneAfterAnother: latencies(samples.get(command) ?? []),
 			hundredAtOnceMs: bursts.get(command) ?? Number.NaN,
 		});
-		return { ours: figures(ours), hostLocal: hostLocal === undefined ? undefined : figures(hostLocal), emptyNode: figures(emptyNode) };
+		const figuresOf = (command: Command | undefined) => (command === undefined ? undefined : figures(command));
+		return { ours: figures(ours), calico: figuresOf(calico), hostLocal: figuresOf(hostLocal), emptyNode: figures(emptyNode) };
 	} finally {
 		await daemon.stop();
 	}
+}
+
+/** On a node and with a pool of its own, as it would be on a cluster of Calico's; its lock and its log lie in the folder. */
+function calicoCommand(kubeconfig: string, folder: string): Command | undefined {
+	const file = findCalico();
+	if (file === undefined) return undefined;
+	const configuration = {
+		cniVersion: '1.0.0',
+		name: 'bench-calico',
+		type: 'calico',
+		nodename: 'bench-calico',
+		datastore_type: 'kubernetes',
+		kubernetes: { kubeconfig },
+		ipam: { type: 'calico-ipam', ipv4_pools: ['10.207.0.0/16'] },
+		log_level: 'Error',
+		ipam_lock_file: join(folder, 'calico-ipam.lock'),
+		log_file_path: join(folder, 'calico-cni.log'),
+	};
+	return { file, arguments: [], input: JSON.stringify(configuration) };
 }
 
 async function startDaemon(kubeconfig: string, folder: string): Promise<{ readonly socket: string; stop(): Promise<void> }> {
@@ -109,6 +144,9 @@ async function startDaemon(kubeconfig: string, folder: string): Promise<{ readon
 	});
 	const spec = { cidr: '10.206.0.0/16', blockSize: 26, nodeSelector: 'all()' };
 	await client.create(calicoKinds(layout).pools, { apiVersion: layout, kind: 'IPPool', metadata: { name: 'bench-cni' }, spec });
+	await client.create(coreKinds.nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'bench-calico' } });
+	const other = { cidr: '10.207.0.0/16', blockSize: 26, nodeSelector: 'all()' };
+	await client.create(calicoKinds(layout).pools, { apiVersion: layout, kind: 'IPPool', metadata: { name: 'bench-calico' }, spec: other });
 	mkdirSync(join(folder, 'host-local'), { recursive: true });
 	const socket = join(folder, 'bgpmesh.sock');
 	const file = join(folder, 'bgpmeshd.yaml');
