@@ -175,9 +175,15 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 			[first],
 		);
 		t.true(isLabelled(first), 'what was there at the start has its labels');
+		const told: boolean[] = [];
+		store.claims.onChanges((changes) => {
+			for (const { resource } of changes)
+				if (resource.name === affinityName('unlabelled', later)) told.push('projectcalico.org/hostname-hash' in resource.labels);
+		});
 		await claim('unlabelled', later);
 		await eventually('the second is found', () => known().some(({ cidr }) => cidr === later));
 		await eventually('the second has its labels', () => isLabelled(later));
+		t.false(told[0], 'it counts before it has them');
 		for (const [node, cidr, labelled] of [
 			['unlabelled', first, true] as const,
 			['unlabelled', later, true] as const,
