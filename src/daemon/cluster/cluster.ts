@@ -74,8 +74,8 @@ export class Cluster {
 		readonly bgpFilters: Informer;
 		readonly secrets: readonly Informer[];
 	};
-	/** Who programs which routes: it is not waited for, since a cluster without Calico may lack them. */
-	readonly #felix: { readonly felixConfigurations: Informer; readonly clusterInformations: Informer };
+	/** Who programs which routes: it is not waited for, since a cluster without Calico may lack it. */
+	readonly #felixConfigurations: Informer;
 	readonly #duties: NodeDuties;
 	readonly #statusRequests: Informer;
 	readonly #reporter: NodeStatusReporter;
@@ -109,7 +109,7 @@ export class Cluster {
 			bgpFilters: informer(kinds.bgpFilters),
 			secrets: secretNamespaces.map((namespace) => informer(coreKinds.secrets, { namespace })),
 		};
-		this.#felix = { felixConfigurations: informer(kinds.felixConfigurations), clusterInformations: informer(kinds.clusterInformations) };
+		this.#felixConfigurations = informer(kinds.felixConfigurations);
 		this.#store = new KubernetesIpamStore({ client, layout, node, nodes, log, clock, random });
 		this.allocator = new Allocator({ node, store: this.#store, clock, random, retry: conflictRetry(random), log, selectorMatches });
 		const retry = conflictRetry(random);
@@ -172,8 +172,8 @@ export class Cluster {
 	async start(listener: (state: ClusterState) => void): Promise<ClusterState> {
 		const { secrets, ...single } = this.#informers;
 		const all = [...Object.values(single), ...secrets, this.#store.claims, this.#store.poolInformer];
-		const felix = Object.values(this.#felix);
-		for (const informer of [...Object.values(single), ...secrets, ...felix]) informer.start();
+		const felix = [this.#felixConfigurations, this.#store.clusterInformer];
+		for (const informer of [...Object.values(single), ...secrets, this.#felixConfigurations]) informer.start();
 		this.#store.start();
 		const synced = Promise.all(all.map((informer) => new Promise<void>((resolve) => informer.onSynced(resolve)))).then(() => {
 			this.#keeper?.changed();
@@ -200,7 +200,17 @@ export class Cluster {
 		const { nodes, pods, bgpConfigurations, bgpPeers, bgpFilters } = this.#informers;
 		return readState(
 			this.#options.node,
-			{ nodes, pods, bgpConfigurations, bgpPeers, bgpFilters, ...this.#felix, pools: this.#store.poolInformer, claims: this.#store.claims },
+			{
+				nodes,
+				pods,
+				bgpConfigurations,
+				bgpPeers,
+				bgpFilters,
+				felixConfigurations: this.#felixConfigurations,
+				clusterInformations: this.#store.clusterInformer,
+				pools: this.#store.poolInformer,
+				claims: this.#store.claims,
+			},
 			(key) => this.#password(key),
 			this.#options.addressMode,
 		);
@@ -277,7 +287,7 @@ export class Cluster {
 			(error: unknown) => log.warn('could not say goodbye to the API server', { error: error instanceof Error ? error.message : String(error) }),
 		);
 		const { secrets, ...single } = this.#informers;
-		for (const informer of [...Object.values(single), ...secrets, ...Object.values(this.#felix), this.#statusRequests]) informer.stop();
+		for (const informer of [...Object.values(single), ...secrets, this.#felixConfigurations, this.#statusRequests]) informer.stop();
 		this.#store.stop();
 		await this.#garbage.stop();
 		await this.#keeper?.stop();

@@ -30,10 +30,12 @@ export class KubernetesIpamStore implements IpamStore {
 	/** This node's claims as they change: confirmed ones are originated. */
 	readonly claims: Informer;
 	readonly poolInformer: Informer;
+	/** ClusterInformation: a migration locks the datastore by it. */
+	readonly clusterInformer: Informer;
 	readonly #claimLabels: ClaimLabels;
 	readonly #log: Logger;
 	readonly #nodes: Informer;
-	readonly #settings: { readonly reservations: Informer; readonly configs: Informer; readonly clusters: Informer; readonly namespaces: Informer };
+	readonly #settings: { readonly reservations: Informer; readonly configs: Informer; readonly namespaces: Informer };
 
 	constructor({ client, layout, node, nodes, log, clock, random }: KubernetesIpamStoreOptions) {
 		const kinds = calicoKinds(layout);
@@ -44,10 +46,10 @@ export class KubernetesIpamStore implements IpamStore {
 		this.claims = informer(kinds.affinities, `projectcalico.org/hostname-hash=${labels['projectcalico.org/hostname-hash']}`);
 		this.#claimLabels = new ClaimLabels({ client, kind: kinds.affinities, node, log, clock, random, claims: this.claims });
 		this.poolInformer = informer(kinds.pools);
+		this.clusterInformer = informer(kinds.clusterInformations);
 		this.#settings = {
 			reservations: informer(kinds.reservations),
 			configs: informer(kinds.ipamConfigs),
-			clusters: informer(kinds.clusterInformations),
 			namespaces: informer(coreKinds.namespaces),
 		};
 		this.#nodes = nodes;
@@ -129,14 +131,14 @@ export class KubernetesIpamStore implements IpamStore {
 	}
 
 	async readOnlyReason(): Promise<string | undefined> {
-		await this.#whenSynced(this.#settings.clusters);
-		const cluster = this.#settings.clusters.items.get('default');
+		await this.#whenSynced(this.clusterInformer);
+		const cluster = this.clusterInformer.items.get('default');
 		const isReady = cluster === undefined || specOf(cluster)['datastoreReady'] !== false;
 		return isReady ? undefined : 'ClusterInformation default says datastoreReady: false: a migration or an upgrade holds the datastore';
 	}
 
 	#informers(): Informer[] {
-		return [this.claims, this.poolInformer, ...Object.values(this.#settings)];
+		return [this.claims, this.poolInformer, this.clusterInformer, ...Object.values(this.#settings)];
 	}
 
 	/** Nothing is decided on half a list. */
