@@ -1,4 +1,6 @@
 import { collectionOf, keyOf } from '../resources/index.ts';
+import { loadRules } from '../rules/index.ts';
+import { hasRules } from '../schema/index.ts';
 import { aggregated, apiGroup, groupList, legacyVersions, resourceList, versionInfo } from './discovery.ts';
 import { list } from './list.ts';
 import { openApiDocument, openApiIndex, openApiV2 } from './openapi.ts';
@@ -19,6 +21,7 @@ export async function dispatch(api: Api, request: Request): Promise<Answer> {
 		const review = selfReview(api, request);
 		if (review !== undefined) return review;
 		const target = targetOf(api, root, rest);
+		if (target !== undefined && asksRules(request, target)) await loadRules();
 		return target === undefined ? noSuchPage : withWarning(target, await act(api, request, target));
 	}
 	if (request.method !== 'GET' && request.method !== 'HEAD') throw noSuchPath();
@@ -90,6 +93,13 @@ export function targetOf({ registry }: Pick<Api, 'registry'>, root: 'api' | 'api
 	if (type.namespaced && !spaced && name !== '') throw noSuchPath();
 	if (subresource !== '' && !(subresource === 'status' && type.status)) throw noSuchPath();
 	return { type, namespace, name, subresource };
+}
+
+/** Will a write have rules to ask, or to compile? */
+function asksRules({ method, body }: Request, { type }: Target): boolean {
+	if (!['POST', 'PUT', 'PATCH'].includes(method)) return false;
+	if (type.custom) return hasRules(type.schema);
+	return type.plural === 'customresourcedefinitions' && (method === 'PATCH' || Buffer.from(body).includes('x-kubernetes-validations'));
 }
 
 async function act(api: Api, request: Request, target: Target): Promise<Answer> {

@@ -1,7 +1,8 @@
 import { isArray, isObject, type JsonObject, type JsonValue, objectAt, withAt } from '../../json/index.ts';
-import { badRequest, invalid } from '../api/status.ts';
+import { badRequest, type Cause, cause, invalid } from '../api/status.ts';
 import { apiVersionOf, type ResourceType, validateMetadata } from '../resources/index.ts';
-import { applyDefaults, prune, type Schema, validate } from '../schema/index.ts';
+import { brokenRules } from '../rules/index.ts';
+import { applyDefaults, hasRules, prune, type Schema, validate } from '../schema/index.ts';
 
 /** An object as its kind wants it, and the fields that were dropped. */
 export interface Normalized {
@@ -82,10 +83,26 @@ function tidyMetadata(object: JsonObject): JsonObject {
 /** Refuses what breaks the rules of its kind. @throws ApiError 422 */
 export function check(type: ResourceType, object: JsonObject, previous: JsonObject | undefined): void {
 	const bySchema = validate(type.schema, object).filter(
-		({ reason, field }) => (type.custom ? true : reason === 'FieldValueNotSupported') && !field.startsWith('metadata.'),
+		// Of the schemas in a definition its own rules speak.
+		({ reason, field }) => (type.custom || (reason === 'FieldValueNotSupported' && !field.includes('.openAPIV3Schema.'))) && !field.startsWith('metadata.'),
 	);
-	const causes = [...validateMetadata(type, object, previous), ...bySchema, ...type.rules.validate(object, previous)];
+	const causes = [
+		...validateMetadata(type, object, previous),
+		...bySchema,
+		...byRules(type, object, previous, bySchema),
+		...type.rules.validate(object, previous),
+	];
 	if (causes.length === 0) return;
 	const name = objectAt(object, 'metadata')['name'];
 	throw invalid(type.group, type.kind, typeof name === 'string' ? name : '', causes);
+}
+
+/** Of an object of the wrong shape rules can't be asked. */
+const blocking = new Set(['FieldValueTypeInvalid', 'FieldValueRequired', 'FieldValueNotSupported', 'FieldValueTooLong', 'FieldValueTooMany']);
+
+function byRules(type: ResourceType, object: JsonObject, previous: JsonObject | undefined, bySchema: readonly Cause[]): readonly Cause[] {
+	if (!type.custom || !hasRules(type.schema)) return [];
+	if (!bySchema.some(({ reason }) => blocking.has(reason))) return brokenRules(type.schema, object, previous);
+	const why = 'some validation rules were not checked because the object was invalid; correct the existing errors to complete validation';
+	return [cause.invalid('<nil>', 'null', why)];
 }

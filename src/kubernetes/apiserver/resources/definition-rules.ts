@@ -1,5 +1,7 @@
-import { arrayAt, at, isObject, type JsonArray, type JsonObject, objectAt, stringifyJson, textAt } from '../../json/index.ts';
+import { arrayAt, at, isObject, type JsonArray, type JsonObject, objectAt, sameJson, stringifyJson, textAt } from '../../json/index.ts';
 import { type Cause, cause } from '../api/status.ts';
+import { faultyRules } from '../rules/index.ts';
+import { hasRules, Schema } from '../schema/index.ts';
 import { storageVersion } from './custom.ts';
 import { commonRules } from './rules.ts';
 import type { Rules } from './types.ts';
@@ -47,7 +49,7 @@ export const definitionRules: Rules = {
 			...(plural === '' ? [cause.required('spec.names.plural')] : []),
 			...((textAt(spec, 'names', 'kind') ?? '') === '' ? [cause.required('spec.names.kind')] : []),
 			...(storage.length === 1 ? [] : [cause.invalid('spec.versions', stringifyJson(versions), 'must have exactly one version marked as storage version')]),
-			...versions.flatMap((version, index) => schemaCauses(isObject(version) ? version : {}, `spec.versions[${index}]`)),
+			...schemasCauses(versions.map((version) => (isObject(version) ? version : {}))),
 			...immutable(object, previous),
 		];
 	},
@@ -60,11 +62,21 @@ function immutable(object: JsonObject, previous: JsonObject | undefined): Cause[
 		.map((path) => cause.invalid(`spec.${path.join('.')}`, stringifyJson(textAt(object, 'spec', ...path) ?? ''), 'field is immutable'));
 }
 
-/** Every version has a structural schema: each object, list and value says its type. */
-function schemaCauses(version: JsonObject, path: string): Cause[] {
-	const schema = at(version, 'schema', 'openAPIV3Schema');
-	if (!isObject(schema)) return [cause.required(`${path}.schema.openAPIV3Schema`)];
-	return structuralCauses(schema, `${path}.schema.openAPIV3Schema`);
+/** Every version has a structural schema: each object, list and value says its type. What all versions share is spoken of once. */
+function schemasCauses(versions: readonly JsonObject[]): Cause[] {
+	const schemas = versions.map((version) => at(version, 'schema', 'openAPIV3Schema'));
+	const [first] = schemas;
+	if (isObject(first) && schemas.every((schema) => sameJson(schema ?? null, first))) return schemaCauses(first, 'spec.validation.openAPIV3Schema');
+	return schemas.flatMap((schema, index) => {
+		const path = `spec.versions[${index}].schema.openAPIV3Schema`;
+		return isObject(schema) ? schemaCauses(schema, path) : [cause.required(path)];
+	});
+}
+
+function schemaCauses(raw: JsonObject, path: string): Cause[] {
+	const causes = structuralCauses(raw, path);
+	const schema = new Schema(raw);
+	return causes.length > 0 || !hasRules(schema) ? causes : [...faultyRules(schema, path)];
 }
 
 function structuralCauses(schema: JsonObject, path: string): Cause[] {

@@ -88,6 +88,24 @@ function texts(values: readonly JsonValue[]): string[] {
 	return values.filter((value) => typeof value === 'string');
 }
 
+const ruled = new WeakMap<Schema, boolean>();
+
+/** Does a rule (`x-kubernetes-validations`) stand at the schema, or below it? */
+export function hasRules(schema: Schema): boolean {
+	const known = ruled.get(schema);
+	if (known !== undefined) return known;
+	const { items, additional } = schema;
+	// A definition of Kubernetes' own may hold itself: it has no rules.
+	ruled.set(schema, false);
+	const found =
+		arrayAt(schema.raw, 'x-kubernetes-validations').length > 0 ||
+		[...schema.properties.values()].some(hasRules) ||
+		(items !== undefined && hasRules(items)) ||
+		(additional !== undefined && hasRules(additional));
+	ruled.set(schema, found);
+	return found;
+}
+
 /** Accepts whatever it is. */
 export const anything = new Schema({ 'x-kubernetes-preserve-unknown-fields': true });
 

@@ -6,6 +6,7 @@ import { customResources } from './custom-resources.ts';
 import { deletion } from './deletion.ts';
 import { lists } from './lists.ts';
 import { patches } from './patches.ts';
+import { rules } from './rules.ts';
 import { validation } from './validation.ts';
 import { watches } from './watches.ts';
 
@@ -15,6 +16,7 @@ export const scenarios: Readonly<Record<string, readonly Step[]>> = {
 	'built-in kinds': builtIn,
 	'custom resources': customResources,
 	validation,
+	rules,
 	lists,
 	watches,
 	patches,
