@@ -97,6 +97,9 @@ function resourcePlans(input: TopologyInput, self: NodeFacts, problems: string[]
 	for (const { name, localWorkloadSelector } of byName)
 		if (localWorkloadSelector !== undefined) problems.push(`BGPPeer ${name}: localWorkloadSelector is not supported; no session is made for it`);
 	const usable = byName.filter(({ localWorkloadSelector }) => localWorkloadSelector === undefined);
+	for (const peer of usable)
+		if (peer.reachableBy !== undefined && selects(peer, self))
+			problems.push(`BGPPeer ${peer.name}: reachableBy is not supported; no route to the peer is added`);
 	const isGlobal = ({ node, nodeSelector }: BgpPeer) => node === undefined && nodeSelector === undefined;
 	const named = (kind: Plan['kind'], resources: readonly BgpPeer[]) =>
 		resources.flatMap((resource) => targetsOf(input, self, resource).map((target): Plan => ({ kind, resource, ...target })));
