@@ -16,7 +16,7 @@ export function addressCount(prefix: Prefix): number {
 	return 2 ** (prefix.bytes.length * 8 - prefix.length);
 }
 
-/** `base` plus `offset` (up to 2^53), in a new array; wraps at the end of the family. */
+/** `base` plus `offset` (a number up to 2^53), in a new array; wraps at the end of the family. */
 export function addToAddress(base: Uint8Array, offset: number): Uint8Array {
 	const bytes = new Uint8Array(base);
 	let carry = offset;
@@ -73,10 +73,11 @@ export class Reservations {
 		return this.#prefixes.some((prefix) => prefixContains(prefix, address));
 	}
 
-	/** Is the whole of it reserved? */
-	holdsAll(cidr: PrefixKey): boolean {
+	/** The largest of the reserved prefixes that holds all of it, `undefined` where none does. */
+	holderOf(cidr: PrefixKey): Prefix | undefined {
 		const wanted = parsePrefix(cidr);
-		return this.#prefixes.some((prefix) => prefixCovers(prefix, wanted));
+		const holders = this.#prefixes.filter((prefix) => prefixCovers(prefix, wanted));
+		return holders.reduce<Prefix | undefined>((widest, prefix) => (widest === undefined || prefix.length < widest.length ? prefix : widest), undefined);
 	}
 
 	/** Is any of it reserved? */

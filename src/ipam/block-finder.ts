@@ -48,8 +48,8 @@ export type NewBlock =
 export function findNewBlock(landscape: Landscape, pools: readonly Pool[], lost: ReadonlySet<PrefixKey>, random: number, nowMs: number): NewBlock | undefined {
 	let reclaimable: NewBlock | undefined;
 	for (const pool of pools) {
-		for (const cidr of walkBlocks(pool, landscape.node, random)) {
-			if (lost.has(cidr) || landscape.reservations.holdsAll(cidr)) continue;
+		for (const cidr of walkBlocks(pool, landscape.node, random, landscape.reservations)) {
+			if (lost.has(cidr)) continue;
 			const block = landscape.blocks.get(cidr);
 			if (block === undefined) return { type: 'claim', cidr };
 			if (block.affinity === hostAffinity(landscape.node) && available(landscape, block) > 0) return { type: 'claim', cidr };

@@ -1,5 +1,5 @@
-import { addressBytes, type Family, formatPrefix, type PrefixKey, parsePrefix, prefixCovers } from '../core/index.ts';
-import { addToAddress } from './addresses.ts';
+import { AddressError, addressBytes, type Family, formatPrefix, type PrefixKey, parsePrefix, prefixCovers, prefixKey } from '../core/index.ts';
+import type { Reservations } from './addresses.ts';
 import type { Pool, PoolUse } from './values.ts';
 
 /** Does a selector (`calico` selector language) hold for these labels? Given by the room that knows the language. */
@@ -12,7 +12,7 @@ export interface PoolRequest {
 	/** Names or CIDRs that were asked for: they alone, in this order, whatever their selectors say. Empty: any that selects node and namespace. */
 	readonly requested: readonly string[];
 	readonly nodeLabels: Readonly<Record<string, string>>;
-	/** `undefined`: no namespace is involved (tunnel addresses). */
+	/** `undefined`: no namespace is involved; a selector then sees no labels, as in Calico. */
 	readonly namespaceLabels: Readonly<Record<string, string>> | undefined;
 }
 
@@ -28,13 +28,14 @@ export function choosePools(
 	request: PoolRequest,
 	matches: SelectorMatch,
 ): { readonly usable: readonly Pool[]; readonly refused: readonly PoolVerdict[] } {
+	const isWanted = ({ name, cidr }: Pool, wanted: string): boolean => name === wanted || cidr === canonicalText(wanted);
 	const candidates =
 		request.requested.length === 0
 			? [...pools].sort((left, right) => (left.name < right.name ? -1 : 1))
-			: request.requested.flatMap((wanted) => pools.filter(({ name, cidr }) => name === wanted || cidr === wanted));
+			: request.requested.flatMap((wanted) => pools.filter((pool) => isWanted(pool, wanted)));
 	const usable: Pool[] = [];
 	const refused: PoolVerdict[] = request.requested
-		.filter((wanted) => !pools.some(({ name, cidr }) => name === wanted || cidr === wanted))
+		.filter((wanted) => !pools.some((pool) => isWanted(pool, wanted)))
 		.map((wanted) => ({ pool: wanted, reason: 'there is no such pool' }));
 	for (const pool of new Set(candidates)) {
 		const reason = whyNot(pool, request, matches);
@@ -44,17 +45,36 @@ export function choosePools(
 	return { usable, refused };
 }
 
+/** A CIDR as pools have it; a name as it is. */
+function canonicalText(wanted: string): string {
+	try {
+		return wanted.includes('/') ? prefixKey(wanted, 'clear') : wanted;
+	} catch (error) {
+		if (error instanceof AddressError) return wanted;
+		throw error;
+	}
+}
+
 function whyNot(pool: Pool, request: PoolRequest, matches: SelectorMatch): string | undefined {
 	if (pool.family !== request.family) return `it is of ${pool.family}`;
 	if (pool.disabled) return 'it is disabled';
 	if (pool.terminating) return 'it is being deleted';
+	const shape = uselessShape(pool);
+	if (shape !== undefined) return shape;
 	if (!pool.allowedUses.includes(request.use)) return `its allowedUses (${pool.allowedUses.join(', ')}) do not contain ${request.use}`;
 	if (request.requested.length > 0) return undefined;
 	if (pool.assignmentMode === 'Manual') return 'its assignmentMode is Manual and it was not asked for';
 	if (!matches(pool.nodeSelector, request.nodeLabels)) return `its nodeSelector ${pool.nodeSelector} does not select this node`;
-	if (request.namespaceLabels !== undefined && !matches(pool.namespaceSelector, request.namespaceLabels))
-		return `its namespaceSelector ${pool.namespaceSelector} does not select the namespace`;
+	if (!matches(pool.namespaceSelector, request.namespaceLabels ?? {})) return `its namespaceSelector ${pool.namespaceSelector} does not select the namespace`;
 	return undefined;
+}
+
+/** Calico's API refuses such pools; `kubectl` on bare CRDs does not. Blocks of them would reach beyond the pool, or be too large to be one resource. */
+function uselessShape({ cidr, family, blockSize }: Pool): string | undefined {
+	const { length } = parsePrefix(cidr);
+	const [least, most] = family === 'ipv4' ? [20, 32] : [116, 128];
+	if (!Number.isInteger(blockSize) || blockSize < least || blockSize > most) return `its blockSize ${blockSize} is not between ${least} and ${most}`;
+	return blockSize < length ? `its blocks of /${blockSize} are larger than itself, /${length}` : undefined;
 }
 
 /** The pool that holds a block or address prefix. */
@@ -69,23 +89,41 @@ export function blockCount(pool: Pool): number {
 }
 
 /**
- * All blocks of a pool, round once from a place that depends on the node's name, so that nodes seldom meet. For blocks of a
- * single address the place is random (`random` in [0, 1)), as in Calico: the same node then need not find its own.
+ * All blocks of a pool that are not reserved as a whole, round once from a place that depends on the node's name, so that nodes seldom
+ * meet. For blocks of a single address the place is random (`random` in [0, 1)), as in Calico: the same node then need not find its own.
+ * What is reserved is stepped over at once: half an IPv6 pool has more blocks than anybody can look at.
  */
-export function* walkBlocks(pool: Pool, node: string, random: number): Generator<PrefixKey> {
-	const { bytes } = parsePrefix(pool.cidr);
+export function* walkBlocks(pool: Pool, node: string, random: number, reservations: Reservations): Generator<PrefixKey> {
+	const { bytes, length } = parsePrefix(pool.cidr);
 	const bits = addressBytes[pool.family] * 8;
-	const count = blockCount(pool);
-	const blockAddresses = 2 ** (bits - pool.blockSize);
-	const start = pool.blockSize === bits ? Math.floor(random * count) : fnv32(node) % count;
-	for (let step = 0; step < count; step++) {
+	const count = 1n << BigInt(Math.max(0, pool.blockSize - length));
+	const start = pool.blockSize === bits ? BigInt(Math.floor(random * Number(count))) : BigInt(fnv32(node)) % count;
+	for (let step = 0n; step < count; step++) {
 		const index = (start + step) % count;
-		// Blocks beyond 2^53 addresses into a pool are out of reach of a number; no node walks that far.
-		const offset = index * blockAddresses;
-		if (!Number.isSafeInteger(offset)) continue;
-		yield formatPrefix(addToAddress(bytes, offset), pool.blockSize);
+		const cidr = formatPrefix(addBlocks(bytes, index, bits - pool.blockSize), pool.blockSize);
+		const holder = reservations.holderOf(cidr);
+		if (holder === undefined) yield cidr;
+		// To the last block inside of it, or the pool's last: from there the walk goes round.
+		else step += min(lastWithin(index, pool.blockSize - holder.length), count - 1n) - index;
 	}
 }
+
+/** The address `index` blocks of 2^`blockBits` addresses behind `base`. */
+function addBlocks(base: Uint8Array, index: bigint, blockBits: number): Uint8Array {
+	const bytes = new Uint8Array(base);
+	let carry = index << BigInt(blockBits);
+	for (let at = bytes.length - 1; at >= 0 && carry > 0n; at--) {
+		carry += BigInt(bytes[at] ?? 0);
+		bytes[at] = Number(carry & 0xffn);
+		carry >>= 8n;
+	}
+	return bytes;
+}
+
+/** The last of the 2^`bits` blocks among which `index` is. */
+const lastWithin = (index: bigint, bits: number): bigint => index | ((1n << BigInt(bits)) - 1n);
+
+const min = (left: bigint, right: bigint): bigint => (left < right ? left : right);
 
 /** FNV-1, 32 bits, over UTF-8. */
 function fnv32(text: string): number {
