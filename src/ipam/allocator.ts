@@ -1,20 +1,22 @@
 import type { Clock, Family, Logger, PrefixKey, Random } from '../core/index.ts';
-import { parsePrefix, prefixCovers } from '../core/index.ts';
-import { addressToOrdinal, blockOf, isBlockEdge, ordinalToAddress, Reservations } from './addresses.ts';
+import { parsePrefix, prefixCovers, prefixKey } from '../core/index.ts';
+import { addressToOrdinal, blockOf, isBlockEdge, ordinalToAddress } from './addresses.ts';
 import { endCooldowns, ordinalIn, ordinalsOfHandle } from './block.ts';
 import { BlockCommitter } from './block-committer.ts';
 import { blockToBorrowFrom, findNewBlock, type Landscape, ownBlockWithRoom, ownClaims } from './block-finder.ts';
-import { type ClaimContext, claimBlock, giveUpBlock } from './claim.ts';
-import { type BlockAnswer, type GivenAddress, gatewayOf, giveFromBlock, hasRoomForGateway } from './gateway.ts';
+import { type ClaimContext, claimBlock, giveUpBlock, reconfirmUsed } from './claim.ts';
+import { type BlockAnswer, type GivenAddress, gatewayOf, giveFromBlock } from './gateway.ts';
 import { dropGatewayHandle, GatewayKeeper } from './gateway-keeper.ts';
 import { HandleKeeper } from './handle-keeper.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { blockName, handleName, sanitizeHandle } from './names.ts';
-import { choosePools, type PoolVerdict, poolOf, type SelectorMatch } from './pool.ts';
-import { type ReleaseOutcome, releaseAddress, releaseHandle } from './release.ts';
+import { poolOf, type SelectorMatch } from './pool.ts';
+import { exhausted, unavailable } from './refusal.ts';
+import { type ReleaseGuard, type ReleaseOutcome, releaseAddress, releaseHandle } from './release.ts';
 import type { AssignedAddress, AssignRequest, AssignResult, Unavailable } from './requests.ts';
+import { type Source, sourceOf } from './source.ts';
 import type { IpamStore, Retry } from './store.ts';
-import { type Block, hostAffinity, type IpamConfig, type Pool, safetyBlocksPerHost } from './values.ts';
+import { type Block, hostAffinity, type Pool, safetyBlocksPerHost } from './values.ts';
 
 export interface AllocatorOptions {
 	readonly node: string;
@@ -24,17 +26,6 @@ export interface AllocatorOptions {
 	readonly retry: Retry;
 	readonly log: Logger;
 	readonly selectorMatches: SelectorMatch;
-}
-
-/** What one family of one request is served from. */
-interface Source {
-	readonly family: Family;
-	readonly pools: readonly Pool[];
-	readonly refused: readonly PoolVerdict[];
-	readonly config: IpamConfig;
-	readonly reservations: Reservations;
-	/** Is the gateway of the block wanted beside the address? */
-	readonly gateway: boolean;
 }
 
 type Placement = { readonly type: 'block'; readonly cidr: PrefixKey } | Unavailable;
@@ -73,12 +64,30 @@ export class Allocator {
 
 	/** Everything a handle holds. Nothing held is no error: releasing twice is releasing once. */
 	release(handleId: string): Promise<ReleaseOutcome> {
-		return this.#handleLock.run(handleName(handleId), async () => releaseHandle(await this.#releaseContext(), handleId));
+		return this.#handleLock.run(handleName(handleId), async () => (await this.#locked()) ?? releaseHandle(await this.#releaseContext(), handleId));
 	}
 
 	/** One address; with `handleId` or `sequenceNumber` only if it is still that owner's. */
-	async releaseAddress(address: string, guard: { readonly handleId?: string; readonly sequenceNumber?: bigint } = {}): Promise<ReleaseOutcome> {
-		return releaseAddress(await this.#releaseContext(), address, guard);
+	async releaseAddress(address: string, guard: ReleaseGuard = {}): Promise<ReleaseOutcome> {
+		return (await this.#locked()) ?? releaseAddress(await this.#releaseContext(), address, guard);
+	}
+
+	/**
+	 * Confirms the claims of this node that somebody began to give up and did not, and that have addresses in use: their blocks would not be
+	 * announced. Crashes and lost races leave such claims; whoever sees this node's claims change calls it.
+	 */
+	async finishClaims(): Promise<void> {
+		const { store, node, log } = this.#options;
+		if ((await store.readOnlyReason()) !== undefined) return;
+		for (const cidr of ownClaims(await store.affinitiesOf(node), node).unfinished) {
+			if (await this.#claimLock.run('claim', () => reconfirmUsed(this.#claims, node, cidr)))
+				log.info('claim of a block in use confirmed again', { block: cidr });
+		}
+	}
+
+	async #locked(): Promise<ReleaseOutcome | undefined> {
+		const reason = await this.#options.store.readOnlyReason();
+		return reason === undefined ? undefined : { type: 'locked', reason };
 	}
 
 	async #releaseContext() {
@@ -90,11 +99,18 @@ export class Allocator {
 		const reason = await this.#options.store.readOnlyReason();
 		if (reason !== undefined) return { type: 'unavailable', family: request.families[0] ?? 'ipv4', reason, pools: [], temporary: true };
 		const given: AssignedAddress[] = [];
+		// All or none: half an answer is taken back, unless the handle had it before.
+		const takeBack = async () => {
+			for (const { address, block, known } of given) if (!known) await this.releaseAddress(address, { handleId: sanitizeHandle(request.handleId), block });
+		};
 		for (const family of request.families) {
-			const result = await this.#assignFamily(request, family);
+			const result = await this.#assignFamily(request, family).catch(async (error: unknown) => {
+				// As far as it can be done: whoever asked is told of the first error, and releases the handle.
+				await takeBack().catch(() => undefined);
+				throw error;
+			});
 			if (result.type === 'unavailable') {
-				// All or none: half an answer is taken back, unless the handle had it before.
-				for (const { address, known } of given) if (!known) await this.releaseAddress(address, { handleId: sanitizeHandle(request.handleId) });
+				await takeBack();
 				return result;
 			}
 			given.push(...result.addresses);
@@ -103,7 +119,7 @@ export class Allocator {
 	}
 
 	async #assignFamily(request: AssignRequest, family: Family): Promise<AssignResult> {
-		const source = await this.#source(request, family);
+		const source = await sourceOf(this.#options, request, family);
 		const tried = new Set<PrefixKey>();
 		const wanted = request.addresses?.[family];
 		for (;;) {
@@ -126,39 +142,21 @@ export class Allocator {
 				await this.#handles.incrementExisting(request.handleId, cidr);
 			}
 			const given = await this.#give(source, cidr, request, wanted).finally(() => this.#settle(cidr));
-			if (given !== undefined)
+			if (given !== undefined) {
+				await this.#keepClaim(cidr);
 				return { type: 'assigned', addresses: [{ family, ...given, block: cidr, pool: poolOf(source.pools, cidr)?.name, known: false }] };
+			}
 			await this.#handles.decrement(request.handleId, cidr, 1);
 			tried.add(cidr);
-			if (wanted !== undefined) return this.#unavailable(source, `${wanted} is taken`, false);
+			if (wanted !== undefined) return unavailable(source, `${wanted} is taken`, false);
 		}
 	}
 
-	async #source(request: AssignRequest, family: Family): Promise<Source> {
-		const { store, node, selectorMatches } = this.#options;
-		const [pools, reserved, config, nodeLabels, namespaceLabels] = await Promise.all([
-			store.pools(),
-			store.reservations(),
-			store.config(),
-			store.nodeLabels(node),
-			request.namespace === undefined ? undefined : store.namespaceLabels(request.namespace),
-		]);
-		const { usable, refused } = choosePools(
-			pools,
-			{ family, use: request.use, requested: request.pools?.[family] ?? [], nodeLabels, namespaceLabels },
-			selectorMatches,
-		);
-		const gateway = request.gateways?.includes(family) === true;
-		if (!gateway) return { family, pools: usable, refused, config, reservations: new Reservations(reserved), gateway };
-		const small = usable.filter((pool) => !hasRoomForGateway(pool));
-		return {
-			family,
-			pools: usable.filter(hasRoomForGateway),
-			refused: [...refused, ...small.map(({ name, blockSize }) => ({ pool: name, reason: `a block of /${blockSize} has no room for a gateway and a pod` }))],
-			config,
-			reservations: new Reservations(reserved, 'block-edges'),
-			gateway,
-		};
+	/** Somebody may have begun to give the block up before the address was in it. What begins later finds the block in use, or is found by `finishClaims`. */
+	async #keepClaim(cidr: PrefixKey): Promise<void> {
+		const { store, node } = this.#options;
+		if (!ownClaims(await store.affinitiesOf(node), node).unfinished.includes(cidr)) return;
+		await this.#claimLock.run('claim', () => reconfirmUsed(this.#claims, node, cidr));
 	}
 
 	/** The write itself, shared with others of the block. `undefined`: no address was free after all. */
@@ -192,7 +190,7 @@ export class Allocator {
 		if (!source.gateway) return { type: 'assigned', addresses: [known] };
 		const given = await this.#give(source, known.block, request, known.address);
 		if (given !== undefined) return { type: 'assigned', addresses: [{ ...known, ...given }] };
-		return this.#unavailable(source, `${known.address} is its address already, and block ${known.block} has no room for a gateway or is another node's`, false);
+		return unavailable(source, `${known.address} is its address already, and block ${known.block} has no room for a gateway or is another node's`, false);
 	}
 
 	/** An address of this family that the handle holds already. */
@@ -213,7 +211,7 @@ export class Allocator {
 
 	/** A block with a free address, promised to the caller until `#settle`. */
 	async #place(source: Source, tried: ReadonlySet<PrefixKey>): Promise<Placement> {
-		if (source.pools.length === 0) return this.#unavailable(source, `no ${source.family} pool serves this request`, false);
+		if (source.pools.length === 0) return unavailable(source, `no ${source.family} pool serves this request`, false);
 		const own = await this.#ownBlock(source, tried);
 		if (own !== undefined) return own;
 		return this.#claimLock.run('claim', async () => {
@@ -263,47 +261,25 @@ export class Allocator {
 		const mayBorrow = !config.strictAffinity && !source.gateway;
 		const borrowed = !mayBorrow ? undefined : blockToBorrowFrom(this.#landscape(source, await this.#allBlocks()), pools, tried, random());
 		if (borrowed !== undefined) return this.#promise(borrowed);
-		const limit = !config.autoAllocateBlocks
-			? 'blocks are not claimed automatically (autoAllocateBlocks)'
-			: owned >= most
-				? `this node has ${owned} of at most ${most} blocks`
-				: 'every block of the pools is claimed';
-		return this.#unavailable(
-			source,
-			`no free address: the node's own blocks are full, ${limit}, and ${mayBorrow ? 'no other node has a free address' : config.strictAffinity ? 'strictAffinity forbids borrowing' : 'with a gateway nothing is borrowed'}`,
-			true,
-		);
+		return exhausted(source, this.#landscape(source, await this.#allBlocks()), { owned, most });
 	}
 
 	async #placeRequested(source: Source, address: string): Promise<Placement> {
-		const pool = source.pools.find(({ cidr }) => prefixCovers(parsePrefix(cidr), parsePrefix(`${address}/${source.family === 'ipv4' ? 32 : 128}`)));
-		if (pool === undefined) return this.#unavailable(source, `${address} is in no pool that serves this request`, false);
+		const { node, store } = this.#options;
+		const pool = poolOf(source.pools, prefixKey(`${address}/${source.family === 'ipv4' ? 32 : 128}`));
+		if (pool === undefined) return unavailable(source, `${address} is in no pool that serves this request`, false);
 		const cidr = blockOf(address, pool.blockSize);
 		if (source.gateway && isBlockEdge(cidr, addressToOrdinal(cidr, address) ?? 0))
-			return this.#unavailable(source, `${address} is at the edge of block ${cidr}, where a pod with a gateway cannot be reached`, false);
-		const existing = await this.#options.store.blocks.read(blockName(cidr), 'fresh');
-		if (source.gateway && existing !== undefined && existing.value.affinity !== hostAffinity(this.#options.node))
-			return this.#unavailable(source, `${address} is in block ${cidr} of another node, and so is its gateway`, false);
-		if (existing === undefined) {
-			const outcome = await this.#claimLock.run('claim', () => claimBlock(this.#claims, this.#options.node, cidr));
-			if (outcome === 'lost' && (source.config.strictAffinity || source.gateway))
-				return this.#unavailable(
-					source,
-					`${address} is in block ${cidr} of another node, and ${source.gateway ? 'so is its gateway' : 'strictAffinity forbids borrowing'}`,
-					false,
-				);
+			return unavailable(source, `${address} is at the edge of block ${cidr}, where a pod with a gateway cannot be reached`, false);
+		const find = async () => (await store.blocks.read(blockName(cidr), 'fresh'))?.value;
+		let block = await find();
+		if (block === undefined) {
+			await this.#claimLock.run('claim', () => claimBlock(this.#claims, node, cidr));
+			block = await find();
 		}
-		return this.#promise(cidr);
-	}
-
-	#unavailable({ family, refused, pools }: Source, reason: string, temporary: boolean): Unavailable {
-		return {
-			type: 'unavailable',
-			family,
-			reason,
-			pools: [...refused, ...pools.map(({ name }) => ({ pool: name, reason: 'considered: see the reason above' }))],
-			temporary,
-		};
+		if (block?.affinity === hostAffinity(node) || !(source.gateway || source.config.strictAffinity)) return this.#promise(cidr);
+		const whose = `${address} is in block ${cidr} of ${block?.affinity === undefined ? 'no node' : 'another node'}`;
+		return unavailable(source, source.gateway ? `${whose}, and so is its gateway` : `${whose}, and strictAffinity forbids borrowing`, false);
 	}
 
 	#promise(cidr: PrefixKey): Placement {

@@ -4,7 +4,7 @@ import { gatewayOf } from './gateway.ts';
 import { dropGatewayHandle } from './gateway-keeper.ts';
 import { affinityName, blockName } from './names.ts';
 import { ConflictError, compareAndSwap, type IpamStore, nextWrite, type Retry } from './store.ts';
-import { type Affinity, type AffinityState, hostAffinity } from './values.ts';
+import { type Affinity, type AffinityState, type Block, hostAffinity } from './values.ts';
 
 /** What claiming needs. */
 export interface ClaimContext {
@@ -89,37 +89,52 @@ export type GiveUpResult = 'released' | 'not-empty' | 'changed' | 'not-ours';
 
 /**
  * Takes a node's claim off a block: affinity pendingDeletion, block deleted (or left to its addresses without affinity),
- * affinity deleted. A claim to a block that is not the node's is stale and goes alone.
+ * affinity deleted. A claim to a block that is not the node's is stale and goes alone. An address given in between keeps the block,
+ * and the claim is confirmed again: who does not confirm its claims does not announce them.
  */
-export async function giveUpBlock(
-	{ store, clock, retry }: ClaimContext,
-	node: string,
-	cidr: PrefixKey,
-	{ requireEmpty, sequenceNumber }: GiveUpOptions,
-): Promise<GiveUpResult> {
+export async function giveUpBlock(context: ClaimContext, node: string, cidr: PrefixKey, options: GiveUpOptions): Promise<GiveUpResult> {
+	const { store } = context;
 	const seen = await store.blocks.read(blockName(cidr), 'fresh');
-	const dropClaim = () => compareAndSwap(store.affinities, affinityName(node, cidr), () => ({ type: 'remove', result: undefined }), retry);
 	if (seen !== undefined) {
-		// Cooldowns that are over count for nothing, although nobody has written so yet.
-		const isCooling = seen.value.attributes.some(({ releasedAt }) => releasedAt !== undefined);
-		const block = isCooling ? endCooldowns(seen.value, (await store.config()).cooldownSeconds, clock.wallMs()) : seen.value;
-		if (sequenceNumber !== undefined && seen.value.sequenceNumber !== sequenceNumber) return 'changed';
+		const block = await withoutEndedCooldowns(context, seen.value);
+		if (options.sequenceNumber !== undefined && seen.value.sequenceNumber !== options.sequenceNumber) return 'changed';
 		if (seen.value.affinity !== undefined && seen.value.affinity !== hostAffinity(node)) {
-			await dropClaim();
+			await dropClaim(context, node, cidr);
 			return 'not-ours';
 		}
-		if (requireEmpty && !isEmpty(block)) return 'not-empty';
-		await setState({ store, retry }, node, cidr, (state) => (state === undefined || state === 'pendingDeletion' ? undefined : 'pendingDeletion'));
+		if (options.requireEmpty && !isEmpty(block)) return 'not-empty';
+		await setState(context, node, cidr, (state) => (state === undefined || state === 'pendingDeletion' ? undefined : 'pendingDeletion'));
 		try {
-			// Conditional on what was seen: an address given in between makes this fail, and the claim is confirmed again.
+			// Conditional on what was seen: an address given in between makes this fail.
 			if (isEmpty(block)) await store.blocks.remove(blockName(cidr), seen);
 			else await store.blocks.write(blockName(cidr), { ...seen, value: nextWrite({ ...block, affinity: undefined, affinityClaimTime: undefined }) });
 		} catch (error) {
 			if (!(error instanceof ConflictError)) throw error;
+			await reconfirmUsed(context, node, cidr);
 			return 'changed';
 		}
 		if (isEmpty(block) && gatewayOf(block) !== undefined) await dropGatewayHandle(store, cidr);
 	}
-	await dropClaim();
+	await dropClaim(context, node, cidr);
 	return 'released';
+}
+
+/**
+ * Confirms a claim again that somebody began to give up, or that was never confirmed, where the block has addresses in use: a crash there, or a
+ * lost race, would keep it from being announced. An empty block is left to whoever is giving it up. Says whether it wrote.
+ */
+export async function reconfirmUsed(context: ClaimContext, node: string, cidr: PrefixKey): Promise<boolean> {
+	const block = await context.store.blocks.read(blockName(cidr), 'fresh');
+	if (block === undefined || block.value.affinity !== hostAffinity(node)) return false;
+	if (isEmpty(await withoutEndedCooldowns(context, block.value))) return false;
+	return (await claimBlock(context, node, cidr)) === 'claimed';
+}
+
+const dropClaim = ({ store, retry }: ClaimContext, node: string, cidr: PrefixKey): Promise<void> =>
+	compareAndSwap(store.affinities, affinityName(node, cidr), () => ({ type: 'remove', result: undefined }), retry);
+
+/** Cooldowns that are over count for nothing, although nobody has written so yet. */
+async function withoutEndedCooldowns({ store, clock }: ClaimContext, block: Block): Promise<Block> {
+	const isCooling = block.attributes.some(({ releasedAt }) => releasedAt !== undefined);
+	return isCooling ? endCooldowns(block, (await store.config()).cooldownSeconds, clock.wallMs()) : block;
 }

@@ -1,10 +1,11 @@
-import type { Clock, PrefixKey } from '../core/index.ts';
-import { addressToOrdinal, ordinalToAddress } from './addresses.ts';
+import { type Clock, type PrefixKey, prefixKey } from '../core/index.ts';
+import { addressToOrdinal, blockOf, ordinalToAddress } from './addresses.ts';
 import { ordinalsOfHandle, type RefusedBecause, release } from './block.ts';
 import type { BlockCommitter } from './block-committer.ts';
 import { isoSeconds } from './claim.ts';
 import type { HandleKeeper } from './handle-keeper.ts';
 import { blockName, handleName, sanitizeHandle } from './names.ts';
+import { poolOf } from './pool.ts';
 import type { IpamStore } from './store.ts';
 
 /** What releasing needs. */
@@ -19,7 +20,17 @@ export interface ReleaseContext {
 /** What was released; `refused`: the address is another's by now, or the gateway of others. */
 export type ReleaseOutcome =
 	| { readonly type: 'released'; readonly addresses: readonly string[] }
-	| { readonly type: 'refused'; readonly address: string; readonly reason: RefusedBecause };
+	| { readonly type: 'refused'; readonly address: string; readonly reason: RefusedBecause }
+	/** Nothing may be written now, `reason` says why: to be asked again. */
+	| { readonly type: 'locked'; readonly reason: string };
+
+/** What the caller knows of the address: it is released only if that is still so. */
+export interface ReleaseGuard {
+	readonly handleId?: string;
+	readonly sequenceNumber?: bigint;
+	/** Its block, where that is known: it need not be looked for. */
+	readonly block?: PrefixKey;
+}
 
 /** All addresses of a handle, then the handle. The blocks go first: a crash in between leaves a handle to be released again, never an address without one. */
 export async function releaseHandle({ store, committer, handles, clock, cooldownSeconds }: ReleaseContext, handleId: string): Promise<ReleaseOutcome> {
@@ -49,20 +60,27 @@ export async function releaseHandle({ store, committer, handles, clock, cooldown
 }
 
 /** One address, guarded by what the caller knows of its owner. */
-export async function releaseAddress(
-	{ store, committer, handles, clock, cooldownSeconds }: ReleaseContext,
-	address: string,
-	guard: { readonly handleId?: string; readonly sequenceNumber?: bigint },
-): Promise<ReleaseOutcome> {
-	const block = (await store.blocks.list()).find(({ value }) => addressToOrdinal(value.cidr, address) !== undefined)?.value;
-	if (block === undefined) return { type: 'released', addresses: [] };
-	const ordinal = addressToOrdinal(block.cidr, address) ?? 0;
-	const outcome = await committer.commit(blockName(block.cidr), (current) => {
+export async function releaseAddress(context: ReleaseContext, address: string, { block: known, ...guard }: ReleaseGuard): Promise<ReleaseOutcome> {
+	const { committer, handles, clock, cooldownSeconds } = context;
+	const cidr = known ?? (await blockHolding(context.store, address));
+	const ordinal = cidr === undefined ? undefined : addressToOrdinal(cidr, address);
+	if (cidr === undefined || ordinal === undefined) return { type: 'released', addresses: [] };
+	const outcome = await committer.commit(blockName(cidr), (current) => {
 		if (current === undefined) return { block: current, result: undefined };
 		const result = release(current, [{ ordinal, ...guard }], cooldownSeconds, isoSeconds(clock.wallMs()));
 		return { block: result.type === 'released' ? result.block : current, result };
 	});
 	if (outcome?.type === 'refused') return { type: 'refused', address, reason: outcome.reason };
-	for (const [handleId, count] of Object.entries(outcome?.countByHandle ?? {})) await handles.decrement(handleId, block.cidr, count);
+	for (const [handleId, count] of Object.entries(outcome?.countByHandle ?? {})) await handles.decrement(handleId, cidr, count);
 	return { type: 'released', addresses: outcome?.ordinals.length ? [address] : [] };
+}
+
+/** By the pool, disabled or not; by looking through all blocks where no pool has the address any more. */
+async function blockHolding({ pools, blocks }: IpamStore, address: string): Promise<PrefixKey | undefined> {
+	const pool = poolOf(await pools(), prefixKey(`${address}/${address.includes(':') ? 128 : 32}`));
+	if (pool !== undefined) {
+		const cidr = blockOf(address, pool.blockSize);
+		if ((await blocks.read(blockName(cidr), 'fresh')) !== undefined) return cidr;
+	}
+	return (await blocks.list()).find(({ value }) => addressToOrdinal(value.cidr, address) !== undefined)?.value.cidr;
 }

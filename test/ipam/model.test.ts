@@ -18,7 +18,7 @@ async function check(newPool: typeof modelPool, cidr: string): Promise<void> {
 					// As a reader sees it: what is marked as deleted is not there.
 					const present = <T extends { readonly deleted: boolean }>(entries: ReadonlyMap<string, { readonly value: T }>) =>
 						[...entries.values()].map(({ value }) => value).filter(({ deleted }) => !deleted);
-					return { blocks: present(shared.blocks), handles: present(shared.handles) };
+					return { blocks: present(shared.blocks), handles: present(shared.handles), affinities: present(shared.affinities) };
 				},
 			};
 		},

@@ -1,11 +1,14 @@
 import * as fc from 'fast-check';
 import { type PrefixKey, prefixKey, type Random, silentLogger } from '../../src/core/index.ts';
 import {
+	type Affinity,
 	Allocator,
 	type Block,
+	blockName,
 	blockProblems,
 	conflictRetry,
 	endCooldowns,
+	giveUpBlock,
 	type Handle,
 	handleName,
 	type IpamStore,
@@ -32,7 +35,7 @@ export interface ModelCluster {
 	readonly prefix: string;
 	connect(node: string, cooldownSeconds: number, beforeWrite: () => Promise<void>): Promise<ModelStore>;
 	/** Everything of this run, as of now. */
-	snapshot(): Promise<{ readonly blocks: readonly Block[]; readonly handles: readonly Handle[] }>;
+	snapshot(): Promise<{ readonly blocks: readonly Block[]; readonly handles: readonly Handle[]; readonly affinities: readonly Affinity[] }>;
 }
 
 /** Blocks with room for one pod and its gateway: four in the pool. Those who want no gateway fight over the edges too. */
@@ -56,7 +59,8 @@ const nodeCount = 3;
 const handleCount = 10;
 
 interface Action {
-	readonly type: 'assign' | 'release' | 'restart';
+	/** `give-up`: a garbage collector, or somebody without a block, takes an empty block away from its node. */
+	readonly type: 'assign' | 'release' | 'restart' | 'give-up';
 	/** `nodeCount` and beyond: the foreign writer's. */
 	readonly node: number;
 	readonly handle: number;
@@ -72,6 +76,7 @@ const action: fc.Arbitrary<Action> = fc.record({
 		{ weight: 6, arbitrary: fc.constant('assign' as const) },
 		{ weight: 3, arbitrary: fc.constant('release' as const) },
 		{ weight: 1, arbitrary: fc.constant('restart' as const) },
+		{ weight: 2, arbitrary: fc.constant('give-up' as const) },
 	),
 	node: fc.integer({ min: 0, max: nodeCount + 1 }),
 	handle: fc.integer({ min: 0, max: handleCount - 1 }),
@@ -106,6 +111,14 @@ class Process {
 
 	foreign(): Promise<CalicoAllocator> {
 		return this.#foreign;
+	}
+
+	/** Takes a block away from whoever has it, if it is empty. */
+	async giveUp(cidr: PrefixKey, { clock, random }: World): Promise<void> {
+		const { store } = await this.#connected;
+		const affinity = (await store.blocks.read(blockName(cidr), 'fresh'))?.value.affinity;
+		const retry = conflictRetry(random, { firstMs: 0.01, mostMs: 0.1 }, 1000);
+		if (affinity?.startsWith('host:')) await giveUpBlock({ store, clock, retry }, affinity.slice('host:'.length), cidr, { requireEmpty: true });
 	}
 
 	async stop(): Promise<void> {
@@ -161,6 +174,12 @@ async function act(world: World, told: Told, { type, node, handle, diesAtWrite, 
 	const handleId = world.handleId(handle);
 	const isForeign = node >= nodeCount;
 	try {
+		if (type === 'give-up') {
+			const blocks = blocksOf(world.cluster.pool);
+			const cidr = blocks[handle % blocks.length];
+			if (cidr !== undefined) await process.giveUp(cidr, world);
+			return;
+		}
 		if (type === 'release') {
 			told.addresses.delete(handle);
 			told.gateways.delete(handle);
@@ -225,6 +244,19 @@ async function owners({ cluster }: World): Promise<ReadonlyMap<string, string>> 
 	return held;
 }
 
+/** Whoever sees its claims change, or starts, finishes them: then every address that was told to a container lies in a block that is announced. */
+async function checkAnnounced(told: Told, world: World): Promise<void> {
+	for (let node = 0; node < nodeCount; node++) await (await world.start(node).ours()).finishClaims();
+	const { blocks, affinities } = await world.cluster.snapshot();
+	const confirmed = new Set(affinities.filter(({ state }) => state === 'confirmed' || state === '').map(({ node, cidr }) => `host:${node} ${cidr}`));
+	for (const { cidr, affinity, allocations } of blocks) {
+		// Calico's own nodes confirm theirs at the next request, and what nobody has is announced address by address.
+		if (affinity === undefined || affinity.includes('calico-')) continue;
+		const used = allocations.map((_, ordinal) => ordinalToAddress(cidr, ordinal)).filter((address) => [...told.addresses.values()].flat().includes(address));
+		check(used.length === 0 || confirmed.has(`${affinity} ${cidr}`), `${used.join(', ')} was given, and the claim of ${affinity} to ${cidr} is not confirmed`);
+	}
+}
+
 /** Several containers are started and deleted at the same time, on several nodes, some of which die of it. */
 class Wave implements fc.AsyncCommand<Told, World> {
 	readonly #actions: readonly Action[];
@@ -244,13 +276,14 @@ class Wave implements fc.AsyncCommand<Told, World> {
 		const work: Promise<void>[] = [];
 		for (const each of this.#actions) {
 			if (each.type === 'restart') world.processes[each.node] = world.start(each.node);
-			else if (!touched.has(each.handle)) {
-				touched.add(each.handle);
+			else if (each.type === 'give-up' || !touched.has(each.handle)) {
+				if (each.type !== 'give-up') touched.add(each.handle);
 				work.push(act(world, told, each));
 			}
 		}
 		const results = await Promise.allSettled(work);
 		for (const result of results) if (result.status === 'rejected') throw result.reason;
+		await checkAnnounced(told, world);
 		const held = await owners(world);
 		const seen = new Map<string, number>();
 		for (const [handle, gateway] of told.gateways) {

@@ -55,6 +55,7 @@ export function ipamService(options: IpamServiceOptions): IpamHandlers {
 		async ipamRelease({ address, handle }) {
 			if ((address === undefined) === (handle === undefined)) throw new ControlError(400, 'bad-request', 'release what?', 'either address or handle');
 			const outcome = handle === undefined ? await allocator.releaseAddress(checkedAddress(address ?? '')) : await allocator.release(handle);
+			if (outcome.type === 'locked') throw new ControlError(503, 'read-only', outcome.reason);
 			if (outcome.type === 'refused' && outcome.reason === 'gateway')
 				throw new ControlError(
 					409,

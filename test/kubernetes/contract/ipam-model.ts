@@ -7,6 +7,7 @@ import {
 	Informer,
 	KubernetesIpamStore,
 	loadCredentials,
+	toAffinity,
 	toBlock,
 	toHandle,
 	toResource,
@@ -84,11 +85,12 @@ export function modelClusters(kubeconfig: string): () => Promise<ModelCluster> {
 				};
 			},
 			async snapshot() {
-				const [blocks, handles] = await Promise.all([api.list(kinds.blocks), api.list(kinds.handles)]);
+				const [blocks, handles, affinities] = await Promise.all([api.list(kinds.blocks), api.list(kinds.handles), api.list(kinds.affinities)]);
 				const base = pool.cidr.slice(0, -'0/29'.length);
 				return {
 					blocks: blocks.items.map((item) => toBlock(toResource(item))).filter(({ cidr, deleted }) => !deleted && prefixKey(cidr).startsWith(base)),
 					handles: handles.items.map((item) => toHandle(toResource(item))).filter(({ handleId, deleted }) => !deleted && handleId.startsWith(prefix)),
+					affinities: affinities.items.map((item) => toAffinity(toResource(item))).filter(({ node, deleted }) => !deleted && node.startsWith(prefix)),
 				};
 			},
 		};

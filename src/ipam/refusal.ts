@@ -1,0 +1,81 @@
+/** Why there is no address, in words: what was looked at, how full it is, and who holds it. Pure. */
+import { type PrefixKey, parsePrefix, prefixCovers } from '../core/index.ts';
+import { freeCount } from './block.ts';
+import type { Landscape } from './block-finder.ts';
+import { blockCount } from './pool.ts';
+import { reportBlock } from './report.ts';
+import type { Unavailable } from './requests.ts';
+import type { Source } from './source.ts';
+import { type Block, hostAffinity, type Pool } from './values.ts';
+
+/** A refusal that names every pool. */
+export function unavailable(
+	{ family, refused, pools }: Source,
+	reason: string,
+	temporary: boolean,
+	say: (pool: Pool) => string = () => 'it serves this request',
+): Unavailable {
+	return { type: 'unavailable', family, reason, pools: [...refused, ...pools.map((pool) => ({ pool: pool.name, reason: say(pool) }))], temporary };
+}
+
+/** How many blocks the node has of the family, and how many it may have. */
+export interface BlockLimit {
+	readonly owned: number;
+	readonly most: number;
+}
+
+/** Nothing is free: of the limits the one that is in the way, and of each pool how full it is. */
+export function exhausted(source: Source, landscape: Landscape, limit: BlockLimit): Unavailable {
+	const blocks = [...landscape.blocks.values()];
+	const reason = `no free address: ${ownBlocks(landscape, source.pools)}, ${whyNoNewBlock(source, limit)}, and ${whyNotBorrowed(source)}`;
+	return unavailable(source, reason, true, (pool) => fullness(pool, blocks, landscape));
+}
+
+const inPool = (pool: Pool) => {
+	const prefix = parsePrefix(pool.cidr);
+	return ({ cidr }: { readonly cidr: PrefixKey }): boolean => prefixCovers(prefix, parsePrefix(cidr));
+};
+
+function ownBlocks({ node, blocks }: Landscape, pools: readonly Pool[]): string {
+	const own = [...blocks.values()].filter((block) => block.affinity === hostAffinity(node) && pools.some((pool) => inPool(pool)(block)));
+	return own.length === 0 ? 'this node has no block of these pools' : `the node's own blocks are full (${own.map(({ cidr }) => cidr).join(', ')})`;
+}
+
+function whyNoNewBlock({ config }: Source, { owned, most }: BlockLimit): string {
+	if (!config.autoAllocateBlocks) return 'blocks are not claimed automatically (autoAllocateBlocks)';
+	if (owned >= most) return `this node has ${owned} of at most ${most} blocks (maxBlocksPerHost)`;
+	return 'every block of the pools is claimed or reserved';
+}
+
+function whyNotBorrowed({ config, gateway }: Source): string {
+	if (config.strictAffinity) return 'strictAffinity forbids borrowing';
+	return gateway ? 'with a gateway nothing is borrowed' : 'no other node has a free address';
+}
+
+/** So many nodes are named. */
+const mostHolders = 3;
+
+function fullness(pool: Pool, all: readonly Block[], { reservations }: Landscape): string {
+	const blocks = all.filter(inPool(pool));
+	const reports = blocks.map(reportBlock);
+	const sum = (of: (report: (typeof reports)[number]) => number) => reports.reduce((total, report) => total + of(report), 0);
+	const reserved = blocks.reduce((total, block) => total + block.unallocated.length - freeCount(block, reservations), 0);
+	const cooling = sum((report) => report.cooling);
+	return [
+		`${blocks.length} of ${blockCount(pool)} blocks are claimed`,
+		`${sum((report) => report.used)} of their ${sum((report) => report.size)} addresses are in use`,
+		...(cooling > 0 ? [`${cooling} cool down`] : []),
+		...(reserved > 0 ? [`${reserved} are reserved`] : []),
+		...holders(reports),
+	].join(', ');
+}
+
+function holders(reports: readonly { readonly node: string | undefined; readonly used: number }[]): readonly string[] {
+	const byNode = new Map<string, { blocks: number; used: number }>();
+	for (const { node = 'nobody', used } of reports) {
+		const known = byNode.get(node) ?? { blocks: 0, used: 0 };
+		byNode.set(node, { blocks: known.blocks + 1, used: known.used + used });
+	}
+	const largest = [...byNode].sort(([left, a], [right, b]) => b.blocks - a.blocks || (left < right ? -1 : 1)).slice(0, mostHolders);
+	return largest.length === 0 ? [] : [`most are with ${largest.map(([node, { blocks, used }]) => `${node} (${blocks}, ${used} in use)`).join(', ')}`];
+}
