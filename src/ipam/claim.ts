@@ -1,9 +1,9 @@
 import type { Clock, PrefixKey } from '../core/index.ts';
 import { endCooldowns, isEmpty, newBlock } from './block.ts';
 import { gatewayOf } from './gateway.ts';
-import { dropGatewayHandle } from './gateway-keeper.ts';
+import { dropGatewayHandle, removeAsSeen } from './gateway-keeper.ts';
 import { affinityName, blockName } from './names.ts';
-import { ConflictError, compareAndSwap, type IpamStore, nextWrite, type Retry } from './store.ts';
+import { ConflictError, compareAndSwap, type IpamStore, nextWrite, type Retry, type Versioned } from './store.ts';
 import { type Affinity, type AffinityState, type Block, hostAffinity } from './values.ts';
 
 /** What claiming needs. */
@@ -94,29 +94,34 @@ export type GiveUpResult = 'released' | 'not-empty' | 'changed' | 'not-ours';
  */
 export async function giveUpBlock(context: ClaimContext, node: string, cidr: PrefixKey, options: GiveUpOptions): Promise<GiveUpResult> {
 	const { store } = context;
+	// Before the block: a claim that is written later than this is a new one, and stays.
+	const claim = await store.affinities.read(affinityName(node, cidr), 'fresh');
 	const seen = await store.blocks.read(blockName(cidr), 'fresh');
-	if (seen !== undefined) {
-		const block = await withoutEndedCooldowns(context, seen.value);
-		if (options.sequenceNumber !== undefined && seen.value.sequenceNumber !== options.sequenceNumber) return 'changed';
-		if (seen.value.affinity !== undefined && seen.value.affinity !== hostAffinity(node)) {
-			await dropClaim(context, node, cidr);
-			return 'not-ours';
-		}
-		if (options.requireEmpty && !isEmpty(block)) return 'not-empty';
-		await setState(context, node, cidr, (state) => (state === undefined || state === 'pendingDeletion' ? undefined : 'pendingDeletion'));
-		try {
-			// Conditional on what was seen: an address given in between makes this fail.
-			if (isEmpty(block)) await store.blocks.remove(blockName(cidr), seen);
-			else await store.blocks.write(blockName(cidr), { ...seen, value: nextWrite({ ...block, affinity: undefined, affinityClaimTime: undefined }) });
-		} catch (error) {
-			if (!(error instanceof ConflictError)) throw error;
-			await reconfirmUsed(context, node, cidr);
-			return 'changed';
-		}
-		if (isEmpty(block) && gatewayOf(block) !== undefined) await dropGatewayHandle(store, cidr);
+	if (seen === undefined) return (await removeClaim(context, claim)) ? 'released' : 'changed';
+	const block = await withoutEndedCooldowns(context, seen.value);
+	if (options.sequenceNumber !== undefined && seen.value.sequenceNumber !== options.sequenceNumber) return 'changed';
+	if (seen.value.affinity !== undefined && seen.value.affinity !== hostAffinity(node)) {
+		await removeClaim(context, claim);
+		return 'not-ours';
 	}
-	await dropClaim(context, node, cidr);
-	return 'released';
+	if (options.requireEmpty && !isEmpty(block)) return 'not-empty';
+	try {
+		const marked = claim && (await store.affinities.write(affinityName(node, cidr), { ...claim, value: { ...claim.value, state: 'pendingDeletion' } }));
+		// Conditional on what was seen: an address given in between makes this fail.
+		if (isEmpty(block)) await store.blocks.remove(blockName(cidr), seen);
+		else await store.blocks.write(blockName(cidr), { ...seen, value: nextWrite({ ...block, affinity: undefined, affinityClaimTime: undefined }) });
+		if (isEmpty(block) && gatewayOf(block) !== undefined) await dropGatewayHandle(store, cidr);
+		return (await removeClaim(context, marked)) ? 'released' : 'changed';
+	} catch (error) {
+		if (!(error instanceof ConflictError)) throw error;
+		await reconfirmUsed(context, node, cidr);
+		return 'changed';
+	}
+}
+
+/** Removes a claim as it was seen; `false`: its node has claimed the block anew meanwhile. */
+async function removeClaim({ store }: ClaimContext, claim: Versioned<Affinity> | undefined): Promise<boolean> {
+	return claim === undefined || removeAsSeen(store.affinities, affinityName(claim.value.node, claim.value.cidr), claim);
 }
 
 /**
@@ -129,9 +134,6 @@ export async function reconfirmUsed(context: ClaimContext, node: string, cidr: P
 	if (isEmpty(await withoutEndedCooldowns(context, block.value))) return false;
 	return (await claimBlock(context, node, cidr)) === 'claimed';
 }
-
-const dropClaim = ({ store, retry }: ClaimContext, node: string, cidr: PrefixKey): Promise<void> =>
-	compareAndSwap(store.affinities, affinityName(node, cidr), () => ({ type: 'remove', result: undefined }), retry);
 
 /** Cooldowns that are over count for nothing, although nobody has written so yet. */
 async function withoutEndedCooldowns({ store, clock }: ClaimContext, block: Block): Promise<Block> {

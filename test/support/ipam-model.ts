@@ -133,6 +133,8 @@ interface Told {
 	readonly gateways: Map<number, string>;
 	/** When addresses were last released. */
 	readonly releasedAtMs: Map<string, number>;
+	/** Of each allocation its sequence number, by address and handle: whoever releases by it must never hit another. */
+	readonly sequenceNumbers: Map<string, Map<bigint, string>>;
 }
 
 class World {
@@ -244,11 +246,30 @@ async function owners({ cluster }: World): Promise<ReadonlyMap<string, string>> 
 	return held;
 }
 
+/** An allocation has a number of its own among all that its address ever had, and none that the block has yet to reach. */
+async function checkSequenceNumbers({ sequenceNumbers }: Told, world: World): Promise<void> {
+	for (const { cidr, sequenceNumber, allocations, attributes, sequenceNumberForAllocation } of (await world.cluster.snapshot()).blocks) {
+		for (const [ordinal, index] of allocations.entries()) {
+			const { handleId, releasedAt } = (index === null ? undefined : attributes[index]) ?? {};
+			const number = sequenceNumberForAllocation[ordinal];
+			if (handleId === undefined || releasedAt !== undefined) continue;
+			const address = ordinalToAddress(cidr, ordinal);
+			check(number !== undefined && number < sequenceNumber, `${address} has the sequence number ${number}, its block ${sequenceNumber}`);
+			const earlier = sequenceNumbers.get(address) ?? new Map<bigint, string>();
+			check((earlier.get(number) ?? handleId) === handleId, `${address} of ${handleId} has the sequence number that it had with ${earlier.get(number)}`);
+			sequenceNumbers.set(address, earlier.set(number, handleId));
+		}
+	}
+}
+
 /** Whoever sees its claims change, or starts, finishes them: then every address that was told to a container lies in a block that is announced. */
 async function checkAnnounced(told: Told, world: World): Promise<void> {
 	for (let node = 0; node < nodeCount; node++) await (await world.start(node).ours()).finishClaims();
 	const { blocks, affinities } = await world.cluster.snapshot();
 	const confirmed = new Set(affinities.filter(({ state }) => state === 'confirmed' || state === '').map(({ node, cidr }) => `host:${node} ${cidr}`));
+	for (const { cidr, affinity } of blocks)
+		for (const claim of confirmed)
+			check(!claim.endsWith(` ${cidr}`) || claim === `${affinity} ${cidr}`, `${claim} is confirmed, and the block is ${affinity}'s`);
 	for (const { cidr, affinity, allocations } of blocks) {
 		// Calico's own nodes confirm theirs at the next request, and what nobody has is announced address by address.
 		if (affinity === undefined || affinity.includes('calico-')) continue;
@@ -283,6 +304,7 @@ class Wave implements fc.AsyncCommand<Told, World> {
 		}
 		const results = await Promise.allSettled(work);
 		for (const result of results) if (result.status === 'rejected') throw result.reason;
+		await checkSequenceNumbers(told, world);
 		await checkAnnounced(told, world);
 		const held = await owners(world);
 		const seen = new Map<string, number>();
@@ -382,7 +404,10 @@ export async function checkModel(newCluster: () => Promise<ModelCluster>, numRun
 		fc.asyncProperty(commands, fc.constantFrom(0, 30), fc.integer(), async (steps, cooldownSeconds, seed) => {
 			const world = new World(await newCluster(), cooldownSeconds, seeded(seed));
 			try {
-				await fc.asyncModelRun(() => ({ model: { addresses: new Map(), gateways: new Map(), releasedAtMs: new Map() }, real: world }), steps);
+				await fc.asyncModelRun(
+					() => ({ model: { addresses: new Map(), gateways: new Map(), releasedAtMs: new Map(), sequenceNumbers: new Map() }, real: world }),
+					steps,
+				);
 				await checkNothingLost(world);
 			} finally {
 				await world.stop();
