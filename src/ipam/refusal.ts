@@ -38,7 +38,12 @@ const inPool = (pool: Pool) => {
 
 function ownBlocks({ node, blocks }: Landscape, pools: readonly Pool[]): string {
 	const own = [...blocks.values()].filter((block) => block.affinity === hostAffinity(node) && pools.some((pool) => inPool(pool)(block)));
-	return own.length === 0 ? 'this node has no block of these pools' : `the node's own blocks are full (${own.map(({ cidr }) => cidr).join(', ')})`;
+	return own.length === 0
+		? 'this node has no block of these pools'
+		: `the node's own blocks are full (${own
+				.map(({ cidr }) => cidr)
+				.sort()
+				.join(', ')})`;
 }
 
 function whyNoNewBlock({ config }: Source, { owned, most }: BlockLimit): string {

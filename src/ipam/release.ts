@@ -32,6 +32,9 @@ export interface ReleaseGuard {
 	readonly block?: PrefixKey;
 }
 
+/** The cooldown begins with the next full second: a time of Kubernetes has no fractions, and an address must not come back before its time. */
+const releasedAt = (clock: Clock): string => isoSeconds(Math.ceil(clock.wallMs() / 1000) * 1000);
+
 /** All addresses of a handle, then the handle. The blocks go first: a crash in between leaves a handle to be released again, never an address without one. */
 export async function releaseHandle({ store, committer, handles, clock, cooldownSeconds }: ReleaseContext, handleId: string): Promise<ReleaseOutcome> {
 	const handle = await store.handles.read(handleName(handleId), 'fresh');
@@ -47,7 +50,7 @@ export async function releaseHandle({ store, committer, handles, clock, cooldown
 				block,
 				ordinals.map((ordinal) => ({ ordinal })),
 				cooldownSeconds,
-				isoSeconds(clock.wallMs()),
+				releasedAt(clock),
 			);
 			return { block: outcome.type === 'released' ? outcome.block : block, result: outcome };
 		});
@@ -67,7 +70,7 @@ export async function releaseAddress(context: ReleaseContext, address: string, {
 	if (cidr === undefined || ordinal === undefined) return { type: 'released', addresses: [] };
 	const outcome = await committer.commit(blockName(cidr), (current) => {
 		if (current === undefined) return { block: current, result: undefined };
-		const result = release(current, [{ ordinal, ...guard }], cooldownSeconds, isoSeconds(clock.wallMs()));
+		const result = release(current, [{ ordinal, ...guard }], cooldownSeconds, releasedAt(clock));
 		return { block: result.type === 'released' ? result.block : current, result };
 	});
 	if (outcome?.type === 'refused') return { type: 'refused', address, reason: outcome.reason };

@@ -1,6 +1,7 @@
 import test from 'ava';
-import { prefixKey, silentLogger, systemClock } from '../../src/core/index.ts';
+import { type Clock, prefixKey, silentLogger, systemClock } from '../../src/core/index.ts';
 import { Allocator, type AssignRequest, type Block, blockName, claimBlock, conflictRetry, giveUpBlock, isEmpty, type Pool } from '../../src/ipam/index.ts';
+import { FakeClock } from '../fakes/clock.ts';
 import { MemoryCluster, memoryStore } from '../fakes/memory-ipam-store.ts';
 
 const pool = (overrides: Partial<Pool> = {}): Pool => ({
@@ -23,14 +24,14 @@ function cluster(overrides: Partial<MemoryCluster> = {}): MemoryCluster {
 	return Object.assign(new MemoryCluster(), { pools: [pool()] }, overrides);
 }
 
-function nodeOf(shared: MemoryCluster, node = 'node-a', options: Parameters<typeof memoryStore>[1] = { cached: true }) {
+function nodeOf(shared: MemoryCluster, node = 'node-a', options: Parameters<typeof memoryStore>[1] = { cached: true }, clock: Clock = systemClock) {
 	const store = memoryStore(shared, options);
 	// Selectors: `all()` and '' select everything, anything else the label of that name.
 	const selectorMatches = (selector: string, labels: Readonly<Record<string, string>>) => selector === '' || selector === 'all()' || selector in labels;
 	const allocator = new Allocator({
 		node,
 		store,
-		clock: systemClock,
+		clock,
 		random: Math.random,
 		retry: conflictRetry(Math.random, { firstMs: 0.1, mostMs: 1 }),
 		log: silentLogger,
@@ -226,6 +227,92 @@ test('a requested address is given once, and again to its owner', async (t) => {
 		type: 'unavailable',
 		reason: '10.9.0.1 is in no pool that serves this request',
 	});
+});
+
+test('a requested address is of any enabled pool, whomever that selects; under strict affinity of no other node’s block', async (t) => {
+	const shared = cluster({ pools: [pool({ nodeSelector: 'gpu', namespaceSelector: 'staging', assignmentMode: 'Manual' })] });
+	const wanted = (address: string) => ({ namespace: 'default', addresses: { ipv4: address } });
+	const a = nodeOf(shared, 'node-a').allocator;
+	const b = nodeOf(shared, 'node-b').allocator;
+	t.is((await a.assign(request('any', { namespace: 'default' }))).type, 'unavailable');
+	t.deepEqual(await addressesOf(a.assign(request('one', wanted('10.0.0.7')))), ['10.0.0.7']);
+	t.deepEqual(await addressesOf(b.assign(request('two', wanted('10.0.0.8')))), ['10.0.0.8'], 'borrowed');
+	shared.config = { ...shared.config, strictAffinity: true };
+	t.like(await b.assign(request('three', wanted('10.0.0.9'))), {
+		type: 'unavailable',
+		reason: '10.0.0.9 is in block 10.0.0.0/26 of another node, and strictAffinity forbids borrowing',
+	});
+	t.deepEqual(await addressesOf(b.assign(request('four', wanted('10.0.0.70')))), ['10.0.0.70']);
+	shared.pools = shared.pools.map((each) => ({ ...each, disabled: true }));
+	t.like(await a.assign(request('five', wanted('10.0.0.10'))), { type: 'unavailable', pools: [{ pool: 'pods', reason: 'it is disabled' }] });
+});
+
+test('a refusal says which limit is in the way, how full each pool is and who has it', async (t) => {
+	const shared = cluster({
+		pools: [pool({ cidr: prefixKey('10.0.0.0/30'), blockSize: 31 }), pool({ name: 'gpus', cidr: prefixKey('10.9.0.0/24'), nodeSelector: 'gpu' })],
+		reservations: [prefixKey('10.0.0.3/32')],
+	});
+	const a = nodeOf(shared, 'node-a').allocator;
+	for (const name of ['one', 'two', 'three']) await addressesOf(a.assign(request(name)));
+	const refused = await nodeOf(shared, 'node-b').allocator.assign(request('four'));
+	t.deepEqual(refused, {
+		type: 'unavailable',
+		family: 'ipv4',
+		reason: 'no free address: this node has no block of these pools, every block of the pools is claimed or reserved, and no other node has a free address',
+		pools: [
+			{ pool: 'gpus', reason: 'its nodeSelector gpu does not select this node' },
+			{ pool: 'pods', reason: '2 of 2 blocks are claimed, 3 of their 4 addresses are in use, 1 are reserved, most are with node-a (2, 3 in use)' },
+		],
+		temporary: true,
+	});
+	shared.config = { ...shared.config, maxBlocksPerHost: 2, strictAffinity: true };
+	t.like(await a.assign(request('five')), {
+		reason:
+			"no free address: the node's own blocks are full (10.0.0.0/31, 10.0.0.2/31), this node has 2 of at most 2 blocks (maxBlocksPerHost), and strictAffinity forbids borrowing",
+	});
+});
+
+test('an address of a pool that is gone is released all the same', async (t) => {
+	const shared = cluster();
+	const { allocator } = nodeOf(shared);
+	const [address = ''] = await addressesOf(allocator.assign(request('one')));
+	for (const pools of [[], [pool({ blockSize: 28 })]]) {
+		shared.pools = pools;
+		t.is((await allocator.releaseAddress(address, { handleId: 'somebody else' })).type, 'refused', 'it is found');
+	}
+	t.deepEqual(await allocator.releaseAddress(address), { type: 'released', addresses: [address] });
+});
+
+test('half an answer is taken back when the other half ends in an error', async (t) => {
+	const shared = cluster({ pools: [pool(), pool6] });
+	let broken = true;
+	const { allocator } = nodeOf(shared, 'node-a', {
+		cached: true,
+		beforeWrite: async ({ kind, name, verb }) => {
+			if (broken && kind === 'block' && verb === 'create' && name.startsWith('fd00')) throw new Error('the server is away');
+		},
+	});
+	await t.throwsAsync(allocator.assign(request('both', { families: ['ipv4', 'ipv6'] })), { message: 'the server is away' });
+	t.false(shared.handles.has('both'));
+	t.deepEqual(
+		[...shared.blocks.values()].flatMap(({ value }) => value.allocations.filter((index) => index !== null)),
+		[],
+	);
+	broken = false;
+	t.is((await addressesOf(allocator.assign(request('both', { families: ['ipv4', 'ipv6'] })))).length, 2);
+});
+
+test('a cooldown is not a fraction of a second shorter than it is', async (t) => {
+	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/32'), blockSize: 32 })], config: { ...new MemoryCluster().config, cooldownSeconds: 60 } });
+	const clock = new FakeClock();
+	const { allocator } = nodeOf(shared, 'node-a', { cached: true }, clock);
+	clock.advance(900);
+	await addressesOf(allocator.assign(request('one')));
+	await allocator.release('one');
+	clock.advance(59_999);
+	t.is((await allocator.assign(request('two'))).type, 'unavailable');
+	clock.advance(1000);
+	t.is((await allocator.assign(request('two'))).type, 'assigned');
 });
 
 test('pools are chosen by name, selector, use and family, and the answer says why the others were not', async (t) => {

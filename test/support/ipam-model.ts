@@ -137,11 +137,19 @@ interface Told {
 	readonly sequenceNumbers: Map<string, Map<bigint, string>>;
 }
 
+/** No two things happen in the same millisecond, as on a network: a block that is made anew has a sequence number of its own. */
+class TickingClock extends FakeClock {
+	override wallMs(): number {
+		this.advance(1);
+		return super.wallMs();
+	}
+}
+
 class World {
 	readonly cluster: ModelCluster;
 	readonly cooldownSeconds: number;
 	readonly random: Random;
-	readonly clock = new FakeClock();
+	readonly clock = new TickingClock();
 	readonly processes: Process[];
 	readonly #all: Process[] = [];
 
@@ -185,13 +193,15 @@ async function act(world: World, told: Told, { type, node, handle, diesAtWrite, 
 		if (type === 'release') {
 			told.addresses.delete(handle);
 			told.gateways.delete(handle);
+			const beganMs = world.clock.wallMs();
 			let freed: readonly string[];
 			if (isForeign) freed = await (await process.foreign()).release(handleId);
 			else {
 				const outcome = await (await process.ours()).release(handleId);
 				freed = outcome.type === 'released' ? outcome.addresses : [];
 			}
-			for (const address of freed) told.releasedAtMs.set(address, world.clock.wallMs());
+			// Calico writes the time without its fraction.
+			for (const address of freed) told.releasedAtMs.set(address, isForeign ? beganMs - 1000 : beganMs);
 			return;
 		}
 		const before = told.addresses.get(handle) ?? [];

@@ -25,7 +25,7 @@ const notOwn =
 /** After a failure, unless a change comes before. */
 const retryMs = 30_000;
 
-/** What a node writes about itself: its addresses, its tunnel's address, and that its network is up. */
+/** What a node writes about itself: its addresses, its tunnel's address, its claims where they were left half done, and that its network is up. */
 export class NodeDuties {
 	readonly #options: NodeDutiesOptions;
 	readonly #tunnel: TunnelAddressKeeper;
@@ -79,7 +79,7 @@ export class NodeDuties {
 	}
 
 	async #perform(): Promise<void> {
-		const { node, nodes, pools, mode, log } = this.#options;
+		const { node, nodes, pools, allocator, mode, log } = this.#options;
 		// What is known of an earlier process only is nothing to decide on: the first lists are the occasion.
 		if (!nodes.synced || !pools.synced) return;
 		const resource = nodes.items.get(node);
@@ -92,7 +92,10 @@ export class NodeDuties {
 		if (mustSayUp(resource.raw, this.#saidUp)) await this.#sayNetwork('up');
 		this.#saidUp = true;
 		const given = { annotated: facts.tunnelAddresses.ipip, pools: tunnelAddressPools(pools.items.values(), facts.labels) };
-		if (mode === 'blocks') return this.#tunnel.reconcile(given);
+		if (mode === 'blocks') {
+			await allocator.finishClaims();
+			return this.#tunnel.reconcile(given);
+		}
 		// Calico with USE_POD_CIDR: the second address of the node's range.
 		const [range] = rangesOf(facts.podCidrs, 'ipv4');
 		await this.#tunnel.reconcile(range === undefined ? { ...given, pools: [] } : { ...given, fixed: rangeGateway(range) });

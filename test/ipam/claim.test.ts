@@ -1,0 +1,143 @@
+import test from 'ava';
+import { prefixKey, silentLogger, systemClock } from '../../src/core/index.ts';
+import {
+	type AffinityState,
+	Allocator,
+	type AssignRequest,
+	affinityName,
+	blockName,
+	claimBlock,
+	conflictRetry,
+	giveUpBlock,
+	type Pool,
+} from '../../src/ipam/index.ts';
+import { type BeforeWrite, CrashError, MemoryCluster, memoryStore } from '../fakes/memory-ipam-store.ts';
+
+const cidr = prefixKey('10.0.0.0/26');
+const pods: Pool = {
+	name: 'pods',
+	cidr,
+	family: 'ipv4',
+	blockSize: 26,
+	disabled: false,
+	nodeSelector: '',
+	namespaceSelector: '',
+	allowedUses: ['Workload'],
+	assignmentMode: 'Automatic',
+	terminating: false,
+};
+
+const retry = conflictRetry(Math.random, { firstMs: 0.1, mostMs: 1 });
+const cluster = () => Object.assign(new MemoryCluster(), { pools: [pods] });
+const allocatorOf = (shared: MemoryCluster, node: string, cached = false) =>
+	new Allocator({
+		node,
+		store: memoryStore(shared, { cached }),
+		clock: systemClock,
+		random: Math.random,
+		retry,
+		log: silentLogger,
+		selectorMatches: () => true,
+	});
+const contextOf = (shared: MemoryCluster, beforeWrite: BeforeWrite = async () => {}) => ({
+	store: memoryStore(shared, { beforeWrite }),
+	clock: systemClock,
+	retry,
+});
+const request = (handleId: string): AssignRequest => ({ handleId, attributes: {}, families: ['ipv4'], use: 'Workload' });
+const stateOf = (shared: MemoryCluster, node = 'node-a') => shared.affinities.get(affinityName(node, cidr))?.value.state;
+
+/** Runs once, before the first write of this kind. */
+function before(kind: string, verb: string, act: () => Promise<unknown>): BeforeWrite {
+	let done = false;
+	return async (what) => {
+		if (done || what.kind !== kind || what.verb !== verb) return;
+		done = true;
+		await act();
+	};
+}
+
+test('an address given while its block is being taken away keeps the block, and the claim is confirmed again', async (t) => {
+	const shared = cluster();
+	await claimBlock(contextOf(shared), 'node-a', cidr);
+	// Its copy of the claims is of before.
+	const owner = allocatorOf(shared, 'node-a', true);
+	const context = contextOf(
+		shared,
+		before('block', 'remove', () => owner.assign(request('one'))),
+	);
+	t.is(await giveUpBlock(context, 'node-a', cidr, { requireEmpty: true }), 'changed');
+	t.is(stateOf(shared), 'confirmed');
+	t.is(shared.blocks.get(blockName(cidr))?.value.affinity, 'host:node-a');
+});
+
+test('a claim made anew while the old one is being taken away stays', async (t) => {
+	const shared = cluster();
+	await claimBlock(contextOf(shared), 'node-a', cidr);
+	const context = contextOf(
+		shared,
+		before('affinity', 'remove', () => claimBlock(contextOf(shared), 'node-a', cidr)),
+	);
+	t.is(await giveUpBlock(context, 'node-a', cidr, { requireEmpty: true }), 'changed');
+	t.is(stateOf(shared), 'confirmed');
+	t.is(shared.blocks.get(blockName(cidr))?.value.affinity, 'host:node-a');
+});
+
+test('a claim to a block of another goes alone', async (t) => {
+	const shared = cluster();
+	await claimBlock(contextOf(shared), 'node-b', cidr);
+	await contextOf(shared).store.affinities.create(affinityName('node-a', cidr), {
+		state: 'confirmed',
+		node: 'node-a',
+		type: 'host',
+		cidr,
+		deleted: false,
+		other: {},
+	});
+	t.is(await giveUpBlock(contextOf(shared), 'node-a', cidr, { requireEmpty: true }), 'not-ours');
+	t.deepEqual([stateOf(shared), stateOf(shared, 'node-b')], [undefined, 'confirmed']);
+});
+
+const crashes: readonly { readonly title: string; readonly kind: string; readonly verb: string; readonly used: boolean; readonly state: AffinityState }[] = [
+	{ title: 'before the block went, with addresses in use', kind: 'block', verb: 'remove', used: true, state: 'confirmed' },
+	{ title: 'before the block went, and it is empty', kind: 'block', verb: 'remove', used: false, state: 'pendingDeletion' },
+	{ title: 'before the claim went', kind: 'affinity', verb: 'remove', used: false, state: 'pendingDeletion' },
+];
+for (const { title, kind, verb, used, state } of crashes)
+	test(`the owner finishes a claim that somebody died over: ${title}`, async (t) => {
+		const shared = cluster();
+		await claimBlock(contextOf(shared), 'node-a', cidr);
+		const die = async () => {
+			throw new CrashError('dead');
+		};
+		await t.throwsAsync(giveUpBlock(contextOf(shared, before(kind, verb, die)), 'node-a', cidr, { requireEmpty: true }), { instanceOf: CrashError });
+		t.is(stateOf(shared), 'pendingDeletion');
+		if (used) {
+			const name = blockName(cidr);
+			const entry = shared.blocks.get(name);
+			if (entry === undefined) throw new RangeError(name);
+			const allocations = entry.value.allocations.map((index, ordinal) => (ordinal === 5 ? 0 : index));
+			const attributes = [{ handleId: 'one', secondary: {}, releasedAt: undefined, other: {} }];
+			shared.blocks.set(name, { version: 'later', value: { ...entry.value, allocations, attributes } });
+		}
+		await allocatorOf(shared, 'node-a').finishClaims();
+		t.is(stateOf(shared), state);
+		// Whatever was left, the next request gets an address of a confirmed block.
+		t.is((await allocatorOf(shared, 'node-a').assign(request('two'))).type, 'assigned');
+		t.is(stateOf(shared), 'confirmed');
+	});
+
+test('nothing is released, given up or claimed while the datastore is locked', async (t) => {
+	const shared = cluster();
+	const allocator = allocatorOf(shared, 'node-a');
+	const given = await allocator.assign(request('one'));
+	shared.readOnlyReason = 'locked by a migration';
+	const version = shared.version;
+	t.deepEqual(await allocator.release('one'), { type: 'locked', reason: 'locked by a migration' });
+	t.deepEqual(await allocator.releaseAddress(given.type === 'assigned' ? (given.addresses[0]?.address ?? '') : ''), {
+		type: 'locked',
+		reason: 'locked by a migration',
+	});
+	await allocator.finishClaims();
+	t.is(shared.version, version);
+});
