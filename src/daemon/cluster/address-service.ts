@@ -1,17 +1,28 @@
 import { z } from 'zod';
 import type { AddressGrantsView, CniAddRequest, CniAttachment, CniStatusView, Handlers, ReleasedView } from '../../control/index.ts';
 import { ControlError } from '../../control/index.ts';
-import { AddressError, familyOf, type Logger, parseAddress } from '../../core/index.ts';
-import { type Allocator, type AssignResult, type IpamStore, ordinalToAddress, podHandle, sanitizeHandle } from '../../ipam/index.ts';
-import { type ApiClient, coreKinds, type Informer, parseJson, type Resource, toResource } from '../../kubernetes/index.ts';
+import type { Logger, PrefixKey } from '../../core/index.ts';
+import {
+	type Allocator,
+	type AssignResult,
+	blockName,
+	handleName,
+	type IpamStore,
+	ordinalsOfHandle,
+	ordinalToAddress,
+	podHandle,
+	sanitizeHandle,
+} from '../../ipam/index.ts';
+import { type ApiClient, coreKinds, type Informer, toResource } from '../../kubernetes/index.ts';
 import type { GarbageService } from './garbage-service.ts';
 import type { IpamHandlers } from './ipam-service.ts';
+import { byFamily, podWishes } from './pod-wishes.ts';
 
 /** What the CNI endpoints are answered from. */
 export interface AddressServiceOptions {
 	readonly node: string;
 	readonly allocator: Allocator;
-	readonly store: IpamStore;
+	readonly store: IpamStore & { namespaceAnnotations(namespace: string): Promise<Readonly<Record<string, string>>> };
 	readonly client: ApiClient;
 	/** Those of this node; one that is not there yet is asked for. */
 	readonly pods: Informer;
@@ -66,18 +77,34 @@ export const noAddressService = (reason: string): AddressHandlers => {
 
 /** Addresses for containers, as `calico-ipam` gives them: the same handles, attributes and annotations. */
 export function addressService({ node, allocator, store, client, pods, log }: AddressServiceOptions): CniHandlers {
+	/** A warm request finds both in the copies. */
+	const annotations = async (pod: CniAttachment['pod']) => {
+		if (pod === undefined) return [{}, {}] as const;
+		const known = pods.items.get(`${pod.namespace}/${pod.name}`);
+		const asked = known === undefined ? await client.get(coreKinds.pods, pod.name, pod.namespace) : undefined;
+		const own = known ?? (asked && toResource(asked));
+		return [own?.annotations ?? {}, await store.namespaceAnnotations(pod.namespace)] as const;
+	};
+	const release = async (handleId: string): Promise<readonly string[]> => {
+		const outcome = await allocator.release(handleId);
+		if (outcome.type === 'locked') throw new ControlError(503, 'read-only', outcome.reason);
+		return outcome.type === 'released' ? outcome.addresses : [];
+	};
 	return {
 		async cniAdd({ request }): Promise<AddressGrantsView> {
 			const asked = parse(addSchema, request) as CniAddRequest;
-			const wishes = asked.pod === undefined ? noWishes : await podWishes(client, pods, asked.pod);
+			const wishes = podWishes(...(await annotations(asked.pod)));
+			const addresses = { ...byFamily(asked.wantedAddress === undefined ? [] : [asked.wantedAddress]), ...wishes.addresses };
+			const wanted = (['ipv4', 'ipv6'] as const).filter((family) => addresses[family] !== undefined);
 			const result = await allocator.assign({
 				handleId: podHandle(asked.network, asked.containerId),
 				attributes: { node, timestamp: goTime(new Date()), ...(asked.pod === undefined ? {} : { pod: asked.pod.name, namespace: asked.pod.namespace }) },
-				families: asked.families,
+				// Who asks for certain addresses gets these and no others, as from Calico.
+				families: wanted.length > 0 ? wanted : asked.families,
 				use: 'Workload',
 				...(asked.pod === undefined ? {} : { namespace: asked.pod.namespace }),
 				pools: { ipv4: wishes.pools.ipv4 ?? asked.ipv4Pools, ipv6: wishes.pools.ipv6 ?? asked.ipv6Pools },
-				addresses: byFamily([...wishes.addresses, ...(asked.wantedAddress === undefined ? [] : [asked.wantedAddress])]),
+				addresses,
 				...(asked.gateways === undefined ? {} : { gateways: asked.gateways }),
 			});
 			log.info('addresses for a container', { container: asked.containerId, pod: asked.pod && `${asked.pod.namespace}/${asked.pod.name}`, result });
@@ -85,8 +112,9 @@ export function addressService({ node, allocator, store, client, pods, log }: Ad
 		},
 		async cniDelete({ request }): Promise<ReleasedView> {
 			const asked = parse(attachmentSchema, request) as CniAttachment;
-			const outcome = await allocator.release(podHandle(asked.network, asked.containerId));
-			const addresses = outcome.type === 'released' ? outcome.addresses : [];
+			const addresses = [...(await release(podHandle(asked.network, asked.containerId)))];
+			// As a pod of Calico v2 holds them; its plugin of today looks there, too.
+			if (asked.pod !== undefined) addresses.push(...(await release(`${asked.pod.namespace}.${asked.pod.name}`)));
 			log.info('addresses of a container released', { container: asked.containerId, addresses });
 			return { addresses };
 		},
@@ -107,9 +135,7 @@ export function addressService({ node, allocator, store, client, pods, log }: Ad
 			const valid = new Set(asked.validAttachments.map(({ containerId }) => podHandle(asked.network, containerId)));
 			const released: string[] = [];
 			for (const handleId of await handlesOfNode(store, node, asked.network)) {
-				if (valid.has(handleId)) continue;
-				const outcome = await allocator.release(handleId);
-				if (outcome.type === 'released') released.push(...outcome.addresses);
+				if (!valid.has(handleId)) released.push(...(await release(handleId)));
 			}
 			if (released.length > 0) log.info('addresses of containers that are gone released', { addresses: released });
 			return { addresses: released };
@@ -145,70 +171,30 @@ function granted(result: AssignResult): AddressGrantsView {
 	throw new ControlError(result.temporary ? 503 : 409, 'no-address', `${result.family}: ${result.reason}`, why === '' ? undefined : `pools considered: ${why}`);
 }
 
-/** What annotations of the pod, or of its namespace, ask for. */
-interface Wishes {
-	readonly pools: { readonly ipv4?: readonly string[]; readonly ipv6?: readonly string[] };
-	readonly addresses: readonly string[];
-}
-
-const noWishes: Wishes = { pools: {}, addresses: [] };
-
-/** The annotations of calico-ipam; the pod's go before its namespace's. A warm request finds the pod in the copy. */
-async function podWishes(client: ApiClient, pods: Informer, { namespace, name }: { readonly namespace: string; readonly name: string }): Promise<Wishes> {
-	const known = pods.items.get(`${namespace}/${name}`);
-	const asked = known === undefined ? await client.get(coreKinds.pods, name, namespace) : undefined;
-	const resource = known ?? (asked && toResource(asked));
-	if (resource === undefined) return noWishes;
-	return {
-		pools: { ...listed(resource, 'ipv4pools', (ipv4) => ({ ipv4 })), ...listed(resource, 'ipv6pools', (ipv6) => ({ ipv6 })) },
-		addresses: listed(resource, 'ipAddrs', (addresses) => ({ addresses })).addresses ?? [],
-	};
-}
-
-function listed<T extends object>({ name, annotations }: Resource, key: string, made: (list: readonly string[]) => T): Partial<T> {
-	const text = annotations[`cni.projectcalico.org/${key}`];
-	if (text === undefined) return {};
-	let list: unknown;
-	try {
-		list = parseJson(text);
-	} catch {
-		list = undefined;
-	}
-	if (!Array.isArray(list) || !list.every((item): item is string => typeof item === 'string'))
-		throw new ControlError(400, 'bad-annotation', `pod ${name}: annotation cni.projectcalico.org/${key} is not a JSON list of text: ${text}`);
-	return made(list);
-}
-
-function byFamily(addresses: readonly string[]): { ipv4?: string; ipv6?: string } {
-	try {
-		return Object.fromEntries(addresses.map((address) => [familyOf(parseAddress(address).bytes), address]));
-	} catch (error) {
-		if (error instanceof AddressError) throw new ControlError(400, 'bad-request', error.message);
-		throw error;
-	}
-}
-
 /** The addresses of a handle, from the blocks themselves. */
 async function heldBy(store: IpamStore, handleId: string) {
-	const handle = await store.handles.read(handleId.toLowerCase(), 'fresh');
-	if (handle === undefined) return [];
-	const blocks = (await store.blocks.list()).filter(({ value }) => Object.hasOwn(handle.value.blocks, value.cidr));
-	return blocks.flatMap(({ value: { cidr, allocations, attributes } }) =>
-		allocations.flatMap((index, ordinal) => {
-			const owner = index === null ? undefined : attributes[index]?.handleId;
-			return owner !== undefined && sanitizeHandle(owner) === handleId
-				? [{ family: cidr.includes(':') ? ('ipv6' as const) : ('ipv4' as const), address: ordinalToAddress(cidr, ordinal), block: cidr as string }]
-				: [];
-		}),
-	);
+	const handle = await store.handles.read(handleName(handleId), 'fresh');
+	// The keys are CIDRs as Calico and we write them: canonical.
+	const blocks = await Promise.all(Object.keys(handle?.value.blocks ?? {}).map((cidr) => store.blocks.read(blockName(cidr as PrefixKey), 'fresh')));
+	return blocks.flatMap((block) => {
+		if (block === undefined) return [];
+		const { cidr } = block.value;
+		const family = cidr.includes(':') ? ('ipv6' as const) : ('ipv4' as const);
+		return ordinalsOfHandle(block.value, sanitizeHandle(handleId)).map((ordinal) => ({ family, address: ordinalToAddress(cidr, ordinal), block: cidr }));
+	});
 }
 
-/** Handles of a network whose addresses were given on this node. */
+/**
+ * Handles of a network whose addresses were given on this node. Both a network's name and a container's ID may have dots: a handle that could be
+ * another network's is passed over, since its owner would not know why its address went.
+ */
 async function handlesOfNode(store: IpamStore, node: string, network: string): Promise<ReadonlySet<string>> {
 	const handles = new Set<string>();
 	for (const { value } of await store.blocks.list())
-		for (const { handleId, secondary } of value.attributes)
-			if (handleId?.startsWith(`${network}.`) && secondary?.['node'] === node) handles.add(sanitizeHandle(handleId));
+		for (const { handleId, secondary } of value.attributes) {
+			const handle = sanitizeHandle(handleId ?? '');
+			if (handle.slice(0, Math.max(0, handle.lastIndexOf('.'))) === network && secondary?.['node'] === node) handles.add(handle);
+		}
 	return handles;
 }
 

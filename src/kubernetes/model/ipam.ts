@@ -125,7 +125,9 @@ export function toPool(resource: Resource): Pool {
 	const spec = specOf(resource);
 	const cidr = cidrOf(resource, spec);
 	const { family } = parsePrefix(cidr);
-	const uses = textsOf(spec, 'allowedUses').filter((use): use is PoolUse => use === 'Workload' || use === 'Tunnel' || use === 'LoadBalancer');
+	const written = textsOf(spec, 'allowedUses');
+	// Uses of a later version are none of ours; a pool that names nothing else is not for ours.
+	const uses = written.filter((use): use is PoolUse => use === 'Workload' || use === 'Tunnel' || use === 'LoadBalancer');
 	return {
 		name: resource.name,
 		cidr,
@@ -134,7 +136,7 @@ export function toPool(resource: Resource): Pool {
 		disabled: flagOf(spec, 'disabled'),
 		nodeSelector: textOf(spec, 'nodeSelector') ?? 'all()',
 		namespaceSelector: textOf(spec, 'namespaceSelector') ?? '',
-		allowedUses: uses.length === 0 ? ['Workload', 'Tunnel'] : uses,
+		allowedUses: written.length === 0 ? ['Workload', 'Tunnel'] : uses,
 		assignmentMode: textOf(spec, 'assignmentMode') === 'Manual' ? 'Manual' : 'Automatic',
 		terminating: resource.terminating,
 	};
@@ -179,9 +181,19 @@ export function toIpamConfig(resource: Resource | undefined): IpamConfig {
 	};
 }
 
-/** The prefixes of an IPReservation; one that does not parse is an error of the whole. @throws ResourceError */
-export function toReservedCidrs(resource: Resource): readonly PrefixKey[] {
-	return textsOf(specOf(resource), 'reservedCIDRs').map((cidr) => canonical(resource, cidr.includes('/') ? cidr : `${cidr}/${cidr.includes(':') ? 128 : 32}`));
+/** The prefixes of an IPReservation, and what of it is none: a mistake in one must not give the others away. */
+export function toReservation(resource: Resource): { readonly cidrs: readonly PrefixKey[]; readonly unreadable: readonly string[] } {
+	const cidrs: PrefixKey[] = [];
+	const unreadable: string[] = [];
+	for (const text of textsOf(specOf(resource), 'reservedCIDRs')) {
+		try {
+			cidrs.push(prefixKey(text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`, 'clear'));
+		} catch (error) {
+			if (!(error instanceof AddressError)) throw error;
+			unreadable.push(text);
+		}
+	}
+	return { cidrs, unreadable };
 }
 
 function cidrOf(resource: Resource, spec: JsonObject): PrefixKey {

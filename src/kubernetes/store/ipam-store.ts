@@ -3,7 +3,7 @@ import { type Affinity, affinityLabels, type Block, type Handle, type IpamStore,
 import type { ApiClient, ResourceKind } from '../client/api-client.ts';
 import { Informer } from '../informer/informer.ts';
 import { textAt } from '../json/index.ts';
-import { fromAffinity, fromBlock, fromHandle, toAffinity, toBlock, toHandle, toIpamConfig, toPool, toReservedCidrs } from '../model/ipam.ts';
+import { fromAffinity, fromBlock, fromHandle, toAffinity, toBlock, toHandle, toIpamConfig, toPool, toReservation } from '../model/ipam.ts';
 import { toNodeFacts } from '../model/node.ts';
 import { type ApiLayout, type Resource, ResourceError, specOf, toResource } from '../model/resource.ts';
 import { ClaimLabels } from './claim-labels.ts';
@@ -33,7 +33,13 @@ export class KubernetesIpamStore implements IpamStore {
 	/** ClusterInformation: a migration locks the datastore by it. */
 	readonly clusterInformer: Informer;
 	readonly #claimLabels: ClaimLabels;
+	readonly #client: ApiClient;
 	readonly #log: Logger;
+	readonly #values = {
+		affinities: new WeakMap<Resource, Affinity | undefined>(),
+		pools: new WeakMap<Resource, Pool | undefined>(),
+		reservations: new WeakMap<Resource, readonly PrefixKey[] | undefined>(),
+	};
 	readonly #nodes: Informer;
 	readonly #settings: { readonly reservations: Informer; readonly configs: Informer; readonly namespaces: Informer };
 
@@ -42,6 +48,7 @@ export class KubernetesIpamStore implements IpamStore {
 		const informer = (kind: ResourceKind, labelSelector?: string) =>
 			new Informer({ client, kind, log, clock, random, ...(labelSelector === undefined ? {} : { labelSelector }) });
 		const labels = affinityLabels(node, 'host', '' as PrefixKey);
+		this.#client = client;
 		this.#log = log;
 		this.claims = informer(kinds.affinities, `projectcalico.org/hostname-hash=${labels['projectcalico.org/hostname-hash']}`);
 		this.#claimLabels = new ClaimLabels({ client, kind: kinds.affinities, node, log, clock, random, claims: this.claims });
@@ -101,17 +108,17 @@ export class KubernetesIpamStore implements IpamStore {
 
 	async affinitiesOf(node: string): Promise<readonly Affinity[]> {
 		await this.#whenSynced(this.claims);
-		return this.#readable(this.claims, toAffinity).filter((affinity) => affinity.node === node && !affinity.deleted);
+		return this.#readable(this.claims, this.#values.affinities, toAffinity).filter((affinity) => affinity.node === node && !affinity.deleted);
 	}
 
 	async pools(): Promise<readonly Pool[]> {
 		await this.#whenSynced(this.poolInformer);
-		return this.#readable(this.poolInformer, toPool);
+		return this.#readable(this.poolInformer, this.#values.pools, toPool);
 	}
 
 	async reservations(): Promise<readonly PrefixKey[]> {
 		await this.#whenSynced(this.#settings.reservations);
-		return this.#readable(this.#settings.reservations, toReservedCidrs).flat();
+		return this.#readable(this.#settings.reservations, this.#values.reservations, (resource) => this.#readReservation(resource)).flat();
 	}
 
 	async config() {
@@ -126,8 +133,11 @@ export class KubernetesIpamStore implements IpamStore {
 	}
 
 	async namespaceLabels(namespace: string): Promise<Readonly<Record<string, string>>> {
-		await this.#whenSynced(this.#settings.namespaces);
-		return this.#settings.namespaces.items.get(namespace)?.labels ?? {};
+		return (await this.#namespace(namespace))?.labels ?? {};
+	}
+
+	async namespaceAnnotations(namespace: string): Promise<Readonly<Record<string, string>>> {
+		return (await this.#namespace(namespace))?.annotations ?? {};
 	}
 
 	async readOnlyReason(): Promise<string | undefined> {
@@ -141,21 +151,44 @@ export class KubernetesIpamStore implements IpamStore {
 		return [this.claims, this.poolInformer, this.clusterInformer, ...Object.values(this.#settings)];
 	}
 
+	/** One that the copy does not have yet is asked for: a pod may come right behind its namespace. */
+	async #namespace(name: string): Promise<Resource | undefined> {
+		await this.#whenSynced(this.#settings.namespaces);
+		const known = this.#settings.namespaces.items.get(name);
+		if (known !== undefined) return known;
+		const asked = await this.#client.get(coreKinds.namespaces, name);
+		return asked && toResource(asked);
+	}
+
 	/** Nothing is decided on half a list. */
 	#whenSynced(informer: Informer): Promise<void> {
 		return informer.synced ? Promise.resolve() : new Promise((resolve) => informer.onSynced(resolve));
 	}
 
-	/** Values of all resources that can be read; the others are named once each time they change. */
-	#readable<T>({ items }: Informer, read: (resource: Resource) => T): T[] {
-		return [...items.values()].flatMap((resource) => {
-			try {
-				return [read(resource)];
-			} catch (error) {
-				if (!(error instanceof ResourceError)) throw error;
-				this.#log.warn('resource can not be used', { resource: error.resource, reason: error.message });
-				return [];
-			}
-		});
+	/** Values of all resources that can be read, each read once; the others are named once each time they change. */
+	#readable<T>({ items }: Informer, cache: WeakMap<Resource, T | undefined>, read: (resource: Resource) => T): T[] {
+		const values: T[] = [];
+		for (const resource of items.values()) {
+			if (!cache.has(resource)) cache.set(resource, this.#read(resource, read));
+			const value = cache.get(resource);
+			if (value !== undefined) values.push(value);
+		}
+		return values;
+	}
+
+	#read<T>(resource: Resource, read: (resource: Resource) => T): T | undefined {
+		try {
+			return read(resource);
+		} catch (error) {
+			if (!(error instanceof ResourceError)) throw error;
+			this.#log.warn('resource can not be used', { resource: error.resource, reason: error.message });
+			return undefined;
+		}
+	}
+
+	#readReservation(resource: Resource): readonly PrefixKey[] {
+		const { cidrs, unreadable } = toReservation(resource);
+		if (unreadable.length > 0) this.#log.warn('what is reserved here can not be read, the rest of it counts', { reservation: resource.name, unreadable });
+		return cidrs;
 	}
 }

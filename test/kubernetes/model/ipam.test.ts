@@ -1,5 +1,18 @@
 import test from 'ava';
-import { fromBlock, type JsonObject, parseJson, stringifyJson, toBlock, toHandle, toPool, toResource } from '../../../src/kubernetes/index.ts';
+import {
+	fromAffinity,
+	fromBlock,
+	fromHandle,
+	type JsonObject,
+	parseJson,
+	stringifyJson,
+	toAffinity,
+	toBlock,
+	toHandle,
+	toPool,
+	toReservation,
+	toResource,
+} from '../../../src/kubernetes/index.ts';
 
 const blockText = `{"apiVersion":"crd.projectcalico.org/v1","kind":"IPAMBlock","metadata":{"name":"10-0-0-0-30"},
  "spec":{"affinity":"host:node-a","affinityClaimTime":"2026-01-01T00:00:00Z","allocations":[0,null,1,null],"attributes":[
@@ -49,5 +62,40 @@ test('a handle keeps its original case', (t) => {
 	t.like(toHandle(toResource({ metadata: { name: 'net.abc' }, spec: { handleID: 'net.ABC', block: { '10.0.0.0/26': 2 }, deleted: false } })), {
 		handleId: 'net.ABC',
 		blocks: { '10.0.0.0/26': 2 },
+	});
+});
+
+test('a pool for uses of a later version is not for ours', (t) => {
+	const uses = (allowedUses: readonly string[]) => toPool(toResource({ metadata: { name: 'p' }, spec: { cidr: '192.168.0.0/16', allowedUses } })).allowedUses;
+	t.deepEqual(uses([]), ['Workload', 'Tunnel']);
+	t.deepEqual(uses(['HostSecondaryInterface']), []);
+	t.deepEqual(uses(['HostSecondaryInterface', 'Tunnel']), ['Tunnel']);
+});
+
+const marks = [
+	{ layout: 'crd.projectcalico.org/v1', deleted: 'true', there: 'false' },
+	{ layout: 'projectcalico.org/v3', deleted: true, there: false },
+] as const;
+for (const { layout, deleted, there } of marks)
+	test(`what is marked as deleted is known as such, and written as ${layout} has it`, (t) => {
+		const spec = { state: 'confirmed', node: 'n', type: 'host', cidr: '10.0.0.0/26', deleted };
+		const claim = toAffinity(toResource({ metadata: { name: 'a' }, spec }));
+		t.true(claim.deleted);
+		t.deepEqual<unknown, unknown>(fromAffinity(claim, layout), spec);
+		t.is<unknown, unknown>(fromAffinity({ ...claim, deleted: false }, layout)['deleted'], there);
+		// Of blocks and handles it is a boolean in both.
+		const handle = toHandle(toResource({ metadata: { name: 'h' }, spec: { handleID: 'h', block: {}, deleted: true } }));
+		t.deepEqual<unknown, unknown>([handle.deleted, fromHandle(handle)['deleted']], [true, true]);
+		const block = toBlock(
+			toResource({ metadata: { name: 'b' }, spec: { cidr: '10.0.0.0/30', allocations: [], unallocated: [], attributes: [], deleted: true } }),
+		);
+		t.deepEqual<unknown, unknown>([block.deleted, fromBlock(block, layout)['deleted']], [true, true]);
+		t.is('strictAffinity' in fromBlock(block, layout), layout === 'crd.projectcalico.org/v1');
+	});
+
+test('a mistake in a reservation does not give the rest of it away', (t) => {
+	t.deepEqual<unknown, unknown>(toReservation(toResource({ metadata: { name: 'r' }, spec: { reservedCIDRs: ['10.0.0.0/28', '10.0.0.300', '10.0.1.7', 'fd00::1'] } })), {
+		cidrs: ['10.0.0.0/28', '10.0.1.7/32', 'fd00::1/128'],
+		unreadable: ['10.0.0.300'],
 	});
 });

@@ -1,0 +1,119 @@
+import test from 'ava';
+import { ControlError } from '../../../src/control/index.ts';
+import { prefixKey, silentLogger, systemClock } from '../../../src/core/index.ts';
+import { addressService } from '../../../src/daemon/cluster/address-service.ts';
+import { Allocator, conflictRetry, type Pool } from '../../../src/ipam/index.ts';
+import { ApiClient, coreKinds, Informer, type JsonObject, selectorMatches } from '../../../src/kubernetes/index.ts';
+import { MemoryCluster, memoryStore } from '../../fakes/memory-ipam-store.ts';
+
+const pool = (name: string, cidr: string, overrides: Partial<Pool> = {}): Pool => ({
+	name,
+	cidr: prefixKey(cidr),
+	family: cidr.includes(':') ? 'ipv6' : 'ipv4',
+	blockSize: cidr.includes(':') ? 122 : 26,
+	disabled: false,
+	nodeSelector: 'all()',
+	namespaceSelector: '',
+	allowedUses: ['Workload', 'Tunnel'],
+	assignmentMode: 'Automatic',
+	terminating: false,
+	...overrides,
+});
+
+/** Pods by `namespace/name`. */
+class PodServer extends ApiClient {
+	readonly pods = new Map<string, JsonObject>();
+
+	constructor() {
+		super({ server: 'http://127.0.0.1:1', namespace: 'default', options: async () => ({}) }, Math.random);
+	}
+
+	override async get(...[, name, namespace]: Parameters<ApiClient['get']>) {
+		return this.pods.get(`${namespace}/${name}`);
+	}
+}
+
+function setUp() {
+	const shared = Object.assign(new MemoryCluster(), {
+		pools: [pool('blue', '10.1.0.0/24'), pool('manual', '10.2.0.0/24', { assignmentMode: 'Manual' }), pool('six', 'fd00::/64')],
+	});
+	const client = new PodServer();
+	const namespaces: Record<string, Record<string, string>> = {};
+	const store = { ...memoryStore(shared), namespaceAnnotations: async (name: string) => namespaces[name] ?? {} };
+	const dependencies = { clock: systemClock, random: Math.random, log: silentLogger };
+	const retry = conflictRetry(Math.random, { firstMs: 0.1, mostMs: 1 });
+	const allocator = new Allocator({ node: 'node-a', store, retry, selectorMatches, ...dependencies });
+	const pods = new Informer({ client, kind: coreKinds.pods, ...dependencies });
+	const service = addressService({ node: 'node-a', allocator, store, client, pods, log: silentLogger });
+	const pod = (name: string) => ({ namespace: 'default', name });
+	const attachment = (containerId: string, network = 'net') => ({ network, containerId, ifname: 'eth0', pod: pod(containerId) });
+	const add = async (containerId: string, more: object = {}) => {
+		const request = { ...attachment(containerId), families: ['ipv4'], ipv4Pools: [], ipv6Pools: [], ...more };
+		return (await service.cniAdd({ request })).addresses.map(({ address }) => address);
+	};
+	const annotate = (name: string, annotations: Record<string, string>) =>
+		client.pods.set(`default/${name}`, { metadata: { name, namespace: 'default', annotations }, spec: {}, status: {} });
+	return { shared, service, allocator, store, attachment, add, annotate, namespaces };
+}
+
+test('pools of the namespace serve its pods, unless the pod has its own', async (t) => {
+	const { add, annotate, namespaces } = setUp();
+	namespaces['default'] = { 'cni.projectcalico.org/ipv4pools': '["manual"]' };
+	t.regex((await add('one')).join(), /^10\.2\./);
+	annotate('two', { 'cni.projectcalico.org/ipv4pools': '["10.1.0.0/24"]' });
+	t.regex((await add('two')).join(), /^10\.1\./);
+});
+
+test('who asks for addresses gets these and no others, of whatever family', async (t) => {
+	const { add, annotate } = setUp();
+	annotate('six', { 'cni.projectcalico.org/ipAddrs': '["fd00::7"]' });
+	t.deepEqual(await add('six'), ['fd00::7']);
+	annotate('four', { 'cni.projectcalico.org/ipAddrs': '["10.2.0.7"]' });
+	t.deepEqual(await add('four', { families: ['ipv4', 'ipv6'] }), ['10.2.0.7']);
+	t.deepEqual(await add('by-argument', { wantedAddress: '10.1.0.9' }), ['10.1.0.9']);
+});
+
+test('collecting for one network leaves the containers of another whose name begins like it', async (t) => {
+	const { service, add } = setUp();
+	await add('one');
+	const [other = ''] = await add('two', { network: 'net.blue' });
+	const { addresses } = await service.cniCollect({ request: { network: 'net', validAttachments: [{ containerId: 'one', ifname: 'eth0' }] } });
+	t.deepEqual(addresses, []);
+	t.deepEqual(
+		(await service.cniCheck({ request: { network: 'net.blue', containerId: 'two', ifname: 'eth0', addresses: [other] } })).addresses.map(
+			({ address }) => address,
+		),
+		[other],
+	);
+	t.is((await service.cniCollect({ request: { network: 'net', validAttachments: [] } })).addresses.length, 1);
+});
+
+test('a pod of Calico v2 is released by its own handle', async (t) => {
+	const { service, allocator, attachment, shared } = setUp();
+	await allocator.assign({ handleId: 'default.old', attributes: {}, families: ['ipv4'], use: 'Workload' });
+	t.is((await service.cniDelete({ request: attachment('old') })).addresses.length, 1);
+	t.is((await service.cniDelete({ request: attachment('old') })).addresses.length, 0);
+	t.is(shared.handles.size, 0);
+});
+
+test('while the datastore is locked nothing is released, and the caller is told to come again', async (t) => {
+	const { service, attachment, add, shared } = setUp();
+	await add('one');
+	shared.readOnlyReason = 'a migration holds the datastore';
+	for (const release of [
+		() => service.cniDelete({ request: attachment('one') }),
+		() => service.cniCollect({ request: { network: 'net', validAttachments: [] } }),
+	])
+		t.like(await t.throwsAsync(async () => release(), { instanceOf: ControlError, message: 'a migration holds the datastore' }), { status: 503 });
+	t.is(shared.handles.size, 1);
+});
+
+test('a container whose address is another’s is found out', async (t) => {
+	const { service, add, attachment } = setUp();
+	const [address = ''] = await add('one');
+	await add('two');
+	await t.throwsAsync(async () => service.cniCheck({ request: { ...attachment('two'), addresses: [address] } }), {
+		instanceOf: ControlError,
+		message: /container two holds 10\.1\.[0-9.]+, not 10\.1\./,
+	});
+});
