@@ -55,8 +55,8 @@ export interface GarbageView {
 	readonly collected?: { readonly addresses: number; readonly claims: number; readonly handles: number; readonly spared: number };
 }
 
-/** What blocks, claims, handles, pools and BGP say differently. */
+/** What blocks, claims, handles, pools, pods and BGP say differently. Without `pods` in `checked`: they may not be listed. */
 export interface IpamCheckView {
-	readonly checked: { readonly pools: number; readonly blocks: number; readonly claims: number; readonly handles: number };
+	readonly checked: { readonly pools: number; readonly blocks: number; readonly claims: number; readonly handles: number; readonly pods?: number };
 	readonly problems: readonly { readonly kind: string; readonly subject: string; readonly problem: string; readonly fix?: string; readonly fixed?: boolean }[];
 }

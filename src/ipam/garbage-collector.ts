@@ -18,6 +18,9 @@ export interface GarbageCollectorOptions extends GarbageOptions {
 	podUsesAddresses(leak: Leak): Promise<boolean>;
 }
 
+/** Leaks that are released at the same time. */
+const atOnce = 16;
+
 /** What one round did. */
 export interface CollectedGarbage {
 	readonly addresses: number;
@@ -56,10 +59,13 @@ export class GarbageCollector {
 		const report = await this.dryRun();
 		this.#suspicions = report.suspicions;
 		const done = { addresses: 0, claims: 0, handles: 0, spared: 0 };
-		for (const leak of report.leaks) {
-			const released = await this.#release(leak);
-			if (released === 0) done.spared++;
-			done.addresses += released;
+		// Several at a time: addresses of one block share its writes.
+		for (let index = 0; index < report.leaks.length; index += atOnce) {
+			const counts = await Promise.all(report.leaks.slice(index, index + atOnce).map((leak) => this.#release(leak)));
+			for (const released of counts) {
+				if (released === 0) done.spared++;
+				done.addresses += released;
+			}
 		}
 		for (const { node, cidr, requireEmpty, reason } of report.claims) {
 			const outcome = await giveUpBlock(context, node, cidr, { requireEmpty });
@@ -95,8 +101,8 @@ export class GarbageCollector {
 		}
 		if (!stillHeld(leak, blocks) || (await podUsesAddresses(leak))) return 0;
 		let released = 0;
-		for (const { address, sequenceNumber } of leak.addresses) {
-			const outcome = await allocator.releaseAddress(address, { handleId: leak.handleId, sequenceNumber });
+		for (const { address, block, sequenceNumber } of leak.addresses) {
+			const outcome = await allocator.releaseAddress(address, { handleId: leak.handleId, sequenceNumber, block });
 			if (outcome.type === 'released') released += outcome.addresses.length;
 		}
 		log.warn('leaked addresses released', { handle: leak.handleId, addresses: leak.addresses.map(({ address }) => address), reason: leak.reason });

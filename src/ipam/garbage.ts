@@ -126,6 +126,8 @@ function whyLeaked({ address, block: cidr, attributes }: HeldAddress, { nodes, p
 	if (type !== undefined) return node !== undefined && !nodes.has(node) ? `tunnel address of node ${node}, which does not exist` : undefined;
 	// Without a pod's name there is nothing to compare with: somebody else's business (a load balancer, a manual assignment).
 	if (pod === undefined || namespace === undefined) return undefined;
+	// A virtual machine keeps its address while it moves from pod to pod, or is stopped: its controller gives it back.
+	if (attributes['vmi-name'] !== undefined) return undefined;
 	const facts = pods.get(`${namespace}/${pod}`);
 	if (facts === undefined) return `pod ${namespace}/${pod} does not exist`;
 	if (facts.finished) return `pod ${namespace}/${pod} has finished`;

@@ -1,18 +1,9 @@
-/** What people ask of addresses: how full, whose, and does everything agree. Pure, on what blocks, claims and handles say. */
+/** What people ask of addresses: how full, and whose. Pure, on what blocks say. */
 import { type PrefixKey, parsePrefix, prefixCovers } from '../core/index.ts';
-import { addressToOrdinal, ordinalToAddress } from './addresses.ts';
-import { attributeOf, blockProblems, ordinalsOfHandle } from './block.ts';
-import { handleName, sanitizeHandle } from './names.ts';
+import { addressToOrdinal } from './addresses.ts';
+import { attributeOf } from './block.ts';
 import { blockCount } from './pool.ts';
-import { type Affinity, type Block, type Handle, hostAffinity, type Pool } from './values.ts';
-
-/** Everything written about addresses at one moment. */
-export interface AddressBook {
-	readonly pools: readonly Pool[];
-	readonly blocks: readonly Block[];
-	readonly affinities: readonly Affinity[];
-	readonly handles: readonly Handle[];
-}
+import type { Block, Pool } from './values.ts';
 
 /** How full one block is. */
 export interface BlockReport {
@@ -111,71 +102,4 @@ export function reportAddress(blocks: readonly Block[], address: string): Addres
 		handleId: attribute.handleId,
 		attributes: attribute.secondary ?? {},
 	};
-}
-
-/** A contradiction; `fix` says what would mend it, where a program may. */
-export interface Inconsistency {
-	readonly kind: 'block' | 'claim' | 'handle' | 'pool';
-	readonly subject: string;
-	readonly problem: string;
-	readonly fix: 'remove-handle' | 'release-claim' | undefined;
-}
-
-/** Holds blocks, claims, handles and pools against each other. Some differences are there for a moment while a request is on its way: look twice. */
-export function findInconsistencies({ pools, blocks, affinities, handles }: AddressBook): Inconsistency[] {
-	const byCidr = new Map(blocks.map((block) => [block.cidr, block]));
-	const found: Inconsistency[] = [];
-	const claimed = new Set<string>();
-	for (const block of blocks) for (const problem of blockProblems(block)) found.push({ kind: 'block', subject: block.cidr, problem, fix: undefined });
-	for (const block of blocks) {
-		if (!pools.some((pool) => prefixCovers(parsePrefix(pool.cidr), parsePrefix(block.cidr))))
-			found.push({ kind: 'pool', subject: block.cidr, problem: 'the block lies in no pool', fix: undefined });
-	}
-	for (const { node, cidr, state } of affinities) {
-		claimed.add(`${hostAffinity(node)} ${cidr}`);
-		const block = byCidr.get(cidr);
-		const isConfirmed = state === 'confirmed' || state === '';
-		if (isConfirmed && block === undefined)
-			found.push({ kind: 'claim', subject: `${node} ${cidr}`, problem: 'the claim is confirmed, and there is no such block', fix: 'release-claim' });
-		else if (isConfirmed && block?.affinity !== hostAffinity(node))
-			found.push({
-				kind: 'claim',
-				subject: `${node} ${cidr}`,
-				problem: `the claim is confirmed, and the block is ${block?.affinity ?? 'nobody'}'s`,
-				fix: 'release-claim',
-			});
-	}
-	for (const { cidr, affinity } of blocks) {
-		if (affinity?.startsWith('host:') && !claimed.has(`${affinity} ${cidr}`))
-			found.push({ kind: 'claim', subject: cidr, problem: `the block is ${affinity}'s, who has no claim to it`, fix: undefined });
-	}
-	return [...found, ...handleInconsistencies(handles, blocks, byCidr)];
-}
-
-function handleInconsistencies(handles: readonly Handle[], blocks: readonly Block[], byCidr: ReadonlyMap<string, Block>): Inconsistency[] {
-	const known = new Set(handles.map(({ handleId }) => handleName(handleId)));
-	const found: Inconsistency[] = [];
-	for (const { handleId, blocks: counts } of handles) {
-		const held = Object.keys(counts).map((cidr) => {
-			const block = byCidr.get(cidr);
-			return { cidr, held: block === undefined ? 0 : ordinalsOfHandle(block, sanitizeHandle(handleId)).length };
-		});
-		if (held.every((entry) => entry.held === 0)) found.push({ kind: 'handle', subject: handleId, problem: 'no block knows of it', fix: 'remove-handle' });
-		else
-			for (const { cidr, held: number } of held.filter((entry) => entry.held !== counts[entry.cidr]))
-				found.push({ kind: 'handle', subject: handleId, problem: `it says ${counts[cidr]} of ${cidr}, the block says ${number}`, fix: undefined });
-	}
-	for (const block of blocks) {
-		for (const [index, { handleId, releasedAt }] of block.attributes.entries()) {
-			if (handleId === undefined || releasedAt !== undefined || known.has(handleName(sanitizeHandle(handleId)))) continue;
-			const ordinal = block.allocations.indexOf(index);
-			found.push({
-				kind: 'handle',
-				subject: handleId,
-				problem: `${ordinalToAddress(block.cidr, Math.max(0, ordinal))} is held by it, and there is no such handle`,
-				fix: undefined,
-			});
-		}
-	}
-	return found;
 }

@@ -61,7 +61,7 @@ function setUp() {
 		if (result.type !== 'assigned') throw new Error(result.reason);
 		return result.addresses[0]?.address ?? '';
 	};
-	return { shared, collector, assign, pods, nodes, snapshot, inUse };
+	return { shared, store, collector, assign, pods, nodes, snapshot, inUse };
 }
 
 const running = (...addresses: string[]): PodFacts => ({ node: 'node-a', addresses, finished: false });
@@ -96,6 +96,23 @@ test('addresses of which nobody can tell whose they are stay', async (t) => {
 	await assign('manual', { attributes: {} });
 	await collector.collect();
 	t.like(await collector.collect(), { addresses: 0 });
+});
+
+test('a virtual machine keeps its address while it has no pod', async (t) => {
+	const { collector, assign } = setUp();
+	await assign('vm', { attributes: { node: 'node-a', pod: 'virt-launcher', namespace: 'default', 'vmi-name': 'vm' } });
+	await collector.collect();
+	t.like(await collector.collect(), { addresses: 0 });
+});
+
+test('many leaks of one block are released by a few writes of it', async (t) => {
+	const { collector, assign, shared, store } = setUp();
+	for (let index = 0; index < 16; index++) await assign(`pod-${index}`);
+	await collector.collect();
+	const writes = store.counts.byKind['block'] ?? 0;
+	t.like(await collector.collect(), { addresses: 16 });
+	t.true((store.counts.byKind['block'] ?? 0) - writes <= 8 + 4, `${(store.counts.byKind['block'] ?? 0) - writes} writes for four blocks`);
+	t.is(shared.handles.size, 0);
 });
 
 test('tunnel addresses live as long as their node', async (t) => {

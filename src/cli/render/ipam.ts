@@ -66,7 +66,7 @@ export function renderAddress(screen: Screen, { address, state, block, node, han
 
 /** What does not agree. */
 export function renderCheck(screen: Screen, { checked, problems }: IpamCheckView): string {
-	const seen = `Checked ${count(checked.pools, 'pool')}, ${count(checked.blocks, 'block')}, ${count(checked.claims, 'claim')}, ${count(checked.handles, 'handle')}.\n`;
+	const seen = `Checked ${count(checked.pools, 'pool')}, ${count(checked.blocks, 'block')}, ${count(checked.claims, 'claim')}, ${count(checked.handles, 'handle')}${checked.pods === undefined ? ' (no pods: they may not be listed)' : `, ${count(checked.pods, 'pod')}`}.\n`;
 	if (problems.length === 0) return `${seen}Everything agrees.\n`;
 	const lines = problems.map(({ kind, subject, problem, fix, fixed }) => {
 		const mended = fixed === true ? paint(screen, 'good', ' (mended)') : fix === undefined ? '' : paint(screen, 'dim', ' (--fix mends this)');

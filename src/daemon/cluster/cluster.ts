@@ -120,7 +120,7 @@ export class Cluster {
 			...(ledger === undefined
 				? addressService({ node, allocator: this.allocator, store: this.#store, client, pods: this.#informers.pods, log })
 				: hostLocalService({ node, ledger, ranges: () => podRanges(nodes, node), log })),
-			...ipamService({ node, allocator: this.allocator, store: this.#store, retry, announced: () => this.#announced }),
+			...ipamService({ node, allocator: this.allocator, store: this.#store, client, mode: options.addressMode, clock, announced: () => this.#announced }),
 		};
 		this.#duties = new NodeDuties({
 			node,

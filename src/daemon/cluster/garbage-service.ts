@@ -197,7 +197,7 @@ const sum = (left: CollectedGarbage, right: CollectedGarbage): CollectedGarbage 
 });
 
 /** Of a Pod what tells whether it still has its addresses. Pure. */
-export function podFacts(pod: JsonObject): PodFacts {
+export function podFacts(pod: JsonObject): PodFacts & { readonly hostNetwork: boolean } {
 	const status = objectAt(pod, 'status');
 	const several = arrayAt(status, 'podIPs').flatMap((entry) => textAt(entry, 'ip') ?? []);
 	const single = textAt(status, 'podIP');
@@ -206,6 +206,7 @@ export function podFacts(pod: JsonObject): PodFacts {
 		node: textAt(pod, 'spec', 'nodeName'),
 		addresses: several.length > 0 ? several : single === undefined ? [] : [single],
 		finished: phase === 'Succeeded' || phase === 'Failed',
+		hostNetwork: objectAt(pod, 'spec')['hostNetwork'] === true,
 	};
 }
 
@@ -222,11 +223,11 @@ async function podUses(client: ApiClient, { addresses }: Leak): Promise<boolean>
 	return false;
 }
 
-/** Why somebody else collects here; `undefined`: nobody does. */
+/** Why somebody else collects here; `undefined`: nobody does. A pod that was evicted stays in the list and collects nothing. */
 async function otherCollector(client: ApiClient): Promise<string | undefined> {
 	try {
 		const { items } = await client.list(coreKinds.pods, { labelSelector: 'k8s-app=calico-kube-controllers' });
-		return items.length === 0 ? undefined : "Calico's kube-controllers run in this cluster and collect";
+		return items.every((pod) => podFacts(pod).finished) ? undefined : "Calico's kube-controllers run in this cluster and collect";
 	} catch (error) {
 		if (!(error instanceof ApiError) || error.code !== 403) throw error;
 		return "Pods may not be listed, so that nobody can tell what is abandoned, nor whether Calico's kube-controllers run";

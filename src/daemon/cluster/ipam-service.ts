@@ -1,24 +1,38 @@
 import { ControlError, type Handlers, type IpamCheckView } from '../../control/index.ts';
-import { AddressError, formatAddress, type PrefixKey, parseAddress } from '../../core/index.ts';
+import { AddressError, type Clock, formatAddress, type PrefixKey, parseAddress } from '../../core/index.ts';
 import {
 	type AddressBook,
 	type Allocator,
 	affinityName,
-	compareAndSwap,
+	blockName,
+	endCooldowns,
 	findInconsistencies,
+	findOriginInconsistencies,
+	findPodInconsistencies,
 	handleName,
+	hostAffinity,
 	type Inconsistency,
 	type IpamStore,
-	type Retry,
+	ordinalsOfHandle,
+	ownClaims,
+	type PodAddresses,
+	removeAsSeen,
 	reportAddress,
 	reportBlock,
 	reportPool,
+	sanitizeHandle,
 } from '../../ipam/index.ts';
+import { type ApiClient, ApiError, coreKinds, textAt } from '../../kubernetes/index.ts';
+import { podFacts } from './garbage-service.ts';
+import type { AddressMode } from './state.ts';
 
 export interface IpamServiceOptions {
 	readonly allocator: Allocator;
 	readonly store: IpamStore;
-	readonly retry: Retry;
+	/** Asked for the pods. */
+	readonly client: Pick<ApiClient, 'list'>;
+	readonly mode: AddressMode;
+	readonly clock: Clock;
 	/** What BGP announces of this node's own. */
 	readonly announced: () => ReadonlySet<PrefixKey>;
 	readonly node: string;
@@ -36,7 +50,7 @@ export function ipamService(options: IpamServiceOptions): IpamHandlers {
 	return {
 		async pools() {
 			const all = await blocks();
-			return { pools: (await store.pools()).map((pool) => defined(reportPool(pool, all, Date.now()))) };
+			return { pools: (await store.pools()).map((pool) => defined(reportPool(pool, all, options.clock.wallMs()))) };
 		},
 		async ipamBlocks({ node }) {
 			const reports = (await blocks()).map(reportBlock);
@@ -75,41 +89,81 @@ async function book(store: IpamStore): Promise<AddressBook> {
 	return { pools, blocks: values(blocks), affinities: values(affinities), handles: values(handles) };
 }
 
-async function check({ store, announced, node }: IpamServiceOptions): Promise<IpamCheckView> {
-	const first = await book(store);
-	const suspected = new Set(findInconsistencies(first).map(textOf));
-	if (suspected.size > 0) await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
-	const second = suspected.size > 0 ? await book(store) : first;
-	const problems = findInconsistencies(second).filter((problem) => suspected.has(textOf(problem)));
-	const own = second.affinities.filter((affinity) => affinity.node === node && (affinity.state === 'confirmed' || affinity.state === ''));
-	const silent = own
-		.filter(({ cidr }) => !announced().has(cidr))
-		.map(({ cidr }) => ({ kind: 'origin', subject: cidr, problem: 'this node has the block, and does not announce it' }));
+/** What there is at one moment; the pods last, so that one that came meanwhile is known when its address is judged. */
+async function look({ store, client, mode, announced, node, clock }: IpamServiceOptions) {
+	const all = await book(store);
+	const { cooldownSeconds } = await store.config();
+	const blocks = all.blocks.map((block) => endCooldowns(block, cooldownSeconds, clock.wallMs()));
+	const pods = await podAddresses(client);
+	const own = ownClaims(all.affinities, node);
+	// With `host-local` addresses are in no block, and ranges are announced without a claim.
+	const isBlocks = mode === 'blocks';
 	return {
-		checked: { pools: second.pools.length, blocks: second.blocks.length, claims: second.affinities.length, handles: second.handles.length },
-		problems: [...problems.map(defined), ...silent],
+		all,
+		pods,
+		problems: [
+			...findInconsistencies({ ...all, blocks }),
+			...(isBlocks && pods !== undefined ? findPodInconsistencies(all.pools, blocks, pods) : []),
+			...(isBlocks ? findOriginInconsistencies(all.pools, announced(), own.confirmed) : []),
+		],
 	};
+}
+
+async function check(options: IpamServiceOptions): Promise<IpamCheckView> {
+	const first = await look(options);
+	const suspected = new Set(first.problems.map(textOf));
+	if (suspected.size > 0) await new Promise((resolve) => setTimeout(resolve, lookAgainMs));
+	const { all, pods, problems } = suspected.size > 0 ? await look(options) : first;
+	return {
+		checked: {
+			pools: all.pools.length,
+			blocks: all.blocks.length,
+			claims: all.affinities.length,
+			handles: all.handles.length,
+			...(pods === undefined ? {} : { pods: pods.length }),
+		},
+		problems: problems.filter((problem) => suspected.has(textOf(problem))).map(defined),
+	};
+}
+
+/** Pods with a network of their own that have not finished; `undefined`: they may not be listed. */
+async function podAddresses(client: Pick<ApiClient, 'list'>): Promise<readonly PodAddresses[] | undefined> {
+	try {
+		const { items } = await client.list(coreKinds.pods);
+		return items.flatMap((pod) => {
+			const { addresses, finished, hostNetwork } = podFacts(pod);
+			return finished || hostNetwork ? [] : [{ name: `${textAt(pod, 'metadata', 'namespace') ?? ''}/${textAt(pod, 'metadata', 'name') ?? ''}`, addresses }];
+		});
+	} catch (error) {
+		if (error instanceof ApiError && error.code === 403) return undefined;
+		throw error;
+	}
 }
 
 const textOf = ({ kind, subject, problem }: Inconsistency): string => `${kind} ${subject} ${problem}`;
 
-/** Removes a handle nobody knows of, or a claim to nothing. `false`: it is gone already. */
-async function mend({ store, retry }: IpamServiceOptions, { subject, fix }: IpamCheckView['problems'][number]): Promise<boolean> {
-	if (fix === 'remove-handle')
-		return compareAndSwap(
-			store.handles,
-			handleName(subject),
-			(handle) => (handle === undefined ? { type: 'leave', result: false } : { type: 'remove', result: true }),
-			retry,
-		);
-	const [node = '', cidr = ''] = subject.split(' ');
+/** Removes a handle nobody knows of, or a claim to nothing, if it is so still. `false`: it is gone, or in order, by now. */
+async function mend({ store }: IpamServiceOptions, { subject, fix }: IpamCheckView['problems'][number]): Promise<boolean> {
+	const reason = await store.readOnlyReason();
+	if (reason !== undefined) throw new ControlError(503, 'read-only', reason);
+	if (fix === 'remove-handle') {
+		// Before the blocks: a handle that is used later than this is written anew, and stays.
+		const seen = await store.handles.read(handleName(subject), 'fresh');
+		if (seen === undefined) return false;
+		// The keys are CIDRs as Calico and we write them: canonical.
+		for (const cidr of Object.keys(seen.value.blocks) as PrefixKey[]) {
+			const block = await store.blocks.read(blockName(cidr), 'fresh');
+			if (block !== undefined && ordinalsOfHandle(block.value, sanitizeHandle(subject)).length > 0) return false;
+		}
+		return removeAsSeen(store.handles, handleName(subject), seen);
+	}
+	const [node = '', text = ''] = subject.split(' ');
 	// The subject was made from a claim: its CIDR is canonical.
-	return compareAndSwap(
-		store.affinities,
-		affinityName(node, cidr as PrefixKey),
-		(claim) => (claim === undefined ? { type: 'leave', result: false } : { type: 'remove', result: true }),
-		retry,
-	);
+	const cidr = text as PrefixKey;
+	const claim = await store.affinities.read(affinityName(node, cidr), 'fresh');
+	const block = await store.blocks.read(blockName(cidr), 'fresh');
+	if (claim === undefined || block?.value.affinity === hostAffinity(node)) return false;
+	return removeAsSeen(store.affinities, affinityName(node, cidr), claim);
 }
 
 function checkedAddress(text: string): string {

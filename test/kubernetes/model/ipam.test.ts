@@ -94,8 +94,11 @@ for (const { layout, deleted, there } of marks)
 	});
 
 test('a mistake in a reservation does not give the rest of it away', (t) => {
-	t.deepEqual<unknown, unknown>(toReservation(toResource({ metadata: { name: 'r' }, spec: { reservedCIDRs: ['10.0.0.0/28', '10.0.0.300', '10.0.1.7', 'fd00::1'] } })), {
-		cidrs: ['10.0.0.0/28', '10.0.1.7/32', 'fd00::1/128'],
-		unreadable: ['10.0.0.300'],
-	});
+	t.deepEqual<unknown, unknown>(
+		toReservation(toResource({ metadata: { name: 'r' }, spec: { reservedCIDRs: ['10.0.0.0/28', '10.0.0.300', '10.0.1.7', 'fd00::1'] } })),
+		{
+			cidrs: ['10.0.0.0/28', '10.0.1.7/32', 'fd00::1/128'],
+			unreadable: ['10.0.0.300'],
+		},
+	);
 });

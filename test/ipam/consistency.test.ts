@@ -1,0 +1,171 @@
+import test from 'ava';
+import { prefixKey } from '../../src/core/index.ts';
+import {
+	type Affinity,
+	type Block,
+	findInconsistencies,
+	findOriginInconsistencies,
+	findPodInconsistencies,
+	type Handle,
+	type PodAddresses,
+	type Pool,
+} from '../../src/ipam/index.ts';
+
+const cidr = prefixKey('10.0.0.0/30');
+const pools: readonly Pool[] = [
+	{
+		name: 'pods',
+		cidr: prefixKey('10.0.0.0/24'),
+		family: 'ipv4',
+		blockSize: 30,
+		disabled: false,
+		nodeSelector: '',
+		namespaceSelector: '',
+		allowedUses: ['Workload'],
+		assignmentMode: 'Automatic',
+		terminating: false,
+	},
+];
+const owned = (pod: string, handleId = `net.${pod}`, more: Record<string, string> = {}) => ({
+	handleId,
+	secondary: { node: 'node-a', namespace: 'default', pod, ...more },
+	releasedAt: undefined,
+	other: {},
+});
+/** 10.0.0.1 is that of pod `one`. */
+const block = (overrides: Partial<Block> = {}): Block => ({
+	cidr,
+	affinity: 'host:node-a',
+	affinityClaimTime: undefined,
+	allocations: [null, 0, null, null],
+	unallocated: [0, 2, 3],
+	attributes: [owned('one')],
+	sequenceNumber: 1n,
+	sequenceNumberForAllocation: {},
+	deleted: false,
+	other: {},
+	...overrides,
+});
+const claim = (overrides: Partial<Affinity> = {}): Affinity => ({
+	state: 'confirmed',
+	node: 'node-a',
+	type: 'host',
+	cidr,
+	deleted: false,
+	other: {},
+	...overrides,
+});
+const handle = (handleId: string, count: number): Handle => ({ handleId, blocks: { [cidr]: count }, deleted: false, other: {} });
+
+const books: readonly {
+	readonly title: string;
+	readonly blocks?: readonly Block[];
+	readonly claims?: readonly Affinity[];
+	readonly handles?: readonly Handle[];
+	readonly pools?: readonly Pool[];
+	readonly problems: readonly string[];
+}[] = [
+	{ title: 'all is well', problems: [] },
+	{ title: 'no pool has the block', pools: [], problems: ['pool 10.0.0.0/30: the block lies in no pool'] },
+	{
+		title: 'an address is free and allocated',
+		blocks: [block({ unallocated: [0, 1, 2, 3] })],
+		problems: ['block 10.0.0.0/30: 10.0.0.1 is in the free list and allocated'],
+	},
+	{ title: 'an address is lost', blocks: [block({ unallocated: [0, 2] })], problems: ['block 10.0.0.0/30: 10.0.0.3 is neither free nor allocated'] },
+	{
+		title: 'there is no block for the claim',
+		blocks: [],
+		handles: [],
+		problems: ['claim node-a 10.0.0.0/30: the claim is confirmed, and there is no such block (release-claim)'],
+	},
+	{ title: 'a claim that is not confirmed needs no block', blocks: [], handles: [], claims: [claim({ state: 'pending' })], problems: [] },
+	{
+		title: 'two nodes have a claim',
+		claims: [claim(), claim({ node: 'node-b' })],
+		problems: ["claim node-b 10.0.0.0/30: the claim is confirmed, and the block is host:node-a's (release-claim)"],
+	},
+	{ title: 'nobody has a claim', claims: [], problems: ["claim 10.0.0.0/30: the block is host:node-a's, who has no claim to it"] },
+	{
+		title: 'a handle holds nothing',
+		handles: [handle('net.one', 1), handle('net.two', 1)],
+		problems: ['handle net.two: no block knows of it (remove-handle)'],
+	},
+	{ title: 'a handle counts too many', handles: [handle('net.one', 3)], problems: ['handle net.one: it says 3 of 10.0.0.0/30, the block says 1'] },
+	{ title: 'there is no handle', handles: [], problems: ['handle net.one: 10.0.0.1 is held by it, and there is no such handle'] },
+];
+for (const { title, blocks = [block()], claims = [claim()], handles = [handle('net.one', 1)], pools: of = pools, problems } of books)
+	test(`blocks, claims, handles and pools are held against each other: ${title}`, (t) => {
+		const found = findInconsistencies({ pools: of, blocks, affinities: claims, handles });
+		t.deepEqual(
+			found.map(({ kind, subject, problem, fix }) => `${kind} ${subject}: ${problem}${fix === undefined ? '' : ` (${fix})`}`),
+			[...problems],
+		);
+	});
+
+const pod = (name: string, ...addresses: string[]): PodAddresses => ({ name: `default/${name}`, addresses });
+const podCases: readonly {
+	readonly title: string;
+	readonly blocks?: readonly Block[];
+	readonly pods: readonly PodAddresses[];
+	readonly problems: readonly string[];
+}[] = [
+	{ title: 'all is well', pods: [pod('one', '10.0.0.1')], problems: [] },
+	{ title: 'a pod that starts has none yet', pods: [pod('one')], problems: [] },
+	{ title: 'the pod is gone', pods: [], problems: ["10.0.0.1: it is default/one's, which does not run (ipam gc takes it back)"] },
+	{
+		title: 'the pod has another',
+		pods: [pod('one', '192.168.0.1')],
+		problems: ["10.0.0.1: it is default/one's, which has 192.168.0.1 (ipam gc takes it back)"],
+	},
+	{
+		title: 'a pod’s address is not allocated',
+		pods: [pod('one', '10.0.0.1'), pod('two', '10.0.0.2')],
+		problems: ['default/two: it has 10.0.0.2, which is not allocated: the next pod may get it, too'],
+	},
+	{
+		title: 'two pods have one address',
+		pods: [pod('one', '10.0.0.1'), pod('two', '10.0.0.1')],
+		problems: ['10.0.0.1: several pods have it: default/one, default/two', "default/two: it has 10.0.0.1, which is default/one's"],
+	},
+	{
+		title: 'what is outside of the pools is others’ business',
+		pods: [pod('one', '10.0.0.1'), pod('two', '172.16.0.1'), pod('three', 'no address')],
+		problems: [],
+	},
+	{
+		title: 'a released address is nobody’s',
+		blocks: [block({ attributes: [{ handleId: undefined, secondary: undefined, releasedAt: '2026-01-01T00:00:00Z', other: {} }] })],
+		pods: [pod('one', '10.0.0.1')],
+		problems: ['default/one: it has 10.0.0.1, which is not allocated: the next pod may get it, too'],
+	},
+	{
+		title: 'a virtual machine keeps its address without a pod',
+		blocks: [block({ attributes: [owned('one', 'net.one', { 'vmi-name': 'vm' })] })],
+		pods: [],
+		problems: [],
+	},
+	{
+		title: 'an address given by hand is nobody’s pod’s',
+		blocks: [block({ attributes: [{ handleId: 'by-hand', secondary: {}, releasedAt: undefined, other: {} }] })],
+		pods: [],
+		problems: [],
+	},
+];
+for (const { title, blocks = [block()], pods, problems } of podCases)
+	test(`blocks and pods are held against each other: ${title}`, (t) => {
+		t.deepEqual(
+			findPodInconsistencies(pools, blocks, pods).map(({ subject, problem }) => `${subject}: ${problem}`),
+			[...problems],
+		);
+	});
+
+test('what is announced and what is claimed are held against each other', (t) => {
+	const other = prefixKey('10.0.0.4/30');
+	const outside = prefixKey('203.0.113.0/24');
+	const problems = (announced: readonly (typeof cidr)[], confirmed: readonly (typeof cidr)[]) =>
+		findOriginInconsistencies(pools, new Set(announced), confirmed).map(({ subject, problem }) => `${subject}: ${problem}`);
+	t.deepEqual(problems([cidr, outside], [cidr]), []);
+	t.deepEqual(problems([], [cidr]), ['10.0.0.0/30: this node has the block, and does not announce it']);
+	t.deepEqual(problems([cidr, other], [cidr]), ['10.0.0.4/30: this node announces it, and has no confirmed claim to it']);
+});

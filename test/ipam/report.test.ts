@@ -1,0 +1,51 @@
+import test from 'ava';
+import { prefixKey } from '../../src/core/index.ts';
+import { autoAssign, type Block, newBlock, noReservations, type Pool, reportAddress, reportPool } from '../../src/ipam/index.ts';
+
+const nowMs = Date.UTC(2026, 0, 31);
+const dayMs = 24 * 3600 * 1000;
+const pool: Pool = {
+	name: 'pods',
+	cidr: prefixKey('10.0.0.0/24'),
+	family: 'ipv4',
+	blockSize: 26,
+	disabled: false,
+	nodeSelector: '',
+	namespaceSelector: '',
+	allowedUses: ['Workload'],
+	assignmentMode: 'Automatic',
+	terminating: false,
+};
+/** With `used` addresses, the last of them borrowed by node-b. */
+function block(cidr: string, claimedDaysAgo: number, used: number): Block {
+	const empty = newBlock(prefixKey(cidr), 'node-a', new Date(nowMs - claimedDaysAgo * dayMs).toISOString(), 1n);
+	const own = autoAssign(empty, used - 1, { handleId: 'own', attributes: { node: 'node-a' } }, noReservations).block;
+	return autoAssign(own, 1, { handleId: 'other', attributes: { node: 'node-b' } }, noReservations).block;
+}
+
+test('a pool says how full it is, how fragmented, and how long it lasts at the pace of the last week', (t) => {
+	const blocks = [block('10.0.0.0/26', 30, 64), block('10.0.0.64/26', 3, 32), block('10.9.0.0/26', 1, 2)];
+	t.deepEqual(reportPool(pool, blocks, nowMs), {
+		name: 'pods',
+		cidr: pool.cidr,
+		blockSize: 26,
+		blocks: { total: 4, claimed: 2 },
+		addresses: { total: 256, used: 96, cooling: 0, borrowed: 2 },
+		fragmentation: 0.25,
+		// One block in a week, and two are left.
+		exhaustedInDays: 14,
+	});
+	t.is(reportPool(pool, [block('10.0.0.0/26', 30, 64)], nowMs).exhaustedInDays, undefined);
+});
+
+test('an address is somebody’s, free, cooling, or in no block', (t) => {
+	const cooling = { handleId: undefined, secondary: undefined, releasedAt: '2026-01-31T00:00:00Z', other: {} };
+	const given = block('10.0.0.0/26', 1, 2);
+	const blocks = [
+		{ ...given, attributes: [...given.attributes, cooling], allocations: given.allocations.map((index, ordinal) => (ordinal === 5 ? 2 : index)) },
+	];
+	t.like(reportAddress(blocks, '10.0.0.0'), { state: 'used', handleId: 'own', node: 'node-a', attributes: { node: 'node-a' } });
+	t.like(reportAddress(blocks, '10.0.0.5'), { state: 'cooling', handleId: undefined });
+	t.like(reportAddress(blocks, '10.0.0.9'), { state: 'free', block: prefixKey('10.0.0.0/26') });
+	t.like(reportAddress(blocks, '10.0.0.64'), { state: 'no-block', block: undefined });
+});
