@@ -90,7 +90,7 @@ export const endpoints = {
 	pools: get<PoolsView>()('/v1/pools', {}, 'how full each address pool is'),
 	ipamBlocks: get<BlocksView>()('/v1/ipam/blocks', { node: 'text' }, 'how full each block of addresses is, and whose; of one `node`'),
 	ipamAddress: get<AddressView>()('/v1/ipam/addresses/:address', {}, 'whose an address is'),
-	ipamCheck: get<IpamCheckView>()('/v1/ipam/check', {}, 'blocks, claims, handles, pools and what is announced, held against each other'),
+	ipamCheck: get<IpamCheckView>()('/v1/ipam/check', {}, 'blocks, claims, handles, pools, pods and what is announced, held against each other'),
 	ipamFix: post<IpamCheckView>()('/v1/ipam/check', {}, 'the same, and mend what may be mended'),
 	ipamRelease: post<ReleasedView>()('/v1/ipam/release', { address: 'text', handle: 'text' }, 'release one address, or all of a handle'),
 	lint: get<LintView>()('/v1/lint', {}, "what contradicts itself in the cluster's resources"),

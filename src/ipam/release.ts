@@ -79,11 +79,11 @@ export async function releaseAddress(context: ReleaseContext, address: string, {
 }
 
 /** By the pool, disabled or not; by looking through all blocks where no pool has the address any more. */
-async function blockHolding({ pools, blocks }: IpamStore, address: string): Promise<PrefixKey | undefined> {
-	const pool = poolOf(await pools(), prefixKey(`${address}/${address.includes(':') ? 128 : 32}`));
+async function blockHolding(store: IpamStore, address: string): Promise<PrefixKey | undefined> {
+	const pool = poolOf(await store.pools(), prefixKey(`${address}/${address.includes(':') ? 128 : 32}`));
 	if (pool !== undefined) {
 		const cidr = blockOf(address, pool.blockSize);
-		if ((await blocks.read(blockName(cidr), 'fresh')) !== undefined) return cidr;
+		if ((await store.blocks.read(blockName(cidr), 'fresh')) !== undefined) return cidr;
 	}
-	return (await blocks.list()).find(({ value }) => addressToOrdinal(value.cidr, address) !== undefined)?.value.cidr;
+	return (await store.blocks.list()).find(({ value }) => addressToOrdinal(value.cidr, address) !== undefined)?.value.cidr;
 }

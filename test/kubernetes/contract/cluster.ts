@@ -313,8 +313,12 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 				CNI_COMMAND: command,
 				CNI_CONTAINERID: container,
 				CNI_IFNAME: 'eth0',
-				CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web',
+				CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${container}`,
 			});
+		for (const name of ['one', 'two']) {
+			const spec = { nodeName: name === 'one' ? 'node-a' : 'node-b', containers: [{ name: 'c', image: 'c' }] };
+			await api.create(coreKinds.pods, { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec }, 'default');
+		}
 		const first = await cni(a, 'ADD', 'one');
 		t.regex(first, /"address":"10\.203\.\d+\.\d+\/32"/);
 		t.is(await cni(a, 'ADD', 'one'), first);
@@ -323,10 +327,16 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 		await a.until('the other block has arrived', (daemon) => daemon.ask('routes', {}), hasRoutes);
 		await b.until('the other block has arrived', (daemon) => daemon.ask('routes', {}), hasRoutes);
 		t.regex((await a.cli('ipam', 'check')).stdout, /\nEverything agrees\.\n$/);
+		// It has ended, and nobody has said DEL.
+		await api.patch(coreKinds.pods, 'two', { status: { phase: 'Failed' } }, 'application/merge-patch+json', { namespace: 'default', subresource: 'status' });
+		const without = await a.cli('ipam', 'check');
+		t.is(without.code, 1);
+		t.regex(without.stdout, /pod 10\.203\.\d+\.\d+: it is default\/two's, which does not run/);
 		const address = /10\.203\.\d+\.\d+/.exec(first)?.[0] ?? '';
 		t.regex((await a.cli('ipam', 'show', '--ip', address)).stdout, /is in use[\s\S]*namespace +default/);
 		t.is(await cni(a, 'DEL', 'one'), '');
 		t.is((await a.cli('ipam', 'show', '--ip', address)).code, 1);
+		for (const name of ['one', 'two']) await api.remove(coreKinds.pods, name, { namespace: 'default' });
 		// A new node is met without anybody being told, and a node that goes is let go.
 		await api.create(coreKinds.nodes, {
 			apiVersion: 'v1',
