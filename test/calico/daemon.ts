@@ -85,7 +85,13 @@ export function testDaemon(test: TestFn, getServer: () => ServerUnderTest, folde
 		// A container that has its address from Calico's plugin keeps it.
 		t.is(addressOf(await plugin('ours', 'ADD', 'first')), first);
 		t.regex((await calicoctl(file, ['ipam', 'show', `--ip=${second}`])).stdout, /is in use[\s\S]*second/);
+		const pods = ['first', 'second'];
+		for (const name of pods) {
+			const spec = { nodeName: node, containers: [{ name: 'c', image: 'c' }] };
+			await api.create(coreKinds.pods, { apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec }, 'default');
+		}
 		t.regex((await daemon.cli('ipam', 'check')).stdout, /Everything agrees\./);
+		for (const name of pods) await api.remove(coreKinds.pods, name, { namespace: 'default' });
 
 		t.is(await plugin('ours', 'DEL', 'first'), '');
 		t.is(await plugin('theirs', 'DEL', 'second'), '');
