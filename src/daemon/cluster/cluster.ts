@@ -32,6 +32,7 @@ import { NodeDuties } from './node-duties.ts';
 import type { NodeStatusSources } from './node-status.ts';
 import { NodeStatusReporter } from './node-status-reporter.ts';
 import { pruneNode, prunePod, pruneStatusRequest } from './prune.ts';
+import { withTemporaryErrors } from './server-errors.ts';
 import { type AddressMode, type ClusterState, ProblemLog, readState } from './state.ts';
 
 export interface ClusterOptions {
@@ -115,13 +116,13 @@ export class Cluster {
 		const retry = conflictRetry(random);
 		const { mode, graceMs } = options.garbageCollection;
 		this.#garbage = new GarbageService({ node, mode, graceMs, client, store: this.#store, allocator: this.allocator, retry, clock, random, log });
-		this.addresses = {
+		this.addresses = withTemporaryErrors({
 			...this.#garbage.handlers,
 			...(ledger === undefined
 				? addressService({ node, allocator: this.allocator, store: this.#store, client, pods: this.#informers.pods, log })
 				: hostLocalService({ node, ledger, ranges: () => podRanges(nodes, node), log })),
 			...ipamService({ node, allocator: this.allocator, store: this.#store, client, mode: options.addressMode, clock, announced: () => this.#announced }),
-		};
+		});
 		this.#duties = new NodeDuties({
 			node,
 			client,

@@ -49,8 +49,9 @@ export type PatchType =
 	| 'application/apply-patch+yaml';
 
 const retryBackoff: Backoff = { firstMs: 100, mostMs: 5_000 };
-/** Attempts of a request that may be repeated. */
+/** Attempts of a request that may be repeated, and how long after its start the last of them begins: whoever waits for it has a patience of minutes. */
 const mostAttempts = 6;
+const repeatWithinMs = 20_000;
 const answerTimeoutMs = 30_000;
 /** A watch brings a bookmark about once a minute: without any for so long, the server's host is gone. */
 const silenceMs = 180_000;
@@ -183,13 +184,14 @@ export class ApiClient {
 	}
 
 	async #json(request: Omit<ApiRequest, 'timeoutMs'>): Promise<JsonObject> {
+		const startMs = performance.now();
 		for (let attempt = 1; ; attempt++) {
 			try {
 				const response = await send(this.#credentials, { timeoutMs: answerTimeoutMs, ...request });
 				const body = parseJson(await textOf(this.#credentials.server, response));
 				return isObject(body) ? body : {};
 			} catch (error) {
-				if (attempt >= mostAttempts || !mayRepeat(error, request.method)) throw error;
+				if (attempt >= mostAttempts || performance.now() - startMs > repeatWithinMs || !mayRepeat(error, request.method)) throw error;
 				const asked = error instanceof ApiError ? error.retryAfterSeconds : undefined;
 				await sleep(
 					asked === undefined ? backoffMs(retryBackoff, attempt, this.#random) : asked * 1000 * (1 + this.#random() / 4),

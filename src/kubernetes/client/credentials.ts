@@ -14,10 +14,16 @@ export interface Credentials {
 /** How long what a credential plugin or token file said is used before it is asked again, in milliseconds. */
 const freshMs = 60_000;
 
+/**
+ * How long an unused connection is kept, in milliseconds: less than servers and what stands before them keep one (kube-apiserver 90 s), or
+ * than what the server says it does; a request on a connection that the server ends at the same moment is lost.
+ */
+const idleMs = 30_000;
+
 /** Requests share a bounded number of connections; a watch holds its own for minutes, and none of theirs. */
 const agentOptions: Readonly<Record<'request' | 'watch', AgentOptions>> = {
-	request: { keepAlive: true, maxSockets: 64, scheduling: 'lifo' },
-	watch: { keepAlive: true, scheduling: 'lifo' },
+	request: { keepAlive: true, timeout: idleMs, maxSockets: 64, scheduling: 'lifo' },
+	watch: { keepAlive: true, timeout: idleMs, scheduling: 'lifo' },
 };
 
 /** An agent for each use, and what they were made from. */

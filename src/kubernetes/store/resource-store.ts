@@ -1,8 +1,8 @@
 import { ConflictError, type Store, type Versioned } from '../../ipam/index.ts';
 import type { ApiClient, ResourceKind } from '../client/api-client.ts';
-import { ApiError } from '../client/errors.ts';
+import { ApiError, ApiUnreachableError } from '../client/errors.ts';
 import type { JsonObject } from '../json/index.ts';
-import { isObject } from '../json/index.ts';
+import { isObject, sameJson } from '../json/index.ts';
 import { type Resource, toResource } from '../model/resource.ts';
 
 /** How values of one kind are written as resources. */
@@ -39,8 +39,12 @@ export function ownCache(): ResourceCache {
 	};
 }
 
+/** How often a write is sent whose answers are lost. */
+const mostSendings = 3;
+
 /**
- * Resources of one kind as conditional writes on values. Everything in a resource that the value does not carry is written back
+ * Resources of one kind as conditional writes on values. A write whose answer was lost is looked up: found done, it counts; found undone, it
+ * is sent again, which its condition makes safe even where the first one still arrives. Everything in a resource that the value does not carry is written back
  * as it was read. What Calico marked as deleted and did not get to delete is deleted on sight, and reported as absent.
  */
 export class ResourceStore<T> implements Store<T> {
@@ -86,7 +90,7 @@ export class ResourceStore<T> implements Store<T> {
 			metadata: { name, ...(labels === undefined ? {} : { labels: labels(value) }) },
 			spec: toSpec(value),
 		};
-		return this.#written(name, () => this.#client.create(kind, object));
+		return this.#written(name, undefined, object, () => this.#client.create(kind, object));
 	}
 
 	async write(name: string, { value, version, origin }: Versioned<T>): Promise<Versioned<T>> {
@@ -97,15 +101,20 @@ export class ResourceStore<T> implements Store<T> {
 		// Whoever wrote it before may not have known these labels.
 		const own = labels === undefined ? {} : { labels: { ...(isObject(metadata['labels']) ? metadata['labels'] : {}), ...labels(value) } };
 		const object = { ...raw, metadata: { ...metadata, ...own, resourceVersion: version }, spec: toSpec(value) };
-		return this.#written(name, () => this.#client.replace(kind, object));
+		return this.#written(name, version, object, () => this.#client.replace(kind, object));
 	}
 
 	async remove(name: string, { version, origin }: Versioned<T>): Promise<void> {
 		const { uid } = origin as Resource;
-		try {
-			await this.#client.remove(this.#codec.kind, name, { uid, resourceVersion: version });
-		} catch (error) {
-			throw asConflict(error, name);
+		for (let sending = 1; ; sending++) {
+			try {
+				await this.#client.remove(this.#codec.kind, name, { uid, resourceVersion: version });
+				break;
+			} catch (error) {
+				if (sending === mostSendings || !isAnswerLost(error)) throw asConflict(error, name);
+				const found = await this.#client.get(this.#codec.kind, name);
+				if (found === undefined || toResource(found).uid !== uid) break;
+			}
 		}
 		this.#cache.forget(name, version);
 	}
@@ -119,11 +128,23 @@ export class ResourceStore<T> implements Store<T> {
 		});
 	}
 
-	async #written(name: string, send: () => Promise<JsonObject>): Promise<Versioned<T>> {
-		try {
-			return this.#versioned(this.#cache.absorb(await send()));
-		} catch (error) {
-			throw asConflict(error, name);
+	/** `version`: at which it may be written; `undefined`: it must not exist. */
+	async #written(name: string, version: string | undefined, object: JsonObject, send: () => Promise<JsonObject>): Promise<Versioned<T>> {
+		for (let sending = 1; ; sending++) {
+			try {
+				return this.#versioned(this.#cache.absorb(await send()));
+			} catch (error) {
+				if (sending === mostSendings || !isAnswerLost(error)) throw asConflict(error, name);
+				const found = await this.#client.get(this.#codec.kind, name);
+				if (found === undefined) {
+					if (version !== undefined) throw new ConflictError(`${name}: it is gone`, { cause: error });
+					continue;
+				}
+				const resource = this.#cache.absorb(found);
+				if (resource.resourceVersion === version) continue;
+				if (!sameJson(found['spec'], object['spec'])) throw new ConflictError(`${name}: somebody else wrote it`, { cause: error });
+				return this.#versioned(resource);
+			}
 		}
 	}
 
@@ -135,6 +156,11 @@ export class ResourceStore<T> implements Store<T> {
 		}
 		return { value, version: resource.resourceVersion, origin: resource };
 	}
+}
+
+/** Was the write perhaps done? */
+function isAnswerLost(error: unknown): boolean {
+	return error instanceof ApiUnreachableError || (error instanceof ApiError && error.code >= 500);
 }
 
 /** A stale version, a name that is taken, or an object that is gone: the caller reads again. */

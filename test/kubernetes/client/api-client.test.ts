@@ -90,3 +90,26 @@ test('a refusal carries code, reason and message of the Status, also one that is
 	t.regex(refused?.message ?? '', /said Forbidden/);
 	t.like(await t.throwsAsync(client.get(coreKinds.leases, 'one', 'default'), { instanceOf: ApiError }), { code: 400 });
 });
+
+test('a connection is not used again when the server is about to end it', async (t) => {
+	const sockets = new Set<unknown>();
+	const client = await clientOf(t, ({ socket }, response) => {
+		sockets.add(socket);
+		response.setHeader('keep-alive', 'timeout=1');
+		response.end(JSON.stringify(lease));
+	});
+	await client.get(coreKinds.leases, 'one', 'default');
+	await client.get(coreKinds.leases, 'one', 'default');
+	t.is(sockets.size, 2);
+});
+
+test('a connection that is kept is used again', async (t) => {
+	const sockets = new Set<unknown>();
+	const client = await clientOf(t, ({ socket }, response) => {
+		sockets.add(socket);
+		response.end(JSON.stringify(lease));
+	});
+	await client.get(coreKinds.leases, 'one', 'default');
+	await client.get(coreKinds.leases, 'one', 'default');
+	t.is(sockets.size, 1);
+});

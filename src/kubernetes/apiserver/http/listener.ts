@@ -10,6 +10,8 @@ import type { Certificate } from './certificate.ts';
 
 /** As kube-apiserver. */
 const mostBodyBytes = 3 * 1024 * 1024;
+/** As kube-apiserver: clients that keep connections end theirs before. */
+const keepAliveTimeoutMs = 90_000;
 /** A watcher that is further behind than this is cut off; it lists and watches again. */
 const mostWaitingBytes = 32 * 1024 * 1024;
 
@@ -27,7 +29,7 @@ export interface ListenerOptions {
 /** An HTTP server that answers Kubernetes API requests; not yet listening. */
 export function createListener(options: ListenerOptions): Server {
 	const onRequest = (message: IncomingMessage, response: ServerResponse) => void serve(options, message, response);
-	const settings = { keepAlive: true, noDelay: true, requestTimeout: 0 };
+	const settings = { keepAlive: true, noDelay: true, requestTimeout: 0, keepAliveTimeout: keepAliveTimeoutMs };
 	const { certificate } = options;
 	return certificate === undefined ? createPlainServer(settings, onRequest) : createTlsServer({ ...settings, ...certificate }, onRequest);
 }

@@ -1,0 +1,35 @@
+import { ControlError } from '../../control/index.ts';
+import { RetriesExhaustedError } from '../../ipam/index.ts';
+import { ApiError, ApiUnreachableError } from '../../kubernetes/index.ts';
+
+const waitHint = 'nothing was lost: ask again; bgpmesh status tells whether the API server answers';
+
+/** Why a request could not be served now and may be later: an API server that is away or busy. Anything else is given back as it is. */
+export function asTemporary(error: unknown): unknown {
+	if (error instanceof ApiUnreachableError) {
+		const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
+		return new ControlError(503, 'no-api-server', `${error.message}${cause}`, waitHint);
+	}
+	if (error instanceof ApiError && (error.code === 429 || error.code >= 500))
+		return new ControlError(503, 'no-api-server', `the API server answered ${error.code}: ${error.message}`, waitHint);
+	if (error instanceof RetriesExhaustedError) return new ControlError(503, 'conflict', error.message, 'many write the same object: ask again');
+	return error;
+}
+
+type AnyHandler = (request: never) => unknown;
+
+/** The same handlers; what the API server can't do now is a 503, which the CNI plugin tells as "try again later". */
+export function withTemporaryErrors<H extends { readonly [Name in keyof H]: AnyHandler }>(handlers: H): H {
+	const wrapped = Object.entries<AnyHandler>(handlers).map(([name, handler]) => [
+		name,
+		async (request: never) => {
+			try {
+				return await handler(request);
+			} catch (error) {
+				throw asTemporary(error);
+			}
+		},
+	]);
+	// The same names, each with a handler of the same parameters and answer.
+	return Object.fromEntries(wrapped) as H;
+}
