@@ -34,7 +34,7 @@ async function checkPods(t: ExecutionContext, plugin: 'ptp' | 'bridge', node: Cn
 	t.regex(node.ip(one, '-4 route show default'), new RegExp(`default via ${parts(results[0])[0]?.gateway.replaceAll('.', '\\.')} dev eth0`));
 	t.regex(node.ip(one, '-6 route show default'), new RegExp(`default via ${parts(results[0])[1]?.gateway} dev eth0`));
 	await node.check(one, results[0]);
-	t.deepEqual(await node.daemon.ask('ipam', 'check'), { checked: { pools: 2, blocks: 2, claims: 2, handles: 4 }, problems: [] });
+	t.deepEqual(await node.daemon.ask('ipam', 'check'), { checked: { pools: 2, blocks: 2, claims: 2, handles: 4, pods: 0 }, problems: [] });
 	await node.delete(one);
 	await node.delete(one);
 	t.notRegex(node.ip(one, 'link show'), /eth0/);
@@ -65,6 +65,6 @@ podTest(`ptp: a hundred pods at once get a hundred addresses, and gateways that 
 	const [first, last] = [given[0], given[99]];
 	t.true(await node.pings(pods[0] ?? 'node', last?.address ?? ''), `from ${first?.address} to ${last?.address}`);
 	await Promise.all(pods.map((pod) => node.delete(pod)));
-	t.deepEqual(await node.daemon.ask('ipam', 'check'), { checked: { pools: 2, blocks: 2, claims: 2, handles: 2 }, problems: [] });
+	t.deepEqual(await node.daemon.ask('ipam', 'check'), { checked: { pools: 2, blocks: 2, claims: 2, handles: 2, pods: 0 }, problems: [] });
 	for (const address of addresses) t.is(await stateOf(node, address), 'free');
 });
