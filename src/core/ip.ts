@@ -75,6 +75,12 @@ export function formatPrefix(bytes: Uint8Array, length: number): PrefixKey {
 	return `${formatAddress(bytes)}/${length}` as PrefixKey;
 }
 
+/** The canonical key of the prefix that is one address alone (/32, /128). @throws AddressError */
+export function hostPrefix(address: string): PrefixKey {
+	const { bytes } = parseAddress(address);
+	return formatPrefix(bytes, bytes.length * 8);
+}
+
 /** Does `prefix` contain `address`? Families must agree. */
 export function prefixContains(prefix: Prefix, address: Address): boolean {
 	return prefix.family === address.family && sharesBits(prefix.bytes, address.bytes, prefix.length);

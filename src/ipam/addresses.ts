@@ -16,21 +16,21 @@ export function addressCount(prefix: Prefix): number {
 	return 2 ** (prefix.bytes.length * 8 - prefix.length);
 }
 
-/** `base` plus `offset` (a number up to 2^53), in a new array; wraps at the end of the family. */
-export function addToAddress(base: Uint8Array, offset: number): Uint8Array {
+/** `base` plus `offset`, in a new array; wraps at the end of the family. */
+export function addToAddress(base: Uint8Array, offset: bigint): Uint8Array {
 	const bytes = new Uint8Array(base);
 	let carry = offset;
-	for (let index = bytes.length - 1; index >= 0 && carry > 0; index--) {
-		carry += bytes[index] ?? 0;
-		bytes[index] = carry % 256;
-		carry = Math.floor(carry / 256);
+	for (let index = bytes.length - 1; index >= 0 && carry > 0n; index--) {
+		carry += BigInt(bytes[index] ?? 0);
+		bytes[index] = Number(carry & 0xffn);
+		carry >>= 8n;
 	}
 	return bytes;
 }
 
 /** The address at `ordinal` of a block, canonical text. */
 export function ordinalToAddress(cidr: PrefixKey, ordinal: number): string {
-	return formatAddress(addToAddress(parsePrefix(cidr).bytes, ordinal));
+	return formatAddress(addToAddress(parsePrefix(cidr).bytes, BigInt(ordinal)));
 }
 
 /** Which address of the block this is; `undefined` where it lies outside. */
@@ -89,7 +89,7 @@ export class Reservations {
 	holdsOrdinal(cidr: PrefixKey, ordinal: number): boolean {
 		if (this.#blockEdges && isBlockEdge(cidr, ordinal)) return true;
 		if (this.#prefixes.length === 0) return false;
-		const bytes = addToAddress(parsePrefix(cidr).bytes, ordinal);
+		const bytes = addToAddress(parsePrefix(cidr).bytes, BigInt(ordinal));
 		return this.holdsAddress({ family: familyOf(bytes), bytes });
 	}
 }

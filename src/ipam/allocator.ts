@@ -1,5 +1,5 @@
 import type { Clock, Family, Logger, PrefixKey, Random } from '../core/index.ts';
-import { parsePrefix, prefixCovers, prefixKey } from '../core/index.ts';
+import { hostPrefix, parsePrefix, prefixCovers } from '../core/index.ts';
 import { addressToOrdinal, blockOf, isBlockEdge, ordinalToAddress } from './addresses.ts';
 import { endCooldowns, ordinalIn, ordinalsOfHandle } from './block.ts';
 import { BlockCommitter } from './block-committer.ts';
@@ -259,14 +259,14 @@ export class Allocator {
 		}
 		// A gateway is on the links of the block's own node alone.
 		const mayBorrow = !config.strictAffinity && !source.gateway;
-		const borrowed = !mayBorrow ? undefined : blockToBorrowFrom(this.#landscape(source, await this.#allBlocks()), pools, tried, random());
-		if (borrowed !== undefined) return this.#promise(borrowed);
-		return exhausted(source, this.#landscape(source, await this.#allBlocks()), { owned, most });
+		const landscape = this.#landscape(source, await this.#allBlocks());
+		const borrowed = mayBorrow ? blockToBorrowFrom(landscape, pools, tried, random()) : undefined;
+		return borrowed === undefined ? exhausted(source, landscape, { owned, most }) : this.#promise(borrowed);
 	}
 
 	async #placeRequested(source: Source, address: string): Promise<Placement> {
 		const { node, store } = this.#options;
-		const pool = poolOf(source.pools, prefixKey(`${address}/${source.family === 'ipv4' ? 32 : 128}`));
+		const pool = poolOf(source.pools, hostPrefix(address));
 		if (pool === undefined) return unavailable(source, `${address} is in no pool that serves this request`, false);
 		const cidr = blockOf(address, pool.blockSize);
 		if (source.gateway && isBlockEdge(cidr, addressToOrdinal(cidr, address) ?? 0))

@@ -7,7 +7,7 @@ import type { Reservations } from './addresses.ts';
 import { freeCount, isEmpty } from './block.ts';
 import { gatewayOf } from './gateway.ts';
 import { walkBlocks } from './pool.ts';
-import { type Affinity, type Block, hostAffinity, type Pool } from './values.ts';
+import { type Affinity, type Block, hostAffinity, isConfirmed, type Pool } from './values.ts';
 
 /** Everything that is known, at one moment. */
 export interface Landscape {
@@ -102,6 +102,6 @@ export interface OwnClaims {
 /** Sorts the affinities of a node. */
 export function ownClaims(affinities: readonly Affinity[], node: string): OwnClaims {
 	const own = affinities.filter((affinity) => affinity.node === node && affinity.type === 'host' && !affinity.deleted);
-	const confirmed = own.filter(({ state }) => state === 'confirmed' || state === '');
+	const confirmed = own.filter(({ state }) => isConfirmed(state));
 	return { confirmed: confirmed.map(({ cidr }) => cidr), unfinished: own.filter((affinity) => !confirmed.includes(affinity)).map(({ cidr }) => cidr) };
 }

@@ -4,7 +4,7 @@ import { gatewayOf } from './gateway.ts';
 import { dropGatewayHandle, removeAsSeen } from './gateway-keeper.ts';
 import { affinityName, blockName } from './names.ts';
 import { ConflictError, compareAndSwap, type IpamStore, nextWrite, type Retry, type Versioned } from './store.ts';
-import { type Affinity, type AffinityState, type Block, hostAffinity } from './values.ts';
+import { type Affinity, type AffinityState, type Block, hostAffinity, isConfirmed } from './values.ts';
 
 /** What claiming needs. */
 export interface ClaimContext {
@@ -33,8 +33,6 @@ export async function claimBlock({ store, clock, retry }: ClaimContext, node: st
 	await setState({ store, retry }, node, cidr, (state) => (state === 'confirmed' ? undefined : 'confirmed'));
 	return 'claimed';
 }
-
-const isConfirmed = (state: AffinityState | undefined): boolean => state === 'confirmed' || state === '';
 
 /** Creates or changes the claim; `next` says the state to write, `undefined` to leave it. */
 async function setState(

@@ -3,7 +3,7 @@ import { AddressError, formatAddress, type PrefixKey, parseAddress, parsePrefix,
 import { ordinalToAddress } from './addresses.ts';
 import { blockProblems, ordinalsOfHandle } from './block.ts';
 import { handleName, sanitizeHandle } from './names.ts';
-import { type Affinity, type AllocationAttribute, type Block, type Handle, hostAffinity, type Pool } from './values.ts';
+import { type Affinity, type AllocationAttribute, type Block, type Handle, hostAffinity, isConfirmed, type Pool } from './values.ts';
 
 /** Everything written about addresses at one moment. */
 export interface AddressBook {
@@ -34,10 +34,9 @@ export function findInconsistencies({ pools, blocks, affinities, handles }: Addr
 	for (const { node, cidr, state } of affinities) {
 		claimed.add(`${hostAffinity(node)} ${cidr}`);
 		const block = byCidr.get(cidr);
-		const isConfirmed = state === 'confirmed' || state === '';
-		if (isConfirmed && block === undefined)
+		if (isConfirmed(state) && block === undefined)
 			found.push({ kind: 'claim', subject: `${node} ${cidr}`, problem: 'the claim is confirmed, and there is no such block', fix: 'release-claim' });
-		else if (isConfirmed && block?.affinity !== hostAffinity(node))
+		else if (isConfirmed(state) && block?.affinity !== hostAffinity(node))
 			found.push({
 				kind: 'claim',
 				subject: `${node} ${cidr}`,

@@ -1,5 +1,5 @@
 import type { PrefixKey } from '../core/index.ts';
-import { decrement, increment, isSpent, newHandle } from './handle.ts';
+import { blocksOf, decrement, increment, isSpent, newHandle } from './handle.ts';
 import { handleName } from './names.ts';
 import { ConflictError, compareAndSwap, type Retry, type Store } from './store.ts';
 import type { Handle } from './values.ts';
@@ -30,9 +30,7 @@ export class HandleKeeper {
 
 	/** The blocks that a handle counts addresses of; none for a handle that does not exist. */
 	async blocksOf(handleId: string): Promise<readonly PrefixKey[]> {
-		const existing = await this.#store.read(handleName(handleId), 'fresh');
-		// The keys of `blocks` are CIDRs as Calico and we write them: canonical.
-		return Object.keys(existing?.value.blocks ?? {}) as PrefixKey[];
+		return blocksOf((await this.#store.read(handleName(handleId), 'fresh'))?.value);
 	}
 
 	/** One more address for a handle that holds others. */

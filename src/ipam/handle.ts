@@ -4,6 +4,12 @@ import type { Handle } from './values.ts';
 /** A handle with its first addresses. */
 export const newHandle = (handleId: string, cidr: PrefixKey, count: number): Handle => ({ handleId, blocks: { [cidr]: count }, deleted: false, other: {} });
 
+/** The blocks that a handle counts addresses of; none for one that does not exist. */
+export function blocksOf(handle: Handle | undefined): readonly PrefixKey[] {
+	// The keys are CIDRs as Calico and we write them: canonical.
+	return Object.keys(handle?.blocks ?? {}) as PrefixKey[];
+}
+
 /** `count` more addresses of a block. */
 export function increment(handle: Handle, cidr: PrefixKey, count: number): Handle {
 	return { ...handle, blocks: { ...handle.blocks, [cidr]: (handle.blocks[cidr] ?? 0) + count } };
@@ -20,4 +26,4 @@ export function decrement(handle: Handle, cidr: PrefixKey, count: number): Handl
 }
 
 /** Nothing is left of it: the resource can go. */
-export const isSpent = (handle: Handle): boolean => Object.keys(handle.blocks).length === 0;
+export const isSpent = (handle: Handle): boolean => blocksOf(handle).length === 0;

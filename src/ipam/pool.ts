@@ -1,5 +1,5 @@
 import { AddressError, addressBytes, type Family, formatPrefix, type PrefixKey, parsePrefix, prefixCovers, prefixKey } from '../core/index.ts';
-import type { Reservations } from './addresses.ts';
+import { addToAddress, type Reservations } from './addresses.ts';
 import type { Pool, PoolUse } from './values.ts';
 
 /** Does a selector (`calico` selector language) hold for these labels? Given by the room that knows the language. */
@@ -100,24 +100,12 @@ export function* walkBlocks(pool: Pool, node: string, random: number, reservatio
 	const start = pool.blockSize === bits ? BigInt(Math.floor(random * Number(count))) : BigInt(fnv32(node)) % count;
 	for (let step = 0n; step < count; step++) {
 		const index = (start + step) % count;
-		const cidr = formatPrefix(addBlocks(bytes, index, bits - pool.blockSize), pool.blockSize);
+		const cidr = formatPrefix(addToAddress(bytes, index << BigInt(bits - pool.blockSize)), pool.blockSize);
 		const holder = reservations.holderOf(cidr);
 		if (holder === undefined) yield cidr;
 		// To the last block inside of it, or the pool's last: from there the walk goes round.
 		else step += min(lastWithin(index, pool.blockSize - holder.length), count - 1n) - index;
 	}
-}
-
-/** The address `index` blocks of 2^`blockBits` addresses behind `base`. */
-function addBlocks(base: Uint8Array, index: bigint, blockBits: number): Uint8Array {
-	const bytes = new Uint8Array(base);
-	let carry = index << BigInt(blockBits);
-	for (let at = bytes.length - 1; at >= 0 && carry > 0n; at--) {
-		carry += BigInt(bytes[at] ?? 0);
-		bytes[at] = Number(carry & 0xffn);
-		carry >>= 8n;
-	}
-	return bytes;
 }
 
 /** The last of the 2^`bits` blocks among which `index` is. */

@@ -1,8 +1,9 @@
-import { type Clock, type PrefixKey, prefixKey } from '../core/index.ts';
+import { type Clock, hostPrefix, type PrefixKey } from '../core/index.ts';
 import { addressToOrdinal, blockOf, ordinalToAddress } from './addresses.ts';
 import { ordinalsOfHandle, type RefusedBecause, release } from './block.ts';
 import type { BlockCommitter } from './block-committer.ts';
 import { isoSeconds } from './claim.ts';
+import { blocksOf } from './handle.ts';
 import type { HandleKeeper } from './handle-keeper.ts';
 import { blockName, handleName, sanitizeHandle } from './names.ts';
 import { poolOf } from './pool.ts';
@@ -39,9 +40,7 @@ const releasedAt = (clock: Clock): string => isoSeconds(Math.ceil(clock.wallMs()
 export async function releaseHandle({ store, committer, handles, clock, cooldownSeconds }: ReleaseContext, handleId: string): Promise<ReleaseOutcome> {
 	const handle = await store.handles.read(handleName(handleId), 'fresh');
 	const addresses: string[] = [];
-	for (const [key, count] of Object.entries(handle?.value.blocks ?? {})) {
-		// The keys are CIDRs as Calico and we write them: canonical.
-		const cidr = key as PrefixKey;
+	for (const cidr of blocksOf(handle?.value)) {
 		const released = await committer.commit(blockName(cidr), (block) => {
 			const owner = sanitizeHandle(handleId);
 			const ordinals = block === undefined ? [] : ordinalsOfHandle(block, owner);
@@ -57,7 +56,7 @@ export async function releaseHandle({ store, committer, handles, clock, cooldown
 		if (released?.type === 'refused') return { type: 'refused', address: ordinalToAddress(cidr, released.ordinal), reason: released.reason };
 		addresses.push(...(released?.ordinals ?? []).map((ordinal) => ordinalToAddress(cidr, ordinal)));
 		// The count may say more than the block held (it is raised before the block is written): the block's word counts.
-		await handles.decrement(handleId, cidr, count);
+		await handles.decrement(handleId, cidr, handle?.value.blocks[cidr] ?? 0);
 	}
 	return { type: 'released', addresses };
 }
@@ -80,7 +79,7 @@ export async function releaseAddress(context: ReleaseContext, address: string, {
 
 /** By the pool, disabled or not; by looking through all blocks where no pool has the address any more. */
 async function blockHolding(store: IpamStore, address: string): Promise<PrefixKey | undefined> {
-	const pool = poolOf(await store.pools(), prefixKey(`${address}/${address.includes(':') ? 128 : 32}`));
+	const pool = poolOf(await store.pools(), hostPrefix(address));
 	if (pool !== undefined) {
 		const cidr = blockOf(address, pool.blockSize);
 		if ((await store.blocks.read(blockName(cidr), 'fresh')) !== undefined) return cidr;

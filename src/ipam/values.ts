@@ -38,6 +38,9 @@ export interface Block {
 /** The states of Calico's `blockaffinities`; `''` was written by old versions and counts as confirmed. */
 export type AffinityState = 'pending' | 'confirmed' | 'pendingDeletion' | '';
 
+/** Does the block of such a claim belong to its node, to be announced? */
+export const isConfirmed = (state: AffinityState | undefined): boolean => state === 'confirmed' || state === '';
+
 /** A node's claim to a block. Calico `blockaffinities.spec`. */
 export interface Affinity {
 	readonly state: AffinityState;

@@ -1,11 +1,12 @@
 import { z } from 'zod';
 import type { AddressGrantsView, CniAddRequest, CniAttachment, CniStatusView, Handlers, ReleasedView } from '../../control/index.ts';
 import { ControlError } from '../../control/index.ts';
-import type { Logger, PrefixKey } from '../../core/index.ts';
+import type { Logger } from '../../core/index.ts';
 import {
 	type Allocator,
 	type AssignResult,
 	blockName,
+	blocksOf,
 	handleName,
 	type IpamStore,
 	ordinalsOfHandle,
@@ -17,6 +18,7 @@ import { type ApiClient, coreKinds, type Informer, toResource } from '../../kube
 import type { GarbageService } from './garbage-service.ts';
 import type { IpamHandlers } from './ipam-service.ts';
 import { byFamily, podWishes } from './pod-wishes.ts';
+import { readOnlyError } from './server-errors.ts';
 
 /** What the CNI endpoints are answered from. */
 export interface AddressServiceOptions {
@@ -87,7 +89,7 @@ export function addressService({ node, allocator, store, client, pods, log }: Ad
 	};
 	const release = async (handleId: string): Promise<readonly string[]> => {
 		const outcome = await allocator.release(handleId);
-		if (outcome.type === 'locked') throw new ControlError(503, 'read-only', outcome.reason);
+		if (outcome.type === 'locked') throw readOnlyError(outcome.reason);
 		return outcome.type === 'released' ? outcome.addresses : [];
 	};
 	return {
@@ -142,7 +144,7 @@ export function addressService({ node, allocator, store, client, pods, log }: Ad
 		},
 		async cniStatus(): Promise<CniStatusView> {
 			const reason = await store.readOnlyReason();
-			if (reason !== undefined) throw new ControlError(503, 'read-only', reason);
+			if (reason !== undefined) throw readOnlyError(reason);
 			return { ready: true };
 		},
 	};
@@ -174,8 +176,7 @@ function granted(result: AssignResult): AddressGrantsView {
 /** The addresses of a handle, from the blocks themselves. */
 async function heldBy(store: IpamStore, handleId: string) {
 	const handle = await store.handles.read(handleName(handleId), 'fresh');
-	// The keys are CIDRs as Calico and we write them: canonical.
-	const blocks = await Promise.all(Object.keys(handle?.value.blocks ?? {}).map((cidr) => store.blocks.read(blockName(cidr as PrefixKey), 'fresh')));
+	const blocks = await Promise.all(blocksOf(handle?.value).map((cidr) => store.blocks.read(blockName(cidr), 'fresh')));
 	return blocks.flatMap((block) => {
 		if (block === undefined) return [];
 		const { cidr } = block.value;

@@ -1,5 +1,5 @@
 import { type AddressGrant, type AddressGrantsView, ControlError, type Handlers } from '../../control/index.ts';
-import { AddressError, type Family, type Logger, type PrefixKey, parseAddress, parsePrefix, prefixContains } from '../../core/index.ts';
+import { AddressError, type Family, hostPrefix, type Logger, type PrefixKey, parseAddress, parsePrefix, prefixContains } from '../../core/index.ts';
 import { isGivable, nextAddress, rangeGateway, rangesOf, uselessRange } from '../../ipam/index.ts';
 import { type Informer, toNodeFacts } from '../../kubernetes/index.ts';
 import { addSchema, attachmentSchema, checkSchema, collectSchema, parse } from './address-service.ts';
@@ -31,7 +31,7 @@ export function hostLocalService({ node, ledger, ranges, log }: HostLocalService
 		const { family } = parsed;
 		const range = ranges().find((cidr) => prefixContains(parsePrefix(cidr), parsed));
 		// A range that is no longer this node's has no gateway here.
-		if (range === undefined) return { family, address, block: `${address}/${family === 'ipv4' ? 32 : 128}` };
+		if (range === undefined) return { family, address, block: hostPrefix(address) };
 		return { family, address, block: range, ...(gateways.includes(family) ? { gateway: rangeGateway(range) } : {}) };
 	};
 	const choose = (family: Family, wanted: string | undefined): string => {

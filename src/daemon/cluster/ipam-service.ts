@@ -5,6 +5,7 @@ import {
 	type Allocator,
 	affinityName,
 	blockName,
+	blocksOf,
 	endCooldowns,
 	findInconsistencies,
 	findOriginInconsistencies,
@@ -24,6 +25,7 @@ import {
 } from '../../ipam/index.ts';
 import { type ApiClient, ApiError, coreKinds, textAt } from '../../kubernetes/index.ts';
 import { podFacts } from './garbage-service.ts';
+import { readOnlyError } from './server-errors.ts';
 import type { AddressMode } from './state.ts';
 
 export interface IpamServiceOptions {
@@ -69,7 +71,7 @@ export function ipamService(options: IpamServiceOptions): IpamHandlers {
 		async ipamRelease({ address, handle }) {
 			if ((address === undefined) === (handle === undefined)) throw new ControlError(400, 'bad-request', 'release what?', 'either address or handle');
 			const outcome = handle === undefined ? await allocator.releaseAddress(checkedAddress(address ?? '')) : await allocator.release(handle);
-			if (outcome.type === 'locked') throw new ControlError(503, 'read-only', outcome.reason);
+			if (outcome.type === 'locked') throw readOnlyError(outcome.reason);
 			if (outcome.type === 'refused' && outcome.reason === 'gateway')
 				throw new ControlError(
 					409,
@@ -145,13 +147,12 @@ const textOf = ({ kind, subject, problem }: Inconsistency): string => `${kind} $
 /** Removes a handle nobody knows of, or a claim to nothing, if it is so still. `false`: it is gone, or in order, by now. */
 async function mend({ store }: IpamServiceOptions, { subject, fix }: IpamCheckView['problems'][number]): Promise<boolean> {
 	const reason = await store.readOnlyReason();
-	if (reason !== undefined) throw new ControlError(503, 'read-only', reason);
+	if (reason !== undefined) throw readOnlyError(reason);
 	if (fix === 'remove-handle') {
 		// Before the blocks: a handle that is used later than this is written anew, and stays.
 		const seen = await store.handles.read(handleName(subject), 'fresh');
 		if (seen === undefined) return false;
-		// The keys are CIDRs as Calico and we write them: canonical.
-		for (const cidr of Object.keys(seen.value.blocks) as PrefixKey[]) {
+		for (const cidr of blocksOf(seen.value)) {
 			const block = await store.blocks.read(blockName(cidr), 'fresh');
 			if (block !== undefined && ordinalsOfHandle(block.value, sanitizeHandle(subject)).length > 0) return false;
 		}

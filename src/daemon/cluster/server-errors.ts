@@ -16,6 +16,9 @@ export function asTemporary(error: unknown): unknown {
 	return error;
 }
 
+/** Nothing may be written now, `reason` says why. */
+export const readOnlyError = (reason: string): ControlError => new ControlError(503, 'read-only', reason);
+
 type AnyHandler = (request: never) => unknown;
 
 /** The same handlers; what the API server can't do now is a 503, which the CNI plugin tells as "try again later". */

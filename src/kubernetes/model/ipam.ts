@@ -1,5 +1,5 @@
 /** Calico's IPAM resources to the values that `ipam/` decides on, and back: unknown fields stay, numbers keep every digit. */
-import { AddressError, type PrefixKey, parsePrefix, prefixKey } from '../../core/index.ts';
+import { AddressError, hostPrefix, type PrefixKey, parsePrefix, prefixKey } from '../../core/index.ts';
 import {
 	type Affinity,
 	type AffinityState,
@@ -187,7 +187,7 @@ export function toReservation(resource: Resource): { readonly cidrs: readonly Pr
 	const unreadable: string[] = [];
 	for (const text of textsOf(specOf(resource), 'reservedCIDRs')) {
 		try {
-			cidrs.push(prefixKey(text.includes('/') ? text : `${text}/${text.includes(':') ? 128 : 32}`, 'clear'));
+			cidrs.push(text.includes('/') ? prefixKey(text, 'clear') : hostPrefix(text));
 		} catch (error) {
 			if (!(error instanceof AddressError)) throw error;
 			unreadable.push(text);
