@@ -106,16 +106,11 @@ export class ResourceStore<T> implements Store<T> {
 
 	async remove(name: string, { version, origin }: Versioned<T>): Promise<void> {
 		const { uid } = origin as Resource;
-		for (let sending = 1; ; sending++) {
-			try {
-				await this.#client.remove(this.#codec.kind, name, { uid, resourceVersion: version });
-				break;
-			} catch (error) {
-				if (sending === mostSendings || !isAnswerLost(error)) throw asConflict(error, name);
-				const found = await this.#client.get(this.#codec.kind, name);
-				if (found === undefined || toResource(found).uid !== uid) break;
-			}
-		}
+		await this.#surely(
+			name,
+			() => this.#client.remove(this.#codec.kind, name, { uid, resourceVersion: version }),
+			(found) => (found === undefined || toResource(found).uid !== uid ? { result: undefined } : 'again'),
+		);
 		this.#cache.forget(name, version);
 	}
 
@@ -129,21 +124,34 @@ export class ResourceStore<T> implements Store<T> {
 	}
 
 	/** `version`: at which it may be written; `undefined`: it must not exist. */
-	async #written(name: string, version: string | undefined, object: JsonObject, send: () => Promise<JsonObject>): Promise<Versioned<T>> {
+	#written(name: string, version: string | undefined, object: JsonObject, send: () => Promise<JsonObject>): Promise<Versioned<T>> {
+		return this.#surely(
+			name,
+			async () => this.#versioned(this.#cache.absorb(await send())),
+			(found, cause) => {
+				if (found === undefined && version === undefined) return 'again';
+				if (found === undefined) throw new ConflictError(`${name}: it is gone`, { cause });
+				const resource = this.#cache.absorb(found);
+				if (resource.resourceVersion === version) return 'again';
+				if (!sameJson(found['spec'], object['spec'])) throw new ConflictError(`${name}: somebody else wrote it`, { cause });
+				return { result: this.#versioned(resource) };
+			},
+		);
+	}
+
+	/** Sends a write; where its answer is lost, `settle` tells from what is there now whether it was done, with its result, or is to be sent again. */
+	async #surely<R>(
+		name: string,
+		send: () => Promise<R>,
+		settle: (found: JsonObject | undefined, lost: unknown) => { readonly result: R } | 'again',
+	): Promise<R> {
 		for (let sending = 1; ; sending++) {
 			try {
-				return this.#versioned(this.#cache.absorb(await send()));
+				return await send();
 			} catch (error) {
 				if (sending === mostSendings || !isAnswerLost(error)) throw asConflict(error, name);
-				const found = await this.#client.get(this.#codec.kind, name);
-				if (found === undefined) {
-					if (version !== undefined) throw new ConflictError(`${name}: it is gone`, { cause: error });
-					continue;
-				}
-				const resource = this.#cache.absorb(found);
-				if (resource.resourceVersion === version) continue;
-				if (!sameJson(found['spec'], object['spec'])) throw new ConflictError(`${name}: somebody else wrote it`, { cause: error });
-				return this.#versioned(resource);
+				const settled = settle(await this.#client.get(this.#codec.kind, name), error);
+				if (settled !== 'again') return settled.result;
 			}
 		}
 	}
