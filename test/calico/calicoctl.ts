@@ -4,9 +4,10 @@ import { fileURLToPath } from 'node:url';
 import type { TestFn } from 'ava';
 import { silentLogger, systemClock } from '../../src/core/index.ts';
 import { Allocator, conflictRetry } from '../../src/ipam/index.ts';
-import { calicoKinds, coreKinds, Informer, KubernetesIpamStore, selectorMatches } from '../../src/kubernetes/index.ts';
+import { calicoKinds, coreKinds, selectorMatches } from '../../src/kubernetes/index.ts';
 import { connect, kubeconfig } from '../kubernetes/contract/cluster.ts';
 import type { ServerUnderTest } from '../kubernetes/contract/transcript.ts';
+import { followedStore } from '../support/followed-store.ts';
 import { calicoctl } from './calico.ts';
 import { kindsOfCalicoctl, resources } from './resources.ts';
 
@@ -86,15 +87,7 @@ export function testCalicoctl(test: TestFn, getServer: () => ServerUnderTest, fo
 			spec: { cidr: '10.62.0.0/24', blockSize: 28, nodeSelector: 'all()' },
 		});
 		t.is((await calicoctl(config, ['datastore', 'migrate', 'lock'])).code, 0);
-		const nodes = new Informer({ client: api, kind: coreKinds.nodes, ...dependencies });
-		const store = new KubernetesIpamStore({ client: api, layout, node: 'locked', nodes, ...dependencies });
-		nodes.start();
-		store.start();
-		t.teardown(() => {
-			nodes.stop();
-			store.stop();
-		});
-		await store.synced();
+		const store = await followedStore(t, { client: api, layout, node: 'locked' });
 		const allocator = new Allocator({ node: 'locked', store, retry: conflictRetry(Math.random), selectorMatches, ...dependencies });
 		const assign = () => allocator.assign({ handleId: 'locked', attributes: {}, families: ['ipv4'], use: 'Workload', pools: { ipv4: ['locked'] } });
 		const refused = await assign();

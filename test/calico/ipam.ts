@@ -8,7 +8,6 @@ import {
 	coreKinds,
 	Informer,
 	type JsonObject,
-	KubernetesIpamStore,
 	selectorMatches,
 	toAffinity,
 	toBlock,
@@ -18,6 +17,7 @@ import {
 } from '../../src/kubernetes/index.ts';
 import { connect, kubeconfig } from '../kubernetes/contract/cluster.ts';
 import type { ServerUnderTest } from '../kubernetes/contract/transcript.ts';
+import { followedStore } from '../support/followed-store.ts';
 import { CalicoDriver, calicoctl } from './calico.ts';
 
 const layout = 'crd.projectcalico.org/v1';
@@ -57,10 +57,7 @@ class Mixed {
 	}
 
 	async allocator(node: string): Promise<Allocator> {
-		const store = new KubernetesIpamStore({ client: this.api, layout, node, nodes: this.#nodes, ...dependencies });
-		store.start();
-		this.#t.teardown(() => store.stop());
-		await store.synced();
+		const store = await followedStore(this.#t, { client: this.api, layout, node, nodes: this.#nodes });
 		return new Allocator({ node, store, retry: conflictRetry(Math.random), selectorMatches, ...dependencies });
 	}
 

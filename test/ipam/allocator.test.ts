@@ -1,22 +1,9 @@
 import test from 'ava';
 import { type Clock, prefixKey, silentLogger, systemClock } from '../../src/core/index.ts';
-import { Allocator, type AssignRequest, type Block, blockName, claimBlock, conflictRetry, giveUpBlock, isEmpty, type Pool } from '../../src/ipam/index.ts';
+import { Allocator, type AssignRequest, type Block, blockName, claimBlock, conflictRetry, giveUpBlock, isEmpty } from '../../src/ipam/index.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { MemoryCluster, memoryStore } from '../fakes/memory-ipam-store.ts';
-
-const pool = (overrides: Partial<Pool> = {}): Pool => ({
-	name: 'pods',
-	cidr: prefixKey('10.0.0.0/24'),
-	family: 'ipv4',
-	blockSize: 26,
-	disabled: false,
-	nodeSelector: 'all()',
-	namespaceSelector: '',
-	allowedUses: ['Workload', 'Tunnel'],
-	assignmentMode: 'Automatic',
-	terminating: false,
-	...overrides,
-});
+import { testPool as pool } from '../support/pool.ts';
 
 const pool6 = pool({ name: 'pods6', cidr: prefixKey('fd00::/120'), family: 'ipv6', blockSize: 122 });
 

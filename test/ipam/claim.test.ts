@@ -1,31 +1,11 @@
 import test from 'ava';
 import { prefixKey, silentLogger, systemClock } from '../../src/core/index.ts';
-import {
-	type AffinityState,
-	Allocator,
-	type AssignRequest,
-	affinityName,
-	blockName,
-	claimBlock,
-	conflictRetry,
-	giveUpBlock,
-	type Pool,
-} from '../../src/ipam/index.ts';
+import { type AffinityState, Allocator, type AssignRequest, affinityName, blockName, claimBlock, conflictRetry, giveUpBlock } from '../../src/ipam/index.ts';
 import { type BeforeWrite, CrashError, MemoryCluster, memoryStore } from '../fakes/memory-ipam-store.ts';
+import { testPool } from '../support/pool.ts';
 
 const cidr = prefixKey('10.0.0.0/26');
-const pods: Pool = {
-	name: 'pods',
-	cidr,
-	family: 'ipv4',
-	blockSize: 26,
-	disabled: false,
-	nodeSelector: '',
-	namespaceSelector: '',
-	allowedUses: ['Workload'],
-	assignmentMode: 'Automatic',
-	terminating: false,
-};
+const pods = testPool({ cidr, nodeSelector: '', allowedUses: ['Workload'] });
 
 const retry = conflictRetry(Math.random, { firstMs: 0.1, mostMs: 1 });
 const cluster = () => Object.assign(new MemoryCluster(), { pools: [pods] });

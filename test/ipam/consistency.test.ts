@@ -10,22 +10,10 @@ import {
 	type PodAddresses,
 	type Pool,
 } from '../../src/ipam/index.ts';
+import { testPool } from '../support/pool.ts';
 
 const cidr = prefixKey('10.0.0.0/30');
-const pools: readonly Pool[] = [
-	{
-		name: 'pods',
-		cidr: prefixKey('10.0.0.0/24'),
-		family: 'ipv4',
-		blockSize: 30,
-		disabled: false,
-		nodeSelector: '',
-		namespaceSelector: '',
-		allowedUses: ['Workload'],
-		assignmentMode: 'Automatic',
-		terminating: false,
-	},
-];
+const pools = [testPool({ blockSize: 30, nodeSelector: '', allowedUses: ['Workload'] })];
 const owned = (pod: string, handleId = `net.${pod}`, more: Record<string, string> = {}) => ({
 	handleId,
 	secondary: { node: 'node-a', namespace: 'default', pod, ...more },

@@ -1,29 +1,10 @@
 import test from 'ava';
-import { prefixKey, silentLogger, systemClock } from '../../src/core/index.ts';
-import {
-	Allocator,
-	type AssignRequest,
-	type ClusterSnapshot,
-	conflictRetry,
-	findGarbage,
-	GarbageCollector,
-	type PodFacts,
-	type Pool,
-} from '../../src/ipam/index.ts';
+import { silentLogger, systemClock } from '../../src/core/index.ts';
+import { Allocator, type AssignRequest, type ClusterSnapshot, conflictRetry, findGarbage, GarbageCollector, type PodFacts } from '../../src/ipam/index.ts';
 import { MemoryCluster, memoryStore } from '../fakes/memory-ipam-store.ts';
+import { testPool } from '../support/pool.ts';
 
-const pool: Pool = {
-	name: 'pods',
-	cidr: prefixKey('10.0.0.0/24'),
-	family: 'ipv4',
-	blockSize: 30,
-	disabled: false,
-	nodeSelector: '',
-	namespaceSelector: '',
-	allowedUses: ['Workload', 'Tunnel'],
-	assignmentMode: 'Automatic',
-	terminating: false,
-};
+const pool = testPool({ blockSize: 30, nodeSelector: '' });
 
 function setUp() {
 	const shared = Object.assign(new MemoryCluster(), { pools: [pool] });

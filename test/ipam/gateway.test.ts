@@ -17,19 +17,9 @@ import {
 	reportAddress,
 } from '../../src/ipam/index.ts';
 import { MemoryCluster, memoryStore } from '../fakes/memory-ipam-store.ts';
+import { testPool } from '../support/pool.ts';
 
-const pool4: Pool = {
-	name: 'pods',
-	cidr: prefixKey('10.0.0.0/24'),
-	family: 'ipv4',
-	blockSize: 26,
-	disabled: false,
-	nodeSelector: '',
-	namespaceSelector: '',
-	allowedUses: ['Workload'],
-	assignmentMode: 'Automatic',
-	terminating: false,
-};
+const pool4 = testPool({ nodeSelector: '', allowedUses: ['Workload'] });
 const pool6: Pool = { ...pool4, name: 'pods6', cidr: prefixKey('fd00::/120'), family: 'ipv6', blockSize: 122 };
 
 const retry = conflictRetry(Math.random, { firstMs: 0.1, mostMs: 1 });

@@ -1,20 +1,8 @@
 import test from 'ava';
 import { prefixKey } from '../../src/core/index.ts';
 import { choosePools, noReservations, type Pool, type PoolRequest, Reservations, walkBlocks } from '../../src/ipam/index.ts';
+import { testPool as pool } from '../support/pool.ts';
 
-const pool = (overrides: Partial<Pool> = {}): Pool => ({
-	name: 'pods',
-	cidr: prefixKey('10.0.0.0/24'),
-	family: 'ipv4',
-	blockSize: 26,
-	disabled: false,
-	nodeSelector: 'all()',
-	namespaceSelector: '',
-	allowedUses: ['Workload', 'Tunnel'],
-	assignmentMode: 'Automatic',
-	terminating: false,
-	...overrides,
-});
 const six = (overrides: Partial<Pool> = {}): Pool => pool({ name: 'six', family: 'ipv6', cidr: prefixKey('fd00::/64'), blockSize: 122, ...overrides });
 
 test('the walk comes by every block once, wherever it begins', (t) => {

@@ -1,21 +1,11 @@
 import test from 'ava';
 import { prefixKey } from '../../src/core/index.ts';
-import { autoAssign, type Block, newBlock, noReservations, type Pool, reportAddress, reportPool } from '../../src/ipam/index.ts';
+import { autoAssign, type Block, newBlock, noReservations, reportAddress, reportPool } from '../../src/ipam/index.ts';
+import { testPool } from '../support/pool.ts';
 
 const nowMs = Date.UTC(2026, 0, 31);
 const dayMs = 24 * 3600 * 1000;
-const pool: Pool = {
-	name: 'pods',
-	cidr: prefixKey('10.0.0.0/24'),
-	family: 'ipv4',
-	blockSize: 26,
-	disabled: false,
-	nodeSelector: '',
-	namespaceSelector: '',
-	allowedUses: ['Workload'],
-	assignmentMode: 'Automatic',
-	terminating: false,
-};
+const pool = testPool({ nodeSelector: '', allowedUses: ['Workload'] });
 /** With `used` addresses, the last of them borrowed by node-b. */
 function block(cidr: string, claimedDaysAgo: number, used: number): Block {
 	const empty = newBlock(prefixKey(cidr), 'node-a', new Date(nowMs - claimedDaysAgo * dayMs).toISOString(), 1n);

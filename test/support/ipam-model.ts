@@ -21,6 +21,7 @@ import {
 import { FakeClock } from '../fakes/clock.ts';
 import { CrashError } from '../fakes/memory-ipam-store.ts';
 import { CalicoAllocator } from './calico-allocator.ts';
+import { testPool } from './pool.ts';
 
 /** One node's access to the cluster: `beforeWrite` is called before every single write and may throw. */
 export interface ModelStore {
@@ -42,18 +43,8 @@ export interface ModelCluster {
 export const modelPoolWithGateways = (name: string, cidr: string): Pool => ({ ...modelPool(name, cidr), blockSize: 30 });
 
 /** A pool of eight addresses in four blocks: small, so that blocks fill up, are borrowed from and fought over. */
-export const modelPool = (name: string, cidr: string): Pool => ({
-	name,
-	cidr: prefixKey(cidr),
-	family: 'ipv4',
-	blockSize: 31,
-	disabled: false,
-	nodeSelector: '',
-	namespaceSelector: '',
-	allowedUses: ['Workload'],
-	assignmentMode: 'Automatic',
-	terminating: false,
-});
+export const modelPool = (name: string, cidr: string): Pool =>
+	testPool({ name, cidr: prefixKey(cidr), blockSize: 31, nodeSelector: '', allowedUses: ['Workload'] });
 
 const nodeCount = 3;
 const handleCount = 10;

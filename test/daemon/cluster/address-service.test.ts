@@ -5,20 +5,10 @@ import { addressService } from '../../../src/daemon/cluster/address-service.ts';
 import { Allocator, conflictRetry, type Pool } from '../../../src/ipam/index.ts';
 import { ApiClient, coreKinds, Informer, type JsonObject, selectorMatches } from '../../../src/kubernetes/index.ts';
 import { MemoryCluster, memoryStore } from '../../fakes/memory-ipam-store.ts';
+import { testPool } from '../../support/pool.ts';
 
-const pool = (name: string, cidr: string, overrides: Partial<Pool> = {}): Pool => ({
-	name,
-	cidr: prefixKey(cidr),
-	family: cidr.includes(':') ? 'ipv6' : 'ipv4',
-	blockSize: cidr.includes(':') ? 122 : 26,
-	disabled: false,
-	nodeSelector: 'all()',
-	namespaceSelector: '',
-	allowedUses: ['Workload', 'Tunnel'],
-	assignmentMode: 'Automatic',
-	terminating: false,
-	...overrides,
-});
+const pool = (name: string, cidr: string, overrides: Partial<Pool> = {}): Pool =>
+	testPool({ name, cidr: prefixKey(cidr), ...(cidr.includes(':') ? { family: 'ipv6', blockSize: 122 } : {}), ...overrides });
 
 /** Pods by `namespace/name`. */
 class PodServer extends ApiClient {

@@ -11,6 +11,7 @@ import {
 import { Allocator, conflictRetry, type Pool, reportAddress } from '../../../src/ipam/index.ts';
 import { type JsonObject, toResource } from '../../../src/kubernetes/index.ts';
 import { CrashError, MemoryCluster, memoryStore } from '../../fakes/memory-ipam-store.ts';
+import { testPool } from '../../support/pool.ts';
 
 const one: TunnelAddressPool = { name: 'one', cidr: prefixKey('10.1.0.0/24') };
 const two: TunnelAddressPool = { name: 'two', cidr: prefixKey('10.2.0.0/24') };
@@ -79,18 +80,7 @@ for (const [title, spec, serves] of [
 	});
 }
 
-const ipamPool = ({ name, cidr }: TunnelAddressPool): Pool => ({
-	name,
-	cidr,
-	family: 'ipv4',
-	blockSize: 28,
-	disabled: false,
-	nodeSelector: 'all()',
-	namespaceSelector: '',
-	allowedUses: ['Workload', 'Tunnel'],
-	assignmentMode: 'Automatic',
-	terminating: false,
-});
+const ipamPool = ({ name, cidr }: TunnelAddressPool): Pool => testPool({ name, cidr, blockSize: 28 });
 
 /** A node in a cluster whose Node object is one text; `writes` that fail are the API server's. */
 function world() {

@@ -37,6 +37,7 @@ import {
 } from '../../../src/kubernetes/index.ts';
 import { RunningDaemon } from '../../support/daemon.ts';
 import { eventually } from '../../support/eventually.ts';
+import { followedStore } from '../../support/followed-store.ts';
 import { checkModel } from '../../support/ipam-model.ts';
 import { modelClusters } from './ipam-model.ts';
 import type { ServerUnderTest } from './transcript.ts';
@@ -164,10 +165,7 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 		await claim('unlabelled', first);
 		await claim('unlabelled-not', other);
 		const nodes = new Informer({ client: api, kind: coreKinds.nodes, ...dependencies });
-		const store = new KubernetesIpamStore({ client: api, layout, node: 'unlabelled', nodes, ...dependencies });
-		store.start();
-		t.teardown(() => store.stop());
-		await store.synced();
+		const store = await followedStore(t, { client: api, layout, node: 'unlabelled', nodes });
 		const known = () => [...store.claims.items.values()].map((resource) => ({ ...toAffinity(resource), labels: resource.labels }));
 		const isLabelled = (cidr: PrefixKey) => known().some((claim) => claim.cidr === cidr && 'projectcalico.org/hostname-hash' in claim.labels);
 		t.deepEqual(
@@ -220,10 +218,7 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 		let given = 0;
 		await Promise.all(
 			['stress-a', 'stress-b', 'stress-c'].map(async (node) => {
-				const store = new KubernetesIpamStore({ client: api, layout, node, nodes, ...dependencies });
-				store.start();
-				t.teardown(() => store.stop());
-				await store.synced();
+				const store = await followedStore(t, { client: api, layout, node, nodes });
 				const allocator = new Allocator({ node, store, retry: conflictRetry(Math.random), selectorMatches, ...dependencies });
 				await Promise.all(
 					Array.from({ length: 10 }, async (_, worker) => {

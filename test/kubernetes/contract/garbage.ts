@@ -4,7 +4,8 @@ import { ControlError } from '../../../src/control/index.ts';
 import { silentLogger, systemClock } from '../../../src/core/index.ts';
 import { GarbageService, type GarbageServiceOptions } from '../../../src/daemon/cluster/garbage-service.ts';
 import { Allocator, conflictRetry } from '../../../src/ipam/index.ts';
-import { calicoKinds, coreKinds, Informer, KubernetesIpamStore, selectorMatches, textAt } from '../../../src/kubernetes/index.ts';
+import { calicoKinds, coreKinds, selectorMatches, textAt } from '../../../src/kubernetes/index.ts';
+import { followedStore } from '../../support/followed-store.ts';
 import { connect } from './cluster.ts';
 import type { ServerUnderTest } from './transcript.ts';
 
@@ -24,15 +25,7 @@ export function testGarbage(test: TestFn, getServer: () => ServerUnderTest, fold
 			metadata: { name: 'gc' },
 			spec: { cidr: '10.204.0.0/24', blockSize: 28, nodeSelector: 'all()' },
 		});
-		const nodes = new Informer({ client, kind: coreKinds.nodes, ...dependencies });
-		const store = new KubernetesIpamStore({ client, layout, node: 'gc-a', nodes, ...dependencies });
-		nodes.start();
-		store.start();
-		t.teardown(() => {
-			nodes.stop();
-			store.stop();
-		});
-		await store.synced();
+		const store = await followedStore(t, { client, layout, node: 'gc-a' });
 		const retry = conflictRetry(Math.random);
 		const allocator = new Allocator({ node: 'gc-a', store, retry, selectorMatches, ...dependencies });
 		const service = (node: string, more: Partial<GarbageServiceOptions> = {}) =>
