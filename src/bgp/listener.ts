@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { familyOf, type Logger, type Prefix, parseAddress, parsePrefix } from '../core/index.ts';
-import { descriptorOf, setMd5Key, setTrafficClass, setTtl } from '../linux/index.ts';
+import { descriptorOf, setMd5Key, setMinimumTtl, setTrafficClass, setTtl } from '../linux/index.ts';
 import { writeAheadBytes } from './session/connection.ts';
 import { md5KeyBytes } from './session/dial.ts';
 import type { ListenAddress } from './speaker/options.ts';
@@ -16,8 +16,8 @@ export interface ListenerNeighbour {
 	/** An address, or a prefix with its length behind a slash. */
 	readonly who: string;
 	readonly md5Key: string | undefined;
-	/** GTSM: our SYN-ACK must arrive with TTL 255 as well. */
-	readonly ttlSecurity: boolean;
+	/** GTSM (RFC 5082): the least TTL of its packets, and our SYN-ACK must arrive with TTL 255 as well. `undefined`: any. */
+	readonly minimumTtl: number | undefined;
 }
 
 /** An address that can't be listened at. */
@@ -40,6 +40,8 @@ export class Listener {
 	readonly #server: Server;
 	/** Keys as the kernel has them, by neighbour. */
 	readonly #keys = new Map<string, string>();
+	/** As the kernel has it. */
+	#minimumTtl = 0;
 
 	constructor(where: ListenAddress, log: Logger, accept: (socket: Socket) => void) {
 		this.where = where;
@@ -64,12 +66,17 @@ export class Listener {
 		this.#server.on('error', (error) => this.#log.error('accepting connections failed', { address: host, port, error: error.message }));
 	}
 
-	/** Brings keys and TTL of the listening socket in line with who is expected. A key that the kernel refuses is reported; the others stand. */
+	/** Brings keys and TTLs of the listening socket in line with who is expected. A key that the kernel refuses is reported; the others stand. */
 	expect(neighbours: readonly ListenerNeighbour[]): void {
 		const fd = descriptorOf(this.#server);
 		if (fd === undefined) return;
 		const family = familyOf(parseAddress(this.where.address).bytes);
-		if (neighbours.some(({ ttlSecurity }) => ttlSecurity)) this.#try('TTL', () => setTtl(fd, family, 255));
+		const hasGtsm = neighbours.some(({ minimumTtl }) => minimumTtl !== undefined);
+		if (hasGtsm) this.#try('TTL', () => setTtl(fd, family, 255));
+		// What all that can come here demand holds from the SYN on. The rest waits until a connection is accepted, and an OPEN may be there by then.
+		const coming = hasGtsm ? neighbours.filter(({ who }) => reachable(family, who)) : [];
+		const least = coming.length === 0 ? 0 : coming.reduce((lowest, { minimumTtl = 0 }) => Math.min(lowest, minimumTtl), 255);
+		if (least !== this.#minimumTtl && this.#try('least TTL', () => setMinimumTtl(fd, family, least))) this.#minimumTtl = least;
 		const wanted = new Map(neighbours.flatMap(({ who, md5Key }) => (md5Key === undefined ? [] : [[who, md5Key] as const])));
 		if (wanted.size > 0) this.#try('traffic class', () => setTrafficClass(fd, family, networkControl));
 		for (const who of [...this.#keys.keys()].filter((key) => !wanted.has(key))) {

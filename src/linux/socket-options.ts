@@ -82,7 +82,7 @@ export function setTtl(fd: number, socketFamily: Family, ttl: number): void {
 	setInteger(fd, solIp, ipTtl, ttl, 'IP_TTL');
 }
 
-/** What arrives with a lower TTL is dropped by the kernel (RFC 5082). Never on a listener: it would bind every neighbour. @throws SystemCallError */
+/** What arrives with a lower TTL is dropped by the kernel (RFC 5082); 0: nothing is. On a listener it binds every neighbour. @throws SystemCallError */
 export function setMinimumTtl(fd: number, socketFamily: Family, minimum: number): void {
 	if (socketFamily === 'ipv6') setInteger(fd, solIpv6, ipv6MinHopCount, minimum, 'IPV6_MINHOPCOUNT');
 	setInteger(fd, solIp, ipMinTtl, minimum, 'IP_MINTTL');

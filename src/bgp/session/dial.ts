@@ -14,15 +14,18 @@ const streamOptions = { writableHighWaterMark: writeAheadBytes, allowHalfOpen: t
 /** What of the options concerns the socket. */
 export type SocketSettings = Pick<PeerOptions, 'md5Key' | 'ttlSecurityHops' | 'multihopTtl' | 'device'>;
 
+/** The least TTL that GTSM accepts: 255 - hops + 1 (RFC 5082 §3); `undefined` without it. */
+export const minimumTtl = (ttlSecurityHops: number | undefined): number | undefined => (ttlSecurityHops === undefined ? undefined : 256 - ttlSecurityHops);
+
 /**
- * The TTL to send with and the least to accept, `undefined` for the kernel's own. GTSM sends 255 and accepts 255 - hops + 1 (RFC 5082 §3);
- * an external peer without either is on our subnet: 1.
+ * The TTL to send with and the least to accept, `undefined` for the kernel's own. GTSM sends 255; an external peer
+ * without either is on our subnet: 1.
  */
 export function ttlPlan(
 	{ ttlSecurityHops, multihopTtl }: Pick<PeerOptions, 'ttlSecurityHops' | 'multihopTtl'>,
 	kind: 'internal' | 'external',
 ): { readonly ttl: number | undefined; readonly minimum: number | undefined } {
-	if (ttlSecurityHops !== undefined) return { ttl: 255, minimum: 256 - ttlSecurityHops };
+	if (ttlSecurityHops !== undefined) return { ttl: 255, minimum: minimumTtl(ttlSecurityHops) };
 	return { ttl: multihopTtl ?? (kind === 'external' ? 1 : undefined), minimum: undefined };
 }
 

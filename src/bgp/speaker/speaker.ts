@@ -6,7 +6,7 @@ import { Listener, type ListenerNeighbour } from '../listener.ts';
 import type { Negotiated, SessionReceiver, SessionSink } from '../negotiated.ts';
 import type { Rib } from '../rib/types.ts';
 import { describePeerChange } from '../session/change.ts';
-import { plainAddress } from '../session/dial.ts';
+import { minimumTtl, plainAddress } from '../session/dial.ts';
 import type { SessionSurroundings } from '../session/host.ts';
 import type { PeerOptions, PeerRangeOptions } from '../session/options.ts';
 import { addressKey, Peer, type PeerHost } from '../session/peer.ts';
@@ -344,5 +344,5 @@ export class Speaker implements SpeakerApi, PeerHost {
 }
 
 function neighbour(who: string, { md5Key, ttlSecurityHops }: Pick<PeerOptions, 'md5Key' | 'ttlSecurityHops'>): ListenerNeighbour {
-	return { who, md5Key, ttlSecurity: ttlSecurityHops !== undefined };
+	return { who, md5Key, minimumTtl: minimumTtl(ttlSecurityHops) };
 }
