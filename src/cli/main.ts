@@ -1,5 +1,5 @@
 import yargs from 'yargs';
-import { ControlClient, ControlError, NoDaemonError } from '../control/index.ts';
+import { ControlClient, ControlError, errorAnswer, NoDaemonError } from '../control/index.ts';
 import type { Screen } from './render/screen.ts';
 import { type ClusterAccess, ClusterAccessError, type GlobalOptions, type RunApiServer, type Surroundings, UsageError, type VerbEntry } from './verb.ts';
 import { verbs } from './verbs/index.ts';
@@ -94,15 +94,15 @@ async function run(entry: VerbEntry, options: GlobalOptions, process: Process): 
 	} catch (error) {
 		if (error instanceof UsageError) throw error;
 		if (error instanceof NoDaemonError) {
-			tell(options, write, complain, 'no-daemon', error.message, noDaemonHint(error));
+			tell(options, write, complain, { code: 'no-daemon', message: error.message, hint: noDaemonHint(error), details: undefined });
 			return ExitCode.noDaemon;
 		}
 		if (error instanceof ClusterAccessError) {
-			tell(options, write, complain, 'cluster', error.message, undefined);
+			tell(options, write, complain, { code: 'cluster', message: error.message, hint: undefined, details: undefined });
 			return ExitCode.notAsAsked;
 		}
 		if (!(error instanceof ControlError)) throw error;
-		tell(options, write, complain, error.code, error.message, error.hint);
+		tell(options, write, complain, error);
 		return ExitCode.notAsAsked;
 	}
 }
@@ -111,11 +111,10 @@ function tell(
 	{ json }: GlobalOptions,
 	write: (text: string) => void,
 	complain: (text: string) => void,
-	code: string,
-	message: string,
-	hint: string | undefined,
+	error: Pick<ControlError, 'code' | 'message' | 'hint' | 'details'>,
 ): void {
-	if (json) write(`${JSON.stringify({ error: { code, message, ...(hint === undefined ? {} : { hint }) } })}\n`);
+	const { message, hint } = error;
+	if (json) write(`${JSON.stringify(errorAnswer(error))}\n`);
 	else complain(`bgpmesh: ${message}\n${hint === undefined ? '' : `${hint}\n`}`);
 }
 

@@ -131,7 +131,10 @@ export type Handlers = {
 };
 export type { StreamName };
 
-/** A refusal, as it goes over the socket: `{ "error": { "code", "message", "hint" } }`. */
+/** What a refusal says to programs beside its words: each code has its own. */
+export type ErrorDetails = Readonly<Record<string, unknown>>;
+
+/** A refusal, as it goes over the socket: `{ "error": { "code", "message", "hint", "details" } }`. */
 export class ControlError extends Error {
 	override readonly name = 'ControlError';
 	/** HTTP status. */
@@ -140,16 +143,23 @@ export class ControlError extends Error {
 	readonly code: string;
 	/** What a person can do about it. */
 	readonly hint: string | undefined;
+	readonly details: ErrorDetails | undefined;
 
-	constructor(status: number, code: string, message: string, hint?: string) {
+	constructor(status: number, code: string, message: string, hint?: string, details?: ErrorDetails) {
 		super(message);
 		this.status = status;
 		this.code = code;
 		this.hint = hint;
+		this.details = details;
 	}
 }
 
 /** The error's JSON. */
 export interface ErrorAnswer {
-	readonly error: { readonly code: string; readonly message: string; readonly hint?: string };
+	readonly error: { readonly code: string; readonly message: string; readonly hint?: string; readonly details?: ErrorDetails };
 }
+
+/** A refusal as JSON. */
+export const errorAnswer = ({ code, message, hint, details }: Pick<ControlError, 'code' | 'message' | 'hint' | 'details'>): ErrorAnswer => ({
+	error: { code, message, ...(hint === undefined ? {} : { hint }), ...(details === undefined ? {} : { details }) },
+});

@@ -69,7 +69,7 @@ export class ControlClient {
 		if (response.statusCode === 200) return response;
 		const text = await bodyOf(response);
 		const { error } = JSON.parse(text) as ErrorAnswer;
-		throw new ControlError(response.statusCode ?? 500, error.code, error.message, error.hint);
+		throw new ControlError(response.statusCode ?? 500, error.code, error.message, error.hint, error.details);
 	}
 }
 

@@ -1,7 +1,7 @@
 import { link, rename, rm } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Logger } from '../core/index.ts';
-import { ControlError, type ErrorAnswer, type Handlers } from './api.ts';
+import { ControlError, errorAnswer, type Handlers } from './api.ts';
 import { match, parseBody, parseQuery } from './route.ts';
 import { listenUnix } from './socket.ts';
 import { streamLines } from './stream.ts';
@@ -115,11 +115,10 @@ export class ControlServer {
 	}
 }
 
-function refuse(response: ServerResponse, { status, code, message, hint }: ControlError): void {
-	const answer: ErrorAnswer = { error: hint === undefined ? { code, message } : { code, message, hint } };
-	response.statusCode = status;
+function refuse(response: ServerResponse, error: ControlError): void {
+	response.statusCode = error.status;
 	response.setHeader('content-type', 'application/json');
-	response.end(`${JSON.stringify(answer)}\n`);
+	response.end(`${JSON.stringify(errorAnswer(error))}\n`);
 }
 
 async function bodyOf(request: IncomingMessage): Promise<string> {

@@ -211,6 +211,10 @@ export class Allocator {
 
 	/** A block with a free address, promised to the caller until `#settle`. */
 	async #place(source: Source, tried: ReadonlySet<PrefixKey>): Promise<Placement> {
+		if (source.missing.length > 0) {
+			const asked = source.missing.map(({ pool, reason }) => `${pool} (${reason})`).join(', ');
+			return unavailable(source, `what was asked for is no pool of this family that is enabled: ${asked}`, false);
+		}
 		if (source.pools.length === 0) return unavailable(source, `no ${source.family} pool serves this request`, false);
 		const own = await this.#ownBlock(source, tried);
 		if (own !== undefined) return own;

@@ -20,29 +20,48 @@ export interface PoolRequest {
 export interface PoolVerdict {
 	readonly pool: string;
 	readonly reason: string;
+	/** How full it is, where that is the reason. */
+	readonly usage?: PoolUsage;
 }
 
-/** The pools that serve a request in the order they are tried (by name, or as asked for), and why the others do not. Calico `ipam.go` determinePools. */
-export function choosePools(
-	pools: readonly Pool[],
-	request: PoolRequest,
-	matches: SelectorMatch,
-): { readonly usable: readonly Pool[]; readonly refused: readonly PoolVerdict[] } {
+/** How full a pool is and with whom. */
+export interface PoolUsage {
+	readonly blocks: { readonly total: number; readonly claimed: number };
+	/** Of the claimed blocks: `reserved` ones are free and not given. */
+	readonly addresses: { readonly total: number; readonly used: number; readonly cooling: number; readonly reserved: number };
+	/** The nodes with most of its blocks; without `node`: blocks of nobody. */
+	readonly holders: readonly { readonly node?: string; readonly blocks: number; readonly used: number }[];
+}
+
+/** What becomes of a request for addresses of pools. */
+export interface PoolChoice {
+	/** In the order they are tried: by name, or as asked for. */
+	readonly usable: readonly Pool[];
+	readonly refused: readonly PoolVerdict[];
+	/** Asked for and not there to be taken from: then nothing is given of the others, either. */
+	readonly missing: readonly PoolVerdict[];
+}
+
+/** Which pools serve a request, and why the others do not. Calico `ipam.go` determinePools. */
+export function choosePools(pools: readonly Pool[], request: PoolRequest, matches: SelectorMatch): PoolChoice {
 	const isWanted = ({ name, cidr }: Pool, wanted: string): boolean => name === wanted || cidr === canonicalText(wanted);
 	const candidates =
 		request.requested.length === 0
 			? [...pools].sort((left, right) => (left.name < right.name ? -1 : 1))
 			: request.requested.flatMap((wanted) => pools.filter((pool) => isWanted(pool, wanted)));
 	const usable: Pool[] = [];
-	const refused: PoolVerdict[] = request.requested
+	const missing: PoolVerdict[] = request.requested
 		.filter((wanted) => !pools.some((pool) => isWanted(pool, wanted)))
 		.map((wanted) => ({ pool: wanted, reason: 'there is no such pool' }));
+	const refused = [...missing];
 	for (const pool of new Set(candidates)) {
-		const reason = whyNot(pool, request, matches);
+		const closed = whyClosed(pool, request);
+		const reason = closed ?? whyNot(pool, request, matches);
 		if (reason === undefined) usable.push(pool);
 		else refused.push({ pool: pool.name, reason });
+		if (closed !== undefined && request.requested.length > 0) missing.push({ pool: pool.name, reason: closed });
 	}
-	return { usable, refused };
+	return { usable, refused, missing };
 }
 
 /** A CIDR as pools have it; a name as it is. */
@@ -55,10 +74,14 @@ function canonicalText(wanted: string): string {
 	}
 }
 
-function whyNot(pool: Pool, request: PoolRequest, matches: SelectorMatch): string | undefined {
-	if (pool.family !== request.family) return `it is of ${pool.family}`;
+/** Nobody gets addresses of this family from it. */
+function whyClosed(pool: Pool, { family }: PoolRequest): string | undefined {
+	if (pool.family !== family) return `it is of ${pool.family}`;
 	if (pool.disabled) return 'it is disabled';
-	if (pool.terminating) return 'it is being deleted';
+	return pool.terminating ? 'it is being deleted' : undefined;
+}
+
+function whyNot(pool: Pool, request: PoolRequest, matches: SelectorMatch): string | undefined {
 	const shape = uselessShape(pool);
 	if (shape !== undefined) return shape;
 	if (!pool.allowedUses.includes(request.use)) return `its allowedUses (${pool.allowedUses.join(', ')}) do not contain ${request.use}`;

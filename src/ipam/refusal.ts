@@ -2,7 +2,7 @@
 import { type PrefixKey, parsePrefix, prefixCovers } from '../core/index.ts';
 import { freeCount } from './block.ts';
 import type { Landscape } from './block-finder.ts';
-import { blockCount } from './pool.ts';
+import { blockCount, type PoolUsage, type PoolVerdict } from './pool.ts';
 import { reportBlock } from './report.ts';
 import type { Unavailable } from './requests.ts';
 import type { Source } from './source.ts';
@@ -13,9 +13,9 @@ export function unavailable(
 	{ family, refused, pools }: Source,
 	reason: string,
 	temporary: boolean,
-	say: (pool: Pool) => string = () => 'it serves this request',
+	say: (pool: Pool) => Omit<PoolVerdict, 'pool'> = () => ({ reason: 'it serves this request' }),
 ): Unavailable {
-	return { type: 'unavailable', family, reason, pools: [...refused, ...pools.map((pool) => ({ pool: pool.name, reason: say(pool) }))], temporary };
+	return { type: 'unavailable', family, reason, pools: [...refused, ...pools.map((pool) => ({ pool: pool.name, ...say(pool) }))], temporary };
 }
 
 /** How many blocks the node has of the family, and how many it may have. */
@@ -60,27 +60,45 @@ function whyNotBorrowed({ config, gateway }: Source): string {
 /** So many nodes are named. */
 const mostHolders = 3;
 
-function fullness(pool: Pool, all: readonly Block[], { reservations }: Landscape): string {
+function fullness(pool: Pool, all: readonly Block[], landscape: Landscape): Omit<PoolVerdict, 'pool'> {
+	const usage = usageOf(pool, all, landscape);
+	const { blocks, addresses, holders } = usage;
+	const reason = [
+		`${blocks.claimed} of ${blocks.total} blocks are claimed`,
+		`${addresses.used} of their ${addresses.total} addresses are in use`,
+		...(addresses.cooling > 0 ? [`${addresses.cooling} cool down`] : []),
+		...(addresses.reserved > 0 ? [`${addresses.reserved} are reserved`] : []),
+		...(holders.length === 0
+			? []
+			: [`most are with ${holders.map(({ node, blocks: count, used }) => `${node ?? 'nobody'} (${count}, ${used} in use)`).join(', ')}`]),
+	].join(', ');
+	return { reason, usage };
+}
+
+function usageOf(pool: Pool, all: readonly Block[], { reservations }: Landscape): PoolUsage {
 	const blocks = all.filter(inPool(pool));
 	const reports = blocks.map(reportBlock);
 	const sum = (of: (report: (typeof reports)[number]) => number) => reports.reduce((total, report) => total + of(report), 0);
-	const reserved = blocks.reduce((total, block) => total + block.unallocated.length - freeCount(block, reservations), 0);
-	const cooling = sum((report) => report.cooling);
-	return [
-		`${blocks.length} of ${blockCount(pool)} blocks are claimed`,
-		`${sum((report) => report.used)} of their ${sum((report) => report.size)} addresses are in use`,
-		...(cooling > 0 ? [`${cooling} cool down`] : []),
-		...(reserved > 0 ? [`${reserved} are reserved`] : []),
-		...holders(reports),
-	].join(', ');
+	return {
+		blocks: { total: blockCount(pool), claimed: blocks.length },
+		addresses: {
+			total: sum((report) => report.size),
+			used: sum((report) => report.used),
+			cooling: sum((report) => report.cooling),
+			reserved: blocks.reduce((total, block) => total + block.unallocated.length - freeCount(block, reservations), 0),
+		},
+		holders: holdersOf(reports),
+	};
 }
 
-function holders(reports: readonly { readonly node: string | undefined; readonly used: number }[]): readonly string[] {
-	const byNode = new Map<string, { blocks: number; used: number }>();
-	for (const { node = 'nobody', used } of reports) {
+function holdersOf(reports: readonly { readonly node: string | undefined; readonly used: number }[]): PoolUsage['holders'] {
+	const byNode = new Map<string | undefined, { blocks: number; used: number }>();
+	for (const { node, used } of reports) {
 		const known = byNode.get(node) ?? { blocks: 0, used: 0 };
 		byNode.set(node, { blocks: known.blocks + 1, used: known.used + used });
 	}
-	const largest = [...byNode].sort(([left, a], [right, b]) => b.blocks - a.blocks || (left < right ? -1 : 1)).slice(0, mostHolders);
-	return largest.length === 0 ? [] : [`most are with ${largest.map(([node, { blocks, used }]) => `${node} (${blocks}, ${used} in use)`).join(', ')}`];
+	return [...byNode]
+		.sort(([left = '', a], [right = '', b]) => b.blocks - a.blocks || (left < right ? -1 : 1))
+		.slice(0, mostHolders)
+		.map(([node, held]) => ({ ...(node === undefined ? {} : { node }), ...held }));
 }

@@ -11,6 +11,8 @@ export interface Source {
 	readonly family: Family;
 	readonly pools: readonly Pool[];
 	readonly refused: readonly PoolVerdict[];
+	/** Pools that were asked for by name and are not to be had: the request is refused. */
+	readonly missing: readonly PoolVerdict[];
 	readonly config: IpamConfig;
 	readonly reservations: Reservations;
 	/** Is the gateway of the block wanted beside the address? */
@@ -33,17 +35,20 @@ export async function sourceOf({ store, node, selectorMatches }: SourceContext, 
 		store.nodeLabels(node),
 		request.namespace === undefined ? undefined : store.namespaceLabels(request.namespace),
 	]);
-	const named = request.pools?.[family] ?? [];
-	// Who asks for a certain address asks for its pool: selectors and assignmentMode are for those who take any (Calico AssignIP).
-	const requested = named.length === 0 && request.addresses?.[family] !== undefined ? pools.map(({ name }) => name) : named;
-	const { usable, refused } = choosePools(pools, { family, use: request.use, requested, nodeLabels, namespaceLabels }, selectorMatches);
+	// Who asks for a certain address asks for its pool, whatever pools, selectors and assignmentMode are there for those who take any (Calico AssignIP).
+	const certain = request.addresses?.[family] !== undefined;
+	const requested = certain ? pools.map(({ name }) => name) : (request.pools?.[family] ?? []);
+	const choice = choosePools(pools, { family, use: request.use, requested, nodeLabels, namespaceLabels }, selectorMatches);
+	const { usable, refused } = choice;
+	const missing = certain ? [] : choice.missing;
 	const gateway = request.gateways?.includes(family) === true;
-	if (!gateway) return { family, pools: usable, refused, config, reservations: new Reservations(reserved), gateway };
+	if (!gateway) return { family, pools: usable, refused, missing, config, reservations: new Reservations(reserved), gateway };
 	const small = usable.filter((pool) => !hasRoomForGateway(pool));
 	return {
 		family,
 		pools: usable.filter(hasRoomForGateway),
 		refused: [...refused, ...small.map(({ name, blockSize }) => ({ pool: name, reason: `a block of /${blockSize} has no room for a gateway and a pod` }))],
+		missing,
 		config,
 		reservations: new Reservations(reserved, 'block-edges'),
 		gateway,

@@ -23,7 +23,7 @@ const handlers: Handlers = {
 	peers: () => ({ peers: [] }),
 	// Of a peer's many fields these tests need the name.
 	peer: ({ peer }) => {
-		if (peer !== 'fd00::1/a b') throw new ControlError(404, 'no-such-peer', `no peer is called '${peer}'`, 'bgpmesh peers lists them');
+		if (peer !== 'fd00::1/a b') throw new ControlError(404, 'no-such-peer', `no peer is called '${peer}'`, 'bgpmesh peers lists them', { known: ['tor'] });
 		return { name: peer } as PeerView;
 	},
 	peerEnable: ({ peer }) => ({ peer, action: 'enable', done: true }),
@@ -75,10 +75,11 @@ test('parameters of path, query and body arrive with their types', async (t) => 
 	t.is((await client.ask('peerDisable', { peer: 'tor', text: 'Wartung für 1 h' })).reason, 'Wartung für 1 h');
 });
 
-test('a refusal arrives as the same error, with its hint', async (t) => {
+test('a refusal arrives as the same error, with its hint and what it says to programs', async (t) => {
 	const client = await serve(t);
 	const error = await t.throwsAsync(client.ask('peer', { peer: 'x' }), { instanceOf: ControlError });
 	t.like(error, { status: 404, code: 'no-such-peer', message: "no peer is called 'x'", hint: 'bgpmesh peers lists them' });
+	t.deepEqual(error?.details, { known: ['tor'] });
 });
 
 test('an error of the daemon itself is an answer, not a broken connection', async (t) => {

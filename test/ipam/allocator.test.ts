@@ -248,7 +248,15 @@ test('a refusal says which limit is in the way, how full each pool is and who ha
 		reason: 'no free address: this node has no block of these pools, every block of the pools is claimed or reserved, and no other node has a free address',
 		pools: [
 			{ pool: 'gpus', reason: 'its nodeSelector gpu does not select this node' },
-			{ pool: 'pods', reason: '2 of 2 blocks are claimed, 3 of their 4 addresses are in use, 1 are reserved, most are with node-a (2, 3 in use)' },
+			{
+				pool: 'pods',
+				reason: '2 of 2 blocks are claimed, 3 of their 4 addresses are in use, 1 are reserved, most are with node-a (2, 3 in use)',
+				usage: {
+					blocks: { total: 2, claimed: 2 },
+					addresses: { total: 4, used: 3, cooling: 0, reserved: 1 },
+					holders: [{ node: 'node-a', blocks: 2, used: 3 }],
+				},
+			},
 		],
 		temporary: true,
 	});
@@ -323,6 +331,37 @@ test('pools are chosen by name, selector, use and family, and the answer says wh
 	]);
 	t.regex((await addressesOf(allocator.assign(request('two', { pools: { ipv4: ['c'] } }))))[0] ?? '', /^10\.1\./);
 });
+
+const notToBeHad: readonly { readonly title: string; readonly asked: readonly string[]; readonly reason: string }[] = [
+	{ title: 'a name that nobody has', asked: ['good', 'typo'], reason: 'typo (there is no such pool)' },
+	{ title: 'a CIDR that is no pool', asked: ['good', '10.8.0.0/24'], reason: '10.8.0.0/24 (there is no such pool)' },
+	{ title: 'a disabled pool', asked: ['off', 'good'], reason: 'off (it is disabled)' },
+	{ title: 'a pool on its way out', asked: ['good', 'leaving'], reason: 'leaving (it is being deleted)' },
+	{ title: 'a pool of the other family', asked: ['good', 'pods6'], reason: 'pods6 (it is of ipv6)' },
+	{ title: 'two of them', asked: ['typo', 'good', 'off'], reason: 'typo (there is no such pool), off (it is disabled)' },
+];
+for (const { title, asked, reason } of notToBeHad)
+	test(`a pool that was asked for and is not to be had gets nothing of the others, either: ${title}`, async (t) => {
+		const shared = cluster({
+			pools: [
+				pool({ name: 'good' }),
+				pool({ name: 'off', cidr: prefixKey('10.1.0.0/24'), disabled: true }),
+				pool({ name: 'leaving', cidr: prefixKey('10.2.0.0/24'), terminating: true }),
+				pool6,
+			],
+		});
+		const { allocator } = nodeOf(shared);
+		t.like(await allocator.assign(request('one', { pools: { ipv4: asked } })), {
+			type: 'unavailable',
+			reason: `what was asked for is no pool of this family that is enabled: ${reason}`,
+			temporary: false,
+		});
+		t.deepEqual([shared.blocks.size, shared.handles.size], [0, 0]);
+		const [given = ''] = await addressesOf(allocator.assign(request('two', { pools: { ipv4: ['good'] } })));
+		t.deepEqual(await addressesOf(allocator.assign(request('two', { pools: { ipv4: asked } }))), [given], 'whoever has one keeps it');
+		const certain = request('three', { pools: { ipv4: asked }, addresses: { ipv4: '10.0.0.9' } });
+		t.deepEqual(await addressesOf(allocator.assign(certain)), ['10.0.0.9'], 'of a certain address pools say nothing');
+	});
 
 test('reserved addresses are passed over', async (t) => {
 	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/26') })], reservations: [prefixKey('10.0.0.0/27'), prefixKey('10.0.0.40/32')] });

@@ -169,8 +169,10 @@ function granted(result: AssignResult): AddressGrantsView {
 				...(gateway === undefined ? {} : { gateway }),
 			})),
 		};
-	const why = result.pools.map(({ pool, reason }) => `${pool}: ${reason}`).join('; ');
-	throw new ControlError(result.temporary ? 503 : 409, 'no-address', `${result.family}: ${result.reason}`, why === '' ? undefined : `pools considered: ${why}`);
+	const { family, reason, pools, temporary } = result;
+	const why = pools.map((verdict) => `${verdict.pool}: ${verdict.reason}`).join('; ');
+	const hint = why === '' ? undefined : `pools considered: ${why}`;
+	throw new ControlError(temporary ? 503 : 409, 'no-address', `${family}: ${reason}`, hint, { family, reason, temporary, pools });
 }
 
 /** The addresses of a handle, from the blocks themselves. */

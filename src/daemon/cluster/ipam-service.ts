@@ -78,8 +78,13 @@ export function ipamService(options: IpamServiceOptions): IpamHandlers {
 					'in-use',
 					`${outcome.address} is the gateway of its block, which has other addresses in use`,
 					'it goes when they have gone',
+					{ address: outcome.address, reason: outcome.reason },
 				);
-			if (outcome.type === 'refused') throw new ControlError(409, 'in-use', `${outcome.address} was given to somebody else meanwhile`);
+			if (outcome.type === 'refused')
+				throw new ControlError(409, 'in-use', `${outcome.address} was given to somebody else meanwhile`, undefined, {
+					address: outcome.address,
+					reason: outcome.reason,
+				});
 			return { addresses: outcome.addresses };
 		},
 	};

@@ -1,6 +1,6 @@
 import { ControlError } from '../../control/index.ts';
 import { RetriesExhaustedError } from '../../ipam/index.ts';
-import { ApiError, ApiUnreachableError } from '../../kubernetes/index.ts';
+import { ApiError, ApiUnreachableError, NotListedError } from '../../kubernetes/index.ts';
 
 const waitHint = 'nothing was lost: ask again; bgpmesh status tells whether the API server answers';
 
@@ -10,6 +10,7 @@ export function asTemporary(error: unknown): unknown {
 		const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
 		return new ControlError(503, 'no-api-server', `${error.message}${cause}`, waitHint);
 	}
+	if (error instanceof NotListedError) return new ControlError(503, 'no-api-server', error.message, waitHint);
 	if (error instanceof ApiError && (error.code === 429 || error.code >= 500))
 		return new ControlError(503, 'no-api-server', `the API server answered ${error.code}: ${error.message}`, waitHint);
 	if (error instanceof RetriesExhaustedError) return new ControlError(503, 'conflict', error.message, 'many write the same object: ask again');

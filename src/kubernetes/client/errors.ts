@@ -30,6 +30,22 @@ export class ApiUnreachableError extends Error {
 	}
 }
 
+/** Nothing can be decided yet: the resources of a kind have not been listed since the start. `cause` is why the server can't be asked; without one it has not answered yet. */
+export class NotListedError extends Error {
+	override readonly name = 'NotListedError';
+	readonly kind: string;
+
+	constructor(kind: string, { cause }: { readonly cause: unknown }) {
+		super(
+			cause === undefined
+				? `the API server has not said yet which ${kind} there are`
+				: `which ${kind} there are is not known since the start: ${cause instanceof Error ? cause.message : String(cause)}`,
+			{ cause },
+		);
+		this.kind = kind;
+	}
+}
+
 /** A `Status` object (a body, or the object of an ERROR event of a watch) as an error. */
 export function statusError(code: number, status: JsonObject, retryAfterHeader?: string): ApiError {
 	const details = at(status, 'details', 'retryAfterSeconds');

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Backoff, backoffMs, type Clock, type Logger, type Random } from '../../core/index.ts';
 import type { ApiClient, ListOptions, ResourceKind } from '../client/api-client.ts';
-import { ApiError, ApiUnreachableError } from '../client/errors.ts';
+import { ApiError, ApiUnreachableError, NotListedError } from '../client/errors.ts';
 import type { JsonObject } from '../json/index.ts';
 import { type Resource, toResource } from '../model/resource.ts';
 
@@ -43,10 +43,13 @@ export class Informer {
 	readonly #items = new Map<string, Resource>();
 	readonly #listeners = new Set<(changes: readonly ResourceChange[]) => void>();
 	readonly #syncedListeners: (() => void)[] = [];
+	/** Told of each failure while they wait for the first list. */
+	readonly #waiting = new Set<(failure: unknown) => void>();
 	#resourceVersion = '';
 	#synced = false;
 	#connected = false;
 	#failingSinceMs: number | undefined;
+	#failure: unknown;
 	#stop = new AbortController();
 
 	constructor(options: InformerOptions) {
@@ -89,6 +92,24 @@ export class Informer {
 	onSynced(listener: () => void): void {
 		if (this.#synced) listener();
 		else this.#syncedListeners.push(listener);
+	}
+
+	/** Waits for the first list so long, in milliseconds, and no longer than the server answers. @throws NotListedError */
+	async listed(patienceMs: number): Promise<void> {
+		if (this.#synced) return;
+		const { kind, clock } = this.#options;
+		if (this.#failingSinceMs !== undefined) throw new NotListedError(kind.kind, { cause: this.#failure });
+		await new Promise<void>((resolve, reject) => {
+			const end = (settle: () => void) => {
+				timer.cancel();
+				this.#waiting.delete(fail);
+				settle();
+			};
+			const fail = (cause: unknown) => end(() => reject(new NotListedError(kind.kind, { cause })));
+			const timer = clock.after(patienceMs, () => fail(undefined));
+			this.#waiting.add(fail);
+			this.onSynced(() => end(resolve));
+		});
 	}
 
 	/** Runs until `stop`. Never rejects. */
@@ -137,6 +158,8 @@ export class Informer {
 				failures++;
 				this.#connected = false;
 				this.#failingSinceMs ??= clock.wallMs();
+				this.#failure = error;
+				for (const fail of [...this.#waiting]) fail(error);
 				if (!(error instanceof ApiError || error instanceof ApiUnreachableError)) log.error('watch failed', { kind: kind.kind, error: String(error) });
 				else if (failures === 1)
 					log.warn('API server away, going on with what is known', { kind: kind.kind, reason: error.message, cause: String(error.cause ?? '') });

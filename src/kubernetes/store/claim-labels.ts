@@ -60,6 +60,12 @@ export class ClaimLabels {
 		});
 	}
 
+	/** Waits for this node's claims, labelled or not. @throws NotListedError */
+	async listed(patienceMs: number): Promise<void> {
+		await this.#unlabelled.listed(patienceMs);
+		await this.#options.claims.listed(patienceMs);
+	}
+
 	stop(): void {
 		this.#stopped = true;
 		this.#unlabelled.stop();

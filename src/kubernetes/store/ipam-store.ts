@@ -22,6 +22,9 @@ export interface KubernetesIpamStoreOptions {
 	readonly random: Random;
 }
 
+/** Nothing is decided on half a list; so long a request waits for the whole of it, in milliseconds. Whoever asked comes again. */
+const patienceMs = 10_000;
+
 /** The allocator's store on a cluster, and the informers it looks things up in: settings, this node's claims, its own Node. Blocks and handles are not watched: what is cached of them is what this process wrote last. */
 export class KubernetesIpamStore implements IpamStore {
 	readonly blocks: ResourceStore<Block>;
@@ -107,27 +110,27 @@ export class KubernetesIpamStore implements IpamStore {
 	}
 
 	async affinitiesOf(node: string): Promise<readonly Affinity[]> {
-		await this.#whenSynced(this.claims);
+		if (!this.claims.synced) await this.#claimLabels.listed(patienceMs);
 		return this.#readable(this.claims, this.#values.affinities, toAffinity).filter((affinity) => affinity.node === node && !affinity.deleted);
 	}
 
 	async pools(): Promise<readonly Pool[]> {
-		await this.#whenSynced(this.poolInformer);
+		if (!this.poolInformer.synced) await this.poolInformer.listed(patienceMs);
 		return this.#readable(this.poolInformer, this.#values.pools, toPool);
 	}
 
 	async reservations(): Promise<readonly PrefixKey[]> {
-		await this.#whenSynced(this.#settings.reservations);
+		if (!this.#settings.reservations.synced) await this.#settings.reservations.listed(patienceMs);
 		return this.#readable(this.#settings.reservations, this.#values.reservations, (resource) => this.#readReservation(resource)).flat();
 	}
 
 	async config() {
-		await this.#whenSynced(this.#settings.configs);
+		if (!this.#settings.configs.synced) await this.#settings.configs.listed(patienceMs);
 		return toIpamConfig(this.#settings.configs.items.get('default'));
 	}
 
 	async nodeLabels(node: string): Promise<Readonly<Record<string, string>>> {
-		await this.#whenSynced(this.#nodes);
+		if (!this.#nodes.synced) await this.#nodes.listed(patienceMs);
 		const resource = this.#nodes.items.get(node);
 		return resource === undefined ? {} : toNodeFacts(resource).labels;
 	}
@@ -141,7 +144,7 @@ export class KubernetesIpamStore implements IpamStore {
 	}
 
 	async readOnlyReason(): Promise<string | undefined> {
-		await this.#whenSynced(this.clusterInformer);
+		if (!this.clusterInformer.synced) await this.clusterInformer.listed(patienceMs);
 		const cluster = this.clusterInformer.items.get('default');
 		const isReady = cluster === undefined || specOf(cluster)['datastoreReady'] !== false;
 		return isReady ? undefined : 'ClusterInformation default says datastoreReady: false: a migration or an upgrade holds the datastore';
@@ -153,16 +156,11 @@ export class KubernetesIpamStore implements IpamStore {
 
 	/** One that the copy does not have yet is asked for: a pod may come right behind its namespace. */
 	async #namespace(name: string): Promise<Resource | undefined> {
-		await this.#whenSynced(this.#settings.namespaces);
+		if (!this.#settings.namespaces.synced) await this.#settings.namespaces.listed(patienceMs);
 		const known = this.#settings.namespaces.items.get(name);
 		if (known !== undefined) return known;
 		const asked = await this.#client.get(coreKinds.namespaces, name);
 		return asked && toResource(asked);
-	}
-
-	/** Nothing is decided on half a list. */
-	#whenSynced(informer: Informer): Promise<void> {
-		return informer.synced ? Promise.resolve() : new Promise((resolve) => informer.onSynced(resolve));
 	}
 
 	/** Values of all resources that can be read, each read once; the others are named once each time they change. */

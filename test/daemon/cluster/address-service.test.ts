@@ -63,6 +63,22 @@ test('who asks for addresses gets these and no others, of whatever family', asyn
 	t.deepEqual(await add('by-argument', { wantedAddress: '10.1.0.9' }), ['10.1.0.9']);
 });
 
+test('a refusal says to programs which pools were considered, and whether to come again', async (t) => {
+	const { add, annotate } = setUp();
+	annotate('one', { 'cni.projectcalico.org/ipv4pools': '["blue","typo"]' });
+	const refusal = await t.throwsAsync(add('one'), { instanceOf: ControlError });
+	t.like(refusal, { status: 409, code: 'no-address' });
+	t.deepEqual(refusal?.details, {
+		family: 'ipv4',
+		reason: 'what was asked for is no pool of this family that is enabled: typo (there is no such pool)',
+		temporary: false,
+		pools: [
+			{ pool: 'typo', reason: 'there is no such pool' },
+			{ pool: 'blue', reason: 'it serves this request' },
+		],
+	});
+});
+
 test('collecting for one network leaves the containers of another whose name begins like it', async (t) => {
 	const { service, add } = setUp();
 	await add('one');

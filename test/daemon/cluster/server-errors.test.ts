@@ -2,7 +2,7 @@ import test from 'ava';
 import { ControlError } from '../../../src/control/index.ts';
 import { withTemporaryErrors } from '../../../src/daemon/cluster/server-errors.ts';
 import { RetriesExhaustedError } from '../../../src/ipam/index.ts';
-import { ApiError, ApiUnreachableError } from '../../../src/kubernetes/index.ts';
+import { ApiError, ApiUnreachableError, NotListedError } from '../../../src/kubernetes/index.ts';
 
 /** What a caller is told when a handler fails with `error`. */
 const told = async (error: Error) => {
@@ -19,6 +19,7 @@ const told = async (error: Error) => {
 
 for (const [title, error, code] of [
 	['does not answer', new ApiUnreachableError('https://127.0.0.1:1', { cause: new Error('socket hang up') }), 'no-api-server'],
+	['has not listed anything since the start', new NotListedError('IPPool', { cause: undefined }), 'no-api-server'],
 	['is overloaded', new ApiError(429, 'TooManyRequests', 'slow down'), 'no-api-server'],
 	['failed', new ApiError(500, 'InternalError', 'etcd is away'), 'no-api-server'],
 	['lets others write first, again and again', new RetriesExhaustedError('block: still conflicting'), 'conflict'],

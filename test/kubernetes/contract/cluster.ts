@@ -433,6 +433,8 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 			(answer) => block(answer) === 1,
 		);
 		t.regex((await lone.cli('status')).stdout, /away since .*, going on with what was known before the start/);
+		for (const verb of ['ADD', 'DEL'])
+			t.like(JSON.parse(await plugin(lone.socket, { CNI_COMMAND: verb, CNI_CONTAINERID: 'second', CNI_IFNAME: 'eth0' })), { code: 11 });
 		road.mend();
 		const status = await lone.until(
 			'the API server is back',
@@ -442,6 +444,7 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 		t.is(status.cluster?.layout, layout);
 		const { peers } = await lone.until('the session stayed', (daemon) => daemon.ask('peers', {}), speaks);
 		t.is(peers.find(({ address }) => address === `127.${second}.1.2`)?.establishedCount, 1);
+		t.like(JSON.parse(await plugin(lone.socket, { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'second', CNI_IFNAME: 'eth0' })), { cniVersion: '1.0.0' });
 		for (const name of ['lone-0', 'lone-1']) await api.remove(coreKinds.nodes, name);
 	});
 }
