@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Policy } from '../bgp/index.ts';
 import { expects, key } from './keys.ts';
-import { address, asNumber, community, integer, largeCommunity, list, oneOf, prefix, word } from './scalars.ts';
+import { address, asNumber, community, extendedCommunity, integer, largeCommunity, list, oneOf, prefix, word } from './scalars.ts';
 
 const u32 = integer(0, 0xffff_ffff);
 const range = (most: number) =>
@@ -37,6 +37,7 @@ const match = z.strictObject({
 	peerType: key(oneOf('internal', 'external').exactOptional(), 'the kind of peer that the policy is applied for', 'routes'),
 	communities: key(list(community, 'communities').exactOptional(), 'all of these are present', 'routes'),
 	largeCommunities: key(list(largeCommunity, 'large communities').exactOptional(), 'all of these are present', 'routes'),
+	extendedCommunities: key(list(extendedCommunity, 'extended communities').exactOptional(), 'all of these are present', 'routes'),
 	asPathPrefix: key(list(asNumber, 'AS numbers').exactOptional(), 'the AS path begins with these', 'routes'),
 	asPathMatches: key(regularExpression.exactOptional(), "matches the AS path's text", 'routes'),
 	asPathLength: key(range(65535).exactOptional(), 'the number of AS hops', 'routes'),
@@ -55,6 +56,10 @@ const operation = expects(
 		z.strictObject({ type: z.literal('set-communities'), values: list(community, 'communities') }),
 		z.strictObject({ type: z.literal('add-large-community'), value: largeCommunity }),
 		z.strictObject({ type: z.literal('remove-large-community'), value: largeCommunity }),
+		z.strictObject({ type: z.literal('set-large-communities'), values: list(largeCommunity, 'large communities') }),
+		z.strictObject({ type: z.literal('add-extended-community'), value: extendedCommunity }),
+		z.strictObject({ type: z.literal('remove-extended-community'), value: extendedCommunity }),
+		z.strictObject({ type: z.literal('set-extended-communities'), values: list(extendedCommunity, 'extended communities') }),
 		z.strictObject({ type: z.literal('prepend-as-path'), asNumbers: list(asNumber, 'AS numbers') }),
 		z.strictObject({ type: z.literal('set-med'), value: u32 }),
 		z.strictObject({ type: z.literal('remove-med') }).transform(() => ({ type: 'set-med' as const, value: undefined })),
@@ -84,9 +89,13 @@ const term = expects(
 export const policySchema = expects(
 	z.strictObject({
 		terms: key(list(term, 'terms').default([]), 'in order; the first one that accepts or rejects decides', 'routes'),
-		otherwise: key(oneOf('accept', 'reject').default('reject'), 'what happens to a route that no term decided', 'routes'),
+		otherwise: key(
+			oneOf('accept', 'reject', 'next').default('next'),
+			'what happens to a route that no term decided; `next`: the next policy of the list is asked, and behind the last one it is rejected',
+			'routes',
+		),
 	}),
-	'a policy such as { terms: [...], otherwise: reject }',
+	'a policy such as { terms: [...], otherwise: accept }',
 );
 
 /** A policy of the file; the speaker's own type, but for the name. */

@@ -128,7 +128,16 @@ type Checked = Pick<FileBgp['groups'][string], 'importPolicies' | 'exportPolicie
 function checkSession(session: Checked, path: readonly PropertyKey[], policies: Readonly<Record<string, Policy>>, contradictions: Contradiction[]): void {
 	for (const direction of ['importPolicies', 'exportPolicies'] as const) {
 		for (const [index, name] of (session[direction] ?? []).entries()) {
-			if (Object.hasOwn(policies, name)) continue;
+			if (Object.hasOwn(policies, name)) {
+				const otherwise = policies[name]?.otherwise;
+				const behind = session[direction]?.[index + 1];
+				if (behind === undefined || otherwise === 'next') continue;
+				contradictions.push({
+					path: [...path, direction, index],
+					expected: `a policy with \`otherwise: next\`: '${name}' ${otherwise}s what its terms leave, so '${behind}' behind it would never be asked`,
+				});
+				continue;
+			}
 			const names = Object.keys(policies).join(', ');
 			contradictions.push({ path: [...path, direction, index], expected: names === '' ? 'a policy; `policies` has none' : `a policy: ${names}` });
 		}

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { AddressError, formatAddress, type PrefixKey, parseAddress, prefixKey } from '../core/index.ts';
+import { AddressError, extendedCommunityExpected, formatAddress, type PrefixKey, parseAddress, parseExtendedCommunity, prefixKey } from '../core/index.ts';
 import { expects } from './keys.ts';
 
 /** Text that `read` turns into a value or refuses with an AddressError; its message goes to the person. */
@@ -102,4 +102,9 @@ export const largeCommunity = expects(
 		return parts.length === 3 && parts.every((part) => half(part) <= 0xffff_ffff);
 	}),
 	'a large community such as 65000:1:2',
+);
+/** RFC 4360, RFC 5668: a route target or origin, or eight octets in hex. */
+export const extendedCommunity = expects(
+	z.string().refine((given) => parseExtendedCommunity(given) !== undefined),
+	extendedCommunityExpected,
 );

@@ -1,7 +1,23 @@
 import { z } from 'zod';
 import { expects, key } from './keys.ts';
 import { policySchema } from './policy-schema.ts';
-import { address, asNumber, community, flag, integer, ipv4Address, largeCommunity, list, oneOf, path, port, prefix, routerId, word } from './scalars.ts';
+import {
+	address,
+	asNumber,
+	community,
+	extendedCommunity,
+	flag,
+	integer,
+	ipv4Address,
+	largeCommunity,
+	list,
+	oneOf,
+	path,
+	port,
+	prefix,
+	routerId,
+	word,
+} from './scalars.ts';
 import { groupSchema, peerRangeSchema, peerSchema } from './session-schema.ts';
 
 const datastore = expects(
@@ -31,9 +47,10 @@ const originated = expects(
 			med: key(integer(0, 0xffff_ffff).exactOptional(), 'MULTI_EXIT_DISC', 'live', 'none'),
 			communities: key(list(community, 'communities').exactOptional(), 'communities of the route', 'live', 'none'),
 			largeCommunities: key(list(largeCommunity, 'large communities').exactOptional(), 'large communities of the route', 'live', 'none'),
+			extendedCommunities: key(list(extendedCommunity, 'extended communities').exactOptional(), 'extended communities of the route', 'live', 'none'),
 		}),
 	]),
-	'a prefix, or { prefix, nextHop, localPref, med, communities, largeCommunities }',
+	'a prefix, or { prefix, nextHop, localPref, med, communities, largeCommunities, extendedCommunities }',
 );
 
 const listen = z.strictObject({

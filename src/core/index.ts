@@ -3,6 +3,7 @@
  * interface for something that acts (clock, logger).
  */
 export * from './clock.ts';
+export * from './extended-community.ts';
 export * from './ip.ts';
 export * from './log.ts';
 export * from './retry.ts';

@@ -73,7 +73,7 @@ const rows: readonly { title: string; before: ReturnType<typeof file>; after: Re
 		title: 'a policy changes without a reset',
 		before: file('', 'policies: { p: {} }'),
 		after: file('', 'policies: { p: { otherwise: accept } }'),
-		changes: [{ type: 'changed', what: 'policy', name: 'p', effect: 'routes', keys: [{ key: 'otherwise', effect: 'routes', from: 'reject', to: 'accept' }] }],
+		changes: [{ type: 'changed', what: 'policy', name: 'p', effect: 'routes', keys: [{ key: 'otherwise', effect: 'routes', from: 'next', to: 'accept' }] }],
 	},
 ];
 for (const { title, before, after, changes } of rows) test(title, (t) => t.deepEqual(diffConfig(before, after), changes as ConfigChange[]));

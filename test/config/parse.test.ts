@@ -3,6 +3,7 @@ import { dirname, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import fc from 'fast-check';
+import { compileOperation } from '../../src/bgp/policy/operations.ts';
 import { ConfigError, parseConfig } from '../../src/config/index.ts';
 
 const minimal = 'bgp: { asNumber: 64512 }\n';
@@ -69,9 +70,17 @@ test('a policy has the name of its key, and its prefixes contain what is inside 
 	);
 	t.deepEqual(policies['a'], {
 		name: 'a',
-		otherwise: 'reject',
+		otherwise: 'next',
 		terms: [{ match: { prefixes: [{ prefix: '10.0.0.0/8', operator: 'in' }] }, action: 'accept', operations: [{ type: 'set-med', value: undefined }] }],
 	} as never);
+});
+
+const wellKnown = ['graceful-shutdown', 'accept-own', 'llgr-stale', 'no-llgr', 'blackhole', 'no-export', 'no-advertise', 'no-export-subconfed', 'no-peer'];
+test('every community that a file may have is one that the speaker knows', (t) => {
+	const text = wellKnown.map((name) => `{ type: add-community, value: ${name} }`).join(', ');
+	const { policies } = parseConfig(`${minimal}policies: { a: { terms: [ { action: accept, operations: [ ${text} ] } ] } }\n`, 'x.yaml');
+	for (const operation of policies['a']?.terms[0]?.operations ?? []) t.notThrows(() => compileOperation(operation));
+	t.is(policies['a']?.terms[0]?.operations.length, wellKnown.length);
 });
 
 /** Each file has one mistake or a few; the messages are exactly these. */
@@ -128,6 +137,20 @@ const mistakes: readonly { title: string; text: string; messages: readonly strin
 		title: 'a mistake inside one of several shapes',
 		text: 'bgp: { asNumber: 1, originate: [ { prefix: 10.0.0.0/8, communities: [ 1:2:3 ] } ] }\n',
 		messages: ["x.yaml:1:71: bgp.originate[0].communities[0]: found '1:2:3', expected a community such as 65000:100, or a well-known name such as no-export"],
+	},
+	{
+		title: 'an extended community that YAML took for a number',
+		text: 'bgp: { asNumber: 1, originate: [ { prefix: 10.0.0.0/8, extendedCommunities: [ 0x4004fde84b3ebc20 ] } ] }\n',
+		messages: [
+			'x.yaml:1:79: bgp.originate[0].extendedCommunities[0]: found 4613091092470873000, expected an extended community such as rt:65000:100, ro:10.0.0.1:100 or 0x0002fde800000064 (in quotes)',
+		],
+	},
+	{
+		title: 'a policy behind one that decides everything',
+		text: `${withPeer('importPolicies: [c, a, b]')}policies: { a: { otherwise: reject }, b: { otherwise: accept }, c: {} }\n`,
+		messages: [
+			"x.yaml:4:65: bgp.peers[0].importPolicies[1]: found 'a', expected a policy with `otherwise: next`: 'a' rejects what its terms leave, so 'b' behind it would never be asked",
+		],
 	},
 	{
 		title: 'a mistake inside an operation',

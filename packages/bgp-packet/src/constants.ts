@@ -126,6 +126,8 @@ export const maximumExtendedMessageLength = 65535;
 export const WellKnownCommunity = {
 	/** RFC 8326 §2. */
 	gracefulShutdown: 0xffff0000,
+	/** RFC 7611 §2. */
+	acceptOwn: 0xffff0001,
 	/** RFC 9494 §3.1. */
 	llgrStale: 0xffff0006,
 	/** RFC 9494 §3.2. */
@@ -136,4 +138,6 @@ export const WellKnownCommunity = {
 	noExport: 0xffffff01,
 	noAdvertise: 0xffffff02,
 	noExportSubconfed: 0xffffff03,
+	/** RFC 3765 §2. */
+	noPeer: 0xffffff04,
 } as const;

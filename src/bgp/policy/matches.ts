@@ -1,7 +1,7 @@
 import { asPathLength, type PathAttributes } from 'bgp-packet';
-import { familyOf, formatAddress, type Prefix, parsePrefix, prefixContains } from '../../core/index.ts';
+import { familyOf, formatAddress, formatExtendedCommunity, type Prefix, parsePrefix, prefixContains } from '../../core/index.ts';
 import type { PolicyInput, PolicyState } from './state.ts';
-import { formatAsPath, parseCommunity, parseLargeCommunity } from './text.ts';
+import { formatAsPath, parseCommunity, parseLargeCommunity, readExtendedCommunity } from './text.ts';
 import type { PolicyMatch, PrefixMatch } from './types.ts';
 
 /** A prefix as it is asked about: its first `bits` bits at the front of `address`, rubbish behind them. */
@@ -28,6 +28,14 @@ const attributeMatches: { readonly [K in keyof PolicyMatch]?: (wanted: NonNullab
 	largeCommunities(texts) {
 		const wanted = texts.map((text) => parseLargeCommunity(text).join(':'));
 		return ({ attributes }) => wanted.every((value) => attributes.largeCommunities?.some((present) => present.join(':') === value));
+	},
+	extendedCommunities(texts) {
+		// One text for one value, however it was written.
+		const wanted = texts.map((text) => formatExtendedCommunity(readExtendedCommunity(text)));
+		return ({ attributes }) => {
+			const present = attributes.extendedCommunities?.map(formatExtendedCommunity);
+			return wanted.every((value) => present?.includes(value));
+		};
 	},
 	asPathPrefix: (wanted) => (state) => {
 		const path = sequenceOf(state.attributes);

@@ -1,7 +1,7 @@
-import { uniqueLargeCommunities } from 'bgp-packet';
-import { familyOf, parseAddress } from '../../core/index.ts';
+import { type LargeCommunity, uniqueLargeCommunities } from 'bgp-packet';
+import { familyOf, formatExtendedCommunity, parseAddress } from '../../core/index.ts';
 import type { PolicyState } from './state.ts';
-import { parseCommunity, parseLargeCommunity } from './text.ts';
+import { parseCommunity, parseLargeCommunity, readExtendedCommunity } from './text.ts';
 import type { PolicyOperation } from './types.ts';
 
 /** What an operation makes of a route. */
@@ -22,20 +22,31 @@ export function compileOperation(operation: PolicyOperation): Apply {
 		}
 		case 'set-communities': {
 			const values = operation.values.map(parseCommunity);
-			return withCommunities(() => values);
+			return withCommunities(() => [...new Set(values)]);
 		}
 		case 'add-large-community': {
 			const value = parseLargeCommunity(operation.value);
-			return (state) =>
-				state.with({ attributes: { ...state.attributes, largeCommunities: uniqueLargeCommunities([...(state.attributes.largeCommunities ?? []), value]) } });
+			return withLargeCommunities((present) => [...present, value]);
 		}
 		case 'remove-large-community': {
 			const gone = parseLargeCommunity(operation.value).join(':');
-			return (state) => {
-				const { largeCommunities = [], ...attributes } = state.attributes;
-				const kept = largeCommunities.filter((value) => value.join(':') !== gone);
-				return state.with({ attributes: kept.length === 0 ? attributes : { ...attributes, largeCommunities: kept } });
-			};
+			return withLargeCommunities((present) => present.filter((value) => value.join(':') !== gone));
+		}
+		case 'set-large-communities': {
+			const values = operation.values.map(parseLargeCommunity);
+			return withLargeCommunities(() => values);
+		}
+		case 'add-extended-community': {
+			const value = readExtendedCommunity(operation.value);
+			return withExtendedCommunities((present) => [...present, value]);
+		}
+		case 'remove-extended-community': {
+			const gone = formatExtendedCommunity(readExtendedCommunity(operation.value));
+			return withExtendedCommunities((present) => present.filter((value) => formatExtendedCommunity(value) !== gone));
+		}
+		case 'set-extended-communities': {
+			const values = operation.values.map(readExtendedCommunity);
+			return withExtendedCommunities(() => values);
 		}
 		case 'prepend-as-path':
 			return prepend(operation.asNumbers);
@@ -79,6 +90,22 @@ function withCommunities(change: (present: readonly number[]) => readonly number
 	};
 }
 
+function withLargeCommunities(change: (present: readonly LargeCommunity[]) => readonly LargeCommunity[]): Apply {
+	return (state) => {
+		const { largeCommunities = [], ...attributes } = state.attributes;
+		const changed = uniqueLargeCommunities(change(largeCommunities));
+		return state.with({ attributes: changed.length === 0 ? attributes : { ...attributes, largeCommunities: changed } });
+	};
+}
+
+function withExtendedCommunities(change: (present: readonly Uint8Array[]) => readonly Uint8Array[]): Apply {
+	return (state) => {
+		const { extendedCommunities = [], ...attributes } = state.attributes;
+		const changed = [...new Map(change(extendedCommunities).map((value) => [formatExtendedCommunity(value), value] as const)).values()];
+		return state.with({ attributes: changed.length === 0 ? attributes : { ...attributes, extendedCommunities: changed } });
+	};
+}
+
 function prepend(asNumbers: readonly number[]): Apply {
 	return (state) => {
 		const asPath = state.attributes.asPath ?? [];
@@ -87,9 +114,15 @@ function prepend(asNumbers: readonly number[]): Apply {
 		const joined =
 			first?.type === 'sequence' && first.asNumbers.length + asNumbers.length <= 255
 				? [{ type: 'sequence' as const, asNumbers: [...asNumbers, ...first.asNumbers] }, ...rest]
-				: [{ type: 'sequence' as const, asNumbers }, ...asPath];
-		return state.with({ attributes: { ...state.attributes, asPath: asNumbers.length === 0 ? asPath : joined } });
+				: [...segments(asNumbers), ...asPath];
+		return state.with({ attributes: { ...state.attributes, asPath: joined } });
 	};
+}
+
+/** A segment has at most 255 numbers (RFC 4271 §4.3). */
+function segments(asNumbers: readonly number[]): { readonly type: 'sequence'; readonly asNumbers: readonly number[] }[] {
+	const count = Math.ceil(asNumbers.length / 255);
+	return Array.from({ length: count }, (_, index) => ({ type: 'sequence', asNumbers: asNumbers.slice(index * 255, index * 255 + 255) }));
 }
 
 function setNextHop(value: string): Apply {

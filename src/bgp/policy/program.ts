@@ -34,15 +34,13 @@ interface CompiledTerm {
  */
 export class PolicyProgram {
 	readonly #terms: readonly CompiledTerm[];
-	readonly #otherwise: boolean;
 	/** Does any term look at attributes or change them? If not, one tree serves all routes of a kind. */
 	readonly readsAttributes: boolean;
 	readonly #shared = new Map<string, Verdict>();
 
 	/** @throws CommunityError, AddressError, SyntaxError (a regular expression) */
 	constructor(policies: readonly Policy[]) {
-		this.#terms = policies.flatMap((policy) => policy.terms).map(compileTerm);
-		this.#otherwise = policies.at(-1)?.otherwise !== 'reject';
+		this.#terms = policies.flatMap(termsOf).map(compileTerm);
 		this.readsAttributes = this.#terms.some(({ attributes, operations }) => attributes.readsAttributes || operations.length > 0);
 	}
 
@@ -70,7 +68,7 @@ export class PolicyProgram {
 			}
 			return this.#after(term, index, input, state);
 		}
-		return { type: 'decided', accepted: this.#otherwise, state };
+		return { type: 'decided', accepted: false, state };
 	}
 
 	/** What follows once a term has matched. */
@@ -99,6 +97,11 @@ function byPrefix(test: PrefixTest, match: () => Verdict, other: () => Verdict):
 			return next.type === 'decided' ? next : next.decide(address, bits);
 		},
 	};
+}
+
+/** The terms of a policy; `otherwise` is a last one that every route matches. */
+function termsOf({ terms, otherwise }: Policy): readonly PolicyTerm[] {
+	return otherwise === 'next' ? terms : [...terms, { match: {}, action: otherwise, operations: [] }];
 }
 
 function compileTerm({ match, action, operations }: PolicyTerm): CompiledTerm {

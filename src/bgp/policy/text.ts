@@ -1,4 +1,5 @@
 import { type AsPath, type LargeCommunity, WellKnownCommunity } from 'bgp-packet';
+import { extendedCommunityExpected, parseExtendedCommunity } from '../../core/index.ts';
 
 /** Text that is no community; `text` is what was given. */
 export class CommunityError extends Error {
@@ -20,6 +21,8 @@ const names: Readonly<Record<string, number>> = {
 	'no-export': WellKnownCommunity.noExport,
 	'no-advertise': WellKnownCommunity.noAdvertise,
 	'no-export-subconfed': WellKnownCommunity.noExportSubconfed,
+	'no-peer': WellKnownCommunity.noPeer,
+	'accept-own': WellKnownCommunity.acceptOwn,
 };
 
 /** `65000:100`, or the name of a well-known community, as an unsigned 32-bit number. @throws CommunityError */
@@ -36,6 +39,13 @@ export function parseLargeCommunity(text: string): LargeCommunity {
 	const [global, first, second] = numbers(text, 3, 0xffff_ffff) ?? [];
 	if (global === undefined || first === undefined || second === undefined) throw new CommunityError(text, 'a large community such as 65000:1:2');
 	return [global, first, second];
+}
+
+/** `rt:65000:100` and the like, as its eight octets. @throws CommunityError */
+export function readExtendedCommunity(text: string): Uint8Array {
+	const bytes = parseExtendedCommunity(text);
+	if (bytes === undefined) throw new CommunityError(text, extendedCommunityExpected);
+	return bytes;
 }
 
 /** `65000:100`. */

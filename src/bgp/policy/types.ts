@@ -3,14 +3,15 @@ import type { Family, PrefixKey } from '../../core/index.ts';
 /**
  * Policy as data: ordered terms; within a term all matches must hold (absent: holds); the first term whose action is not
  * `continue` decides; operations of a matching term are applied whatever its action, `reject` aside. The matches and
- * operations contain those of Calico's BGPFilter, so that a BGPFilter rule becomes exactly one term. In a list of policies the
- * terms of all count as one list, and what no term decided is up to the last one's `otherwise`.
+ * operations contain those of Calico's BGPFilter, so that a BGPFilter rule becomes exactly one term. A list of policies is
+ * asked in order: what one does not decide, `otherwise` included, goes on to the next with what its operations did, and what none
+ * decides is rejected.
  */
 export interface Policy {
 	readonly name: string;
 	readonly terms: readonly PolicyTerm[];
-	/** What happens to a route that no term decided. */
-	readonly otherwise: 'accept' | 'reject';
+	/** What happens to a route that no term decided; `next`: the next policy of the list decides. */
+	readonly otherwise: 'accept' | 'reject' | 'next';
 }
 
 export interface PolicyTerm {
@@ -32,6 +33,8 @@ export interface PolicyMatch {
 	readonly communities?: readonly string[];
 	/** All of these are present, `65000:1:2`. */
 	readonly largeCommunities?: readonly string[];
+	/** All of these are present, `rt:65000:100` or `0x` and eight octets. */
+	readonly extendedCommunities?: readonly string[];
 	/** The AS path begins with these numbers. */
 	readonly asPathPrefix?: readonly number[];
 	/** A regular expression over the path's text, `^64999( |$)`. */
@@ -61,6 +64,10 @@ export type PolicyOperation =
 	| { readonly type: 'set-communities'; readonly values: readonly string[] }
 	| { readonly type: 'add-large-community'; readonly value: string }
 	| { readonly type: 'remove-large-community'; readonly value: string }
+	| { readonly type: 'set-large-communities'; readonly values: readonly string[] }
+	| { readonly type: 'add-extended-community'; readonly value: string }
+	| { readonly type: 'remove-extended-community'; readonly value: string }
+	| { readonly type: 'set-extended-communities'; readonly values: readonly string[] }
 	| { readonly type: 'prepend-as-path'; readonly asNumbers: readonly number[] }
 	| { readonly type: 'set-med'; readonly value: number | undefined }
 	| { readonly type: 'add-med'; readonly value: number }

@@ -1,6 +1,6 @@
 import { Afi, type PathAttributes, Safi } from 'bgp-packet';
 import { familyOf, type PrefixKey, parseAddress, parsePrefix } from '../../core/index.ts';
-import { parseCommunity, parseLargeCommunity } from '../policy/text.ts';
+import { parseCommunity, parseLargeCommunity, readExtendedCommunity } from '../policy/text.ts';
 import type { Importer } from './importer.ts';
 import type { RibPeer } from './peers.ts';
 import type { RouteTable } from './route-table.ts';
@@ -9,7 +9,7 @@ import type { OriginateAttributes } from './types.ts';
 /** The attributes of a route of this node. Without a next hop it has none, so that every peer is told our address on its session. */
 export function originAttributes(prefix: PrefixKey, given: OriginateAttributes): PathAttributes {
 	const { family } = parsePrefix(prefix);
-	const { localPref, med, communities = [], largeCommunities = [] } = given;
+	const { localPref, med, communities = [], largeCommunities = [], extendedCommunities = [] } = given;
 	const nextHop = given.nextHop === undefined ? undefined : parseAddress(given.nextHop).bytes;
 	const routes = { type: 'prefixes', nlri: [] } as const;
 	const reach = { afi: family === 'ipv4' ? Afi.ipv4 : Afi.ipv6, safi: Safi.unicast, routes };
@@ -21,6 +21,7 @@ export function originAttributes(prefix: PrefixKey, given: OriginateAttributes):
 		...(localPref === undefined ? {} : { localPref }),
 		...(communities.length === 0 ? {} : { communities: communities.map(parseCommunity) }),
 		...(largeCommunities.length === 0 ? {} : { largeCommunities: largeCommunities.map(parseLargeCommunity) }),
+		...(extendedCommunities.length === 0 ? {} : { extendedCommunities: extendedCommunities.map(readExtendedCommunity) }),
 	};
 }
 

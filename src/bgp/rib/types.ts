@@ -104,6 +104,7 @@ export interface OriginateAttributes {
 	readonly med?: number;
 	readonly communities?: readonly string[];
 	readonly largeCommunities?: readonly string[];
+	readonly extendedCommunities?: readonly string[];
 	/** The kernel metric. */
 	readonly priority?: number;
 }

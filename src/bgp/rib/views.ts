@@ -1,5 +1,14 @@
 import type { PathAttributes } from 'bgp-packet';
-import { type ExplanationView, formatAddress, type PrefixKey, parseAddress, parsePrefix, prefixCovers, type RouteView } from '../../core/index.ts';
+import {
+	type ExplanationView,
+	formatAddress,
+	formatExtendedCommunity,
+	type PrefixKey,
+	parseAddress,
+	parsePrefix,
+	prefixCovers,
+	type RouteView,
+} from '../../core/index.ts';
 import { formatNextHop, nextHopOf } from '../policy/matches.ts';
 import { formatAsPath, formatCommunity } from '../policy/text.ts';
 import { sourceOf } from '../update-group/exporter.ts';
@@ -145,7 +154,7 @@ function viewOf({ pool, peers }: ViewContext, table: RouteTable, prefix: number,
 		asPath: formatAsPath(attributes.asPath ?? []),
 		communities: (attributes.communities ?? []).map(formatCommunity),
 		largeCommunities: (attributes.largeCommunities ?? []).map((parts) => parts.join(':')),
-		extendedCommunities: (attributes.extendedCommunities ?? []).map((bytes) => Buffer.from(bytes).toString('hex')),
+		extendedCommunities: (attributes.extendedCommunities ?? []).map(formatExtendedCommunity),
 		...(originatorId === undefined ? {} : { originatorId: formatId(originatorId) }),
 		clusterList: (attributes.clusterList ?? []).map(formatId),
 		...(ineligible === undefined ? {} : { ineligible }),

@@ -1,10 +1,16 @@
 import test from 'ava';
 import type { PathAttributes } from 'bgp-packet';
+import fc from 'fast-check';
 import { PolicyProgram } from '../../../src/bgp/policy/program.ts';
 import type { PolicyInput } from '../../../src/bgp/policy/state.ts';
 import { CommunityError } from '../../../src/bgp/policy/text.ts';
 import type { Policy, PolicyMatch, PolicyOperation } from '../../../src/bgp/policy/types.ts';
 import { parsePrefix, prefixKey } from '../../../src/core/index.ts';
+
+const octets = (hex: string) => Uint8Array.from(Buffer.from(hex, 'hex'));
+/** rt:65000:100, and a link bandwidth, which is non-transitive. */
+const target = octets('0002fde800000064');
+const bandwidth = octets('4004fde84b3ebc20');
 
 const attributes: PathAttributes = {
 	origin: 'igp',
@@ -14,6 +20,7 @@ const attributes: PathAttributes = {
 	localPref: 200,
 	communities: [65000 * 65536 + 100],
 	largeCommunities: [[65000, 1, 2]],
+	extendedCommunities: [target, bandwidth],
 };
 
 const input: PolicyInput = { attributes: () => attributes, family: 'ipv4', source: 'external', sourcePeer: 'tor', peerType: 'internal', priority: 512 };
@@ -31,6 +38,10 @@ const policy = (match: PolicyMatch, operations: readonly PolicyOperation[] = [])
 	terms: [{ match, action: 'accept', operations }],
 	otherwise: 'reject',
 });
+
+const acceptRest = { terms: [], otherwise: 'accept' } as const;
+const rejectRest = { terms: [], otherwise: 'reject' } as const;
+const rejecting = { match: {}, action: 'reject', operations: [] } as const;
 
 const p = prefixKey;
 const matches: readonly { readonly match: PolicyMatch; readonly yes?: readonly string[]; readonly no?: readonly string[] }[] = [
@@ -64,6 +75,11 @@ const matches: readonly { readonly match: PolicyMatch; readonly yes?: readonly s
 	{ match: { communities: ['65000:100'] }, yes: ['10.0.0.0/8'] },
 	{ match: { communities: ['65000:100', 'no-export'] }, no: ['10.0.0.0/8'] },
 	{ match: { largeCommunities: ['65000:1:2'] }, yes: ['10.0.0.0/8'] },
+	{ match: { extendedCommunities: ['rt:65000:100'] }, yes: ['10.0.0.0/8'] },
+	{ match: { extendedCommunities: ['0x4004fde84b3ebc20', '0002FDE800000064'] }, yes: ['10.0.0.0/8'] },
+	{ match: { extendedCommunities: ['rt:65000:100', 'rt:65000:101'] }, no: ['10.0.0.0/8'] },
+	{ match: { extendedCommunities: ['rt:65000L:100'] }, no: ['10.0.0.0/8'] },
+	{ match: { extendedCommunities: ['ro:65000:100'] }, no: ['10.0.0.0/8'] },
 	{ match: { asPathPrefix: [64999, 65001] }, yes: ['10.0.0.0/8'] },
 	{ match: { asPathPrefix: [65001] }, no: ['10.0.0.0/8'] },
 	{ match: { asPathMatches: '^64999( |$)' }, yes: ['10.0.0.0/8'] },
@@ -100,7 +116,30 @@ const operations: readonly { readonly operation: PolicyOperation; readonly resul
 			],
 		},
 	},
+	{ operation: { type: 'set-large-communities', values: ['1:2:3', '1:2:3'] }, result: { largeCommunities: [[1, 2, 3]] } },
+	{ operation: { type: 'add-extended-community', value: 'rt:65000:100' }, result: {} },
+	{
+		operation: { type: 'add-extended-community', value: 'rt:4200000000:7' },
+		result: { extendedCommunities: [target, bandwidth, octets('0202fa56ea000007')] },
+	},
+	{ operation: { type: 'remove-extended-community', value: '0x4004fde84b3ebc20' }, result: { extendedCommunities: [target] } },
+	{ operation: { type: 'remove-extended-community', value: 'rt:1:1' }, result: {} },
+	{
+		operation: { type: 'set-extended-communities', values: ['ro:10.0.0.1:2', 'ro:10.0.0.1:2'] },
+		result: { extendedCommunities: [octets('01030a0000010002')] },
+	},
 	{ operation: { type: 'prepend-as-path', asNumbers: [7, 7] }, result: { asPath: [{ type: 'sequence', asNumbers: [7, 7, 64999, 65001, 65002] }] } },
+	{ operation: { type: 'prepend-as-path', asNumbers: [] }, result: {} },
+	{
+		operation: { type: 'prepend-as-path', asNumbers: Array.from({ length: 300 }, () => 7) },
+		result: {
+			asPath: [
+				{ type: 'sequence', asNumbers: Array.from({ length: 255 }, () => 7) },
+				{ type: 'sequence', asNumbers: Array.from({ length: 45 }, () => 7) },
+				{ type: 'sequence', asNumbers: [64999, 65001, 65002] },
+			],
+		},
+	},
 	{ operation: { type: 'set-med', value: 9 }, result: { med: 9 } },
 	{ operation: { type: 'add-med', value: -10 }, result: { med: 0 } },
 	{ operation: { type: 'set-local-pref', value: 50 }, result: { localPref: 50 } },
@@ -120,21 +159,22 @@ test('an attribute that an operation empties is gone', (t) => {
 	const removing: PolicyOperation[] = [
 		{ type: 'remove-community', value: '65000:100' },
 		{ type: 'remove-large-community', value: '65000:1:2' },
+		{ type: 'set-extended-communities', values: [] },
 		{ type: 'set-med', value: undefined },
 	];
 	const state = ask(new PolicyProgram([policy({}, removing)]), '10.0.0.0/8');
-	const { communities: _c, largeCommunities: _l, med: _m, ...rest } = attributes;
+	const { communities: _c, largeCommunities: _l, extendedCommunities: _e, med: _m, ...rest } = attributes;
 	t.deepEqual(state === 'reject' ? undefined : state.attributes, rest);
 });
 
-test('terms are asked in order; one that continues changes what the later ones see; lists of policies are one list', (t) => {
+test('terms are asked in order, policies in order; a term that continues changes what the later ones see', (t) => {
 	const first: Policy = {
 		name: 'first',
 		terms: [
 			{ match: { prefixes: [{ prefix: p('10.1.0.0/16'), operator: 'in' }] }, action: 'continue', operations: [{ type: 'add-community', value: '65000:7' }] },
 			{ match: { communities: ['65000:7'] }, action: 'continue', operations: [{ type: 'set-priority', value: 100 }] },
 		],
-		otherwise: 'accept',
+		otherwise: 'next',
 	};
 	const second: Policy = {
 		name: 'second',
@@ -160,4 +200,51 @@ test('attributes are not made for a policy that looks at prefixes alone', (t) =>
 test('what is no community is said so', (t) => {
 	t.throws(() => new PolicyProgram([policy({ communities: ['65536:1'] })]), { instanceOf: CommunityError });
 	t.throws(() => new PolicyProgram([policy({}, [{ type: 'add-large-community', value: '1:2' }])]), { instanceOf: CommunityError });
+	t.throws(() => new PolicyProgram([policy({ extendedCommunities: ['rt:1'] })]), { instanceOf: CommunityError });
+	t.throws(() => new PolicyProgram([policy({}, [{ type: 'add-extended-community', value: '65000:1' }])]), { instanceOf: CommunityError });
+});
+
+const chains: readonly { readonly title: string; readonly policies: readonly Omit<Policy, 'name'>[]; readonly accepted: boolean }[] = [
+	{ title: 'a policy that decides nothing leaves the route to the next one', policies: [{ terms: [], otherwise: 'next' }, acceptRest], accepted: true },
+	{
+		title: 'what no policy decides is rejected',
+		policies: [
+			{ terms: [], otherwise: 'next' },
+			{ terms: [], otherwise: 'next' },
+		],
+		accepted: false,
+	},
+	{ title: 'the default of a policy before the last one decides', policies: [rejectRest, acceptRest], accepted: false },
+	{
+		title: 'the default of the first policy decides before a term of the second',
+		policies: [acceptRest, { terms: [rejecting], otherwise: 'next' }],
+		accepted: true,
+	},
+	{ title: 'a term of the first policy decides for all', policies: [{ terms: [rejecting], otherwise: 'next' }, acceptRest], accepted: false },
+];
+for (const { title, policies, accepted } of chains) {
+	test(title, (t) => {
+		const program = new PolicyProgram(policies.map((one, index) => ({ ...one, name: `${index}` })));
+		t.is(ask(program, '10.0.0.0/8') !== 'reject', accepted);
+	});
+}
+
+test('extended communities that are added are there, those that are removed are not, the others stay', (t) => {
+	const value = fc.uint8Array({ minLength: 8, maxLength: 8 }).map((bytes) => `0x${Buffer.from(bytes).toString('hex')}`);
+	fc.assert(
+		fc.property(fc.uniqueArray(value, { maxLength: 6 }), value, fc.boolean(), (present, one, add) => {
+			const given: PathAttributes = { ...attributes, extendedCommunities: present.map((text) => octets(text.slice(2))) };
+			const type = add ? 'add-extended-community' : 'remove-extended-community';
+			const state = ask(new PolicyProgram([policy({}, [{ type, value: one }])]), '10.0.0.0/8', { attributes: () => given });
+			const result = state === 'reject' ? [] : (state.attributes.extendedCommunities ?? []).map((bytes) => `0x${Buffer.from(bytes).toString('hex')}`);
+			const others = present.filter((text) => text !== one);
+			t.deepEqual(
+				result.filter((text) => text !== one),
+				others,
+			);
+			t.is(result.includes(one), add);
+			const after = new PolicyProgram([policy({ extendedCommunities: [one] })]);
+			t.is(state !== 'reject' && ask(after, '10.0.0.0/8', { attributes: () => state.attributes }) !== 'reject', add);
+		}),
+	);
 });
