@@ -1,5 +1,6 @@
 import { type BestRoute, type Encapsulate, type Family, familyOf, type PrefixKey, parseAddress, parsePrefix, prefixContains } from '../core/index.ts';
 import type { ForeignRoute, KernelRoute } from './kernel.ts';
+import { type StaticRoute, staticKernelRoute } from './statics.ts';
 
 /** The way to a next hop that is not on one of our links. */
 export interface Way {
@@ -18,6 +19,8 @@ export interface DesiredInputs {
 	readonly best: ReadonlyMap<PrefixKey, BestRoute>;
 	/** This node's own blocks. */
 	readonly origins: ReadonlySet<PrefixKey>;
+	/** Routes to have whatever neighbours say. */
+	readonly statics: ReadonlyMap<PrefixKey, StaticRoute>;
 	readonly encapsulate: Encapsulate;
 	/** `undefined`: no route leads there. */
 	readonly resolve: (nextHop: string) => Way | undefined;
@@ -26,8 +29,10 @@ export interface DesiredInputs {
 }
 
 /** What the kernel should hold for one prefix; `undefined`: nothing, and nothing is to be said about it. */
-export function wantedRoute(prefix: PrefixKey, { best, origins, encapsulate, resolve, metric }: DesiredInputs): Wanted | undefined {
+export function wantedRoute(prefix: PrefixKey, { best, origins, statics, encapsulate, resolve, metric }: DesiredInputs): Wanted | undefined {
 	if (origins.has(prefix)) return wantedOrigin(prefix, metric);
+	const fixed = statics.get(prefix);
+	if (fixed !== undefined) return { type: 'route', route: staticKernelRoute(fixed, metric) };
 	const route = best.get(prefix);
 	if (route === undefined) return undefined;
 	const { family, nextHop, priority = metric } = route;
@@ -59,7 +64,7 @@ function wantedOrigin(prefix: PrefixKey, metric: number): Wanted {
 /** Everything wanted, as one map; prefixes that are skipped are not in it. */
 export function desired(inputs: DesiredInputs): Map<PrefixKey, KernelRoute> {
 	const routes = new Map<PrefixKey, KernelRoute>();
-	for (const prefix of new Set([...inputs.origins, ...inputs.best.keys()])) {
+	for (const prefix of new Set([...inputs.origins, ...inputs.statics.keys(), ...inputs.best.keys()])) {
 		const wanted = wantedRoute(prefix, inputs);
 		if (wanted?.type === 'route') routes.set(prefix, wanted.route);
 	}

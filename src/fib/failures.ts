@@ -1,5 +1,8 @@
-import { type Backoff, backoffMs, type PrefixKey, type Random } from '../core/index.ts';
+import { type Backoff, backoffMs, type Logger, type PrefixKey, type Random } from '../core/index.ts';
 import type { RouteFailure } from './kernel.ts';
+
+/** Refusals told one by one in a run; the rest is a number. */
+const mostRefusalsLogged = 5;
 
 interface Failure {
 	readonly reason: string;
@@ -51,4 +54,14 @@ export class Failures {
 		for (const { retryAtMs } of this.#byPrefix.values()) if (first === undefined || retryAtMs < first) first = retryAtMs;
 		return first === undefined ? undefined : Math.max(0, first - nowMs);
 	}
+}
+
+/** Says which routes the kernel refused, and of those that somebody wants by name, who. */
+export function tellRefusals(news: readonly RouteFailure[], log: Logger, wantedBy: (prefix: PrefixKey) => string | undefined): void {
+	for (const { operation, error } of news.slice(0, mostRefusalsLogged)) {
+		const { prefix } = operation.route;
+		const who = wantedBy(prefix);
+		log.warn('the kernel refused a route', { prefix, operation: operation.type, reason: error.message, ...(who === undefined ? {} : { wantedBy: who }) });
+	}
+	if (news.length > mostRefusalsLogged) log.warn('the kernel refused more routes', { count: news.length - mostRefusalsLogged });
 }

@@ -1,22 +1,22 @@
-import type { BestRoute, Encapsulate, FibRefusal, FibView, PrefixKey, RouteChange, Timer } from '../core/index.ts';
+import type { BestRoute, Encapsulate, FibRefusal, FibView, PrefixKey, RouteChange } from '../core/index.ts';
 import { type DesiredInputs, type Wanted, wantedRoute } from './desired.ts';
 import { file, isTwin } from './diff.ts';
-import { Failures } from './failures.ts';
+import { Failures, tellRefusals } from './failures.ts';
 import type { KernelEvent, KernelRoute } from './kernel.ts';
 import type { FibDependencies, FibOptions, FibStats } from './options.ts';
 import { Others, type Territory } from './others.ts';
 import { reconcile, record } from './reconcile.ts';
 import { othersFirst, slices } from './slices.ts';
+import { type StaticRoute, Statics } from './statics.ts';
+import { Timers } from './timers.ts';
 import { TunnelEnds } from './tunnel-ends.ts';
-import { viewPrefix } from './view.ts';
+import { viewRoutes } from './view.ts';
 import { Ways } from './ways.ts';
 
 const defaults = { besideOthers: false, metric: 1024, auditSeconds: 90, retry: { firstMs: 200, mostMs: 30_000 } };
 /** Events come in bursts: one look after the burst is enough; and however large the tables, looking takes a tenth of the time at most. */
 const eventDelayMs = 100;
 const eventDelayPasses = 10;
-/** Refusals told one by one in a run; the rest is a number. */
-const mostRefusalsLogged = 5;
 
 /** Keeps our routes in the kernel as they should be. Changes are collected and carried out in the background. */
 export class Fib {
@@ -28,6 +28,7 @@ export class Fib {
 	/** Ours in the kernel, by prefix; `undefined` until it was read. */
 	#actual: Map<PrefixKey, readonly KernelRoute[]> | undefined;
 	readonly #ways = new Ways();
+	readonly #statics = new Statics();
 	/** Who else programs our routes; while somebody does, nothing is written. */
 	readonly #others: Others;
 	readonly #waiting = new Set<string>();
@@ -46,7 +47,7 @@ export class Fib {
 	#running: Promise<void> | undefined;
 	#started = false;
 	#stopped = false;
-	readonly #timers = new Map<'audit' | 'event' | 'retry', Timer>();
+	readonly #timers: Timers<'audit' | 'event' | 'retry'>;
 
 	constructor(options: FibOptions, dependencies: FibDependencies) {
 		this.#options = { ...defaults, ...options };
@@ -54,10 +55,12 @@ export class Fib {
 		this.#inputs = {
 			best: this.#best,
 			origins: new Set(),
+			statics: this.#statics.wanted,
 			encapsulate: dependencies.encapsulate,
 			resolve: (nextHop) => this.#ways.to(nextHop),
 			metric: this.#options.metric,
 		};
+		this.#timers = new Timers(dependencies.clock);
 		this.#failures = new Failures(this.#options.retry, dependencies.random);
 		this.#tunnelEnds = new TunnelEnds(dependencies.onTunnelEnds);
 		this.#others = new Others(this.#options.besideOthers, dependencies.log, dependencies.onRefusal);
@@ -76,7 +79,7 @@ export class Fib {
 	/** Stops writing and watching. The routes stay, so that packets flow until the next start. */
 	async stop(): Promise<void> {
 		this.#stopped = true;
-		for (const timer of this.#timers.values()) timer.cancel();
+		this.#timers.stop();
 		await this.#running;
 		this.#dependencies.kernel.close();
 	}
@@ -100,6 +103,17 @@ export class Fib {
 		for (const prefix of before) if (!origins.has(prefix)) this.#touch(prefix);
 		for (const prefix of origins) if (!before.has(prefix)) this.#touch(prefix);
 		this.#kick();
+	}
+
+	/** Routes to have whatever neighbours say, all of them; each in place of a best route of its prefix. Resolves when they stand, or were refused. */
+	async setStatics(routes: Iterable<StaticRoute>): Promise<void> {
+		const changed = this.#statics.set(routes);
+		if (changed.length === 0) return;
+		this.#inputs = { ...this.#inputs, statics: this.#statics.wanted };
+		for (const prefix of changed) this.#touch(prefix);
+		this.#foreignWanted = true;
+		this.#kick();
+		if (this.#started) await this.whenIdle();
 	}
 
 	/** How packets leave from now on: pools or own addresses have changed. */
@@ -156,11 +170,8 @@ export class Fib {
 	/** What should be in the kernel and what is, by prefix. */
 	view(): FibView {
 		const { kernel } = this.#dependencies;
-		const inputs = this.#inputs;
-		const prefixes = new Set([...inputs.origins, ...this.#best.keys(), ...(this.#actual?.keys() ?? [])]);
-		const routes = kernel.enabled
-			? [...prefixes].flatMap((prefix) => viewPrefix(prefix, wantedRoute(prefix, inputs), this.#actual?.get(prefix) ?? [], this.#failures.reason(prefix)))
-			: [];
+		const remarks = (prefix: PrefixKey) => ({ failure: this.#failures.reason(prefix), note: this.#statics.note(prefix) });
+		const routes = kernel.enabled ? viewRoutes(this.#inputs, this.#actual ?? new Map(), remarks) : [];
 		const { refusal } = this;
 		return {
 			enabled: kernel.enabled,
@@ -183,10 +194,10 @@ export class Fib {
 			return;
 		}
 		// Of the routes of others only who resolves next hops by them needs to know, and whoever looks out for others.
-		if (event.type === 'foreign-route' && !this.#ways.used && !this.#others.concerns(event)) return;
+		if (event.type === 'foreign-route' && !this.#ways.used && this.#inputs.statics.size === 0 && !this.#others.concerns(event)) return;
 		this.#foreignWanted = true;
 		if (event.type !== 'foreign-route') this.#auditWanted = true;
-		if (!this.#timers.has('event')) this.#arm('event', Math.max(eventDelayMs, eventDelayPasses * this.#auditPassMs), () => this.#kick());
+		if (!this.#timers.isArmed('event')) this.#timers.arm('event', Math.max(eventDelayMs, eventDelayPasses * this.#auditPassMs), () => this.#kick());
 	}
 
 	#onOwnRoute(change: 'added' | 'removed', route: KernelRoute): void {
@@ -259,11 +270,9 @@ export class Fib {
 			this.#counters.applied += applied;
 			this.#counters.refused += failures.length;
 			const news = this.#failures.update(dirty, failures, clock.monotonicMs());
-			for (const { operation, error } of news.slice(0, mostRefusalsLogged)) {
-				log.warn('the kernel refused a route', { prefix: operation.route.prefix, operation: operation.type, reason: error.message });
-			}
-			if (news.length > mostRefusalsLogged) log.warn('the kernel refused more routes', { count: news.length - mostRefusalsLogged });
+			tellRefusals(news, log, (prefix) => this.#statics.wanted.get(prefix)?.reason);
 			if (applied > 0) log.debug('fib changed', { applied, failed: failures.length });
+			if (this.#statics.look(actual, this.#options.metric, this.#options.routeProtocol)) this.#foreignWanted = true;
 			this.#tunnelEnds.tell();
 		} catch (error) {
 			for (const prefix of dirty) this.#dirty.add(prefix);
@@ -298,29 +307,23 @@ export class Fib {
 			this.#listing = false;
 		}
 		if (first && !this.inSync) this.#tunnelEnds.inherit(actual.values());
-		for (const prefixes of [actual.keys(), this.#best.keys(), this.#inputs.origins]) for (const prefix of prefixes) this.#dirty.add(prefix);
+		for (const prefixes of [actual.keys(), this.#best.keys(), this.#inputs.origins, this.#inputs.statics.keys()])
+			for (const prefix of prefixes) this.#dirty.add(prefix);
 	}
 
 	async #learnForeign(): Promise<void> {
 		this.#foreignWanted = false;
 		const foreign = await this.#dependencies.kernel.listForeign();
 		if (this.#others.look(foreign)) this.#auditWanted = true;
-		const moved = this.#ways.learn(foreign);
+		for (const { prefix, text, reason } of this.#statics.meet(foreign, this.#options.metric))
+			this.#dependencies.log.warn('a static route is not alone', { prefix, wantedBy: reason, what: text });
+		const moved = this.#ways.learn([...foreign, ...this.#statics.held]);
 		if (moved.size === 0) return;
 		for (const { prefix, nextHop } of this.#best.values()) if (nextHop !== undefined && moved.has(nextHop)) this.#dirty.add(prefix);
 	}
 
-	#arm(name: 'audit' | 'event' | 'retry', delayMs: number, callback: () => void): void {
-		this.#timers.get(name)?.cancel();
-		const timer = this.#dependencies.clock.after(delayMs, () => {
-			this.#timers.delete(name);
-			if (!this.#stopped) callback();
-		});
-		this.#timers.set(name, timer);
-	}
-
 	#armAudit(): void {
-		this.#arm('audit', this.#options.auditSeconds * 1000, () => {
+		this.#timers.arm('audit', this.#options.auditSeconds * 1000, () => {
 			this.#auditWanted = true;
 			this.#foreignWanted = true;
 			this.#armAudit();
@@ -334,12 +337,12 @@ export class Fib {
 		const { clock } = this.#dependencies;
 		if (this.#auditFailures > 0) {
 			const { firstMs, mostMs } = this.#options.retry;
-			this.#arm('retry', Math.min(mostMs, firstMs * 2 ** Math.min(this.#auditFailures, 20)), () => this.#kick());
+			this.#timers.arm('retry', Math.min(mostMs, firstMs * 2 ** Math.min(this.#auditFailures, 20)), () => this.#kick());
 			return;
 		}
 		const dueInMs = this.#failures.dueInMs(clock.monotonicMs());
 		if (dueInMs === undefined) return;
-		this.#arm('retry', dueInMs, () => {
+		this.#timers.arm('retry', dueInMs, () => {
 			this.#auditWanted = true;
 			this.#kick();
 		});

@@ -13,3 +13,4 @@ export { type NetlinkKernelOptions, openNetlinkKernel } from './kernel-netlink.t
 export type * from './options.ts';
 export { findOthers, noTerritory, type Territory } from './others.ts';
 export { type ReconcileReport, type ReconcileState, reconcile } from './reconcile.ts';
+export type { StaticRoute } from './statics.ts';

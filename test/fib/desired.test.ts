@@ -16,6 +16,7 @@ const best = (prefix: string, nextHop: string | undefined, more: Partial<BestRou
 const inputs = (routes: readonly BestRoute[], encapsulation: Encapsulation, more: Partial<DesiredInputs> = {}): DesiredInputs => ({
 	best: new Map(routes.map((route) => [route.prefix, route])),
 	origins: new Set(),
+	statics: new Map(),
 	encapsulate: () => encapsulation,
 	resolve: () => undefined,
 	metric: 1024,
