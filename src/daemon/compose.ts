@@ -1,10 +1,10 @@
 import { join } from 'node:path';
-import { createRib, type PeerOptions, type Rib, Speaker, type SpeakerOptions } from '../bgp/index.ts';
+import { createRib, type Rib, Speaker, type SpeakerOptions } from '../bgp/index.ts';
 import { type BgpConfig, type Config, ConfigError } from '../config/index.ts';
-import { type FibRefusal, type Logger, systemClock } from '../core/index.ts';
+import { type Logger, systemClock } from '../core/index.ts';
 import { identifierNumber, type NodeAddresses, nodeAddresses } from './addresses.ts';
 import { Cluster } from './cluster/cluster.ts';
-import { ClusterFollower, withCluster } from './cluster/follower.ts';
+import { ClusterFollower, clusterSessions, withCluster } from './cluster/follower.ts';
 import type { ClusterState } from './cluster/state.ts';
 import { identityOf } from './identity.ts';
 import { openKernelSide } from './kernel-side.ts';
@@ -29,7 +29,7 @@ export interface Ingredients {
  */
 export async function compose(ingredients: Ingredients): Promise<Rooms> {
 	const { config, node, log } = ingredients;
-	if (config.datastore.type !== 'kubernetes') return composeRooms(ingredients, [], undefined);
+	if (config.datastore.type !== 'kubernetes') return composeRooms(ingredients, undefined);
 	// systemd names the folder that it made.
 	const stateDirectory = config.datastore.stateDirectory ?? process.env['STATE_DIRECTORY']?.split(':')[0];
 	const cluster = await Cluster.open({
@@ -46,7 +46,7 @@ export async function compose(ingredients: Ingredients): Promise<Rooms> {
 	try {
 		let follow: (state: ClusterState) => void = () => {};
 		const first = await cluster.start((state) => follow(state));
-		const rooms = await composeRooms({ ...ingredients, config: withCluster(config, first) }, first.topology.peers, first.refusal);
+		const rooms = await composeRooms({ ...ingredients, config: withCluster(config, first) }, first);
 		const follower = new ClusterFollower(config, first, { rooms, clock: systemClock, log, announced: (prefixes) => cluster.setAnnounced(prefixes) });
 		// Whatever happens to one state, the next one is taken: the whole is told each time.
 		follow = (state) =>
@@ -61,15 +61,11 @@ export async function compose(ingredients: Ingredients): Promise<Rooms> {
 	}
 }
 
-/** Constructs and starts the rooms; `clusterPeers` besides those of the configuration. */
-async function composeRooms(
-	{ config, configFile, keys, log, restarting }: Ingredients,
-	clusterPeers: readonly PeerOptions[],
-	refusal: FibRefusal | undefined,
-): Promise<Rooms> {
+/** Constructs and starts the rooms; the sessions of `cluster` besides those of the configuration. */
+async function composeRooms({ config, configFile, keys, log, restarting }: Ingredients, cluster: ClusterState | undefined): Promise<Rooms> {
 	const bgp = speakerConfig(config, configFile);
-	const ownAddresses = new Set(bgp.peers.map(({ address }) => address));
-	const peers = [...bgp.peers.map((peer) => peerOptionsOf(config, peer, keys)), ...clusterPeers.filter(({ address }) => !ownAddresses.has(address))];
+	const ofCluster = clusterSessions(config, cluster?.topology);
+	const peers = [...bgp.peers.map((peer) => peerOptionsOf(config, peer, keys)), ...ofCluster.peers];
 	const addresses = nodeAddresses();
 	const identity = identityOf(bgp, identifierNumber(bgp.routerId ?? defaultRouterId(addresses, configFile)));
 	const random = Math.random;
@@ -87,7 +83,7 @@ async function composeRooms(
 	);
 
 	const origins = originsOf(bgp);
-	const kernel = await openKernelSide(config, log, origins.keys(), refusal);
+	const kernel = await openKernelSide(config, log, { origins: origins.keys(), refusal: cluster?.refusal, peerRoutes: ofCluster.peerRoutes });
 	if (kernel !== undefined) {
 		rib.onChanges((changes) => kernel.fib.apply(changes));
 		rib.onInSync(() => whenSettled(rib, () => kernel.setInSync()));

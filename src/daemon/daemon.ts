@@ -214,8 +214,11 @@ export class Daemon {
 		const { bgp } = this.#config;
 		const sessions = (bgp?.peers.length ?? 0) + (bgp?.peerRanges ?? []).reduce((sum, { limit }) => sum + limit, 0);
 		const limit = descriptorLimit();
-		return [descriptorWarning(limit, sessions), descriptorAlarm(limit, descriptorsInUse()), ...policyWarnings(this.#config)].filter(
-			(warning) => warning !== undefined,
-		);
+		return [
+			descriptorWarning(limit, sessions),
+			descriptorAlarm(limit, descriptorsInUse()),
+			...policyWarnings(this.#config),
+			...(this.#rooms?.kernel?.fib.staticProblems() ?? []),
+		].filter((warning) => warning !== undefined);
 	}
 }

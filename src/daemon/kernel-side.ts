@@ -1,7 +1,8 @@
 import type { Config } from '../config/index.ts';
-import { type FibRefusal, type FibView, type Logger, type PrefixKey, systemClock } from '../core/index.ts';
-import { Fib, openNetlinkKernel } from '../fib/index.ts';
+import { type FibRefusal, type FibView, hostPrefix, type Logger, type PrefixKey, systemClock } from '../core/index.ts';
+import { Fib, openNetlinkKernel, type StaticRoute } from '../fib/index.ts';
 import { encapsulation, IpipMesh, loadByNft, openNetlinkLinks, type TunnelPool } from '../ipip/index.ts';
+import type { PeerRoute } from '../kubernetes/index.ts';
 import { tunnelAddress } from './addresses.ts';
 
 /** What this node does to its kernel: routes, tunnel, guard, masquerade. */
@@ -13,6 +14,8 @@ export interface KernelSide {
 	setInSync(): void;
 	/** Pools, tunnel address and own blocks as a new configuration has them; `refusal`: the cluster's resources give our routes to somebody else. */
 	reconfigure(config: Config, refusal: FibRefusal | undefined): Promise<void>;
+	/** How neighbours are reached, all of them that need a route of their own. Resolves when the routes stand, or were refused. */
+	setPeerRoutes(routes: readonly PeerRoute[]): Promise<void>;
 	/** Everything stays as it stands in the kernel. */
 	stop(): Promise<void>;
 }
@@ -23,13 +26,21 @@ export const untouchedView: FibView = { enabled: false, inSync: true, waitingFor
 const source = 'bgp';
 const tunnelDevice = 'tunl0';
 
+/** What the kernel side begins with. */
+export interface KernelSideBeginning {
+	readonly origins: Iterable<PrefixKey>;
+	readonly refusal: FibRefusal | undefined;
+	readonly peerRoutes: readonly PeerRoute[];
+}
+
+const staticRoute = ({ address, gateway, resource }: PeerRoute): StaticRoute => ({
+	prefix: hostPrefix(address),
+	via: gateway,
+	reason: `reachableBy of BGPPeer ${resource}`,
+});
+
 /** Opens the kernel and brings the tunnel up; `undefined`, and nothing of the kernel is touched, with `fib.enabled: false`. */
-export async function openKernelSide(
-	config: Config,
-	log: Logger,
-	origins: Iterable<PrefixKey>,
-	refusal: FibRefusal | undefined,
-): Promise<KernelSide | undefined> {
+export async function openKernelSide(config: Config, log: Logger, { origins, refusal, peerRoutes }: KernelSideBeginning): Promise<KernelSide | undefined> {
 	const { enabled, routeProtocol, metric, besideOthers } = config.fib;
 	if (!enabled) return undefined;
 	const clock = systemClock;
@@ -73,14 +84,18 @@ export async function openKernelSide(
 	};
 	fib.waitFor([source]);
 	fib.setOrigins(origins);
+	void fib.setStatics(peerRoutes.map(staticRoute));
 	// The tunnel first: the FIB must not compute with the wrong encapsulation.
 	await mesh.start();
 	// Whoever else is there must be seen before anything is touched.
 	await claimTerritory(refusal);
 	await bringUp();
 	await fib.start();
-	// Nobody has told a route yet: what leads to others is left over.
-	const heldRoutes = fib.view().routes.some(({ type, state }) => type === 'unicast' && (state === 'installed' || state === 'extra'));
+	// Nobody has told a route yet: what leads to others, and was not made just now, is left over.
+	const made = new Set(peerRoutes.map(({ address }) => hostPrefix(address)));
+	const heldRoutes = fib
+		.view()
+		.routes.some(({ prefix, type, state }) => !made.has(prefix) && type === 'unicast' && (state === 'installed' || state === 'extra'));
 	return {
 		fib,
 		heldRoutes,
@@ -91,6 +106,7 @@ export async function openKernelSide(
 			fib.setOrigins(next.bgp?.originate.map(({ prefix }) => prefix) ?? []);
 			await bringUp();
 		},
+		setPeerRoutes: (routes) => fib.setStatics(routes.map(staticRoute)),
 		async stop() {
 			await fib.stop();
 			await mesh.stop();

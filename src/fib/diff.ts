@@ -65,7 +65,8 @@ export function file(map: Map<PrefixKey, KernelRoute[]>, route: KernelRoute): vo
 	else others.push(route);
 }
 
-/** The same in everything that the kernel holds. */
+/** The same in everything that the kernel holds; the device that it found for a route that names none is that route's own. */
 export function isTwin(left: KernelRoute, right: KernelRoute): boolean {
-	return left.type === right.type && left.via === right.via && left.device === right.device && left.onlink === right.onlink && left.metric === right.metric;
+	const sameDevice = left.device === right.device || (left.via !== undefined && (left.device === undefined || right.device === undefined));
+	return left.type === right.type && left.via === right.via && sameDevice && left.onlink === right.onlink && left.metric === right.metric;
 }

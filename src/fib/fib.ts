@@ -3,24 +3,19 @@ import { type DesiredInputs, type Wanted, wantedRoute } from './desired.ts';
 import { file, isTwin } from './diff.ts';
 import { Failures, tellRefusals } from './failures.ts';
 import type { KernelEvent, KernelRoute } from './kernel.ts';
-import type { FibDependencies, FibOptions, FibStats } from './options.ts';
+import { type FibDependencies, type FibOptions, type FibStats, fibDefaults } from './options.ts';
 import { Others, type Territory } from './others.ts';
 import { reconcile, record } from './reconcile.ts';
 import { othersFirst, slices } from './slices.ts';
 import { type StaticRoute, Statics } from './statics.ts';
-import { Timers } from './timers.ts';
+import { afterEvents, Timers } from './timers.ts';
 import { TunnelEnds } from './tunnel-ends.ts';
 import { viewRoutes } from './view.ts';
 import { Ways } from './ways.ts';
 
-const defaults = { besideOthers: false, metric: 1024, auditSeconds: 90, retry: { firstMs: 200, mostMs: 30_000 } };
-/** Events come in bursts: one look after the burst is enough; and however large the tables, looking takes a tenth of the time at most. */
-const eventDelayMs = 100;
-const eventDelayPasses = 10;
-
 /** Keeps our routes in the kernel as they should be. Changes are collected and carried out in the background. */
 export class Fib {
-	readonly #options: FibOptions & typeof defaults;
+	readonly #options: FibOptions & typeof fibDefaults;
 	readonly #dependencies: FibDependencies;
 	readonly #best = new Map<PrefixKey, BestRoute>();
 	/** Made anew when origins or encapsulation change, not for every prefix. */
@@ -50,7 +45,7 @@ export class Fib {
 	readonly #timers: Timers<'audit' | 'event' | 'retry'>;
 
 	constructor(options: FibOptions, dependencies: FibDependencies) {
-		this.#options = { ...defaults, ...options };
+		this.#options = { ...fibDefaults, ...options };
 		this.#dependencies = dependencies;
 		this.#inputs = {
 			best: this.#best,
@@ -167,6 +162,11 @@ export class Fib {
 		return { ...this.#counters, prefixes: this.#actual?.size ?? 0, failing: this.#failures.size, dirty: this.#dirty.size, inSync: this.inSync };
 	}
 
+	/** Static routes that do not do what they are for, in words. */
+	staticProblems(): readonly string[] {
+		return this.#statics.problems((prefix) => this.#failures.reason(prefix));
+	}
+
 	/** What should be in the kernel and what is, by prefix. */
 	view(): FibView {
 		const { kernel } = this.#dependencies;
@@ -197,7 +197,7 @@ export class Fib {
 		if (event.type === 'foreign-route' && !this.#ways.used && this.#inputs.statics.size === 0 && !this.#others.concerns(event)) return;
 		this.#foreignWanted = true;
 		if (event.type !== 'foreign-route') this.#auditWanted = true;
-		if (!this.#timers.isArmed('event')) this.#timers.arm('event', Math.max(eventDelayMs, eventDelayPasses * this.#auditPassMs), () => this.#kick());
+		if (!this.#timers.isArmed('event')) this.#timers.arm('event', afterEvents(this.#auditPassMs), () => this.#kick());
 	}
 
 	#onOwnRoute(change: 'added' | 'removed', route: KernelRoute): void {

@@ -15,6 +15,9 @@ export interface FibOptions {
 	readonly retry?: Backoff;
 }
 
+/** What holds where nothing is said. */
+export const fibDefaults = { besideOthers: false, metric: 1024, auditSeconds: 90, retry: { firstMs: 200, mostMs: 30_000 } };
+
 export interface FibDependencies {
 	readonly kernel: RouteKernel;
 	/** How packets leave, until `setEncapsulate` says otherwise. */

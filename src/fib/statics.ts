@@ -83,6 +83,14 @@ export class Statics {
 			.map((contender) => ({ ...contender, reason: this.#wanted.get(contender.prefix)?.reason ?? '' }));
 	}
 
+	/** Those that do not do what they are for, in words; `failure` is why the kernel refused a route, where it did. */
+	problems(failure: (prefix: PrefixKey) => string | undefined): string[] {
+		return [...this.#wanted.values()].flatMap(({ prefix, via, reason }) => {
+			const why = failure(prefix) ?? this.#contenders.find((contender) => contender.prefix === prefix && contender.before)?.text;
+			return why === undefined ? [] : [`no route to ${prefix} via ${via} (${reason}): ${why}`];
+		});
+	}
+
 	/** What a person should know of the static route of this prefix; `undefined`: there is none. */
 	note(prefix: PrefixKey): string | undefined {
 		const wanted = this.#wanted.get(prefix);

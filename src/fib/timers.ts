@@ -1,5 +1,12 @@
 import type { Clock, Timer } from '../core/index.ts';
 
+/** Events come in bursts: one look after the burst is enough; and however large the tables, looking takes a tenth of the time at most. */
+const eventDelayMs = 100;
+const eventDelayPasses = 10;
+
+/** Milliseconds from the first event of a burst until all of them are looked at, where the last look took `passMs`. */
+export const afterEvents = (passMs: number): number => Math.max(eventDelayMs, eventDelayPasses * passMs);
+
 /** Timers by name: to set one again replaces it. */
 export class Timers<Name extends string> {
 	readonly #clock: Clock;

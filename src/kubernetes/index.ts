@@ -22,5 +22,6 @@ export * from './store/kinds.ts';
 export * from './store/layout.ts';
 export * from './store/resource-store.ts';
 export * from './topology/cluster-routes.ts';
+export * from './topology/peer-routes.ts';
 export * from './topology/policies.ts';
 export * from './topology/topology.ts';

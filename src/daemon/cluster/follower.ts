@@ -1,6 +1,8 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { PeerOptions, SpeakerApi } from '../../bgp/index.ts';
 import type { BgpConfig, Config } from '../../config/index.ts';
 import type { Clock, Logger, PrefixKey } from '../../core/index.ts';
+import type { PeerRoute, Topology } from '../../kubernetes/index.ts';
 import { applyIdentity } from '../identity.ts';
 import { diffOrigins, type Origins, originsOf } from '../origins.ts';
 import type { Rooms } from '../rooms.ts';
@@ -63,6 +65,23 @@ export function withCluster(config: Config, state: ClusterState): Config & { rea
 	};
 }
 
+/** The cluster's sessions but for those to an address that the file speaks of, and the routes that they need. Pure. */
+export function clusterSessions(
+	config: Pick<Config, 'bgp'>,
+	topology: Pick<Topology, 'peers' | 'peerRoutes'> | undefined,
+): Pick<Topology, 'peers' | 'peerRoutes'> {
+	const fixed = new Set(config.bgp?.peers.map(({ address }) => address));
+	const isFree = ({ address }: { readonly address: string }) => !fixed.has(address);
+	return { peers: topology?.peers.filter(isFree) ?? [], peerRoutes: topology?.peerRoutes.filter(isFree) ?? [] };
+}
+
+/** The wanted routes, and besides them those that a session which still ends runs over. Pure. */
+export function routesMeanwhile(wanted: readonly PeerRoute[], before: readonly PeerRoute[], leaving: Iterable<string>): readonly PeerRoute[] {
+	const ending = new Set(leaving);
+	const known = new Set(wanted.map(({ address }) => address));
+	return [...wanted, ...before.filter(({ address }) => ending.has(address) && !known.has(address))];
+}
+
 export interface FollowerOptions {
 	readonly rooms: Pick<Rooms, 'speaker' | 'rib' | 'kernel'>;
 	readonly clock: Clock;
@@ -80,6 +99,9 @@ export class ClusterFollower {
 	readonly #peers = new Map<string, PeerOptions>();
 	/** Sessions on their way out, while the ones that replace them come up. */
 	readonly #leaving = new Set<string>();
+	/** How neighbours are reached: as the cluster wants it, and as it is. */
+	#wantedRoutes: readonly PeerRoute[];
+	#routes: readonly PeerRoute[];
 	#turn: Promise<void> = Promise.resolve();
 	#deadlineMs = 0;
 	#notBeforeMs = 0;
@@ -90,7 +112,11 @@ export class ClusterFollower {
 		this.#options = options;
 		this.#config = config;
 		this.#origins = originsOf(withCluster(config, first).bgp);
-		for (const peer of this.#free(first.topology.peers)) this.#peers.set(peer.name, peer);
+		const { peers, peerRoutes } = clusterSessions(config, first.topology);
+		for (const peer of peers) this.#peers.set(peer.name, peer);
+		this.#wantedRoutes = peerRoutes;
+		this.#routes = peerRoutes;
+		this.#sayUntouched();
 	}
 
 	/** The file has changed. */
@@ -117,19 +143,40 @@ export class ClusterFollower {
 		for (const [prefix, attributes] of originate) rooms.rib.originate(prefix, attributes);
 		this.#origins = origins;
 		this.#options.announced(new Set(origins.keys()));
-		this.#applyPeers(rooms.speaker, state);
+		const { peers, peerRoutes } = clusterSessions(this.#config, state.topology);
+		// Whoever is new is dialled by the right way from the first attempt; whoever goes keeps its way till its session is over.
+		this.#wantedRoutes = peerRoutes;
+		const addresses = new Set(peers.map(({ address }) => address));
+		await this.#setRoutes([...this.#peers.values()].flatMap(({ address }) => (addresses.has(address) ? [] : [address])));
+		this.#applyPeers(rooms.speaker, state, peers);
+		await this.#setRoutes(this.#leavingAddresses());
 		await rooms.kernel?.reconfigure(effective, state.refusal);
 	}
 
-	/** The cluster's sessions but for those to an address that the file speaks of. */
-	#free(wanted: readonly PeerOptions[]): PeerOptions[] {
-		const fixed = new Set(this.#config.bgp?.peers.map(({ address }) => address));
-		return wanted.filter(({ address }) => !fixed.has(address));
+	#leavingAddresses(): string[] {
+		return [...this.#leaving].flatMap((name) => this.#peers.get(name)?.address ?? []);
 	}
 
-	#applyPeers(speaker: SpeakerApi, { topology }: ClusterState): void {
+	#sayUntouched(): void {
+		const { rooms, log } = this.#options;
+		const resources = [...new Set(this.#routes.map(({ resource }) => resource))];
+		if (rooms.kernel === undefined && resources.length > 0)
+			log.warn('reachableBy adds no route, since fib.enabled is false: the peers are dialled as the kernel has it', { resources });
+	}
+
+	async #setRoutes(leaving: readonly string[]): Promise<void> {
+		const { rooms, log } = this.#options;
+		const routes = routesMeanwhile(this.#wantedRoutes, this.#routes, leaving);
+		if (isDeepStrictEqual(routes, this.#routes)) return;
+		log.info('neighbours are reached by other ways', { routes: routes.map(({ address, gateway }) => `${address} via ${gateway}`) });
+		this.#routes = routes;
+		this.#sayUntouched();
+		await rooms.kernel?.setPeerRoutes(routes);
+	}
+
+	#applyPeers(speaker: SpeakerApi, { topology }: ClusterState, wanted: readonly PeerOptions[]): void {
 		const { clock, log } = this.#options;
-		const plan = planPeers(this.#peers, this.#free(topology.peers));
+		const plan = planPeers(this.#peers, wanted);
 		for (const options of plan.update) {
 			speaker.updatePeer(options);
 			this.#peers.set(options.name, options);
@@ -160,7 +207,11 @@ export class ClusterFollower {
 		const now = clock.monotonicMs();
 		this.#parting = now < this.#notBeforeMs || (now < this.#deadlineMs && !others.every((name) => isUp(name) && !waiting.includes(name)));
 		if (this.#parting) {
-			clock.after(checkMs, () => this.#part());
+			clock.after(checkMs, () => {
+				this.#part();
+				// In turn with whole states; the session goes first, then its way.
+				this.#turn = this.#turn.then(() => this.#setRoutes(this.#leavingAddresses())).catch(() => undefined);
+			});
 			return;
 		}
 		for (const name of this.#leaving) {

@@ -137,6 +137,7 @@ export interface BgpPeer {
 	readonly keepaliveSeconds: number | undefined;
 	readonly allowOwnAs: number;
 	readonly ttlSecurityHops: number | undefined;
+	/** The gateway through which the peer is reached, canonical. */
 	readonly reachableBy: string | undefined;
 	readonly filters: readonly string[];
 	readonly reversePeering: 'Auto' | 'Manual';
@@ -163,7 +164,7 @@ export function toBgpPeer(resource: Resource): BgpPeer {
 		keepaliveSeconds: secondsOf(spec, 'keepaliveTime'),
 		allowOwnAs: numberOf(spec, 'numAllowedLocalASNumbers') ?? 0,
 		ttlSecurityHops: numberOf(spec, 'ttlSecurity') || undefined,
-		reachableBy: textOf(spec, 'reachableBy') || undefined,
+		reachableBy: addressIn(resource, 'reachableBy', textOf(spec, 'reachableBy') || undefined),
 		filters: textsOf(spec, 'filters'),
 		reversePeering: textOf(spec, 'reversePeering') === 'Manual' ? 'Manual' : 'Auto',
 	};
@@ -174,6 +175,15 @@ function checkSelector(resource: Resource, key: string, text: string | undefined
 		if (text !== undefined) parseSelector(text);
 	} catch (error) {
 		if (error instanceof SelectorError) throw new ResourceError(resource.name, `spec.${key}: ${error.message}`);
+		throw error;
+	}
+}
+
+function addressIn(resource: Resource, key: string, text: string | undefined): string | undefined {
+	try {
+		return text === undefined ? undefined : formatAddress(parseAddress(text).bytes);
+	} catch (error) {
+		if (error instanceof AddressError) throw new ResourceError(resource.name, `spec.${key}: ${error.message}`);
 		throw error;
 	}
 }

@@ -8,6 +8,7 @@ import type { BgpConfiguration, BgpPeer, SecretKey } from '../model/bgp.ts';
 import type { BgpFilter } from '../model/bgp-filter.ts';
 import type { NodeFacts } from '../model/node.ts';
 import { selectorMatches } from '../selector/evaluate.ts';
+import { type PeerRoute, peerRoutes } from './peer-routes.ts';
 import { exportPolicy, importPolicy, type PoolAdvertisement } from './policies.ts';
 
 /** Everything the sessions of a node follow from. */
@@ -32,6 +33,8 @@ export interface Topology {
 	readonly listenPort: number;
 	/** By name, each once. */
 	readonly peers: readonly PeerOptions[];
+	/** How some of them are to be reached: `reachableBy`. */
+	readonly peerRoutes: readonly PeerRoute[];
 	/** Of all nodes of the cluster. */
 	readonly nodeAddresses: ReadonlySet<string>;
 	/** What is contradictory or missing, in words. */
@@ -60,15 +63,31 @@ export function topology(input: TopologyInput): Topology {
 		nodeAddresses: new Set(nodes.flatMap(addressesOf)),
 	};
 	if (self?.ipv4 === undefined)
-		return { ...base, routerId: undefined, peers: [], problems: [`node ${input.node} has no IPv4 address yet: annotation projectcalico.org/IPv4Address`] };
+		return {
+			...base,
+			routerId: undefined,
+			peers: [],
+			peerRoutes: [],
+			problems: [`node ${input.node} has no IPv4 address yet: annotation projectcalico.org/IPv4Address`],
+		};
 	const plans = new Map<string, Plan>();
 	// Whoever plans a session first decides how it is: global before node-specific, both before the way back.
 	for (const plan of [...meshPlans(input, self), ...resourcePlans(input, self, problems)]) {
 		const key = `${plan.address} ${plan.port ?? portOf(input, plan)}`;
 		if (!plans.has(key)) plans.set(key, plan);
 	}
-	const peers = [...plans.values()].flatMap((plan) => toPeer(input, self, plan, problems));
-	return { ...base, routerId: self.ipv4.address, peers, problems };
+	const made = [...plans.values()].flatMap((plan) => toPeer(input, self, plan, problems).map((peer) => ({ peer, plan })));
+	const reached = peerRoutes(
+		made.map(({ plan }) => plan),
+		addressesOf(self),
+	);
+	return {
+		...base,
+		routerId: self.ipv4.address,
+		peers: made.map(({ peer }) => peer),
+		peerRoutes: reached.routes,
+		problems: [...problems, ...reached.problems],
+	};
 }
 
 const portOf = ({ listenPortOf, configuration }: TopologyInput, { node }: Pick<Plan, 'node'>): number =>
@@ -97,9 +116,6 @@ function resourcePlans(input: TopologyInput, self: NodeFacts, problems: string[]
 	for (const { name, localWorkloadSelector } of byName)
 		if (localWorkloadSelector !== undefined) problems.push(`BGPPeer ${name}: localWorkloadSelector is not supported; no session is made for it`);
 	const usable = byName.filter(({ localWorkloadSelector }) => localWorkloadSelector === undefined);
-	for (const peer of usable)
-		if (peer.reachableBy !== undefined && selects(peer, self))
-			problems.push(`BGPPeer ${peer.name}: reachableBy is not supported; no route to the peer is added`);
 	const isGlobal = ({ node, nodeSelector }: BgpPeer) => node === undefined && nodeSelector === undefined;
 	const named = (kind: Plan['kind'], resources: readonly BgpPeer[]) =>
 		resources.flatMap((resource) => targetsOf(input, self, resource).map((target): Plan => ({ kind, resource, ...target })));
