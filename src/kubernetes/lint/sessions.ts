@@ -3,6 +3,7 @@ import type { BgpPeer } from '../model/bgp.ts';
 import type { NodeFacts } from '../model/node.ts';
 import { selectorMatches } from '../selector/evaluate.ts';
 import { topology } from '../topology/topology.ts';
+import { reachRules } from './reach.ts';
 import type { LintFinding, LintModel } from './types.ts';
 
 /** Sessions are worked out node by node: of more nodes only so many are looked at, reflectors first. */
@@ -37,9 +38,6 @@ export function selectorRules({ peers, nodes, filters }: LintModel): LintFinding
 			...(peer.localWorkloadSelector === undefined
 				? []
 				: [finding('warning', 'unsupported', 'localWorkloadSelector: bgpmesh makes no session with workloads', 'let Calico run on the nodes that need it')]),
-			...(peer.reachableBy === undefined
-				? []
-				: [finding('warning', 'unsupported', 'reachableBy: bgpmesh adds no route to a peer', 'add a static route to the peer on the node')]),
 			...asNumberRule(peer, nodes).map((problem) =>
 				finding('warning', 'as-number', problem, "of a node of the cluster the node's own AS number counts: remove asNumber"),
 			),
@@ -106,6 +104,7 @@ export function sessionRules(model: LintModel): LintFinding[] {
 		);
 	const secrets = new Set([...seen.values()].flatMap(({ problems }) => problems).filter((problem) => problem.includes('Secret')));
 	for (const problem of secrets) add('error', 'no-password', problem.split(':')[0] ?? '', problem, 'create the Secret in kube-system or calico-system');
+	findings.push(...reachRules(seen, looked));
 	if (looked.length < routed.length)
 		add(
 			'warning',

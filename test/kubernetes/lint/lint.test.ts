@@ -145,11 +145,32 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 		title: 'a password that is not there, and what is not obeyed',
 		given: {
 			bgpPeers: [
-				peer('p', { peerIP: '10.0.9.1', asNumber: 1, password: { secretKeyRef: { name: 's', key: 'k' } }, reachableBy: '10.0.1.1' }),
+				peer('p', { peerIP: '10.0.9.1', asNumber: 1, password: { secretKeyRef: { name: 's', key: 'k' } } }),
 				peer('w', { localWorkloadSelector: 'all()', asNumber: 1 }),
 			],
 		},
-		finds: ['error no-password BGPPeer p: ', 'warning unsupported BGPPeer p: reachableBy', 'warning unsupported BGPPeer w: localWorkloadSelector'],
+		finds: ['error no-password BGPPeer p: ', 'warning unsupported BGPPeer w: localWorkloadSelector'],
+	},
+	{
+		title: 'a gateway that every node has on its link',
+		given: { bgpPeers: [peer('tor', { peerIP: '10.9.0.1', asNumber: 1, reachableBy: '10.0.1.1' })] },
+		finds: [],
+	},
+	{
+		title: 'gateways of another family, beside each other, and on the link of some nodes only',
+		given: {
+			nodes: [node('a', '10.0.1.2/24'), node('b', '10.0.2.3/24'), node('c', '10.0.3.3/32')],
+			bgpPeers: [
+				peer('one', { peerIP: '10.9.0.1', asNumber: 1, reachableBy: '10.0.1.1' }),
+				peer('six', { peerIP: '10.9.0.6', asNumber: 1, reachableBy: 'fd00::1' }),
+				peer('two', { peerIP: '10.9.0.1:1790', asNumber: 1, reachableBy: '10.0.1.9' }),
+			],
+		},
+		finds: [
+			'error reachable-by BGPPeer six: reachableBy fd00::1 is of another address family than 10.9.0.6',
+			'error reachable-by BGPPeer two: reachableBy 10.0.1.9 for 10.9.0.1 is passed over, since BGPPeer one says 10.0.1.1',
+			'warning gateway-off-link BGPPeer one: reachableBy 10.0.1.1 is not in the subnet of node b (10.0.2.0/24)',
+		],
 	},
 	{
 		title: 'nodes without, with the same, and with odd addresses',
