@@ -122,6 +122,8 @@ export function testKubectl(test: TestFn, kubectl: string | undefined, getServer
 		await says(/KIND: +Pool[\s\S]*cidr\s+<string>/, '', 'explain', 'pool.spec');
 		await says(/The addresses\./, '', 'explain', 'pool.spec.cidr');
 		await says(/KIND: +Node[\s\S]*podCIDR\s+<string>/, '', 'explain', 'node.spec');
+		await says(/KIND: +Pod[\s\S]*spec\s+<PodSpec>/, '', 'explain', 'pod');
+		await says(/KIND: +Secret[\s\S]*stringData\s+<map\[string\]string>/, '', 'explain', 'secret', '--recursive');
 		await says(/pools +pl +kubectl\.example\.com\/v1 +false +Pool/, '', 'api-resources', '--api-group=kubectl.example.com');
 		await says(/kubectl\.example\.com\/v1/, '', 'api-versions');
 		await says(/Server Version: v1\.34/, '', 'version');
@@ -129,6 +131,8 @@ export function testKubectl(test: TestFn, kubectl: string | undefined, getServer
 		await says(/^yes/, '', 'auth', 'can-i', 'delete', 'nodes');
 		await says(/Name: +p[\s\S]*Spec:/, '', 'describe', 'pool', 'p');
 		await says(/^(kind: Pool|apiVersion)/m, '', 'get', 'pool', 'p', '-o', 'yaml');
+		await says(/"p" deleted.*\(server dry run\)/, '', 'delete', 'pool', 'p', '--dry-run=server');
+		await says(/"p" deleted.*\(server dry run\)/, '', 'delete', 'pools', '--all', '--dry-run=server');
 		await says(/pool.kubectl.example.com "p" deleted/, '', 'delete', 'pool', 'p');
 		await refuses(/pools.kubectl.example.com "p" not found/, '', 'get', 'pool', 'p');
 		await says(/pod "p"( force)? deleted/, '', 'delete', 'pod', 'p', '-n', 'kubectl', '--now');

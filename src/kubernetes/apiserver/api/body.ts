@@ -1,27 +1,45 @@
 import { parse as parseYaml } from 'yaml';
-import { isObject, type JsonObject, JsonSyntaxError, type JsonValue, parseJson, stringifyJson, textAt } from '../../json/index.ts';
+import { isArray, isObject, type JsonObject, JsonSyntaxError, type JsonValue, parseJson, stringifyJson, textAt } from '../../json/index.ts';
 import { decodeMessage, openEnvelope, ProtobufError } from '../protobuf/index.ts';
 import { apiVersionOf, definitionOf, type Registry, type ResourceType } from '../resources/index.ts';
 import { Schema } from '../schema/index.ts';
+import { mostDepth, scanJson } from './scan.ts';
 import { ApiError, badRequest } from './status.ts';
 import type { Request, Target } from './types.ts';
 
 const binary = 'application/vnd.kubernetes.protobuf';
 
-/** The body as JSON, from JSON, YAML or the binary encoding of built-in kinds. @throws ApiError 400 */
-export function bodyValue({ body, contentType }: Pick<Request, 'body' | 'contentType'>, registry: Registry): JsonValue {
+/** The body as JSON, from JSON, YAML or the binary encoding of built-in kinds; `refuse` makes the answer to what is none of them. @throws ApiError */
+export function bodyValue(
+	{ body, contentType }: Pick<Request, 'body' | 'contentType'>,
+	registry: Registry,
+	refuse: (why: string) => ApiError = badRequest,
+): JsonValue {
 	if (contentType.startsWith(binary)) return fromBinary(body, registry);
 	const text = body.toString();
 	const yaml = contentType.includes('yaml') && !text.trimStart().startsWith('{');
+	// A text must be longer than its depth.
+	const problem = yaml || text.length <= mostDepth ? undefined : scanJson(text).problem;
+	if (problem !== undefined) throw refuse(`json parse error: ${problem}`);
 	try {
 		return yaml ? fromYaml(text) : parseJson(text);
 	} catch (error) {
-		if (error instanceof JsonSyntaxError || error instanceof RangeError)
-			throw badRequest(
-				`the object provided is unrecognized (must be of type or have a recognized kind): couldn't get version/kind; json parse error: ${error.message}`,
-			);
-		throw badRequest(`error converting YAML to JSON: ${error instanceof Error ? error.message : String(error)}`);
+		if (yaml && !(error instanceof RangeError)) throw badRequest(`error converting YAML to JSON: ${error instanceof Error ? error.message : String(error)}`);
+		throw refuse(`json parse error: ${scanJson(text).problem ?? 'nested too deeply'}`);
 	}
+}
+
+/** Members that the body says more than once, as paths; only of JSON can that be told. */
+export function duplicateFields({ method, body, contentType }: Request): readonly string[] {
+	if ((method !== 'POST' && method !== 'PUT') || contentType.startsWith(binary) || contentType.includes('yaml')) return [];
+	return scanJson(body.toString()).duplicates;
+}
+
+/** The beginning of a body, as it is named where it can't be understood. */
+function summary(body: Buffer): string {
+	if (body.length === 0) return '<empty>';
+	const start = body.subarray(0, 30);
+	return `${body[0] === 0x7b ? start.toString() : start.toString('hex')}${body.length > 30 ? ' ...' : ''}`;
 }
 
 function fromBinary(body: Buffer, { definitions, fieldTable }: Registry): JsonValue {
@@ -55,14 +73,16 @@ export function bodyObject(registry: Registry, request: Request, target: Target)
 			415,
 			'UnsupportedMediaType',
 			'the body of the request was in an unknown format - accepted media types include: application/json, application/yaml, application/vnd.kubernetes.protobuf',
-			{},
 		);
 	}
-	const value = bodyValue(request, registry);
-	if (!isObject(value))
-		throw badRequest(
-			`the object provided is unrecognized (must be of type or have a recognized kind): couldn't get version/kind; json parse error: json: cannot unmarshal ${stringifyJson(value).slice(0, 20)}`,
-		);
+	const unrecognized = (why: string) =>
+		badRequest(`the object provided is unrecognized (must be of type ${target.type.kind}): ${why} (${summary(request.body)})`);
+	const value = bodyValue(request, registry, (why) => unrecognized(`couldn't get version/kind; ${why}`));
+	if (!isObject(value)) {
+		const shape = isArray(value) ? 'array' : typeof value;
+		throw unrecognized(`couldn't get version/kind; json parse error: json: cannot unmarshal ${shape} into Go value of type struct`);
+	}
+	if (target.type.custom && (textAt(value, 'kind') ?? '') === '') throw unrecognized(`Object 'Kind' is missing in '${request.body.toString()}'`);
 	return ofKind(target.type, value);
 }
 

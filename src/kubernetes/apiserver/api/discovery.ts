@@ -1,7 +1,10 @@
 import type { JsonArray, JsonObject } from '../../json/index.ts';
 import { apiVersionOf, type Registry, type ResourceType } from '../resources/index.ts';
 
-const verbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
+const builtInVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'patch', 'update', 'watch'];
+const customVerbs = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'];
+const verbsOf = ({ custom, rules }: ResourceType): string[] =>
+	custom ? customVerbs : builtInVerbs.filter((verb) => rules.deleteCollection || verb !== 'deletecollection');
 const statusVerbs = ['get', 'patch', 'update'];
 
 /** Versions of a group, the one to prefer first. */
@@ -62,7 +65,7 @@ function legacyRows(type: ResourceType): JsonObject[] {
 			singularName: singular,
 			namespaced,
 			kind,
-			verbs,
+			verbs: verbsOf(type),
 			...(shortNames.length === 0 ? {} : { shortNames }),
 			...(categories.length === 0 ? {} : { categories }),
 			storageVersionHash: Buffer.from(`${type.group}/${kind}`).toString('base64').slice(0, 12),
@@ -88,7 +91,8 @@ export function aggregated({ types }: Registry, legacy: boolean): JsonObject {
 	return { kind: 'APIGroupDiscoveryList', apiVersion: 'apidiscovery.k8s.io/v2', metadata: {}, items };
 }
 
-function aggregatedRow({ group, version, kind, plural, singular, namespaced, shortNames, categories, status }: ResourceType): JsonObject {
+function aggregatedRow(type: ResourceType): JsonObject {
+	const { group, version, kind, plural, singular, namespaced, shortNames, categories, status } = type;
 	const responseKind = { group, version, kind };
 	const subresources: JsonArray = status ? [{ subresource: 'status', responseKind, verbs: statusVerbs }] : [];
 	return {
@@ -96,7 +100,7 @@ function aggregatedRow({ group, version, kind, plural, singular, namespaced, sho
 		responseKind,
 		scope: namespaced ? 'Namespaced' : 'Cluster',
 		singularResource: singular,
-		verbs,
+		verbs: verbsOf(type),
 		...(shortNames.length === 0 ? {} : { shortNames }),
 		...(categories.length === 0 ? {} : { categories }),
 		...(subresources.length === 0 ? {} : { subresources }),

@@ -106,8 +106,7 @@ async function act(api: Api, request: Request, target: Target): Promise<Answer> 
 	const { type, namespace, name, subresource } = target;
 	const collection = name === '';
 	switch (request.method) {
-		case 'GET':
-		case 'HEAD': {
+		case 'GET': {
 			const watching = ['true', '1'].includes(request.query.get('watch') ?? '');
 			if (collection) return watching ? watch(api, request, target) : list(api, request, target);
 			const found = api.store.get(collectionOf(type), keyOf(namespace, name));
@@ -125,6 +124,7 @@ async function act(api: Api, request: Request, target: Target): Promise<Answer> 
 			return patch(api, request, target);
 		case 'DELETE':
 			if (subresource !== '' || (type.namespaced && namespace === '')) throw methodNotAllowed();
+			if (collection && !type.rules.deleteCollection) throw methodNotAllowed();
 			return collection ? removeMany(api, request, target) : remove(api, request, target);
 		default:
 			throw methodNotAllowed();

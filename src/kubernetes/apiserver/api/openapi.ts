@@ -45,8 +45,9 @@ export function openApiDocument(registry: Registry, path: string): JsonObject | 
 	for (const type of types) {
 		const name = schemaName(type);
 		const kind = { group: type.group, kind: type.kind, version: type.version };
-		schemas[name] = { ...asObject(linked(type.schema.raw)), 'x-kubernetes-group-version-kind': [kind] };
-		addReferenced(type.schema.raw);
+		const raw = type.custom ? type.schema.raw : (registry.definitions.get(name) ?? {});
+		schemas[name] = { ...asObject(linked(raw)), 'x-kubernetes-group-version-kind': [kind] };
+		addReferenced(raw);
 		Object.assign(paths, operations(type, path, name));
 	}
 	return { openapi: '3.0.0', info: { title: 'bgpmesh apiserver', version: 'v1.34.4' }, paths, components: { schemas } };
@@ -65,8 +66,11 @@ function linked(value: JsonValue): JsonValue {
 	return Object.keys(others).length === 0 ? reference : { ...others, allOf: [reference] };
 }
 
-function schemaName({ group, version, kind }: ResourceType): string {
-	const reversed = group === '' ? 'io.k8s.api.core' : group.split('.').reverse().join('.');
+/** Built-in kinds have the name of their definition, which others refer to; custom ones that of their group, backwards. */
+function schemaName({ group, version, kind, custom, schema }: ResourceType): string {
+	const { $ref } = schema.raw;
+	if (!custom && typeof $ref === 'string') return $ref;
+	const reversed = group.split('.').reverse().join('.');
 	return `${reversed}.${version}.${kind}`;
 }
 

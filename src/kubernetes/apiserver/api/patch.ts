@@ -1,9 +1,10 @@
-import { isObject, type JsonObject, type JsonValue, stringifyJson, textAt, withAt } from '../../json/index.ts';
+import { isObject, type JsonObject, type JsonValue, textAt, withAt } from '../../json/index.ts';
 import { decideCreate, decideUpdate, resetFields, writerOf } from '../objects/index.ts';
 import { apply, type FieldConflict, jsonPatch, mergePatch, PatchError, strategicMergePatch } from '../patch/index.ts';
 import { collectionOf, keyOf } from '../resources/index.ts';
 import { prune } from '../schema/index.ts';
 import { bodyValue, ofKind, placed } from './body.ts';
+import { checkWriteOptions } from './options.ts';
 import { inVersion } from './present.ts';
 import { ApiError, badRequest, notFound } from './status.ts';
 import type { Answer, Api, Request, Target } from './types.ts';
@@ -27,15 +28,18 @@ export async function patch(api: Api, request: Request, target: Target): Promise
 	}
 	if (request.query.get('force') !== null)
 		throw new ApiError(422, 'Invalid', 'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch', {});
+	checkWriteOptions(request, 'PatchOptions');
 	const current = api.store.latest(collectionOf(type), keyOf(namespace, name));
 	if (current === undefined) throw notFound(type, name);
 	const shown = inVersion(type, current.value);
-	const patched = attempt(() => how(target, shown, bodyValue(request, api.registry)));
+	const patched = attempt(() => how(target, shown, bodyValue(request, api.registry, undecodable)));
 	if (!isObject(patched)) throw badRequest('the patched object is not an object');
 	const { object, warnings } = decoded(request, target, patched);
 	const decision = decideUpdate(type, storedForm(type, current), object, circumstances(api, request, target));
 	return finishUpdate(api, request, target, current, decision, warnings);
 }
+
+const undecodable = (why: string): ApiError => badRequest(`error decoding patch: ${why.replace('json parse error: ', '')}`);
 
 /** A patch that makes an object unreadable is at fault, not the request. */
 function decoded(request: Request, target: Target, patched: JsonObject) {
@@ -56,8 +60,15 @@ const patchers: Readonly<Record<string, Patcher>> = {
 	'application/strategic-merge-patch+json': ({ type }, document, patch) => strategicMergePatch(type.schema, document, asObject(patch)),
 };
 
+/** What Go's parser calls it. */
+export function goKind(value: JsonValue): string {
+	if (Array.isArray(value)) return 'array';
+	return typeof value === 'boolean' ? 'bool' : typeof value === 'bigint' ? 'number' : typeof value;
+}
+
 function asObject(patch: JsonValue): JsonObject {
-	if (!isObject(patch)) throw new PatchError('malformed', `cannot unmarshal ${stringifyJson(patch).slice(0, 40)} into an object`);
+	if (!isObject(patch))
+		throw new PatchError('malformed', `error decoding patch: json: cannot unmarshal ${goKind(patch)} into Go value of type map[string]interface {}`);
 	return patch;
 }
 
@@ -83,7 +94,8 @@ async function applyPatch(api: Api, request: Request, target: Target): Promise<A
 			causes: [{ reason: 'FieldValueRequired', message: 'Required value: is required for apply patch', field: 'fieldManager' }],
 		});
 	}
-	const body = bodyValue(request, api.registry);
+	checkWriteOptions(request, 'PatchOptions');
+	const body = bodyValue(request, api.registry, (why) => badRequest(`error decoding YAML: ${why}`));
 	if (!isObject(body)) throw badRequest('error decoding YAML: an object is expected');
 	if ((textAt(body, 'apiVersion') ?? '') === '' || (textAt(body, 'kind') ?? '') === '') throw badRequest('invalid object type: /, Kind=');
 	if (body['metadata'] !== undefined && isObject(body['metadata']) && body['metadata']['managedFields'] !== undefined)

@@ -1,9 +1,10 @@
-import { at, isObject, type JsonObject, objectAt, stringifyJson, textAt, withAt } from '../../json/index.ts';
-import { type Circumstances, decideCreate, decideDelete, decideUpdate, deleteOptions, normalize, type Update } from '../objects/index.ts';
+import { at, type JsonObject, objectAt, stringifyJson, textAt, withAt } from '../../json/index.ts';
+import { type Circumstances, decideCreate, decideDelete, decideUpdate, normalize, type Update } from '../objects/index.ts';
 import { collectionOf, keyOf, type ResourceType } from '../resources/index.ts';
 import type { Stored } from '../store/index.ts';
-import { bodyObject, bodyValue, placed } from './body.ts';
+import { bodyObject, duplicateFields, placed } from './body.ts';
 import { page } from './list.ts';
+import { checkWriteOptions, deletionAsked, isDryRun } from './options.ts';
 import { formOf, presentList, presentObject } from './present.ts';
 import { withServiceAddress } from './service-address.ts';
 import { ApiError, alreadyExists, badRequest, cause, forbidden, invalid, notFound } from './status.ts';
@@ -11,6 +12,7 @@ import { type Answer, type Api, type Request, type Target, timestamp } from './t
 
 /** POST. @throws ApiError */
 export async function create(api: Api, request: Request, target: Target): Promise<Answer> {
+	checkWriteOptions(request, 'CreateOptions');
 	const body = placed(target, bodyObject(api.registry, request, target));
 	checkNamespace(api, target);
 	if ((textAt(body, 'metadata', 'resourceVersion') ?? '') !== '') throw new ApiError(500, '', 'resourceVersion should not be set on objects to be created');
@@ -32,6 +34,7 @@ export async function finishCreate(api: Api, request: Request, target: Target, d
 /** PUT. @throws ApiError */
 export async function replace(api: Api, request: Request, target: Target): Promise<Answer> {
 	const { type, namespace, name } = target;
+	checkWriteOptions(request, 'UpdateOptions');
 	const body = placed(target, bodyObject(api.registry, request, target));
 	if ((textAt(body, 'metadata', 'name') ?? '') === '') throw badRequest('name must be provided');
 	const current = api.store.latest(collectionOf(type), keyOf(namespace, name));
@@ -73,9 +76,9 @@ async function settle(api: Api, request: Request, type: ResourceType, current: S
 }
 
 /** DELETE of one object. @throws ApiError */
-export async function remove(api: Api, request: Request, target: Target): Promise<Answer> {
+export async function remove(api: Api, asked: Request, target: Target): Promise<Answer> {
 	const { type, namespace, name } = target;
-	const options = deleteOptions(optionsBody(api, request), request.query);
+	const { options, request } = deletionAsked(asked, api.registry);
 	const current = api.store.latest(collectionOf(type), keyOf(namespace, name));
 	if (current === undefined) throw notFound(type, name);
 	if (type.plural === 'namespaces' && type.group === '' && ['default', 'kube-system', 'kube-public'].includes(name)) {
@@ -91,9 +94,9 @@ export async function remove(api: Api, request: Request, target: Target): Promis
 }
 
 /** DELETE of a collection: each object that the selectors pick, one after another. @throws ApiError */
-export async function removeMany(api: Api, request: Request, target: Target): Promise<Answer> {
+export async function removeMany(api: Api, asked: Request, target: Target): Promise<Answer> {
 	const { type } = target;
-	const options = deleteOptions(optionsBody(api, request), request.query);
+	const { options, request } = deletionAsked(asked, api.registry);
 	const { items, metadata } = await page(api, request, target);
 	const now = timestamp(api.clock);
 	await Promise.all(
@@ -103,13 +106,6 @@ export async function removeMany(api: Api, request: Request, target: Target): Pr
 		}),
 	);
 	return { code: 200, text: presentList(type, formOf(request.accept, request.query), items, metadata, api.clock.wallMs()) };
-}
-
-function optionsBody({ registry }: Api, request: Request): JsonObject {
-	if (request.body.length === 0) return {};
-	const value = bodyValue(request, registry);
-	if (!isObject(value)) throw badRequest('DeleteOptions expected');
-	return value;
 }
 
 /** Writes an object with the revision it gets, or pretends to. */
@@ -131,20 +127,14 @@ export async function put(
 	return stored;
 }
 
-/** @throws ApiError 400 for a value other than `All` */
-export function isDryRun({ query }: Request): boolean {
-	const values = query.getAll('dryRun');
-	if (values.some((value) => value !== 'All' && value !== '')) {
-		throw invalid('meta.k8s.io', 'CreateOptions', '', [cause.unsupported('dryRun', JSON.stringify(values), ['"All"'])]);
-	}
-	return values.includes('All');
-}
-
 /** Drops unknown fields and says so as the request wants it: an error, a warning, or nothing. @throws ApiError 400 */
-export function normalized({ query }: Request, type: ResourceType, body: JsonObject): { object: JsonObject; warnings: readonly string[] } {
+export function normalized(request: Request, type: ResourceType, body: JsonObject): { object: JsonObject; warnings: readonly string[] } {
 	const { object, unknown } = normalize(type, body);
-	const mode = query.get('fieldValidation') ?? 'Warn';
-	const messages = (type.custom ? [...unknown].sort() : unknown).map((field) => `unknown field ${JSON.stringify(field)}`);
+	const mode = request.query.get('fieldValidation') || 'Warn';
+	const messages = [
+		...(mode === 'Ignore' ? [] : duplicateFields(request)).map((field) => `duplicate field ${JSON.stringify(field)}`),
+		...(type.custom ? [...unknown].sort() : unknown).map((field) => `unknown field ${JSON.stringify(field)}`),
+	];
 	if (mode === 'Strict' && messages.length > 0) {
 		throw badRequest(`${type.kind} in version "${type.version}" cannot be handled as a ${type.kind}: strict decoding error: ${messages.join(', ')}`);
 	}

@@ -4,7 +4,7 @@ import type { Server } from 'node:net';
 import type { Logger } from '../../../core/index.ts';
 import { stringifyJson } from '../../json/index.ts';
 import { type Answer, type Api, ApiError, dispatch, internal, type Request, tooLarge } from '../api/index.ts';
-import { StoreFailedError } from '../store/index.ts';
+import { ObjectTooLargeError, StoreFailedError } from '../store/index.ts';
 import { type Authenticator, authorize } from './auth.ts';
 import type { Certificate } from './certificate.ts';
 
@@ -68,6 +68,7 @@ async function serve(options: ListenerOptions, message: IncomingMessage, respons
 function asApiError(error: unknown, log: Logger, { method, url }: IncomingMessage): ApiError {
 	if (error instanceof ApiError) return error;
 	if (error instanceof RangeError) return new ApiError(400, 'BadRequest', 'the object provided is nested too deeply');
+	if (error instanceof ObjectTooLargeError) return new ApiError(500, '', 'etcdserver: request is too large');
 	if (!(error instanceof StoreFailedError))
 		log.error('request failed', { method, url, error: error instanceof Error ? (error.stack ?? error.message) : String(error) });
 	return internal(error instanceof Error ? error.message : String(error));

@@ -185,14 +185,15 @@ export interface DeleteOptions {
 
 export const plainDelete: DeleteOptions = { graceSeconds: undefined, uid: undefined, resourceVersion: undefined, finalizer: undefined };
 
-/** The options of a request's body and query. */
-export function deleteOptions(body: JsonObject, query: URLSearchParams): DeleteOptions {
-	const grace = at(body, 'gracePeriodSeconds') ?? query.get('gracePeriodSeconds') ?? undefined;
-	const policy = textAt(body, 'propagationPolicy') ?? query.get('propagationPolicy');
+/** What a DeleteOptions object says. */
+export function deleteOptions(said: JsonObject): DeleteOptions {
+	const grace = at(said, 'gracePeriodSeconds') ?? undefined;
+	const policy = textAt(said, 'propagationPolicy') ?? (at(said, 'orphanDependents') === true ? 'Orphan' : undefined);
 	return {
-		graceSeconds: grace === undefined || grace === null ? undefined : Number(grace),
-		uid: textAt(body, 'preconditions', 'uid'),
-		resourceVersion: textAt(body, 'preconditions', 'resourceVersion'),
+		// Less than nothing is as soon as can be.
+		graceSeconds: grace === undefined || grace === null ? undefined : Number(grace) < 0 ? 1 : Number(grace),
+		uid: textAt(said, 'preconditions', 'uid'),
+		resourceVersion: textAt(said, 'preconditions', 'resourceVersion'),
 		finalizer: policy === 'Foreground' ? 'foregroundDeletion' : policy === 'Orphan' ? 'orphan' : undefined,
 	};
 }

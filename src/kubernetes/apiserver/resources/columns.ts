@@ -1,4 +1,4 @@
-import { arrayAt, at, isArray, isObject, type JsonObject, type JsonValue, objectAt, stringifyJson, textAt } from '../../json/index.ts';
+import { arrayAt, at, isArray, type JsonObject, type JsonValue, objectAt, stringifyJson, textAt } from '../../json/index.ts';
 import type { Column } from './types.ts';
 
 /** How long, as kubectl says it: `5s`, `3m20s`, `5h`, `12d`, `2y`. */
@@ -221,11 +221,14 @@ export function byJsonPath(object: JsonObject, path: string): JsonValue | undefi
 	)) {
 		const member = (name ?? quoted)?.replaceAll('\\.', '.');
 		values = values.flatMap((value) => {
-			if (member !== undefined) return isObject(value) ? (at(value, member) ?? []) : [];
+			if (member !== undefined) return present(at(value, member));
 			if (!isArray(value)) return [];
 			if (filterPath !== undefined) return value.filter((item) => at(item, ...filterPath.split('.')) === filterValue);
-			return index === '*' ? value : (value[Number(index)] ?? []);
+			return index === '*' ? value : present(value[Number(index)]);
 		});
 	}
 	return values[0];
 }
+
+/** One value, whatever it is: of an array's items nobody has asked yet. */
+const present = (value: JsonValue | undefined): JsonValue[] => (value === undefined ? [] : [value]);

@@ -9,6 +9,7 @@ export const commonRules: Rules = {
 	generation: false,
 	statusKeepsMetadata: false,
 	deleteReturnsObject: false,
+	deleteCollection: true,
 	nameFormat: 'subdomain',
 	graceSeconds: () => 0,
 	defaults: (object) => object,
@@ -25,6 +26,7 @@ const namespaceRules: Rules = {
 	...commonRules,
 	nameFormat: 'label',
 	deleteReturnsObject: true,
+	deleteCollection: false,
 	defaults: (object) => withAt(object, ['metadata', 'labels', 'kubernetes.io/metadata.name'], textAt(object, 'metadata', 'name')),
 	prepare(object, previous) {
 		const finalizers = at(previous, 'spec', 'finalizers') ?? ['kubernetes'];
@@ -75,7 +77,7 @@ function dataCauses(object: JsonObject, members: readonly string[]): Cause[] {
 			}
 		}
 	}
-	if (bytes > mostDataBytes) causes.push(cause.tooLong('', `may not be more than ${mostDataBytes} bytes`));
+	if (bytes > mostDataBytes) causes.push(cause.tooLong('[]', `may not be more than ${mostDataBytes} bytes`));
 	return causes;
 }
 

@@ -26,6 +26,8 @@ export interface Rules {
 	readonly statusKeepsMetadata: boolean;
 	/** DELETE answers with the object instead of a Status. */
 	readonly deleteReturnsObject: boolean;
+	/** DELETE of the whole collection is possible. */
+	readonly deleteCollection: boolean;
 	/** Names: `subdomain` (RFC 1123, dots allowed), `label` (RFC 1123), `service` (RFC 1035). */
 	readonly nameFormat: 'subdomain' | 'label' | 'service';
 	/** Seconds that a deletion waits for somebody (a kubelet) to confirm it, unless the request says; 0: none. */

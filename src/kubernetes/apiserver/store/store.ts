@@ -22,6 +22,14 @@ export class StoreFailedError extends Error {
 	override readonly name = 'StoreFailedError';
 }
 
+/** An object whose text is longer than `mostObjectBytes`; nothing was written. */
+export class ObjectTooLargeError extends Error {
+	override readonly name = 'ObjectTooLargeError';
+}
+
+/** As etcd, which keeps the objects of a kube-apiserver. */
+const mostObjectBytes = 1.5 * 1024 * 1024;
+
 /** How far back watches can start and pages can be continued. */
 export interface HistoryLimits {
 	readonly mostEvents: number;
@@ -121,14 +129,17 @@ export class Store {
 
 	/**
 	 * Writes `make(revision)`, or deletes when `make` is undefined. Takes effect for writers at once, for readers when durable: then it resolves.
-	 * @throws StoreFailedError
+	 * @throws StoreFailedError, ObjectTooLargeError, and RangeError for what is nested too deeply to become text
 	 */
 	write(collection: string, key: string, make: ((revision: number) => JsonObject) | undefined): Promise<Stored | undefined> {
 		if (this.#failure !== undefined) return Promise.reject(this.#failure);
 		const revision = this.#head + 1;
 		const value = make?.(revision);
-		this.#head = revision;
 		const current = new Version(revision, value);
+		// What can not become text must not come in: it would stop the writes of all others on their way to the disk, and every list.
+		const { text } = current;
+		if (text.length * 3 > mostObjectBytes && Buffer.byteLength(text) > mostObjectBytes) throw new ObjectTooLargeError(key);
+		this.#head = revision;
 		const previous = this.#collection(collection).push(key, current);
 		const event: StoreEvent = { revision, collection, key, current, previous: previous?.value === undefined ? undefined : previous };
 		const result = value === undefined ? undefined : stored(key, current, value);

@@ -5,6 +5,7 @@ import { builtIn } from './built-in.ts';
 import { customResources } from './custom-resources.ts';
 import { deletion } from './deletion.ts';
 import { lists } from './lists.ts';
+import { options } from './options.ts';
 import { patches } from './patches.ts';
 import { rules } from './rules.ts';
 import { validation } from './validation.ts';
@@ -22,4 +23,5 @@ export const scenarios: Readonly<Record<string, readonly Step[]>> = {
 	patches,
 	'server-side apply': apply,
 	deletion,
+	options,
 };
