@@ -1,5 +1,6 @@
 export { ListenError } from './listener.ts';
 export type * from './negotiated.ts';
+export { asksForInterface } from './policy/matches.ts';
 export type * from './policy/types.ts';
 export * from './rib/index.ts';
 export * from './session/change.ts';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import type { Policy } from '../bgp/index.ts';
 import { expects, key } from './keys.ts';
-import { address, asNumber, community, extendedCommunity, integer, largeCommunity, list, oneOf, prefix, word } from './scalars.ts';
+import { address, asNumber, community, extendedCommunity, integer, interfacePattern, largeCommunity, list, oneOf, prefix, word } from './scalars.ts';
 
 const u32 = integer(0, 0xffff_ffff);
 const range = (most: number) =>
@@ -45,6 +45,11 @@ const match = z.strictObject({
 	nextHop: key(list(prefix, 'prefixes').exactOptional(), 'the next hop is in one of these', 'routes'),
 	med: key(range(0xffff_ffff).exactOptional(), 'MULTI_EXIT_DISC is within the bounds', 'routes'),
 	localPref: key(range(0xffff_ffff).exactOptional(), 'LOCAL_PREF is within the bounds', 'routes'),
+	interface: key(
+		interfacePattern.exactOptional(),
+		'the interface that leads to the next hop: `*` is any text, `?` any character; with `bgp.nextHopTracking` off, and for routes of this node, only `*` matches',
+		'routes',
+	),
 	peers: key(list(word, 'peer names').exactOptional(), 'the route was learned from one of these', 'routes'),
 	priority: key(integer(0, 0xffff_ffff).exactOptional(), 'the kernel metric of the route', 'routes'),
 });

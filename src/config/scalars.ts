@@ -72,6 +72,8 @@ export const holdTimeSeconds = expects(
 export const port = integer(1, 65535, 'a TCP port');
 export const flag = expects(z.boolean(), 'true or false');
 export const word = expects(z.string().regex(/^\S+$/), 'a word without spaces');
+/** A pattern over the names of network interfaces. */
+export const interfacePattern = expects(z.string().regex(/^\S+$/), 'a pattern such as eth* or eth?');
 export const sentence = expects(z.string(), 'text');
 export const path = expects(z.string().regex(/^\//), 'an absolute path');
 

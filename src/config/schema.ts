@@ -66,6 +66,11 @@ const bgp = expects(
 		clusterId: key(routerId.exactOptional(), 'present: this node is a route reflector (RFC 4456)', 'routes', 'no reflector'),
 		clientToClientReflection: key(flag.default(true), 'reflect between clients, too', 'restart'),
 		ebgpRequiresPolicy: key(flag.default(true), 'external peers exchange nothing without policies (RFC 8212)', 'routes'),
+		nextHopTracking: key(
+			oneOf('auto', 'on', 'off').default('auto'),
+			"use only routes whose next hop this node's kernel has a way to (RFC 4271, 9.1.2.1), and prefer the nearest; `auto`: where `fib.enabled` is true",
+			'restart',
+		),
 		inSyncTimeoutSeconds: key(
 			integer(1, 3600, 'seconds').default(60),
 			'after start, how long old kernel routes are kept while peers have not sent End-of-RIB',

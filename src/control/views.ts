@@ -33,6 +33,8 @@ export interface StatusView {
 		/** Present: no route is written, since somebody else programs the same ones. */
 		readonly refusal?: FibRefusal;
 	};
+	/** Present where next hops are looked for in the kernel: how many are known, and those that nothing leads to, whose routes are not used. */
+	readonly nextHops?: { readonly tracked: number; readonly unreachable: readonly string[] };
 	/** Present with `datastore: kubernetes`. `awaySince`: the API server does not answer since then (ISO 8601); `fromLastKnown`: nor has it since the start. */
 	readonly cluster?: { readonly server: string; readonly layout: string; readonly awaySince?: string; readonly fromLastKnown: boolean };
 	readonly config: { readonly file: string; readonly loadedAt: string; readonly lastReloadError?: ErrorView };

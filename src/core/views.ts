@@ -105,6 +105,17 @@ export interface RouteView {
 	readonly ineligible?: string;
 }
 
+/** A next hop of routes that neighbours have sent. */
+export interface NextHopView {
+	readonly nextHop: string;
+	/** `false`: no way leads there, and the routes are not used. */
+	readonly reachable: boolean;
+	/** Interior cost of the way (RFC 4271 §9.1.2.2 e), where there is one. */
+	readonly cost?: number;
+	/** Where the way begins, where that is known. */
+	readonly interface?: string;
+}
+
 /** Why the best path is the best. */
 export interface ExplanationView {
 	readonly prefix: PrefixKey;

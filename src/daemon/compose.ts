@@ -8,6 +8,7 @@ import { ClusterFollower, clusterSessions, withCluster } from './cluster/followe
 import type { ClusterState } from './cluster/state.ts';
 import { identityOf } from './identity.ts';
 import { openKernelSide } from './kernel-side.ts';
+import { openNextHops } from './next-hops.ts';
 import { originsOf } from './origins.ts';
 import { type PasswordKeys, peerOptionsOf, rangeOptionsOf } from './peer-options.ts';
 import type { Rooms } from './rooms.ts';
@@ -71,7 +72,8 @@ async function composeRooms({ config, configFile, keys, log, restarting }: Ingre
 	const random = Math.random;
 	const clock = systemClock;
 
-	const rib = createRib(
+	const nextHops = openNextHops(config, log, (changed) => rib.nextHopsChanged(changed));
+	const rib: Rib = createRib(
 		{
 			localAsNumber: identity.asNumber,
 			routerId: identity.routerId,
@@ -79,8 +81,14 @@ async function composeRooms({ config, configFile, keys, log, restarting }: Ingre
 			clientToClientReflection: bgp.clientToClientReflection,
 			localAddresses: addresses.all,
 		},
-		{ clock, random, log: log.child({ room: 'rib' }) },
+		{
+			clock,
+			random,
+			log: log.child({ room: 'rib' }),
+			...(nextHops && { interiorCost: (nextHop) => nextHops.cost(nextHop), interfaceOf: (nextHop) => nextHops.device(nextHop) }),
+		},
 	);
+	await nextHops?.start();
 
 	const origins = originsOf(bgp);
 	const kernel = await openKernelSide(config, log, { origins: origins.keys(), refusal: cluster?.refusal, peerRoutes: ofCluster.peerRoutes });
@@ -105,7 +113,7 @@ async function composeRooms({ config, configFile, keys, log, restarting }: Ingre
 		restarting,
 	);
 	await speaker.start();
-	return { speaker, rib, kernel, cluster: undefined, follower: undefined };
+	return { speaker, rib, kernel, nextHops, cluster: undefined, follower: undefined };
 }
 
 const settledCheckMs = 10;

@@ -15,11 +15,11 @@ import { createMetrics } from './metrics.ts';
 import { MonitorHub } from './monitor.ts';
 import { readPasswords } from './passwords.ts';
 import { type PasswordKeys, peerOptionsOf } from './peer-options.ts';
-import { policyWarnings } from './policy-warnings.ts';
+import { interfaceWarnings, policyWarnings } from './policy-warnings.ts';
 import type { Rooms } from './rooms.ts';
 import { followRoutes } from './route-events.ts';
 import { afterReload, planReload } from './running.ts';
-import { statusOf } from './status.ts';
+import { nextHopsStatus, statusOf } from './status.ts';
 
 /** What the daemon is started with. */
 export interface DaemonOptions {
@@ -71,6 +71,7 @@ export class Daemon {
 				peers: () => this.#rooms?.speaker.peers() ?? [],
 				rib: () => this.#rooms?.rib.statistics(),
 				fib: () => this.#rooms?.kernel?.fib.view(),
+				nextHops: () => (this.#rooms?.nextHops === undefined ? undefined : nextHopsStatus(this.#rooms.rib.nextHops())),
 				cluster: () => this.#rooms?.cluster,
 				reloads: () => this.#reloads,
 			}),
@@ -108,6 +109,7 @@ export class Daemon {
 			await rooms.cluster?.stop(!graceful);
 			// The kernel first: what the ending sessions take from the tables must stay in it.
 			await rooms.kernel?.stop();
+			await rooms.nextHops?.stop();
 			await rooms.speaker.stop({ graceful, reason });
 		}
 		this.#eventLoop.stop();
@@ -214,11 +216,14 @@ export class Daemon {
 		const { bgp } = this.#config;
 		const sessions = (bgp?.peers.length ?? 0) + (bgp?.peerRanges ?? []).reduce((sum, { limit }) => sum + limit, 0);
 		const limit = descriptorLimit();
+		const { speaker, nextHops } = this.#rooms ?? {};
+		const options = (speaker?.peers() ?? []).flatMap(({ name }) => speaker?.peerOptions(name) ?? []);
 		return [
 			descriptorWarning(limit, sessions),
 			descriptorAlarm(limit, descriptorsInUse()),
 			...policyWarnings(this.#config),
 			...(this.#rooms?.kernel?.fib.staticProblems() ?? []),
+			...interfaceWarnings(options, nextHops !== undefined),
 		].filter((warning) => warning !== undefined);
 	}
 }

@@ -11,6 +11,7 @@ export interface MetricSources {
 	readonly peers: () => readonly PeerView[];
 	readonly rib: () => RibStatistics | undefined;
 	readonly fib: () => FibView | undefined;
+	readonly nextHops: () => { readonly tracked: number; readonly unreachable: readonly string[] } | undefined;
 	readonly cluster: () =>
 		| {
 				awaySinceMs(): number | undefined;
@@ -90,6 +91,20 @@ const rows: readonly MetricRow[] = [
 		help: 'Prefixes whose best path is still to be decided.',
 		labels: [],
 		samples: ({ rib }) => one(rib()?.dirty),
+	},
+	{
+		name: 'bgpmesh_next_hops',
+		kind: 'gauge',
+		help: 'Next hops that are looked for in the kernel, by whether a way leads to them.',
+		labels: ['reachable'],
+		samples: ({ nextHops }) => {
+			const view = nextHops();
+			if (view === undefined) return [];
+			return [
+				[{ reachable: 'yes' }, view.tracked - view.unreachable.length],
+				[{ reachable: 'no' }, view.unreachable.length],
+			];
+		},
 	},
 	{
 		name: 'bgpmesh_fib_routes',

@@ -1,3 +1,4 @@
+import { asksForInterface, type PeerOptions } from '../bgp/index.ts';
 import type { Config } from '../config/index.ts';
 
 const mostNames = 5;
@@ -20,9 +21,21 @@ export function policyWarnings({ bgp }: Config): string[] {
 	].map((text) => `${text} (RFC 8212; bgp.ebgpRequiresPolicy: false turns this off)`);
 }
 
+/** Whose policies ask for the interface of routes, which nobody knows. Pure. */
+export function interfaceWarnings(peers: readonly Pick<PeerOptions, 'name' | 'importPolicies' | 'exportPolicies'>[], tracked: boolean): string[] {
+	if (tracked) return [];
+	const asking = peers.filter(({ importPolicies, exportPolicies }) => asksForInterface(importPolicies) || asksForInterface(exportPolicies));
+	if (asking.length === 0) return [];
+	return [
+		`the policies of ${namesOf(asking)} ask for the interface of routes, which is not known while next hops are not tracked: only * matches (bgp.nextHopTracking: on)`,
+	];
+}
+
 function warning(what: string, key: string, peers: readonly { readonly name: string }[]): string[] {
-	if (peers.length === 0) return [];
+	return peers.length === 0 ? [] : [`${what} ${namesOf(peers)}: external without ${key}`];
+}
+
+function namesOf(peers: readonly { readonly name: string }[]): string {
 	const names = peers.slice(0, mostNames).map(({ name }) => name);
-	const more = peers.length > mostNames ? ` and ${peers.length - mostNames} more` : '';
-	return [`${what} ${names.join(', ')}${more}: external without ${key}`];
+	return `${names.join(', ')}${peers.length > mostNames ? ` and ${peers.length - mostNames} more` : ''}`;
 }

@@ -1,5 +1,5 @@
 import type { StatusView } from '../control/index.ts';
-import type { ErrorView } from '../core/index.ts';
+import type { ErrorView, NextHopView } from '../core/index.ts';
 import { identifierText } from './identity.ts';
 import { untouchedView } from './kernel-side.ts';
 import type { Rooms } from './rooms.ts';
@@ -52,6 +52,7 @@ export function statusOf({ rooms, lastReloadError, ...sources }: StatusSources):
 			failed: inState('failed'),
 			...(fibView.refusal === undefined ? {} : { refusal: fibView.refusal }),
 		},
+		...(rooms.nextHops === undefined ? {} : { nextHops: nextHopsStatus(rib.nextHops()) }),
 		...(rooms.cluster === undefined ? {} : { cluster: clusterStatus(rooms.cluster) }),
 		config: { file: sources.configFile, loadedAt: sources.loadedAt, ...(lastReloadError === undefined ? {} : { lastReloadError }) },
 		process: {
@@ -68,4 +69,9 @@ function clusterStatus(cluster: NonNullable<Rooms['cluster']>): NonNullable<Stat
 	const { server, layout, fromLastKnown } = cluster;
 	const since = cluster.awaySinceMs();
 	return { server, layout, fromLastKnown, ...(since === undefined ? {} : { awaySince: new Date(since).toISOString() }) };
+}
+
+/** How many there are, and those without a way. */
+export function nextHopsStatus(views: readonly NextHopView[]): NonNullable<StatusView['nextHops']> {
+	return { tracked: views.length, unreachable: views.filter(({ reachable }) => !reachable).map(({ nextHop }) => nextHop) };
 }

@@ -88,6 +88,9 @@ export class FakeRib implements Rib {
 	explain(): never {
 		throw new Error('the fake keeps no routes');
 	}
+	nextHops(): [] {
+		return [];
+	}
 	counts(): [] {
 		return [];
 	}

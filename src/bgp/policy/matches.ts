@@ -2,7 +2,7 @@ import { asPathLength, type PathAttributes } from 'bgp-packet';
 import { familyOf, formatAddress, formatExtendedCommunity, type Prefix, parsePrefix, prefixContains } from '../../core/index.ts';
 import type { PolicyInput, PolicyState } from './state.ts';
 import { formatAsPath, parseCommunity, parseLargeCommunity, readExtendedCommunity } from './text.ts';
-import type { PolicyMatch, PrefixMatch } from './types.ts';
+import type { Policy, PolicyMatch, PrefixMatch } from './types.ts';
 
 /** A prefix as it is asked about: its first `bits` bits at the front of `address`, rubbish behind them. */
 export type PrefixTest = (address: Uint8Array, bits: number) => boolean;
@@ -62,23 +62,41 @@ const attributeMatches: { readonly [K in keyof PolicyMatch]?: (wanted: NonNullab
 	localPref: (range) => (state) => within(state.attributes.localPref ?? 100, range),
 };
 
+/** Does any of these policies ask for the interface of routes? */
+export function asksForInterface(policies: readonly Policy[] | undefined): boolean {
+	return policies?.some(({ terms }) => terms.some(({ match }) => match.interface !== undefined)) === true;
+}
+
+/** `*` is any text, `?` any character, a backslash takes the next one as it is: BIRD's patterns. */
+export function compilePattern(pattern: string): (text: string) => boolean {
+	const source = pattern.replaceAll(/\\?./gs, (part) => {
+		if (part === '*') return '.*';
+		if (part === '?') return '.';
+		return (part.length > 1 ? part.slice(1) : part).replace(/[\\^$.*+?()[\]{}|/]/, '\\$&');
+	});
+	const expression = new RegExp(`^${source}$`, 's');
+	return (text) => expression.test(text);
+}
+
 /** Everything of a match but its prefixes. @throws CommunityError, AddressError, SyntaxError */
 export function compileMatch(match: PolicyMatch): AttributeTest {
 	const { family, source, peerType, peers, priority } = match;
 	const tests: ((state: PolicyState) => boolean)[] = [];
+	const ofInterface = match.interface === undefined ? undefined : compilePattern(match.interface);
 	for (const [name, make] of Object.entries(attributeMatches)) {
 		const wanted = match[name as keyof PolicyMatch];
 		// A row is looked up by the name of the field that it gets.
 		if (wanted !== undefined) tests.push((make as (wanted: unknown) => (state: PolicyState) => boolean)(wanted));
 	}
 	return {
-		readsAttributes: tests.length > 0 || priority !== undefined,
+		readsAttributes: tests.length > 0 || priority !== undefined || ofInterface !== undefined,
 		holds: (input, state) =>
 			(family === undefined || family === input.family) &&
 			(source === undefined || source === input.source || (source === 'remote' && input.source !== 'local')) &&
 			(peerType === undefined || peerType === input.peerType) &&
 			(peers === undefined || (input.sourcePeer !== undefined && peers.includes(input.sourcePeer))) &&
 			(priority === undefined || priority === state.priority) &&
+			(ofInterface === undefined || ofInterface(input.interfaceName())) &&
 			tests.every((test) => test(state)),
 	};
 }

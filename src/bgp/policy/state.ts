@@ -11,6 +11,8 @@ export interface PolicyInput {
 	readonly sourcePeer: string | undefined;
 	/** The kind of the peer that the policy is applied towards, or from on import. */
 	readonly peerType: 'internal' | 'external';
+	/** The interface of the way to its next hop; empty for none and where it is not known. */
+	readonly interfaceName: () => string;
 	/** Kernel metric, where an earlier policy set one. */
 	readonly priority: number | undefined;
 }

@@ -46,6 +46,12 @@ export interface PolicyMatch {
 	/** A missing MED is 0. */
 	readonly med?: { readonly min?: number; readonly max?: number };
 	readonly localPref?: { readonly min?: number; readonly max?: number };
+	/**
+	 * A pattern over the name of the interface that packets to the route's next hop leave through: `*` is any text, `?` any character
+	 * (BIRD's `ifname ~`, Calico's `interface`). Where the interface is not known, or there is none (a route of this node), the name is
+	 * empty: `*` alone matches.
+	 */
+	readonly interface?: string;
 	/** Learned from one of these peers, by name. */
 	readonly peers?: readonly string[];
 	/** The kernel metric (Calico's `priority`). */

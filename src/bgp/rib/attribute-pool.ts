@@ -143,6 +143,7 @@ export class AttributePool {
 		this.source[id] = source;
 		if (source !== 0 && (kind & Kind.exported) === 0) this.retain(source);
 		this.imported[id] = 0;
+		this.nextHop[id] = 0;
 		this.reason[id] = 0;
 		this.flags[id] = 0;
 		this.#index.add(id, hash);

@@ -1,6 +1,15 @@
-import { type ExplanationView, type Family, type PrefixCounts, type PrefixKey, parsePrefix, type RouteChange, type RouteView } from '../../core/index.ts';
-import type { Negotiated, NegotiatedFamily, SessionEnd, SessionReceiver, SessionSink } from '../negotiated.ts';
-import { ChunkPool, type ExportTerms, endOfRibBytes, exportTerms, Groups, groupTuning, ownNextHop } from '../update-group/index.ts';
+import {
+	type ExplanationView,
+	type Family,
+	type NextHopView,
+	type PrefixCounts,
+	type PrefixKey,
+	parsePrefix,
+	type RouteChange,
+	type RouteView,
+} from '../../core/index.ts';
+import type { Negotiated, SessionEnd, SessionReceiver, SessionSink } from '../negotiated.ts';
+import { ChunkPool, endOfRibBytes, Groups, groupTuning } from '../update-group/index.ts';
 import { AttributePool } from './attribute-pool.ts';
 import { Batch, batchCapacity } from './batch.ts';
 import { BestRoutes } from './best-routes.ts';
@@ -14,15 +23,14 @@ import { OwedEndOfRib } from './owed-end-of-rib.ts';
 import { byFamily, countBest, familyNames, PeerRegistry } from './peer-registry.ts';
 import { compareAddresses, type RibPeer } from './peers.ts';
 import { Receiver, type ReceiverContext } from './receiver.ts';
+import { Reconsideration } from './reconsideration.ts';
 import { refreshMark } from './refresh-marks.ts';
-import { reimportKey, reimportStep } from './reimport.ts';
 import { RouteTable } from './route-table.ts';
 import { Selection } from './selection.ts';
 import { StaleRoutes } from './stale-routes.ts';
 import { Sync } from './sync.ts';
 import type { OriginateAttributes, Rib, RibDependencies, RibIdentity, RibOptions, RibPeerOptions, RibStatistics, RibTuning, RouteQuery } from './types.ts';
-import { explanation, routeViews, type ViewContext } from './views.ts';
-import { markNextHops } from './walks.ts';
+import { explanation, nextHopViews, routeViews, type ViewContext } from './views.ts';
 
 /** Room for a full table of several feeds: pages of a column take memory only when they are used, while growing copies it and holds everybody up. */
 const ribTuning: RibTuning = { ...groupTuning, ipv4Prefixes: 2 ** 21, ipv6Prefixes: 2 ** 20, attributeSets: 2 ** 19, furtherPaths: 2 ** 22 };
@@ -45,17 +53,19 @@ export class RibEngine implements Rib {
 	readonly #batch = new Batch();
 	readonly #receiverContext: ReceiverContext;
 	readonly #views: ViewContext;
+	readonly #reconsideration: Reconsideration;
 	/** Peers without a session whose last routes are on their way out. */
 	readonly #leaving = new Set<RibPeer>();
 	#settling = false;
 	readonly #owed = new OwedEndOfRib();
 
-	constructor(options: RibOptions, { clock, log, random = Math.random, defer = setImmediate, interiorCost = () => 0, tuning = {} }: RibDependencies) {
+	constructor(options: RibOptions, dependencies: RibDependencies) {
+		const { clock, log, random = Math.random, defer = setImmediate, interiorCost = () => 0, interfaceOf, tuning = {} } = dependencies;
 		this.#options = { ...options };
 		this.#jobs = new Jobs(clock, defer);
 		const sizes = { ...ribTuning, ...tuning };
 		this.#pool = new AttributePool(random, sizes.attributeSets);
-		this.#nextHops = new NextHops(interiorCost);
+		this.#nextHops = new NextHops(interiorCost, interfaceOf);
 		this.#peers = new PeerRegistry(new Set(options.localAddresses));
 		this.#importer = new Importer(this.#pool, this.#options, this.#nextHops);
 		this.#steps = decisionSteps(this.#pool, this.#nextHops, (left, right) => compareAddresses(this.#peers.byId(left).address, this.#peers.byId(right).address));
@@ -106,6 +116,17 @@ export class RibEngine implements Rib {
 			ended: (peer, end) => this.#ended(peer, end),
 			limits: new Limits(log),
 		};
+		this.#reconsideration = new Reconsideration({
+			options: this.#options,
+			pool: this.#pool,
+			nextHops: this.#nextHops,
+			peers: this.#peers,
+			importer: this.#importer,
+			tables: this.#tables,
+			groups: this.#groups,
+			later,
+			changed,
+		});
 		this.#views = {
 			pool: this.#pool,
 			importer: this.#importer,
@@ -124,7 +145,7 @@ export class RibEngine implements Rib {
 		this.#stale.resume(peer);
 		const owes = this.#owed.owes(peer, this.#sync.defersSelection);
 		for (const family of negotiated.families)
-			this.#groups[family.family].join(peer, this.#terms(peer, negotiated, family), owes ? undefined : endOfRibBytes(family.family));
+			this.#groups[family.family].join(peer, this.#reconsideration.terms(peer, negotiated, family), owes ? undefined : endOfRibBytes(family.family));
 		// A first group that sends more than the best path has everything decided again.
 		this.#settleSoon();
 		return new Receiver(peer, this.#receiverContext);
@@ -132,23 +153,11 @@ export class RibEngine implements Rib {
 
 	reconfigure(peerName: string, options: RibPeerOptions): void {
 		const peer = this.#peers.byName(peerName);
-		if (peer === undefined) return;
-		const before = reimportKey(peer.options);
-		peer.configure(options);
-		if (before !== reimportKey(options)) {
-			this.#importer.forgetPeer(peer.id);
-			this.#reimport(peer);
-		}
-		this.#move(peer);
+		if (peer !== undefined) this.#reconsideration.reconfigure(peer, options);
 	}
 
 	setIdentity(identity: RibIdentity): void {
-		Object.assign(this.#options, identity);
-		const judgedAnew = this.#importer.judgeAgain((id) => this.#peers.byId(id));
-		for (const peer of this.#peers.all()) {
-			if (judgedAnew.has(peer.id)) this.#reimport(peer);
-			this.#move(peer);
-		}
+		this.#reconsideration.setIdentity(identity);
 	}
 
 	resend(peerName: string): void {
@@ -157,11 +166,8 @@ export class RibEngine implements Rib {
 		for (const { family } of peer.negotiated?.families ?? []) this.#refresh(peer, family, 'request');
 	}
 
-	nextHopsChanged(): void {
-		const changed = this.#nextHops.refresh();
-		if (changed.size === 0) return;
-		for (const family of familyNames) markNextHops(this.#tables[family], changed);
-		this.#settleSoon();
+	nextHopsChanged(nextHops?: ReadonlySet<string>): void {
+		this.#reconsideration.nextHopsChanged(nextHops);
 	}
 
 	forget(peerName: string): void {
@@ -210,6 +216,10 @@ export class RibEngine implements Rib {
 		return explanation(this.#views, prefix);
 	}
 
+	nextHops(): NextHopView[] {
+		return nextHopViews(this.#pool, this.#nextHops);
+	}
+
 	counts(peerName: string): PrefixCounts[] {
 		const peer = this.#peers.byName(peerName);
 		if (peer === undefined) return [];
@@ -245,25 +255,6 @@ export class RibEngine implements Rib {
 		if (known.sink === undefined && same) return known;
 		this.#ended(known, { type: 'forget' });
 		return this.#peers.create(negotiated.peerName);
-	}
-
-	#terms(peer: RibPeer, negotiated: Negotiated, family: NegotiatedFamily): ExportTerms {
-		return exportTerms(negotiated, family, peer.options, this.#options, ownNextHop(negotiated, family, peer.options));
-	}
-
-	/** Puts all routes of a peer through import again, in steps. */
-	#reimport(peer: RibPeer): void {
-		for (const family of familyNames) {
-			if (peer.families[family].received === 0) continue;
-			this.#jobs.add(reimportStep(this.#tables[family], peer, this.#importer, this.#pool, () => this.#settleSoon()));
-		}
-	}
-
-	/** Into the update groups of its terms as they are now. */
-	#move(peer: RibPeer): void {
-		const { negotiated, sink } = peer;
-		if (sink === undefined || negotiated === undefined) return;
-		for (const family of negotiated.families) this.#groups[family.family].move(peer, this.#terms(peer, negotiated, family));
 	}
 
 	#settleSoon(): void {

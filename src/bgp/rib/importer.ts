@@ -13,6 +13,7 @@ import {
 	updateError,
 } from 'bgp-packet';
 import type { Family } from '../../core/index.ts';
+import { nextHopOf } from '../policy/matches.ts';
 import type { ByPrefix, Decided, Verdict } from '../policy/program.ts';
 import { type PolicyInput, PolicyState } from '../policy/state.ts';
 import { type AttributePool, Kind } from './attribute-pool.ts';
@@ -204,7 +205,7 @@ export class Importer {
 			return marks ? { ...decoded, onlyToCustomer: peer.asNumber } : decoded;
 		});
 		const incoming = { peer, id, usable, attributes };
-		const verdict = verdictOf(incoming, family);
+		const verdict = verdictOf(incoming, family, (attributes) => this.#interfaceOf(attributes));
 		if (verdict?.type === 'by-prefix') {
 			this.#undecided.set(id, { incoming, tree: verdict, made: undefined });
 			pool.imported[id] = Imported.byPrefix;
@@ -242,6 +243,12 @@ export class Importer {
 		return id;
 	}
 
+	/** Of the route as it came. */
+	#interfaceOf(attributes: PathAttributes): string {
+		const nextHop = nextHopOf(attributes);
+		return nextHop === undefined ? '' : (this.#nextHops.interfaceOf(this.#nextHops.intern(nextHop, 0, nextHop.length)) ?? '');
+	}
+
 	#decode(id: number, context: PacketContext): PathAttributes {
 		const bytes = this.#pool.bytes(id);
 		const scan = new AttributeScan();
@@ -259,9 +266,10 @@ export class Importer {
 }
 
 /** What import policy says; `undefined` without one. */
-function verdictOf({ peer, attributes }: Incoming, family: Family): Verdict | undefined {
+function verdictOf({ peer, attributes }: Incoming, family: Family, interfaceOf: (attributes: PathAttributes) => string): Verdict | undefined {
 	const source = peer.external ? 'external' : 'internal';
-	const input: PolicyInput = { attributes, family, source, sourcePeer: peer.name, peerType: source, priority: undefined };
+	const interfaceName = () => interfaceOf(attributes());
+	const input: PolicyInput = { attributes, family, source, sourcePeer: peer.name, peerType: source, interfaceName, priority: undefined };
 	// RFC 8212 §2.
 	if (peer.deniesImport) return { type: 'decided', accepted: false, state: new PolicyState(input) };
 	return peer.importProgram?.ask(input);

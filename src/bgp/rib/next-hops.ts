@@ -10,11 +10,14 @@ export class NextHops {
 	metric = new Int32Array(64);
 	/** The one that was asked for last. */
 	#last = 0;
+	readonly #interfaces: (string | undefined)[] = [undefined];
 	readonly #cost: (address: string) => number | undefined;
+	readonly #interfaceOf: (address: string) => string | undefined;
 
-	/** `cost` is the interior cost of a way to an address, `undefined` for none. */
-	constructor(cost: (address: string) => number | undefined) {
+	/** `cost` is the interior cost of a way to an address, `undefined` for none; `interfaceOf` the interface it begins with, where known. */
+	constructor(cost: (address: string) => number | undefined, interfaceOf: (address: string) => string | undefined = () => undefined) {
 		this.#cost = cost;
+		this.#interfaceOf = interfaceOf;
 	}
 
 	/** The id of the next hop whose 4, 16 or 32 bytes (global and link-local, RFC 2545 §3) begin at `start`. */
@@ -33,6 +36,7 @@ export class NextHops {
 		this.#ids.set(key, id);
 		if (id === this.metric.length) this.metric = grown(this.metric, id * 2);
 		this.metric[id] = this.#metricOf(id);
+		this.#interfaces.push(this.#interfaceOf(this.text(id) ?? ''));
 		this.#last = id;
 		return id;
 	}
@@ -51,15 +55,26 @@ export class NextHops {
 		return this.bytes(id).length === 4 ? 'ipv4' : 'ipv6';
 	}
 
-	/** Asks for all costs again; the ids whose cost changed. */
-	refresh(): Set<number> {
-		const changed = new Set<number>();
+	/** The interface that packets to it leave through, where that is known. */
+	interfaceOf(id: number): string | undefined {
+		return this.#interfaces[id];
+	}
+
+	/** Asks again, for these addresses or for all: the ids whose cost changed, and whether the interface of any did. */
+	refresh(addresses?: ReadonlySet<string>): { readonly costs: ReadonlySet<number>; readonly interfaces: boolean } {
+		const costs = new Set<number>();
+		let interfaces = false;
 		for (let id = 1; id < this.#bytes.length; id++) {
+			const address = this.text(id) ?? '';
+			if (addresses?.has(address) === false) continue;
 			const metric = this.#metricOf(id);
-			if (metric !== this.metric[id]) changed.add(id);
+			if (metric !== this.metric[id]) costs.add(id);
 			this.metric[id] = metric;
+			const device = this.#interfaceOf(address);
+			interfaces ||= device !== this.#interfaces[id];
+			this.#interfaces[id] = device;
 		}
-		return changed;
+		return { costs, interfaces };
 	}
 
 	#isLast(bytes: Uint8Array, start: number, end: number): boolean {

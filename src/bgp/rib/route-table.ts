@@ -1,6 +1,7 @@
 import type { Random } from '../../core/index.ts';
 import { AnnouncedPaths } from './announced-paths.ts';
 import type { AttributePool } from './attribute-pool.ts';
+import { Flag } from './attribute-summary.ts';
 import { grown, NumberRing, NumberStack } from './columns.ts';
 import type { Candidates } from './decision.ts';
 import { Ipv4Table } from './ipv4-table.ts';
@@ -164,7 +165,8 @@ export class RouteTable {
 		const attributes = path & attributesMask;
 		if (this.pool.reason[attributes] !== 0) return false;
 		const nextHop = this.pool.nextHop[attributes] ?? 0;
-		return nextHop === 0 || (this.#nextHops.metric[nextHop] ?? 0) > 0;
+		// What this node announces itself it was told to: the way there is not ours to judge.
+		return nextHop === 0 || (this.#nextHops.metric[nextHop] ?? 0) > 0 || ((this.pool.flags[attributes] ?? 0) & Flag.local) !== 0;
 	}
 
 	/** Puts the path with this set and identifier first. */

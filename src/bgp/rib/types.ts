@@ -1,4 +1,16 @@
-import type { Clock, ExplanationView, Family, Logger, MalformedCounts, PrefixCounts, PrefixKey, Random, RouteChange, RouteView } from '../../core/index.ts';
+import type {
+	Clock,
+	ExplanationView,
+	Family,
+	Logger,
+	MalformedCounts,
+	NextHopView,
+	PrefixCounts,
+	PrefixKey,
+	Random,
+	RouteChange,
+	RouteView,
+} from '../../core/index.ts';
 
 import type { Negotiated, SessionReceiver, SessionSink } from '../negotiated.ts';
 import type { Policy } from '../policy/types.ts';
@@ -74,8 +86,8 @@ export interface Rib {
 	setIdentity(identity: RibIdentity): void;
 	/** Sends the whole Adj-RIB-Out again (soft reset outwards), as ROUTE-REFRESH would. */
 	resend(peerName: string): void;
-	/** `interiorCost` may answer differently now: routes whose next hop it changes are decided again. */
-	nextHopsChanged(): void;
+	/** `interiorCost` and `interfaceOf` may answer differently now, for these next hops (default: all): routes that this concerns are decided again. */
+	nextHopsChanged(nextHops?: ReadonlySet<string>): void;
 	/** The peer is no longer configured: routes that are held as stale for it go. */
 	forget(peerName: string): void;
 	/** Originates a prefix of this node; idempotent. `nextHop`: default is the session's own address. */
@@ -92,6 +104,8 @@ export interface Rib {
 	readonly waitingFor: readonly string[];
 	routes(query: RouteQuery): RouteView[];
 	explain(prefix: PrefixKey): ExplanationView;
+	/** The next hops of all routes that neighbours have sent, each once. */
+	nextHops(): NextHopView[];
 	counts(peerName: string): PrefixCounts[];
 	/** UPDATEs of the peer's session that were malformed; `undefined` without a session. */
 	malformed(peerName: string): MalformedCounts | undefined;
@@ -122,6 +136,8 @@ export interface RibDependencies {
 	 * costs nothing. It must not ask this RIB, so no route ever depends on itself. Asked once a next hop, and again on `nextHopsChanged`.
 	 */
 	readonly interiorCost?: (nextHop: string) => number | undefined;
+	/** The interface that packets to a next hop leave through, where that is known: what policies mean by `interface`. Asked as `interiorCost` is. */
+	readonly interfaceOf?: (nextHop: string) => string | undefined;
 	/** Sizes of blocks and buffers; tests make them small. */
 	readonly tuning?: Partial<RibTuning>;
 }

@@ -3,6 +3,7 @@ import {
 	type ExplanationView,
 	formatAddress,
 	formatExtendedCommunity,
+	type NextHopView,
 	type PrefixKey,
 	parseAddress,
 	parsePrefix,
@@ -13,10 +14,11 @@ import { formatNextHop, nextHopOf } from '../policy/matches.ts';
 import { formatAsPath, formatCommunity } from '../policy/text.ts';
 import { sourceOf } from '../update-group/exporter.ts';
 import type { UpdateGroup } from '../update-group/group.ts';
-import type { AttributePool } from './attribute-pool.ts';
+import { type AttributePool, Kind } from './attribute-pool.ts';
 import { reasonTexts } from './attribute-summary.ts';
 import { Candidates, type DecisionStep, survivorsOf } from './decision.ts';
 import type { Importer } from './importer.ts';
+import type { NextHops } from './next-hops.ts';
 import type { PeerRegistry } from './peer-registry.ts';
 import { attributesMask, type RouteTable, staleBit } from './route-table.ts';
 import type { RouteQuery } from './types.ts';
@@ -74,6 +76,23 @@ export function explanation(context: ViewContext, key: PrefixKey): ExplanationVi
 		return step === undefined ? view : { ...view, lostAt: { step: step.name, rfc: step.rfc } };
 	});
 	return { prefix: key, paths: [...paths.filter(({ best }) => best), ...paths.filter(({ best }) => !best)] };
+}
+
+/** The next hops of the sets that came from neighbours and are held. */
+export function nextHopViews(pool: AttributePool, nextHops: NextHops): NextHopView[] {
+	const ids = new Set<number>();
+	for (let id = 1; id < pool.limit; id++) {
+		const own = ((pool.kind[id] ?? 0) & Kind.exported) !== 0 || pool.peer[id] === 0;
+		const nextHop = pool.nextHop[id] ?? 0;
+		if (nextHop !== 0 && !own && pool.isHeld(id)) ids.add(nextHop);
+	}
+	// One with a link-local address beside the global one is told by the latter.
+	const byText = new Map([...ids].map((id) => [nextHops.text(id) ?? '', id]));
+	return [...byText].map(([nextHop, id]) => {
+		const metric = nextHops.metric[id] ?? 0;
+		const name = nextHops.interfaceOf(id);
+		return { nextHop, reachable: metric > 0, ...(metric > 0 ? { cost: metric - 1 } : {}), ...(name === undefined ? {} : { interface: name }) };
+	});
 }
 
 /** The ids that a query is about, in the order in which they came. */

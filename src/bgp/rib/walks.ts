@@ -86,12 +86,17 @@ export function recount(table: RouteTable, peer: RibPeer, state: PeerFamily): vo
 	}
 }
 
-/** Has every prefix decided again that has a path with one of these next hops. */
-export function markNextHops(table: RouteTable, nextHops: ReadonlySet<number>): void {
+/** Has every prefix decided again, in steps, that has a path with one of these next hops; no other is touched. */
+export function nextHopMarking(table: RouteTable, nextHops: ReadonlySet<number>, stepped: () => void): () => boolean {
 	const { pool } = table;
-	for (let prefix = 1; prefix < table.prefixes.limit; prefix++) {
-		table.each(prefix, (path) => {
-			if (nextHops.has(pool.nextHop[path & attributesMask] ?? 0)) table.markDirty(prefix);
-		});
-	}
+	let prefix = 1;
+	return () => {
+		for (const end = Math.min(prefix + stepPrefixes, table.prefixes.limit); prefix < end; prefix++) {
+			table.each(prefix, (path) => {
+				if (nextHops.has(pool.nextHop[path & attributesMask] ?? 0)) table.markDirty(prefix);
+			});
+		}
+		stepped();
+		return prefix < table.prefixes.limit;
+	};
 }

@@ -31,6 +31,8 @@ export interface ExportTerms {
 	/** RFC 8212: `undefined` for an external peer without policy, which is sent nothing; empty: everything. */
 	readonly policies: readonly Policy[] | undefined;
 	readonly role: Role | undefined;
+	/** Present where policies ask for interfaces: counts how often those of next hops have changed, so that after each change it is another group. */
+	readonly interfaceVersion?: number;
 }
 
 /** What `self` means as a next hop: the address that was asked for, or the session's own; empty where it does not serve the family. */

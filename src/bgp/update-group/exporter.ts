@@ -146,7 +146,7 @@ export class Exporter {
 	}
 
 	#decide(id: number, program: PolicyProgram): number {
-		const { pool, peerName, attributes, priorityOf } = this.#context;
+		const { pool, nextHops, peerName, attributes, priorityOf } = this.#context;
 		if (id >= this.#decided.length) {
 			const larger = new Int32Array(pool.capacity);
 			larger.set(this.#decided);
@@ -159,6 +159,7 @@ export class Exporter {
 			source,
 			sourcePeer: source === 'local' ? undefined : peerName(pool.peer[id] ?? 0),
 			peerType: this.terms.kind,
+			interfaceName: () => (source === 'local' ? '' : (nextHops.interfaceOf(pool.nextHop[id] ?? 0) ?? '')),
 			priority: priorityOf(id),
 		});
 		if (verdict.type === 'by-prefix' && !program.readsAttributes) {

@@ -4,7 +4,7 @@ import { facts } from './table.ts';
 
 /** The daemon in one screen: is all well, and if not, what to look at. */
 export function renderStatus(screen: Screen, status: StatusView): string {
-	const { peers, rib, fib, cluster, config, process } = status;
+	const { peers, rib, fib, nextHops, cluster, config, process } = status;
 	const enabled = peers.configured + peers.dynamic - peers.disabled;
 	const waiting = rib.inSync ? 'in sync' : `waiting for ${rib.waitingFor.join(', ') || 'the first table'}`;
 	const families = (numbers: StatusView['rib']['prefixes']) => `${numbers.ipv4} IPv4, ${numbers.ipv6} IPv6`;
@@ -23,6 +23,7 @@ export function renderStatus(screen: Screen, status: StatusView): string {
 		['Prefixes', families(rib.prefixes)],
 		['Paths', `${families(rib.paths)}; ${count(rib.attributeSets, 'attribute set')}, ${count(rib.updateGroups, 'update group')}`],
 		['Selection', { text: rib.dirty > 0 ? `${waiting}, ${count(rib.dirty, 'prefix', 'prefixes')} to decide` : waiting, style: rib.inSync ? 'good' : 'odd' }],
+		['Next hops', nextHops && nextHopsCell(nextHops)],
 		[
 			'FIB',
 			fib.enabled
@@ -54,4 +55,13 @@ export function renderStatus(screen: Screen, status: StatusView): string {
 	]);
 	const warnings = status.warnings.map((warning) => `${paint(screen, 'odd', 'Warning')}: ${warning}\n`).join('');
 	return warnings === '' ? body : `${body}\n${warnings}`;
+}
+
+/** Unreachable ones that are named; the rest is a number. */
+const mostNamed = 5;
+
+function nextHopsCell({ tracked, unreachable }: NonNullable<StatusView['nextHops']>): { readonly text: string; readonly style: 'good' | 'odd' } {
+	if (unreachable.length === 0) return { text: `${tracked}, all reachable`, style: 'good' };
+	const more = unreachable.length > mostNamed ? ` and ${unreachable.length - mostNamed} more` : '';
+	return { text: `${tracked}, of which not reachable: ${unreachable.slice(0, mostNamed).join(', ')}${more}`, style: 'odd' };
 }

@@ -53,6 +53,7 @@ export function withCluster(config: Config, state: ClusterState): Config & { rea
 			listen: { address: '0.0.0.0', port: topology.listenPort },
 			clientToClientReflection: true,
 			ebgpRequiresPolicy: true,
+			nextHopTracking: 'auto',
 			inSyncTimeoutSeconds: 60,
 			peers: [],
 			peerRanges: [],

@@ -12,9 +12,6 @@ export interface BgpFilter {
 	readonly export: readonly PolicyTerm[];
 }
 
-/** What a rule may say besides; such a rule can't be obeyed and is an error of the filter. */
-const unsupported = ['interface'] as const;
-
 const operators = { Equal: 'equal', NotEqual: 'not-equal', In: 'in', NotIn: 'not-in' } as const;
 
 /** @throws ResourceError */
@@ -29,8 +26,6 @@ export function toBgpFilter(resource: Resource): BgpFilter {
 }
 
 function toTerm(resource: Resource, rule: JsonObject, family: Family, name: string): PolicyTerm {
-	const odd = unsupported.find((key) => rule[key] !== undefined);
-	if (odd !== undefined) throw new ResourceError(resource.name, `${name}.${odd} is not supported: routes here have no interface`);
 	const action = textOf(rule, 'action');
 	if (action !== 'Accept' && action !== 'Reject') throw new ResourceError(resource.name, `${name}.action is neither Accept nor Reject`);
 	return {
@@ -47,6 +42,7 @@ function toMatch(resource: Resource, rule: JsonObject, family: Family, name: str
 	const communities = textsOf(objectAt(rule, 'communities'), 'values');
 	const asPathPrefix = asNumbers(rule, 'asPathPrefix');
 	const priority = numberOf(rule, 'priority');
+	const pattern = textOf(rule, 'interface');
 	const large = communities.filter((community) => community.split(':').length === 3);
 	const plain = communities.filter((community) => !large.includes(community));
 	return {
@@ -57,6 +53,7 @@ function toMatch(resource: Resource, rule: JsonObject, family: Family, name: str
 		...(large.length > 0 ? { largeCommunities: large } : {}),
 		...(asPathPrefix.length > 0 ? { asPathPrefix } : {}),
 		...(priority === undefined ? {} : { priority }),
+		...(pattern === undefined ? {} : { interface: pattern }),
 	};
 }
 

@@ -46,7 +46,7 @@ export const RouteScope = { universe: 0, link: 253, host: 254, nowhere: 255 } as
 export const RouteFlag = { dead: 1, onlink: 4, linkDown: 16, cloned: 0x200 } as const;
 
 /** `rtm_table` is a byte; the true number is in an attribute, and greater ones say 252 there. */
-export const RouteTable = { compatibility: 252, main: 254 } as const;
+export const RouteTable = { compatibility: 252, main: 254, local: 255 } as const;
 
 export const LinkAttribute = { address: 1, name: 3, mtu: 4, master: 10, linkInfo: 18 } as const;
 export const LinkInfoAttribute = { kind: 1 } as const;

@@ -1,5 +1,6 @@
 import { type NetConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
 import { check, libc } from '../libc.ts';
+import { headerLength, MessageType } from './constants.ts';
 import { eachMessage, type Message, NetlinkFormatError } from './reader.ts';
 import { joinGroup, openNetlinkFd } from './socket.ts';
 import { littleEndian } from './writer.ts';
@@ -13,8 +14,10 @@ const reopenDelayMs = 100;
 export interface NetlinkEventOptions {
 	/** `Group` numbers. */
 	readonly groups: readonly number[];
-	/** Port of the socket whose own doings are not told. */
+	/** Port of the socket whose own doings are not told; `undefined`: all are. */
 	readonly ignorePortId: number | undefined;
+	/** What happens to routes of this protocol is not told. Not together with `ignorePortId`. */
+	readonly ignoreRouteProtocol?: number;
 	/** Valid during the call. */
 	readonly onMessage: (message: Message) => void;
 	/** Events were lost, or the stream broke and was opened anew: look at everything. */
@@ -44,10 +47,11 @@ export class NetlinkEvents {
 	}
 
 	#open(): void {
-		const { groups, ignorePortId } = this.#options;
+		const { groups, ignorePortId, ignoreRouteProtocol } = this.#options;
 		const fd = openNetlinkFd();
 		try {
-			if (ignorePortId !== undefined) filterPort(fd, ignorePortId);
+			if (ignorePortId !== undefined) attach(fd, portFilter(ignorePortId));
+			else if (ignoreRouteProtocol !== undefined) attach(fd, protocolFilter(ignoreRouteProtocol));
 			for (const group of groups) joinGroup(fd, group);
 		} catch (error) {
 			libc().close(fd);
@@ -112,27 +116,50 @@ function adopt(fd: number): Socket {
 	return stream;
 }
 
-/** A classic BPF program that drops what a port caused: load nlmsg_pid, compare, drop or keep. */
-function filterPort(fd: number, portId: number): void {
-	const program = new Uint8Array(4 * 8);
+/** One instruction of classic BPF: what it does, where it goes on where a test holds and where not, its operand. */
+type Instruction = readonly [code: number, whenTrue: number, whenFalse: number, operand: number];
+
+const load = { word: 0x20, half: 0x28, byte: 0x30 } as const;
+const jumpIfEqual = 0x15;
+const answer = 0x06;
+const keep: Instruction = [answer, 0, 0, 0xffffffff];
+const drop: Instruction = [answer, 0, 0, 0];
+
+/** BPF loads in network order, netlink's headers are in the machine's: a number of the machine as BPF sees it. */
+function asLoaded(value: number, bytes: 2 | 4): number {
+	const view = new DataView(new ArrayBuffer(4));
+	if (bytes === 2) view.setUint16(0, value, littleEndian);
+	else view.setUint32(0, value, littleEndian);
+	return bytes === 2 ? view.getUint16(0, false) : view.getUint32(0, false);
+}
+
+/** Drops what a port caused, by nlmsg_pid. */
+function portFilter(portId: number): readonly Instruction[] {
+	return [[load.word, 0, 0, 12], [jumpIfEqual, 0, 1, asLoaded(portId, 4)], drop, keep];
+}
+
+/** Drops RTM_NEWROUTE and RTM_DELROUTE with this rtm_protocol, which is at 21: 5 behind the header. */
+function protocolFilter(protocol: number): readonly Instruction[] {
+	return [
+		[load.half, 0, 0, 4],
+		[jumpIfEqual, 1, 0, asLoaded(MessageType.newRoute, 2)],
+		[jumpIfEqual, 0, 2, asLoaded(MessageType.deleteRoute, 2)],
+		[load.byte, 0, 0, headerLength + 5],
+		[jumpIfEqual, 1, 0, protocol],
+		keep,
+		drop,
+	];
+}
+
+/** `struct sock_fprog { unsigned short length; struct sock_filter *filter; }` needs the program's address. @throws SystemCallError */
+function attach(fd: number, instructions: readonly Instruction[]): void {
+	const program = new Uint8Array(instructions.length * 8);
 	const view = new DataView(program.buffer);
-	const instruction = (index: number, code: number, whenTrue: number, whenFalse: number, operand: number) => {
+	for (const [index, [code, whenTrue, whenFalse, operand]] of instructions.entries()) {
 		view.setUint16(index * 8, code, littleEndian);
 		view.setUint8(index * 8 + 2, whenTrue);
 		view.setUint8(index * 8 + 3, whenFalse);
 		view.setUint32(index * 8 + 4, operand, littleEndian);
-	};
-	// BPF loads words in network order, the header is in the machine's.
-	const swapped = new DataView(new ArrayBuffer(4));
-	swapped.setUint32(0, portId, littleEndian);
-	instruction(0, 0x20, 0, 0, 12);
-	instruction(1, 0x15, 0, 1, swapped.getUint32(0, false));
-	instruction(2, 0x06, 0, 0, 0);
-	instruction(3, 0x06, 0, 0, 0xffffffff);
-	check('setsockopt', attach(fd, program));
-}
-
-/** `struct sock_fprog { unsigned short length; struct sock_filter *filter; }` needs the program's address. */
-function attach(fd: number, program: Uint8Array): number {
-	return libc().setFilter(fd, solSocket, attachFilter, program.length / 8, program);
+	}
+	check('setsockopt', libc().setFilter(fd, solSocket, attachFilter, instructions.length, program));
 }

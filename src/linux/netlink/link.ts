@@ -76,6 +76,12 @@ export function encodeLinkRemove(writer: MessageWriter, index: number, sequence:
 	writer.end();
 }
 
+/** A message about an interface as the port of a bridge: also RTM_DELLINK says only that it left the bridge. @throws NetlinkFormatError */
+export function isOfBridgePort(message: Message): boolean {
+	requireBody(message, linkLength);
+	return message.view.getUint8(message.bodyStart) !== AddressFamily.unspecified;
+}
+
 /** Decodes RTM_NEWLINK or RTM_DELLINK. @throws NetlinkFormatError */
 export function decodeLink(message: Message): Link {
 	requireBody(message, linkLength);

@@ -10,6 +10,8 @@ export interface NextHop {
 	/** Interface index; `undefined`: the kernel finds it by the gateway. */
 	readonly outInterface: number | undefined;
 	readonly onlink: boolean;
+	/** As the kernel told it: `dead` is passed over by it, `link-down` is used although the link has no carrier. Absent: it can be used. */
+	readonly state?: 'dead' | 'link-down';
 }
 
 /** A route as rtnetlink has it. */
@@ -86,6 +88,8 @@ export interface RouteFilter {
 	readonly table: number;
 	/** `undefined`: of every protocol. */
 	readonly protocol?: number;
+	/** Not those of this protocol, which are not decoded. */
+	readonly exceptProtocol?: number;
 }
 
 /** Appends RTM_GETROUTE for a dump; needs `NETLINK_GET_STRICT_CHK`. */
@@ -126,7 +130,8 @@ export function decodeRoute(message: Message): RouteMessage | undefined {
 	destination ??= new Uint8Array(family === 'ipv4' ? 4 : 16);
 	if (destination.length !== (family === 'ipv4' ? 4 : 16)) throw new NetlinkFormatError(`a destination of ${destination.length} bytes`);
 	if (nextHops === undefined)
-		nextHops = gateway === undefined && outInterface === undefined ? [] : [{ gateway, outInterface, onlink: (flags & RouteFlag.onlink) !== 0 }];
+		nextHops =
+			gateway === undefined && outInterface === undefined ? [] : [{ gateway, outInterface, onlink: (flags & RouteFlag.onlink) !== 0, ...stateOf(flags) }];
 	const length = view.getUint8(bodyStart + 1);
 	return { family, destination, length, table, protocol: view.getUint8(bodyStart + 5), type: view.getUint8(bodyStart + 7), priority, nextHops };
 }
@@ -143,10 +148,22 @@ function decodeMultipath(view: DataView, start: number, end: number): NextHop[] 
 			if (type === RouteAttribute.gateway) gateway = copyBytes(view, from, to);
 			else if (type === RouteAttribute.via) gateway = copyBytes(view, Math.min(from + 2, to), to);
 		});
-		nextHops.push({ gateway, outInterface: view.getUint32(offset + 4, littleEndian), onlink: (view.getUint8(offset + 2) & RouteFlag.onlink) !== 0 });
+		const flags = view.getUint8(offset + 2);
+		nextHops.push({ gateway, outInterface: view.getUint32(offset + 4, littleEndian), onlink: (flags & RouteFlag.onlink) !== 0, ...stateOf(flags) });
 		offset += (length + 3) & ~3;
 	}
 	return nextHops;
+}
+
+/** What the kernel says of a way: of a single one in the flags of the route, of several in those of each. */
+function stateOf(flags: number): Pick<NextHop, 'state'> {
+	return (flags & RouteFlag.dead) !== 0 ? { state: 'dead' } : (flags & RouteFlag.linkDown) !== 0 ? { state: 'link-down' } : {};
+}
+
+/** The route protocol of RTM_NEWROUTE or RTM_DELROUTE, which is not decoded further. @throws NetlinkFormatError */
+export function routeProtocolOf(message: Message): number {
+	requireBody(message, fixedLength);
+	return message.view.getUint8(message.bodyStart + 5);
 }
 
 /** The family of an `AF_` number, where it is one of ours. */

@@ -12,7 +12,7 @@ import {
 	type Link,
 	type LinkAddress,
 } from './link.ts';
-import { decodeRoute, encodeRouteChange, encodeRouteDump, type RouteFilter, type RouteMessage, type RouteVerb } from './route.ts';
+import { decodeRoute, encodeRouteChange, encodeRouteDump, type RouteFilter, type RouteMessage, type RouteVerb, routeProtocolOf } from './route.ts';
 import { type NetlinkError, NetlinkSocket } from './socket.ts';
 
 /** Messages in one `send`: more is not faster, and the answers must fit the receive buffer. */
@@ -75,7 +75,8 @@ export class Rtnetlink {
 		await this.#socket.dump(
 			(writer, sequence) => encodeRouteDump(writer, filter, sequence),
 			(message) => {
-				const route = message.type === MessageType.newRoute ? decodeRoute(message) : undefined;
+				if (message.type !== MessageType.newRoute || routeProtocolOf(message) === filter.exceptProtocol) return;
+				const route = decodeRoute(message);
 				if (route?.family !== filter.family || route.table !== filter.table) return;
 				if (filter.protocol === undefined || route.protocol === filter.protocol) routes.push(route);
 			},

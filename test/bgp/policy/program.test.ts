@@ -23,7 +23,15 @@ const attributes: PathAttributes = {
 	extendedCommunities: [target, bandwidth],
 };
 
-const input: PolicyInput = { attributes: () => attributes, family: 'ipv4', source: 'external', sourcePeer: 'tor', peerType: 'internal', priority: 512 };
+const input: PolicyInput = {
+	attributes: () => attributes,
+	family: 'ipv4',
+	source: 'external',
+	sourcePeer: 'tor',
+	peerType: 'internal',
+	interfaceName: () => 'eth0',
+	priority: 512,
+};
 
 /** What a program says of a prefix: the route as it is then, or `reject`. */
 function ask(program: PolicyProgram, prefix: string, given: Partial<PolicyInput> = {}) {

@@ -131,6 +131,27 @@ goldenTest('a route over several ways decodes with all of them', (t) => {
 	t.deepEqual(only(wire, decodeRoute)?.nextHops, [hop(ipv4(10, 7, 0, 2), 2), hop(ipv4(10, 8, 0, 2), 3, true)]);
 });
 
+goldenTest('ways that the kernel passes over, and those without a carrier, are told', (t) => {
+	const single = (flags: string) =>
+		only(
+			bytes(`34 00 00 00  18 00  02 00  00 00 00 00  00 00 00 00
+				02 08 00 00 fe 04 00 01  ${flags} 00 00 00
+				08 00 01 00  0a 00 00 00  08 00 05 00  0a 07 00 02  08 00 04 00  02 00 00 00`),
+			decodeRoute,
+		)?.nextHops.map(({ state }) => state);
+	t.deepEqual([single('00'), single('01'), single('10'), single('11')], [[undefined], ['dead'], ['link-down'], ['dead']]);
+	const several = bytes(`48 00 00 00  18 00  02 00  00 00 00 00  00 00 00 00
+		02 08 00 00 fe 04 00 01  00 00 00 00
+		08 00 01 00  0a 00 00 00
+		24 00 09 00
+		10 00 11 00  02 00 00 00  08 00 05 00  0a 07 00 02   # RTNH_F_DEAD|RTNH_F_LINKDOWN
+		10 00 10 00  03 00 00 00  08 00 05 00  0a 08 00 02   # RTNH_F_LINKDOWN`);
+	t.deepEqual(
+		only(several, decodeRoute)?.nextHops.map(({ state }) => state),
+		['dead', 'link-down'],
+	);
+});
+
 goldenTest('a cached route and one of another family are none of ours', (t) => {
 	const wire = (family: string, flags: string) => bytes(`1c 00 00 00 18 00 00 00 00 00 00 00 00 00 00 00 ${family} 00 00 00 fe 50 00 01 ${flags}`);
 	t.is(only(wire('0a', '00 02 00 00'), decodeRoute), undefined);

@@ -10,13 +10,16 @@ const until = async (condition: () => boolean) => {
 	while (!condition()) await new Promise((resolve) => setTimeout(resolve, 5));
 };
 
-function watch(ignorePortId?: number) {
+function watch(ignorePortId?: number, ignoreRouteProtocol?: number) {
 	const seen: string[] = [];
 	const losses: string[] = [];
 	const events = new NetlinkEvents({
-		groups: [Group.ipv4Route],
+		groups: ignoreRouteProtocol === undefined ? [Group.ipv4Route] : [Group.link, Group.ipv4Route],
 		ignorePortId,
+		...(ignoreRouteProtocol === undefined ? {} : { ignoreRouteProtocol }),
 		onMessage: (message) => {
+			if (message.type === MessageType.newLink) seen.push('link');
+			if (message.type !== MessageType.newRoute && message.type !== MessageType.deleteRoute) return;
 			const route = decodeRoute(message);
 			seen.push(`${message.type === MessageType.newRoute ? '+' : '-'} ${route?.destination.join('.')}/${route?.length}`);
 		},
@@ -49,6 +52,20 @@ namespaceTest('what one port does is not told to who ignores it', async (t) => {
 	t.deepEqual(seen, ['+ 172.16.2.0/24']);
 	events.close();
 	netlink.close();
+});
+
+namespaceTest('routes of one protocol are not told to who ignores it, interfaces and the routes of others are', async (t) => {
+	enterNewNamespace();
+	addInterface('left', ['10.7.0.1/24']);
+	const { seen, events } = watch(undefined, 80);
+	ip('route add 172.16.1.0/24 via 10.7.0.2 proto 80');
+	ip('route add 172.16.2.0/24 via 10.7.0.2 proto 81');
+	ip('route del 172.16.1.0/24');
+	ip('link set left mtu 1400');
+	ip('route del 172.16.2.0/24');
+	await until(() => seen.length >= 3);
+	t.deepEqual([...new Set(seen)], ['+ 172.16.2.0/24', 'link', '- 172.16.2.0/24']);
+	events.close();
 });
 
 namespaceTest('when events overflow, the loss is told and the stream goes on anew', async (t) => {

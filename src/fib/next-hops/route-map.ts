@@ -1,0 +1,117 @@
+import { type Address, type Family, formatPrefix, type PrefixKey, parsePrefix } from '../../core/index.ts';
+import type { NeighbouringRoute, NeighbouringWay } from './kernel.ts';
+
+/** How an address is reached. */
+export interface Reach {
+	/** 0 on the link or at this node itself; through a gateway one more than the kernel's metric of the route. */
+	readonly cost: number;
+	readonly device: string | undefined;
+	readonly via: string | undefined;
+}
+
+/** A column of 32 bits holds it, plus one. */
+const mostCost = 0x7fff_fffd;
+
+/** Routes by longest prefix, as the kernel looks them up: this node's own addresses first, then the main table. */
+export class RouteMap {
+	readonly #routes = new Map<string, NeighbouringRoute[]>();
+	/** How many prefixes there are of a length, by table and family; longest first are asked. */
+	readonly #lengths = new Map<string, Map<number, number>>();
+
+	/** With these routes alone. */
+	constructor(routes: Iterable<NeighbouringRoute> = []) {
+		for (const route of routes) this.#insert(route);
+	}
+
+	/** Takes over one change; `false`: what it means is not clear (another route of that prefix and metric is there), the kernel must be asked. */
+	change(change: 'added' | 'removed', route: NeighbouringRoute): boolean {
+		const twins = this.#at(route).filter(({ metric }) => metric === route.metric);
+		if (change === 'added') {
+			if (twins.length === 0) this.#insert(route);
+			return twins.length === 0 || (twins.length === 1 && twins[0] !== undefined && isSame(twins[0], route));
+		}
+		if (twins.length !== 1) return twins.length === 0;
+		this.#remove(twins[0] ?? route);
+		return true;
+	}
+
+	/** Does any route lead through this device? */
+	uses(device: string): boolean {
+		for (const routes of this.#routes.values()) if (routes.some(({ ways }) => ways.some((way) => way.device === device))) return true;
+		return false;
+	}
+
+	/** The way to an address; `undefined`: there is none. */
+	find(address: Address): Reach | undefined {
+		for (const table of ['local', 'main'] as const) {
+			for (const length of this.#lengthsOf(table, address.family)) {
+				const routes = this.#routes.get(keyOf(table, networkOf(address, length)));
+				const found = routes && firstUsable(routes);
+				if (found !== undefined) return found.type === 'nowhere' ? undefined : reachBy(found);
+			}
+		}
+		return undefined;
+	}
+
+	#at({ table, prefix }: NeighbouringRoute): readonly NeighbouringRoute[] {
+		return this.#routes.get(keyOf(table, prefix)) ?? [];
+	}
+
+	#insert(route: NeighbouringRoute): void {
+		const key = keyOf(route.table, route.prefix);
+		const routes = this.#routes.get(key);
+		if (routes === undefined) {
+			this.#routes.set(key, [route]);
+			this.#count(route, 1);
+			return;
+		}
+		const behind = routes.findIndex(({ metric }) => metric > route.metric);
+		routes.splice(behind < 0 ? routes.length : behind, 0, route);
+	}
+
+	#remove(route: NeighbouringRoute): void {
+		const key = keyOf(route.table, route.prefix);
+		const left = this.#at(route).filter((other) => other !== route);
+		if (left.length > 0) this.#routes.set(key, left);
+		else if (this.#routes.delete(key)) this.#count(route, -1);
+	}
+
+	#count({ table, family, prefix }: NeighbouringRoute, by: number): void {
+		const key = `${table} ${family}`;
+		const lengths = this.#lengths.get(key) ?? new Map<number, number>();
+		const { length } = parsePrefix(prefix);
+		const count = (lengths.get(length) ?? 0) + by;
+		if (count === 0) lengths.delete(length);
+		else lengths.set(length, count);
+		this.#lengths.set(key, lengths);
+	}
+
+	#lengthsOf(table: NeighbouringRoute['table'], family: Family): number[] {
+		return [...(this.#lengths.get(`${table} ${family}`)?.keys() ?? [])].sort((left, right) => right - left);
+	}
+}
+
+const keyOf = (table: NeighbouringRoute['table'], prefix: PrefixKey): string => `${table} ${prefix}`;
+
+function networkOf({ bytes }: Address, length: number): PrefixKey {
+	const network = bytes.map((byte, index) => byte & (0xff00 >> Math.max(0, Math.min(8, length - index * 8))) & 0xff);
+	return formatPrefix(network, length);
+}
+
+/** The kernel passes over routes whose ways are all dead, and asks the next one, also of a shorter prefix. */
+function firstUsable(routes: readonly NeighbouringRoute[]): NeighbouringRoute | undefined {
+	return routes.find(({ type, ways }) => type === 'nowhere' || ways.some(({ state }) => state !== 'dead'));
+}
+
+/** `undefined`: what the kernel would use leads to a link without a carrier, where packets end. */
+function reachBy({ ways, table, metric }: NeighbouringRoute): Reach | undefined {
+	const way = ways.find(({ state }) => state === 'alive');
+	if (way === undefined) return undefined;
+	const near = table === 'local' || way.via === undefined;
+	return { cost: near ? 0 : Math.min(mostCost, metric + 1), device: way.device, via: way.via };
+}
+
+function isSame(left: NeighbouringRoute, right: NeighbouringRoute): boolean {
+	const text = ({ via, device, state }: NeighbouringWay) => `${via} ${device} ${state}`;
+	return left.type === right.type && left.protocol === right.protocol && left.ways.map(text).join() === right.ways.map(text).join();
+}
