@@ -7,7 +7,7 @@ import { Cluster } from './cluster/cluster.ts';
 import { ClusterFollower, clusterSessions, withCluster } from './cluster/follower.ts';
 import type { ClusterState } from './cluster/state.ts';
 import { identityOf } from './identity.ts';
-import { openKernelSide } from './kernel-side.ts';
+import { type KernelSide, openKernelSide } from './kernel-side.ts';
 import { openNextHops } from './next-hops.ts';
 import { originsOf } from './origins.ts';
 import { type PasswordKeys, peerOptionsOf, rangeOptionsOf } from './peer-options.ts';
@@ -72,7 +72,11 @@ async function composeRooms({ config, configFile, keys, log, restarting }: Ingre
 	const random = Math.random;
 	const clock = systemClock;
 
-	const nextHops = openNextHops(config, log, (changed) => rib.nextHopsChanged(changed));
+	let kernel: KernelSide | undefined;
+	const nextHops = openNextHops(config, log, {
+		onChange: (changed) => rib.nextHopsChanged(changed),
+		ownRouteTo: (address) => kernel?.fib.ownRouteTo(address),
+	});
 	const rib: Rib = createRib(
 		{
 			localAsNumber: identity.asNumber,
@@ -91,10 +95,16 @@ async function composeRooms({ config, configFile, keys, log, restarting }: Ingre
 	await nextHops?.start();
 
 	const origins = originsOf(bgp);
-	const kernel = await openKernelSide(config, log, { origins: origins.keys(), refusal: cluster?.refusal, peerRoutes: ofCluster.peerRoutes });
-	if (kernel !== undefined) {
-		rib.onChanges((changes) => kernel.fib.apply(changes));
-		rib.onInSync(() => whenSettled(rib, () => kernel.setInSync()));
+	const opened = await openKernelSide(config, log, {
+		origins: origins.keys(),
+		refusal: cluster?.refusal,
+		peerRoutes: ofCluster.peerRoutes,
+		onRoutes: () => nextHops?.ownRoutesChanged(),
+	});
+	if (opened !== undefined) {
+		kernel = opened;
+		rib.onChanges((changes) => opened.fib.apply(changes));
+		rib.onInSync(() => whenSettled(rib, () => opened.setInSync()));
 	}
 
 	const options: SpeakerOptions = {

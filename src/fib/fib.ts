@@ -1,8 +1,9 @@
-import type { BestRoute, Encapsulate, FibRefusal, FibView, PrefixKey, RouteChange } from '../core/index.ts';
+import type { Address, BestRoute, Encapsulate, FibRefusal, FibView, PrefixKey, RouteChange } from '../core/index.ts';
 import { type DesiredInputs, type Wanted, wantedRoute } from './desired.ts';
 import { file, isTwin } from './diff.ts';
 import { Failures, tellRefusals } from './failures.ts';
 import type { KernelEvent, KernelRoute } from './kernel.ts';
+import { type OwnRoute, ownRouteTo } from './next-hops/own-route.ts';
 import { type FibDependencies, type FibOptions, type FibStats, fibDefaults } from './options.ts';
 import { Others, type Territory } from './others.ts';
 import { reconcile, record } from './reconcile.ts';
@@ -167,6 +168,11 @@ export class Fib {
 		return this.#statics.problems((prefix) => this.#failures.reason(prefix));
 	}
 
+	/** Our most specific route in the kernel that contains an address. */
+	ownRouteTo(address: Address): OwnRoute | undefined {
+		return ownRouteTo(address, { actual: this.#actual ?? new Map(), best: this.#best, held: !this.inSync });
+	}
+
 	/** What should be in the kernel and what is, by prefix. */
 	view(): FibView {
 		const { kernel } = this.#dependencies;
@@ -274,6 +280,7 @@ export class Fib {
 			if (applied > 0) log.debug('fib changed', { applied, failed: failures.length });
 			if (this.#statics.look(actual, this.#options.metric, this.#options.routeProtocol)) this.#foreignWanted = true;
 			this.#tunnelEnds.tell();
+			if (dirty.size > 0) this.#dependencies.onRoutes?.();
 		} catch (error) {
 			for (const prefix of dirty) this.#dirty.add(prefix);
 			throw error;

@@ -2,6 +2,7 @@
  * What Node lacks of Linux, through koffi: rtnetlink, socket options, the service manager. Everything here speaks the
  * kernel's own words (indexes, flags, bytes); what they mean for routes and tunnels is decided in `fib/` and `ipip/`.
  */
+export { grantsNetAdmin, mayAdministerNetwork } from './capabilities.ts';
 export { systemEnvironment } from './environment.ts';
 export { check, errnoName, lastErrno, libc, SystemCallError } from './libc.ts';
 export * from './netlink/index.ts';

@@ -105,9 +105,11 @@ class NeighbouringNetlink implements NeighbouringKernel {
 
 	/** None for what says nothing about addresses of others: broadcast, multicast, other tables. */
 	#route({ family, destination, length, table, type, priority, protocol, nextHops }: RouteMessage): NeighbouringRoute[] {
-		if (protocol === this.#exceptProtocol) return [];
+		// Every interface has its fe80::/64, and what is behind them is not found by routes.
+		if (protocol === this.#exceptProtocol || isLinkLocal(destination)) return [];
 		const base = { prefix: formatPrefix(destination, length), family, metric: priority, protocol } as const;
-		const ways = nextHops.map((hop) => this.#way(hop));
+		// A route by a next hop object whose ways the kernel does not tell (net.ipv4.nexthop_compat_mode = 0) leads somewhere.
+		const ways = nextHops.length === 0 ? [unknownWay] : nextHops.map((hop) => this.#way(hop));
 		if (table === RouteTable.local) return type === RouteType.local ? [{ ...base, table: 'local', type: 'ways', ways }] : [];
 		if (table !== RouteTable.main) return [];
 		if (type === RouteType.unicast || type === RouteType.local) return [{ ...base, table: 'main', type: 'ways', ways }];
@@ -122,4 +124,11 @@ class NeighbouringNetlink implements NeighbouringKernel {
 			state: state === 'dead' ? 'dead' : state === 'link-down' ? 'no-carrier' : 'alive',
 		};
 	}
+}
+
+const unknownWay: NeighbouringWay = { via: undefined, device: undefined, state: 'alive' };
+
+/** In fe80::/10. */
+function isLinkLocal(destination: Uint8Array): boolean {
+	return destination.length === 16 && destination[0] === 0xfe && ((destination[1] ?? 0) & 0xc0) === 0x80;
 }

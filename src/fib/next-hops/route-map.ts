@@ -9,8 +9,8 @@ export interface Reach {
 	readonly via: string | undefined;
 }
 
-/** A column of 32 bits holds it, plus one. */
-const mostCost = 0x7fff_fffd;
+/** The most that a cost can be: a column of 32 bits holds it, plus one. */
+export const mostCost = 0x7fff_fffd;
 
 /** Routes by longest prefix, as the kernel looks them up: this node's own addresses first, then the main table. */
 export class RouteMap {
@@ -43,14 +43,19 @@ export class RouteMap {
 
 	/** The way to an address; `undefined`: there is none. */
 	find(address: Address): Reach | undefined {
+		return this.lookUp(address).reach;
+	}
+
+	/** The way to an address, and the length of the prefix that has it, or that says there is none; -1 where no route speaks of it. */
+	lookUp(address: Address): { readonly reach: Reach | undefined; readonly length: number } {
 		for (const table of ['local', 'main'] as const) {
 			for (const length of this.#lengthsOf(table, address.family)) {
 				const routes = this.#routes.get(keyOf(table, networkOf(address, length)));
 				const found = routes && firstUsable(routes);
-				if (found !== undefined) return found.type === 'nowhere' ? undefined : reachBy(found);
+				if (found !== undefined) return { reach: found.type === 'nowhere' ? undefined : reachBy(found), length };
 			}
 		}
-		return undefined;
+		return { reach: undefined, length: -1 };
 	}
 
 	#at({ table, prefix }: NeighbouringRoute): readonly NeighbouringRoute[] {
@@ -93,7 +98,8 @@ export class RouteMap {
 
 const keyOf = (table: NeighbouringRoute['table'], prefix: PrefixKey): string => `${table} ${prefix}`;
 
-function networkOf({ bytes }: Address, length: number): PrefixKey {
+/** The prefix of this length that contains an address. */
+export function networkOf({ bytes }: Address, length: number): PrefixKey {
 	const network = bytes.map((byte, index) => byte & (0xff00 >> Math.max(0, Math.min(8, length - index * 8))) & 0xff);
 	return formatPrefix(network, length);
 }

@@ -1,11 +1,14 @@
 import { type Address, type Clock, type Logger, parseAddress, parsePrefix, prefixContains, type Timer } from '../../core/index.ts';
 import type { NeighbouringEvent, NeighbouringKernel, NeighbouringRoute } from './kernel.ts';
-import { type Reach, RouteMap } from './route-map.ts';
+import type { OwnRoute } from './own-route.ts';
+import { mostCost, type Reach, RouteMap } from './route-map.ts';
 
 /** Events come in bursts: a route that goes and comes back within this time was never away. */
 const settleMs = 100;
 /** However large the tables, reading them takes a tenth of the time at most. */
 const pauseReads = 10;
+/** ... and where nothing was told, a hundredth. */
+const pauseAudits = 100;
 /** Events lead, this only catches what they miss. */
 const auditMs = 90_000;
 const retryMs = 1000;
@@ -18,19 +21,30 @@ export interface NextHopTrackerDependencies {
 	readonly log: Logger;
 	/** The next hops whose reach is another now; their costs and devices are to be asked again. */
 	readonly onChange: (nextHops: ReadonlySet<string>) => void;
+	/** This node's own most specific route that contains an address. Asked only where the routes of others do not lead there. Default: there is none. */
+	readonly ownRouteTo?: (address: Address) => OwnRoute | undefined;
+}
+
+/** What is known of a next hop. */
+interface Known {
+	readonly address: Address;
+	readonly reach: Reach | undefined;
+	/** It is reached by the routes of others; `false`: by one of ours, or not at all. */
+	readonly byOthers: boolean;
 }
 
 /**
- * Which next hops this node reaches, by the routes of others (RFC 4271 §9.1.2.1): what BGP itself has put into the kernel does not
- * count, so no route ever holds itself or another one up. Whoever asks for a next hop is told when the answer changes. Until the
- * kernel was read for the first time, every next hop counts as reachable at cost 0: a fresh daemon knows nothing against it; and
- * a kernel that can't be read changes no answer.
+ * Which next hops this node reaches, by the routes of others (RFC 4271 §9.1.2.1). A route that BGP itself has put into the kernel counts
+ * only where those of others do not lead to the next hop, and only if they lead to its own next hop: one step, and no route holds itself
+ * up, or another one that holds it up. Whoever asks for a next hop is told when the answer changes. Until the kernel was read for the
+ * first time, every next hop counts as reachable at cost 0: a fresh daemon knows nothing against it; and a kernel that can't be read
+ * changes no answer.
  */
 export class NextHopTracker {
 	readonly #dependencies: NextHopTrackerDependencies;
 	/** `undefined` until the kernel was read. */
 	#routes: RouteMap | undefined;
-	readonly #known = new Map<string, { readonly address: Address; reach: Reach | undefined }>();
+	readonly #known = new Map<string, Known>();
 	/** What happened since the last look; `everything` also where the kernel has to be read again. */
 	#touched: NeighbouringRoute[] = [];
 	#everything = false;
@@ -73,6 +87,15 @@ export class NextHopTracker {
 		return this.#ask(nextHop)?.device;
 	}
 
+	/** Answers that follow from our own routes, or from there being none, may be others now. */
+	ownRoutesChanged(): void {
+		for (const { byOthers } of this.#known.values()) {
+			if (byOthers) continue;
+			this.#settle(settleMs);
+			return;
+		}
+	}
+
 	/** Resolves when nothing is being read. */
 	async whenIdle(): Promise<void> {
 		while (this.#running !== undefined) await this.#running;
@@ -81,14 +104,24 @@ export class NextHopTracker {
 	#ask(nextHop: string): Reach | undefined {
 		const known = this.#known.get(nextHop);
 		if (known !== undefined) return known.reach;
-		const address = parseAddress(nextHop);
-		const reach = this.#find(address);
-		this.#known.set(nextHop, { address, reach });
-		return reach;
+		const asked = this.#find(meaningOf(parseAddress(nextHop)));
+		this.#known.set(nextHop, asked);
+		return asked.reach;
 	}
 
-	#find(address: Address): Reach | undefined {
-		return this.#routes === undefined ? unread : this.#routes.find(address);
+	#find(address: Address): Known {
+		if (this.#routes === undefined || isEverywhere(address)) return { address, reach: near, byOthers: true };
+		const { reach, length } = this.#routes.lookUp(address);
+		if (reach !== undefined) return { address, reach, byOthers: true };
+		return { address, reach: this.#findByOwn(address, length, this.#routes), byOthers: false };
+	}
+
+	/** `obstacle`: bits of the route of others that leads nowhere, which the kernel obeys unless ours is more specific. */
+	#findByOwn(address: Address, obstacle: number, routes: RouteMap): Reach | undefined {
+		const own = this.#dependencies.ownRouteTo?.(address);
+		if (own === undefined || own.length <= obstacle) return undefined;
+		const reach = routes.find(parseAddress(own.nextHop));
+		return reach && { ...reach, cost: Math.min(mostCost, reach.cost + own.metric + 1) };
 	}
 
 	#onEvent(event: NeighbouringEvent): void {
@@ -168,10 +201,11 @@ export class NextHopTracker {
 		const lost: string[] = [];
 		const found: string[] = [];
 		for (const [nextHop, known] of this.#known) {
-			if (!concerns(known.address)) continue;
+			if (known.byOthers && !concerns(known.address)) continue;
 			const before = known.reach;
-			const now = this.#find(known.address);
-			known.reach = now;
+			const after = this.#find(known.address);
+			const now = after.reach;
+			this.#known.set(nextHop, after);
 			if (before?.cost === now?.cost && before?.device === now?.device) continue;
 			changed.add(nextHop);
 			if (now === undefined) lost.push(nextHop);
@@ -186,7 +220,7 @@ export class NextHopTracker {
 	}
 
 	#armAudit(): void {
-		this.#audit = this.#dependencies.clock.after(auditMs, () => {
+		this.#audit = this.#dependencies.clock.after(Math.max(auditMs, pauseAudits * this.#readMs), () => {
 			this.#readWanted = true;
 			this.#armAudit();
 			void this.#look();
@@ -194,4 +228,17 @@ export class NextHopTracker {
 	}
 }
 
-const unread: Reach = { cost: 0, device: undefined, via: undefined };
+const near: Reach = { cost: 0, device: undefined, via: undefined };
+
+/** IPv6 link-local addresses (fe80::/10) mean a neighbour on the session's own link, and none (0.0.0.0, ::) means this node: no route tells more. */
+function isEverywhere({ bytes, family }: Address): boolean {
+	const linkLocal = family === 'ipv6' && bytes[0] === 0xfe && ((bytes[1] ?? 0) & 0xc0) === 0x80;
+	return linkLocal || bytes.every((byte) => byte === 0);
+}
+
+/** An IPv4-mapped next hop (RFC 4291 §2.5.5.2) is reached by IPv4. */
+function meaningOf(address: Address): Address {
+	const { bytes } = address;
+	const mapped = bytes.length === 16 && bytes[10] === 0xff && bytes[11] === 0xff && bytes.subarray(0, 10).every((byte) => byte === 0);
+	return mapped ? { family: 'ipv4', bytes: bytes.subarray(12) } : address;
+}
