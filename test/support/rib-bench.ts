@@ -72,6 +72,8 @@ export class RibBench {
 	readonly options: RibOptions;
 	/** Costs of next hops; those that are not here cost nothing, `undefined` is unreachable. */
 	readonly costs = new Map<string, number | undefined>();
+	/** Interfaces to next hops, where known. */
+	readonly interfaces = new Map<string, string>();
 	#deferred: (() => void)[] = [];
 	#peers = 0;
 
@@ -87,6 +89,7 @@ export class RibBench {
 			log,
 			random,
 			interiorCost: (nextHop) => (this.costs.has(nextHop) ? this.costs.get(nextHop) : 0),
+			interfaceOf: (nextHop) => this.interfaces.get(nextHop),
 			tuning: { ...small, ...tuning },
 			defer: (callback) => void this.#deferred.push(callback),
 		});

@@ -1,6 +1,7 @@
 import test from 'ava';
 import type { PathAttributes } from 'bgp-packet';
 import fc from 'fast-check';
+import { compilePattern } from '../../../src/bgp/policy/matches.ts';
 import { PolicyProgram } from '../../../src/bgp/policy/program.ts';
 import type { PolicyInput } from '../../../src/bgp/policy/state.ts';
 import { CommunityError } from '../../../src/bgp/policy/text.ts';
@@ -100,6 +101,15 @@ const matches: readonly { readonly match: PolicyMatch; readonly yes?: readonly s
 	{ match: { localPref: { min: 201 } }, no: ['10.0.0.0/8'] },
 	{ match: { peers: ['tor'] }, yes: ['10.0.0.0/8'] },
 	{ match: { peers: ['other'] }, no: ['10.0.0.0/8'] },
+	{ match: { interface: 'eth0' }, yes: ['10.0.0.0/8'] },
+	{ match: { interface: 'eth*' }, yes: ['10.0.0.0/8'] },
+	{ match: { interface: 'eth?' }, yes: ['10.0.0.0/8'] },
+	{ match: { interface: '*' }, yes: ['10.0.0.0/8'] },
+	{ match: { interface: 'eth?0' }, no: ['10.0.0.0/8'] },
+	{ match: { interface: 'th*' }, no: ['10.0.0.0/8'] },
+	{ match: { interface: 'eth' }, no: ['10.0.0.0/8'] },
+	{ match: { interface: 'e.h0' }, no: ['10.0.0.0/8'] },
+	{ match: { interface: 'eth0', communities: ['no-export'] }, no: ['10.0.0.0/8'] },
 	{ match: { priority: 512 }, yes: ['10.0.0.0/8'] },
 	{ match: { priority: 1024 }, no: ['10.0.0.0/8'] },
 ];
@@ -256,3 +266,19 @@ test('extended communities that are added are there, those that are removed are 
 		}),
 	);
 });
+
+const patterns: readonly { readonly pattern: string; readonly yes?: readonly string[]; readonly no?: readonly string[] }[] = [
+	{ pattern: '*', yes: ['', 'eth0', 'a\nb'] },
+	{ pattern: '?', yes: ['a'], no: ['', 'ab'] },
+	{ pattern: '*.cali?', yes: ['x.cali1', '.calia'], no: ['xcali1', 'x.cali', 'x.cali12'] },
+	{ pattern: 'a\\*b', yes: ['a*b'], no: ['axb', 'ab'] },
+	{ pattern: 'wg0+[x](y)', yes: ['wg0+[x](y)'], no: ['wg00x'] },
+	{ pattern: '', yes: [''], no: ['eth0'] },
+];
+for (const { pattern, yes = [], no = [] } of patterns) {
+	test(`the pattern ${JSON.stringify(pattern)} takes names as BIRD does`, (t) => {
+		const holds = compilePattern(pattern);
+		for (const name of yes) t.true(holds(name), name);
+		for (const name of no) t.false(holds(name), name);
+	});
+}

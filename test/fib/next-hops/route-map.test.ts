@@ -127,3 +127,10 @@ test('whatever the routes, the longest usable prefix and the lowest metric win',
 		{ numRuns: 500 },
 	);
 });
+
+test('what leads nowhere says how specific it is', (t) => {
+	const map = new RouteMap(['unreachable 10.9.0.0/16', '10.8.0.0/24 dev eth1 no-carrier'].map(route));
+	t.deepEqual(map.lookUp(parseAddress('10.9.1.1')), { reach: undefined, length: 16 });
+	t.deepEqual(map.lookUp(parseAddress('10.8.0.1')), { reach: undefined, length: 24 });
+	t.deepEqual(map.lookUp(parseAddress('10.7.0.1')), { reach: undefined, length: -1 });
+});

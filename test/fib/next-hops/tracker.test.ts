@@ -1,5 +1,5 @@
 import test from 'ava';
-import { silentLogger } from '../../../src/core/index.ts';
+import { formatAddress, silentLogger } from '../../../src/core/index.ts';
 import { NextHopTracker } from '../../../src/fib/index.ts';
 import { FakeClock } from '../../fakes/clock.ts';
 import { FakeNeighbouringKernel } from '../../fakes/neighbouring-kernel.ts';
@@ -156,4 +156,127 @@ test('what events missed is found by the next audit', async (t) => {
 	const { reads } = kernel;
 	await settle(200_000);
 	t.is(kernel.reads, reads);
+});
+
+for (const nextHop of ['fe80::1', 'febf::7', '0.0.0.0', '::']) {
+	test(`${nextHop} is not looked for among routes`, async (t) => {
+		const { tracker } = bench();
+		await tracker.start();
+		t.is(tracker.cost(nextHop), 0);
+		t.is(tracker.device(nextHop), undefined);
+		t.is(tracker.cost('fec0::1'), undefined);
+		t.is(tracker.cost('10.0.1.9'), undefined);
+	});
+}
+
+test('an IPv4-mapped next hop is reached by routes of IPv4', async (t) => {
+	const { kernel, tracker, told, settle } = bench(link);
+	await tracker.start();
+	t.is(tracker.device('::ffff:10.0.1.9'), 'eth0');
+	const [first] = kernel.routes;
+	if (first === undefined) return t.fail();
+	kernel.remove(first);
+	await settle();
+	return t.deepEqual(told, [['::ffff:10.0.1.9']]);
+});
+
+/** A tracker that also knows routes of this node's own: by address, prefix length and next hop. */
+function ownBench(routes: readonly string[], own: Record<string, { length: number; nextHop: string }>) {
+	const asked: string[] = [];
+	const made = bench(...routes);
+	const tracker = new NextHopTracker({
+		kernel: made.kernel,
+		clock: made.clock,
+		log: silentLogger,
+		onChange: (nextHops) => made.told.push([...nextHops].sort()),
+		ownRouteTo(address) {
+			const text = formatAddress(address.bytes);
+			asked.push(text);
+			const found = own[text];
+			return found && { ...found, metric: 1024 };
+		},
+	});
+	const settle = async () => {
+		made.clock.advance(100);
+		await tracker.whenIdle();
+	};
+	return { ...made, tracker, settle, own, asked };
+}
+
+test('[C149] over a route of ours a next hop is reached if others lead to the next hop of that route: one step', async (t) => {
+	const { tracker, asked } = ownBench([link], {
+		'10.9.1.1': { length: 32, nextHop: '10.0.1.254' },
+		'10.9.2.2': { length: 24, nextHop: '10.9.1.1' },
+		'10.9.3.3': { length: 24, nextHop: '10.9.3.3' },
+	});
+	await tracker.start();
+	t.deepEqual([tracker.cost('10.9.1.1'), tracker.device('10.9.1.1')], [1025, 'eth0']);
+	t.is(tracker.cost('10.9.2.2'), undefined, 'not over two');
+	t.is(tracker.cost('10.9.3.3'), undefined, 'not over itself');
+	asked.length = 0;
+	t.is(tracker.cost('10.0.1.9'), 0);
+	t.deepEqual(asked, [], 'where others lead, ours are not asked');
+});
+
+test('[C149] a route of ours counts only where it is more specific than the route that leads nowhere', async (t) => {
+	const { tracker } = ownBench([link, 'unreachable 10.9.0.0/16'], {
+		'10.9.1.1': { length: 24, nextHop: '10.0.1.254' },
+		'10.9.2.2': { length: 16, nextHop: '10.0.1.254' },
+		'10.9.3.3': { length: 0, nextHop: '10.0.1.254' },
+	});
+	await tracker.start();
+	t.deepEqual([tracker.cost('10.9.1.1'), tracker.cost('10.9.2.2'), tracker.cost('10.9.3.3')], [1025, undefined, undefined]);
+});
+
+test('[C149] what follows from our routes is asked again when they change, and when the way to their next hops does', async (t) => {
+	const { kernel, tracker, told, settle, own } = ownBench([link, other], {});
+	await tracker.start();
+	t.deepEqual([tracker.cost('10.9.1.1'), tracker.cost('10.0.2.9')], [undefined, 0]);
+	own['10.9.1.1'] = { length: 32, nextHop: '10.0.1.254' };
+	tracker.ownRoutesChanged();
+	await settle();
+	t.is(tracker.cost('10.9.1.1'), 1025);
+	// The link of the next hop of our route, which is none of 10.9.1.1's own.
+	const [first] = kernel.routes;
+	if (first === undefined) return t.fail();
+	kernel.remove(first);
+	await settle();
+	t.is(tracker.cost('10.9.1.1'), undefined);
+	kernel.add(first);
+	await settle();
+	delete own['10.9.1.1'];
+	tracker.ownRoutesChanged();
+	await settle();
+	t.deepEqual(told, [['10.9.1.1'], ['10.9.1.1'], ['10.9.1.1'], ['10.9.1.1']]);
+	return t.is(kernel.reads, 1);
+});
+
+test('where others lead to every next hop, our routes may change as often as they like', async (t) => {
+	const { tracker, clock, asked } = ownBench([link], {});
+	await tracker.start();
+	tracker.cost('10.0.1.9');
+	const { pendingCount } = clock;
+	tracker.ownRoutesChanged();
+	t.is(clock.pendingCount, pendingCount);
+	t.deepEqual(asked, []);
+});
+
+test('the more a reading takes, the rarer are audits', async (t) => {
+	const { kernel, clock, tracker } = bench(link);
+	kernel.holding = true;
+	const started = tracker.start();
+	await turn();
+	clock.advance(2000);
+	kernel.holding = false;
+	kernel.held?.release();
+	await started;
+	const audit = async (ms: number) => {
+		clock.advance(ms);
+		await tracker.whenIdle();
+		return kernel.reads;
+	};
+	t.is(await audit(88_000), 2, 'the first one was set before anything was read');
+	t.is(await audit(100_000), 2);
+	t.is(await audit(100_000), 3);
+	await tracker.stop();
 });

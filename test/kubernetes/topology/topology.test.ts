@@ -184,7 +184,7 @@ test('a rule of a BGPFilter becomes a term', (t) => {
 	const filter = toBgpFilter(
 		toResource(
 			parseJson(`{"metadata":{"name":"f"},"spec":{"exportV4":[
-				{"cidr":"10.0.0.0/8","matchOperator":"In","prefixLength":{"max":24},"source":"RemotePeers","peerType":"eBGP","communities":{"values":["65000:1"]},"asPathPrefix":[65001],"action":"Accept",
+				{"cidr":"10.0.0.0/8","matchOperator":"In","prefixLength":{"max":24},"source":"RemotePeers","peerType":"eBGP","communities":{"values":["65000:1"]},"asPathPrefix":[65001],"interface":"eth*","action":"Accept",
 				 "operations":[{"addCommunity":{"value":"65000:1:2"}},{"prependASPath":{"prefix":[65000,65000]}},{"setPriority":{"value":512}}]},
 				{"action":"Reject"}]}}`) as JsonObject,
 		),
@@ -198,6 +198,7 @@ test('a rule of a BGPFilter becomes a term', (t) => {
 				peerType: 'external',
 				communities: ['65000:1'],
 				asPathPrefix: [65001],
+				interface: 'eth*',
 			},
 			action: 'accept',
 			operations: [

@@ -1,0 +1,147 @@
+import test from 'ava';
+import type { Policy } from '../../../src/bgp/index.ts';
+import { prefixKey } from '../../../src/core/index.ts';
+import { acceptAll, RibBench } from '../../support/rib-bench.ts';
+
+const hop = (last: number) => ({ nextHop: Uint8Array.of(10, 0, 9, last) });
+
+test('[C149] when a next hop goes and returns, only the routes through it are withdrawn and announced again', (t) => {
+	const bench = new RibBench();
+	const [a, b] = [bench.peer('a'), bench.peer('b')];
+	a.announce(['10.1.0.0/24', '10.2.0.0/24'], hop(1));
+	a.announce(['10.3.0.0/24', '10.4.0.0/24'], hop(2));
+	bench.run();
+	const before = { announcements: b.announcements, withdrawals: b.withdrawals };
+	bench.costs.set('10.0.9.1', undefined);
+	bench.rib.nextHopsChanged(new Set(['10.0.9.1']));
+	bench.run();
+	t.deepEqual(b.prefixes, ['10.3.0.0/24', '10.4.0.0/24']);
+	t.deepEqual([b.announcements - before.announcements, b.withdrawals - before.withdrawals], [0, 2]);
+	t.is(bench.rib.explain(prefixKey('10.1.0.0/24')).paths[0]?.ineligible, 'NEXT_HOP is unreachable');
+	bench.costs.delete('10.0.9.1');
+	bench.rib.nextHopsChanged(new Set(['10.0.9.1']));
+	bench.run();
+	t.is(b.prefixes.length, 4);
+	t.deepEqual([b.announcements - before.announcements, b.withdrawals - before.withdrawals], [2, 2]);
+});
+
+test('[C149] a route without a way gives way to one that has one, and takes its place back', (t) => {
+	const bench = new RibBench();
+	const [a, b, c] = [bench.peer('a'), bench.peer('b'), bench.peer('c')];
+	a.announce(['10.1.0.0/24'], { ...hop(1), localPref: 200 });
+	b.announce(['10.1.0.0/24'], hop(2));
+	bench.run();
+	const seen = () => c.held.get('10.1.0.0/24')?.nextHop?.at(-1);
+	t.is(seen(), 1);
+	bench.costs.set('10.0.9.1', undefined);
+	bench.rib.nextHopsChanged(new Set(['10.0.9.1']));
+	bench.run();
+	t.is(seen(), 2);
+	bench.costs.set('10.0.9.1', 7);
+	bench.rib.nextHopsChanged(new Set(['10.0.9.1']));
+	bench.run();
+	t.is(seen(), 1);
+	t.is(c.withdrawals, 0);
+});
+
+test('next hops that are not named are not asked again', (t) => {
+	const bench = new RibBench();
+	const [a, b] = [bench.peer('a'), bench.peer('b')];
+	a.announce(['10.1.0.0/24'], hop(1));
+	bench.run();
+	bench.costs.set('10.0.9.1', undefined);
+	bench.rib.nextHopsChanged(new Set(['10.0.9.2']));
+	bench.run();
+	t.deepEqual(b.prefixes, ['10.1.0.0/24']);
+});
+
+test('more prefixes than one step takes lose their next hop, all of them', (t) => {
+	const bench = new RibBench();
+	const [a, b] = [bench.peer('a'), bench.peer('b')];
+	const prefixes = Array.from({ length: 6000 }, (_, index) => `10.${index >> 8}.${index & 255}.0/24`);
+	for (let at = 0; at < prefixes.length; at += 500) a.announce(prefixes.slice(at, at + 500), hop(1));
+	bench.run();
+	t.is(b.held.size, 6000);
+	bench.costs.set('10.0.9.1', undefined);
+	bench.rib.nextHopsChanged(new Set(['10.0.9.1']));
+	bench.run();
+	t.is(b.held.size, 0);
+});
+
+test('what this node announces itself is announced whatever the way to its next hop', (t) => {
+	const bench = new RibBench();
+	bench.costs.set('10.0.9.9', undefined);
+	const b = bench.peer('b');
+	bench.rib.originate(prefixKey('192.168.1.0/26'), { nextHop: '10.0.9.9' });
+	bench.rib.originate(prefixKey('192.168.2.0/26'));
+	bench.run();
+	t.deepEqual(b.prefixes, ['192.168.1.0/26', '192.168.2.0/26']);
+});
+
+test('next hops of neighbours are told with cost and interface, each once and as long as a route has it', (t) => {
+	const bench = new RibBench();
+	bench.costs.set('10.0.9.1', 5);
+	bench.costs.set('10.0.9.2', undefined);
+	bench.interfaces.set('10.0.9.1', 'eth0');
+	const [a, b] = [bench.peer('a'), bench.peer('b', { options: { importPolicies: [{ name: 'none', terms: [], otherwise: 'reject' }] } })];
+	a.announce(['10.1.0.0/24'], hop(1));
+	a.announce(['10.2.0.0/24'], hop(2));
+	b.announce(['10.1.0.0/24'], hop(1));
+	bench.rib.originate(prefixKey('192.168.1.0/26'));
+	bench.run();
+	t.deepEqual(bench.rib.nextHops(), [
+		{ nextHop: '10.0.9.1', reachable: true, cost: 5, interface: 'eth0' },
+		{ nextHop: '10.0.9.2', reachable: false },
+	]);
+	a.withdraw(['10.2.0.0/24']);
+	bench.run();
+	t.deepEqual(
+		bench.rib.nextHops().map(({ nextHop }) => nextHop),
+		['10.0.9.1'],
+	);
+});
+
+const byInterface = (pattern: string): Policy => ({
+	name: 'by-interface',
+	terms: [{ match: { interface: pattern }, action: 'reject', operations: [] }],
+	otherwise: 'accept',
+});
+
+test('import policy refuses by the interface of the next hop, and is asked again when that changes', (t) => {
+	const bench = new RibBench();
+	bench.interfaces.set('10.0.9.1', 'eth0');
+	bench.interfaces.set('10.0.9.2', 'wg0');
+	const [a, b] = [bench.peer('a', { options: { importPolicies: [byInterface('wg*')] } }), bench.peer('b')];
+	a.announce(['10.1.0.0/24'], hop(1));
+	a.announce(['10.2.0.0/24'], hop(2));
+	a.announce(['10.3.0.0/24'], hop(3));
+	bench.run();
+	t.deepEqual(b.prefixes, ['10.1.0.0/24', '10.3.0.0/24'], 'an interface that is not known is no wg');
+	t.is(bench.rib.explain(prefixKey('10.2.0.0/24')).paths[0]?.ineligible, 'rejected by import policy');
+	bench.interfaces.set('10.0.9.1', 'wg1');
+	bench.interfaces.set('10.0.9.2', 'eth1');
+	bench.rib.nextHopsChanged();
+	bench.run();
+	t.deepEqual(b.prefixes, ['10.2.0.0/24', '10.3.0.0/24']);
+	t.is(b.announcements, 3, 'what stayed was not announced again');
+});
+
+test('export policy refuses by the interface of the next hop, and is asked again when that changes; routes of this node have none', (t) => {
+	const bench = new RibBench();
+	bench.interfaces.set('10.0.9.1', 'eth0');
+	bench.interfaces.set('10.0.9.2', 'wg0');
+	const a = bench.peer('a');
+	const [b, other] = [bench.peer('b', { options: { exportPolicies: [byInterface('wg*')] } }), bench.peer('other', { options: { exportPolicies: [acceptAll] } })];
+	a.announce(['10.1.0.0/24'], hop(1));
+	a.announce(['10.2.0.0/24'], hop(2));
+	bench.rib.originate(prefixKey('192.168.1.0/26'));
+	bench.run();
+	t.deepEqual(b.prefixes, ['10.1.0.0/24', '192.168.1.0/26']);
+	const { messages } = other;
+	bench.interfaces.set('10.0.9.1', 'wg1');
+	bench.interfaces.set('10.0.9.2', 'eth1');
+	bench.rib.nextHopsChanged(new Set(['10.0.9.1', '10.0.9.2']));
+	bench.run();
+	t.deepEqual(b.prefixes, ['10.2.0.0/24', '192.168.1.0/26']);
+	t.is(other.messages, messages, 'who does not ask for interfaces hears nothing');
+});

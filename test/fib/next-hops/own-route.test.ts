@@ -1,0 +1,53 @@
+import test from 'ava';
+import { type BestRoute, parseAddress, prefixKey } from '../../../src/core/index.ts';
+import type { KernelRoute } from '../../../src/fib/index.ts';
+import { ownRouteTo } from '../../../src/fib/next-hops/own-route.ts';
+import { blackhole, unicast } from '../kernel-contract.ts';
+
+const best = (prefix: string, nextHop: string | undefined): BestRoute => ({
+	prefix: prefixKey(prefix),
+	family: 'ipv4',
+	nextHop,
+	source: 'external',
+	peer: 'tor',
+	localPref: 100,
+});
+
+const rows: readonly {
+	readonly title: string;
+	readonly kernel: readonly KernelRoute[];
+	readonly best: readonly BestRoute[];
+	readonly held?: boolean;
+	readonly found: string;
+}[] = [
+	{ title: 'is none where nothing of ours contains it', kernel: [unicast('10.8.0.0/16', '10.0.1.1', 'eth0')], best: [best('10.8.0.0/16', '10.0.1.1')], found: 'none' },
+	{
+		title: 'is the most specific one, with the next hop of BGP and not the gateway',
+		kernel: [unicast('0.0.0.0/0', '10.0.1.1', 'eth0'), unicast('10.9.1.0/24', '10.0.1.2', 'eth0', { metric: 512 })],
+		best: [best('0.0.0.0/0', '10.0.1.1'), best('10.9.1.0/24', '10.7.7.7')],
+		found: '24 10.7.7.7 512',
+	},
+	{ title: 'may be a default route', kernel: [unicast('0.0.0.0/0', '10.0.1.1', 'eth0')], best: [best('0.0.0.0/0', '10.0.1.1')], found: '0 10.0.1.1 1024' },
+	{
+		title: 'is none where the most specific one ends in a block of this node',
+		kernel: [unicast('0.0.0.0/0', '10.0.1.1', 'eth0'), blackhole('10.9.1.0/26')],
+		best: [best('0.0.0.0/0', '10.0.1.1')],
+		found: 'none',
+	},
+	{ title: 'does not count before it is in the kernel', kernel: [], best: [best('10.9.1.0/24', '10.7.7.7')], found: 'none' },
+	{ title: 'does not count any more when only the kernel has it', kernel: [unicast('10.9.1.0/24', '10.0.1.2', 'eth0')], best: [], found: 'none' },
+	{
+		title: 'counts by its gateway while routes of an earlier life are held',
+		kernel: [unicast('10.9.1.0/24', '10.0.1.2', 'eth0')],
+		best: [],
+		held: true,
+		found: '24 10.0.1.2 1024',
+	},
+];
+for (const { title, kernel, best: routes, held = false, found } of rows) {
+	test(`our own route to an address ${title}`, (t) => {
+		const actual = new Map(kernel.map((route) => [route.prefix, [route]]));
+		const own = ownRouteTo(parseAddress('10.9.1.7'), { actual, best: new Map(routes.map((route) => [route.prefix, route])), held });
+		t.is(own === undefined ? 'none' : `${own.length} ${own.nextHop} ${own.metric}`, found);
+	});
+}
