@@ -1,5 +1,5 @@
 import test, { type ExecutionContext } from 'ava';
-import { type BestRoute, type Encapsulate, type PrefixKey, prefixKey, type RouteChange } from '../../src/core/index.ts';
+import { type BestRoute, type Encapsulate, type PrefixKey, parseAddress, prefixKey, type RouteChange } from '../../src/core/index.ts';
 import { Fib, type FibDependencies, type FibOptions, type RouteKernel, untouchedKernel } from '../../src/fib/index.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { recordingLogger } from '../fakes/log.ts';
@@ -386,4 +386,27 @@ test('with besideOthers the routes are written all the same', async (t) => {
 	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0']);
 	t.is(fib.view().refusal, undefined);
 	t.true(log.lines.some(({ message }) => message.includes('writing beside them')));
+});
+
+test('our route to an address is told once it stands in the kernel, and that it may be another after every pass', async (t) => {
+	let told = 0;
+	const { fib, kernel } = setUp(t, { onRoutes: () => told++ });
+	kernel.addByOthers(unicast('192.168.9.0/26', '10.0.1.9', 'eth0'), ourProtocol);
+	const to = (address: string) => fib.ownRouteTo(parseAddress(address));
+	fib.waitFor(['bgp']);
+	t.is(to('192.168.9.1'), undefined);
+	await fib.start();
+	t.deepEqual(to('192.168.9.1'), { length: 26, nextHop: '10.0.1.9', metric: 1024 }, 'held from an earlier life');
+	t.is(told, 1);
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	t.is(to('192.168.2.7'), undefined);
+	await fib.whenIdle();
+	t.deepEqual(to('192.168.2.7'), { length: 26, nextHop: '10.0.1.3', metric: 1024 });
+	t.is(told, 2);
+	fib.setInSync('bgp');
+	await fib.whenIdle();
+	t.deepEqual([to('192.168.9.1'), told], [undefined, 3]);
+	fib.apply([withdraw('192.168.2.0/26')]);
+	await fib.whenIdle();
+	t.deepEqual([to('192.168.2.7'), told], [undefined, 4]);
 });
