@@ -68,7 +68,7 @@ const bgp = expects(
 		ebgpRequiresPolicy: key(flag.default(true), 'external peers exchange nothing without policies (RFC 8212)', 'routes'),
 		nextHopTracking: key(
 			oneOf('auto', 'on', 'off').default('auto'),
-			"use only routes whose next hop this node's kernel has a way to (RFC 4271, 9.1.2.1), and prefer the nearest; `auto`: where `fib.enabled` is true",
+			"use only routes whose next hop this node's kernel has a way to (RFC 4271, 9.1.2.1), and prefer the nearest; `auto`: where `fib.enabled` is true and this process may program routes (CAP_NET_ADMIN)",
 			'restart',
 		),
 		inSyncTimeoutSeconds: key(

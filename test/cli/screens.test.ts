@@ -22,6 +22,10 @@ const coloured: Screen = { colours: true, nowMs };
 const screens: Readonly<Record<string, string>> = {
 	status: renderStatus(plain, status),
 	'status-fib-off': renderStatus(plain, { ...status, fib: { ...status.fib, enabled: false }, warnings: [] }),
+	'status-next-hops': renderStatus(plain, {
+		...status,
+		nextHops: { tracked: 9, unreachable: ['10.0.9.1', '10.0.9.2', '10.0.9.3', '10.0.9.4', '10.0.9.5', 'fd00::9'] },
+	}),
 	peers: renderPeers(plain, peers),
 	'peers-coloured': renderPeers(coloured, peers),
 	'peers-none': renderPeers(plain, []),

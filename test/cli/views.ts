@@ -161,6 +161,7 @@ export const status: StatusView = {
 	peers: { configured: 3, dynamic: 2, established: 3, disabled: 1 },
 	rib: { inSync: true, waitingFor: [], prefixes: { ipv4: 14, ipv6: 1 }, paths: { ipv4: 23, ipv6: 1 }, attributeSets: 5, updateGroups: 2, dirty: 0 },
 	fib: { enabled: true, inSync: true, installed: 12, missing: 0, failed: 1 },
+	nextHops: { tracked: 4, unreachable: [] },
 	config: {
 		file: '/etc/bgpmesh/bgpmeshd.yaml',
 		loadedAt: '2026-01-02T09:57:00.000Z',

@@ -6,9 +6,10 @@ import { identifierNumber, tunnelAddress } from '../../src/daemon/addresses.ts';
 import { descriptorAlarm, descriptorWarning } from '../../src/daemon/descriptors.ts';
 import { createLog } from '../../src/daemon/log.ts';
 import { MonitorHub } from '../../src/daemon/monitor.ts';
+import { tracksNextHops } from '../../src/daemon/next-hops.ts';
 import { diffOrigins } from '../../src/daemon/origins.ts';
 import { renderPeerMetrics } from '../../src/daemon/peer-metrics.ts';
-import { policyWarnings } from '../../src/daemon/policy-warnings.ts';
+import { interfaceWarnings, policyWarnings } from '../../src/daemon/policy-warnings.ts';
 import { tor } from '../cli/views.ts';
 
 test('an identifier is a number with the first octet on top', (t) => t.is(identifierNumber('192.0.2.1'), 0xc0000201));
@@ -136,4 +137,33 @@ test('external peers that exchange nothing for want of a policy are named', (t) 
 		'nothing is taken from tor: external without importPolicies (RFC 8212; bgp.ebgpRequiresPolicy: false turns this off)',
 	]);
 	t.deepEqual(policyWarnings(file('ebgpRequiresPolicy: false,')), []);
+});
+
+const tracking = [
+	{ file: '', mayProgram: true, tracks: true },
+	{ file: '', mayProgram: false, tracks: false },
+	{ file: 'fib: { enabled: false }', mayProgram: true, tracks: false },
+	{ wish: 'on', file: 'fib: { enabled: false }', mayProgram: false, tracks: true },
+	{ wish: 'off', file: '', mayProgram: true, tracks: false },
+];
+for (const { wish, file, mayProgram, tracks } of tracking) {
+	const right = mayProgram ? 'with' : 'without';
+	test(`next hops are ${tracks ? '' : 'not '}tracked ${right} the right to program routes, ${file || 'fib as it is'}, nextHopTracking: ${wish ?? 'not given'}`, (t) => {
+		const config = parseConfig(`bgp: { asNumber: 1${wish === undefined ? '' : `, nextHopTracking: ${wish}`} }\n${file}`, 'x.yaml');
+		t.is(tracksNextHops(config, mayProgram), tracks);
+	});
+}
+
+test('who asks for interfaces that nobody knows is named', (t) => {
+	const terms = [{ match: { interface: 'eth*' }, action: 'reject' as const, operations: [] }];
+	const asking = [{ name: 'asking', terms, otherwise: 'accept' as const }];
+	const plain = [{ name: 'plain', terms: [], otherwise: 'accept' as const }];
+	const peers = [
+		{ name: 'tor', importPolicies: asking, exportPolicies: undefined },
+		{ name: 'node-b', importPolicies: plain, exportPolicies: plain },
+		{ name: 'node-c', importPolicies: undefined, exportPolicies: [...plain, ...asking] },
+	];
+	t.deepEqual(interfaceWarnings(peers, true), []);
+	t.deepEqual(interfaceWarnings(peers.slice(1, 2), false), []);
+	t.regex(interfaceWarnings(peers, false).join(), /^the policies of tor, node-c ask for the interface of routes, .*\(bgp\.nextHopTracking: on\)$/);
 });

@@ -131,7 +131,10 @@ test('export policy refuses by the interface of the next hop, and is asked again
 	bench.interfaces.set('10.0.9.1', 'eth0');
 	bench.interfaces.set('10.0.9.2', 'wg0');
 	const a = bench.peer('a');
-	const [b, other] = [bench.peer('b', { options: { exportPolicies: [byInterface('wg*')] } }), bench.peer('other', { options: { exportPolicies: [acceptAll] } })];
+	const [b, other] = [
+		bench.peer('b', { options: { exportPolicies: [byInterface('wg*')] } }),
+		bench.peer('other', { options: { exportPolicies: [acceptAll] } }),
+	];
 	a.announce(['10.1.0.0/24'], hop(1));
 	a.announce(['10.2.0.0/24'], hop(2));
 	bench.rib.originate(prefixKey('192.168.1.0/26'));

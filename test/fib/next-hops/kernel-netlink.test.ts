@@ -61,7 +61,15 @@ kernelTest(`[C149] what happens to routes, addresses and links is followed; what
 	const events: NeighbouringEvent['type'][] = [];
 	const kernel = openNeighbouringKernel({ exceptProtocol: ours }, silentLogger);
 	const tracker = new NextHopTracker({
-		kernel: { list: () => kernel.list(), watch: (onEvent) => kernel.watch((event) => (events.push(event.type), onEvent(event))), close: () => kernel.close() },
+		kernel: {
+			list: () => kernel.list(),
+			watch: (onEvent) =>
+				kernel.watch((event) => {
+					events.push(event.type);
+					onEvent(event);
+				}),
+			close: () => kernel.close(),
+		},
 		clock: systemClock,
 		log: silentLogger,
 		onChange: () => {},
@@ -69,7 +77,10 @@ kernelTest(`[C149] what happens to routes, addresses and links is followed; what
 	t.teardown(() => tracker.stop());
 	await tracker.start();
 	const reaches = (nextHop: string, cost: number | undefined) => eventually(`${nextHop} costs ${cost}`, () => tracker.cost(nextHop) === cost, 20);
-	t.deepEqual(['10.7.0.2', '10.8.0.2', '172.16.1.1', '172.16.2.1', 'fd07::2'].map((address) => tracker.cost(address)), [0, 0, 1, 10, 0]);
+	t.deepEqual(
+		['10.7.0.2', '10.8.0.2', '172.16.1.1', '172.16.2.1', 'fd07::2'].map((address) => tracker.cost(address)),
+		[0, 0, 1, 10, 0],
+	);
 
 	for (let octet = 0; octet < 50; octet++) ip(`route add 172.17.${octet}.0/24 via 10.7.0.2 proto ${ours}`);
 	ip(`route flush proto ${ours}`);

@@ -20,7 +20,12 @@ const rows: readonly {
 	readonly held?: boolean;
 	readonly found: string;
 }[] = [
-	{ title: 'is none where nothing of ours contains it', kernel: [unicast('10.8.0.0/16', '10.0.1.1', 'eth0')], best: [best('10.8.0.0/16', '10.0.1.1')], found: 'none' },
+	{
+		title: 'is none where nothing of ours contains it',
+		kernel: [unicast('10.8.0.0/16', '10.0.1.1', 'eth0')],
+		best: [best('10.8.0.0/16', '10.0.1.1')],
+		found: 'none',
+	},
 	{
 		title: 'is the most specific one, with the next hop of BGP and not the gateway',
 		kernel: [unicast('0.0.0.0/0', '10.0.1.1', 'eth0'), unicast('10.9.1.0/24', '10.0.1.2', 'eth0', { metric: 512 })],
