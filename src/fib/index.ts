@@ -3,6 +3,9 @@
  * packets leave (`desired`, pure); the kernel is read back; `diff` (pure) gives the operations; what is refused stays dirty
  * and is tried again. Ours are the routes with our route protocol in our table. Nothing is swept until every source of
  * routes has said that it is in sync, and stopping leaves everything as it stands.
+ *
+ * Beside it stands `next-hops/`: the routes of others as a map (`route-map`, pure) that is kept up by events and tells which next hops
+ * this node reaches, at what cost and through which interface.
  */
 
 export { type DesiredInputs, desired, findWay, type Wanted, type Way, wantedRoute } from './desired.ts';
