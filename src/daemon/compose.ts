@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import { createRib, type Rib, Speaker, type SpeakerOptions } from '../bgp/index.ts';
 import { type BgpConfig, type Config, ConfigError } from '../config/index.ts';
 import { type Logger, systemClock } from '../core/index.ts';
+import { ownRouteTo, staticRouteTo } from '../fib/index.ts';
 import { identifierNumber, type NodeAddresses, nodeAddresses } from './addresses.ts';
 import { Cluster } from './cluster/cluster.ts';
 import { ClusterFollower, clusterSessions, withCluster } from './cluster/follower.ts';
@@ -75,7 +76,8 @@ async function composeRooms({ config, configFile, keys, log, restarting }: Ingre
 	let kernel: KernelSide | undefined;
 	const nextHops = openNextHops(config, log, {
 		onChange: (changed) => rib.nextHopsChanged(changed),
-		ownRouteTo: (address) => kernel?.fib.ownRouteTo(address),
+		ownRouteTo: (address) => kernel && ownRouteTo(address, kernel.fib.ownRoutes),
+		staticRouteTo: (address) => kernel && staticRouteTo(address, kernel.fib.ownRoutes),
 	});
 	const rib: Rib = createRib(
 		{
@@ -99,7 +101,7 @@ async function composeRooms({ config, configFile, keys, log, restarting }: Ingre
 		origins: origins.keys(),
 		refusal: cluster?.refusal,
 		peerRoutes: ofCluster.peerRoutes,
-		onRoutes: () => nextHops?.ownRoutesChanged(),
+		onRoutes: (staticsMoved) => nextHops?.ownRoutesChanged(staticsMoved),
 	});
 	if (opened !== undefined) {
 		kernel = opened;

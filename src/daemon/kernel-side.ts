@@ -31,8 +31,8 @@ export interface KernelSideBeginning {
 	readonly origins: Iterable<PrefixKey>;
 	readonly refusal: FibRefusal | undefined;
 	readonly peerRoutes: readonly PeerRoute[];
-	/** Called when our routes in the kernel have changed. */
-	readonly onRoutes: () => void;
+	/** Called when our routes in the kernel have changed; `staticsMoved`: static ones among them. */
+	readonly onRoutes: (staticsMoved: boolean) => void;
 }
 
 const staticRoute = ({ address, gateway, resource }: PeerRoute): StaticRoute => ({
@@ -42,7 +42,11 @@ const staticRoute = ({ address, gateway, resource }: PeerRoute): StaticRoute => 
 });
 
 /** Opens the kernel and brings the tunnel up; `undefined`, and nothing of the kernel is touched, with `fib.enabled: false`. */
-export async function openKernelSide(config: Config, log: Logger, { origins, refusal, peerRoutes, onRoutes }: KernelSideBeginning): Promise<KernelSide | undefined> {
+export async function openKernelSide(
+	config: Config,
+	log: Logger,
+	{ origins, refusal, peerRoutes, onRoutes }: KernelSideBeginning,
+): Promise<KernelSide | undefined> {
 	const { enabled, routeProtocol, metric, besideOthers } = config.fib;
 	if (!enabled) return undefined;
 	const clock = systemClock;

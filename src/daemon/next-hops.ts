@@ -13,7 +13,11 @@ export function tracksNextHops({ bgp, fib }: Pick<Config, 'bgp' | 'fib'>, mayPro
 }
 
 /** Opens the kernel to read it; `undefined`: next hops are not tracked. @throws SystemCallError */
-export function openNextHops(config: Config, log: Logger, told: Pick<NextHopTrackerDependencies, 'onChange' | 'ownRouteTo'>): NextHopTracker | undefined {
+export function openNextHops(
+	config: Config,
+	log: Logger,
+	told: Pick<NextHopTrackerDependencies, 'onChange' | 'ownRouteTo' | 'staticRouteTo'>,
+): NextHopTracker | undefined {
 	if (!tracksNextHops(config, mayAdministerNetwork())) return undefined;
 	const own = log.child({ room: 'next-hops' });
 	const kernel = openNeighbouringKernel({ exceptProtocol: config.fib.routeProtocol }, own);

@@ -1,9 +1,9 @@
-import type { Address, BestRoute, Encapsulate, FibRefusal, FibView, PrefixKey, RouteChange } from '../core/index.ts';
+import type { BestRoute, Encapsulate, FibRefusal, FibView, PrefixKey, RouteChange } from '../core/index.ts';
 import { type DesiredInputs, type Wanted, wantedRoute } from './desired.ts';
 import { file, isTwin } from './diff.ts';
 import { Failures, tellRefusals } from './failures.ts';
 import type { KernelEvent, KernelRoute } from './kernel.ts';
-import { type OwnRoute, ownRouteTo } from './next-hops/own-route.ts';
+import type { OwnRoutes } from './next-hops/own-route.ts';
 import { type FibDependencies, type FibOptions, type FibStats, fibDefaults } from './options.ts';
 import { Others, type Territory } from './others.ts';
 import { reconcile, record } from './reconcile.ts';
@@ -66,7 +66,7 @@ export class Fib {
 	async start(): Promise<void> {
 		if (!this.#dependencies.kernel.enabled) return;
 		this.#started = true;
-		this.#dependencies.kernel.watch((event) => this.#onEvent(event));
+		this.#dependencies.kernel.watch((event) => (event.type === 'own-route' ? this.#onOwnRoute(event.change, event.route) : this.#onEvent(event)));
 		this.#armAudit();
 		this.#kick();
 		await this.whenIdle();
@@ -96,8 +96,7 @@ export class Fib {
 		const { origins: before } = this.#inputs;
 		const origins = new Set(prefixes);
 		this.#inputs = { ...this.#inputs, origins };
-		for (const prefix of before) if (!origins.has(prefix)) this.#touch(prefix);
-		for (const prefix of origins) if (!before.has(prefix)) this.#touch(prefix);
+		for (const prefix of [...before, ...origins]) if (before.has(prefix) !== origins.has(prefix)) this.#touch(prefix);
 		this.#kick();
 	}
 
@@ -168,9 +167,9 @@ export class Fib {
 		return this.#statics.problems((prefix) => this.#failures.reason(prefix));
 	}
 
-	/** Our most specific route in the kernel that contains an address. */
-	ownRouteTo(address: Address): OwnRoute | undefined {
-		return ownRouteTo(address, { actual: this.#actual ?? new Map(), best: this.#best, held: !this.inSync });
+	/** Our routes, as next hops may lie behind them. */
+	get ownRoutes(): OwnRoutes {
+		return { actual: this.#actual ?? new Map(), best: this.#best, statics: this.#statics.held, held: !this.inSync };
 	}
 
 	/** What should be in the kernel and what is, by prefix. */
@@ -194,11 +193,7 @@ export class Fib {
 		if (!this.inSync) this.#told.add(prefix);
 	}
 
-	#onEvent(event: KernelEvent): void {
-		if (event.type === 'own-route') {
-			this.#onOwnRoute(event.change, event.route);
-			return;
-		}
+	#onEvent(event: Exclude<KernelEvent, { type: 'own-route' }>): void {
 		// Of the routes of others only who resolves next hops by them needs to know, and whoever looks out for others.
 		if (event.type === 'foreign-route' && !this.#ways.used && this.#inputs.statics.size === 0 && !this.#others.concerns(event)) return;
 		this.#foreignWanted = true;
@@ -270,7 +265,7 @@ export class Fib {
 		try {
 			const { applied, failures } = await reconcile(
 				dirty,
-				{ wanted: (prefix) => this.#wanted(prefix), actual, maySweep: (prefix) => this.#maySweep(prefix) },
+				{ wanted: (prefix) => this.#wanted(prefix), actual, maySweep: (prefix) => this.inSync || this.#told.has(prefix) },
 				kernel,
 			);
 			this.#counters.applied += applied;
@@ -278,9 +273,10 @@ export class Fib {
 			const news = this.#failures.update(dirty, failures, clock.monotonicMs());
 			tellRefusals(news, log, (prefix) => this.#statics.wanted.get(prefix)?.reason);
 			if (applied > 0) log.debug('fib changed', { applied, failed: failures.length });
-			if (this.#statics.look(actual, this.#options.metric, this.#options.routeProtocol)) this.#foreignWanted = true;
+			const staticsMoved = this.#statics.look(actual, this.#options.metric, this.#options.routeProtocol);
+			if (staticsMoved) this.#foreignWanted = true;
 			this.#tunnelEnds.tell();
-			if (dirty.size > 0) this.#dependencies.onRoutes?.();
+			if (dirty.size > 0) this.#dependencies.onRoutes?.(staticsMoved);
 		} catch (error) {
 			for (const prefix of dirty) this.#dirty.add(prefix);
 			throw error;
@@ -291,10 +287,6 @@ export class Fib {
 		const wanted: Wanted | undefined = wantedRoute(prefix, this.#inputs);
 		this.#tunnelEnds.set(prefix, wanted?.type === 'route' ? wanted.tunnelEnd : undefined);
 		return wanted?.type === 'route' ? wanted.route : undefined;
-	}
-
-	#maySweep(prefix: PrefixKey): boolean {
-		return this.inSync || this.#told.has(prefix);
 	}
 
 	/** Reads our routes; everything that is there or wanted is looked at again. */
@@ -341,13 +333,12 @@ export class Fib {
 	/** After a refusal our picture of the kernel may be wrong: read it before the next attempt. */
 	#armRetry(): void {
 		if (this.#stopped) return;
-		const { clock } = this.#dependencies;
 		if (this.#auditFailures > 0) {
 			const { firstMs, mostMs } = this.#options.retry;
 			this.#timers.arm('retry', Math.min(mostMs, firstMs * 2 ** Math.min(this.#auditFailures, 20)), () => this.#kick());
 			return;
 		}
-		const dueInMs = this.#failures.dueInMs(clock.monotonicMs());
+		const dueInMs = this.#failures.dueInMs(this.#dependencies.clock.monotonicMs());
 		if (dueInMs === undefined) return;
 		this.#timers.arm('retry', dueInMs, () => {
 			this.#auditWanted = true;

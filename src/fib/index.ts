@@ -15,7 +15,7 @@ export * from './kernel.ts';
 export { type NetlinkKernelOptions, openNetlinkKernel } from './kernel-netlink.ts';
 export type * from './next-hops/kernel.ts';
 export { openNeighbouringKernel } from './next-hops/kernel-netlink.ts';
-export type * from './next-hops/own-route.ts';
+export * from './next-hops/own-route.ts';
 export { NextHopTracker, type NextHopTrackerDependencies } from './next-hops/tracker.ts';
 export type * from './options.ts';
 export { findOthers, noTerritory, type Territory } from './others.ts';

@@ -25,8 +25,8 @@ export interface FibDependencies {
 	readonly clock: Clock;
 	readonly random: Random;
 	readonly log: Logger;
-	/** Called after our routes in the kernel have changed, or what they follow from: `ownRouteTo` may answer differently. */
-	readonly onRoutes?: () => void;
+	/** Called after our routes in the kernel have changed, or what they follow from; `staticsMoved`: static ones among them. */
+	readonly onRoutes?: (staticsMoved: boolean) => void;
 	/** Called with the addresses that tunnels lead to, whenever that set changes: from them alone may tunnelled packets come. */
 	readonly onTunnelEnds?: (addresses: ReadonlySet<string>) => void;
 	/** Called when somebody else is seen who programs the same routes, and with `undefined` when nobody is any more. */

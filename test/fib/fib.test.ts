@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { type BestRoute, type Encapsulate, type PrefixKey, parseAddress, prefixKey, type RouteChange } from '../../src/core/index.ts';
-import { Fib, type FibDependencies, type FibOptions, type RouteKernel, untouchedKernel } from '../../src/fib/index.ts';
+import { Fib, type FibDependencies, type FibOptions, ownRouteTo, type RouteKernel, staticRouteTo, untouchedKernel } from '../../src/fib/index.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { recordingLogger } from '../fakes/log.ts';
 import { FakeRouteKernel } from '../fakes/route-kernel.ts';
@@ -390,9 +390,15 @@ test('with besideOthers the routes are written all the same', async (t) => {
 
 test('our route to an address is told once it stands in the kernel, and that it may be another after every pass', async (t) => {
 	let told = 0;
-	const { fib, kernel } = setUp(t, { onRoutes: () => told++ });
+	let moved = 0;
+	const { fib, kernel } = setUp(t, {
+		onRoutes: (staticsMoved) => {
+			told++;
+			if (staticsMoved) moved++;
+		},
+	});
 	kernel.addByOthers(unicast('192.168.9.0/26', '10.0.1.9', 'eth0'), ourProtocol);
-	const to = (address: string) => fib.ownRouteTo(parseAddress(address));
+	const to = (address: string) => ownRouteTo(parseAddress(address), fib.ownRoutes);
 	fib.waitFor(['bgp']);
 	t.is(to('192.168.9.1'), undefined);
 	await fib.start();
@@ -409,4 +415,11 @@ test('our route to an address is told once it stands in the kernel, and that it 
 	fib.apply([withdraw('192.168.2.0/26')]);
 	await fib.whenIdle();
 	t.deepEqual([to('192.168.2.7'), told], [undefined, 4]);
+	t.is(moved, 0);
+	await fib.setStatics([{ prefix: prefixKey('10.7.7.7/32'), via: '10.0.1.254', reason: 'a test' }]);
+	t.deepEqual(staticRouteTo(parseAddress('10.7.7.7'), fib.ownRoutes), { length: 32, nextHop: '10.0.1.254', metric: 1024 });
+	t.is(moved, 1);
+	await fib.setStatics([]);
+	t.is(staticRouteTo(parseAddress('10.7.7.7'), fib.ownRoutes), undefined);
+	t.is(moved, 2);
 });

@@ -1,12 +1,12 @@
-import type { Address, BestRoute, PrefixKey } from '../../core/index.ts';
-import type { KernelRoute } from '../kernel.ts';
+import { type Address, type BestRoute, type PrefixKey, parsePrefix, prefixContains } from '../../core/index.ts';
+import type { ForeignRoute, KernelRoute } from '../kernel.ts';
 import { networkOf } from './route-map.ts';
 
 /** A route of ours in the kernel, as far as it says how an address is reached. */
 export interface OwnRoute {
 	/** Bits of its prefix. */
 	readonly length: number;
-	/** Of the route as BGP has it, not the gateway that was found for it. */
+	/** Of the route as BGP has it, not the gateway that was found for it; the gateway of a static one. */
 	readonly nextHop: string;
 	/** The kernel's. */
 	readonly metric: number;
@@ -16,6 +16,8 @@ export interface OwnRoute {
 export interface OwnRoutes {
 	readonly actual: ReadonlyMap<PrefixKey, readonly KernelRoute[]>;
 	readonly best: ReadonlyMap<PrefixKey, BestRoute>;
+	/** Those in the kernel that stand whatever BGP says. */
+	readonly statics: readonly ForeignRoute[];
 	/** Routes of an earlier life stay in the kernel for now: they lead somewhere although BGP has not told them yet. */
 	readonly held: boolean;
 }
@@ -34,4 +36,15 @@ export function ownRouteTo(address: Address, { actual, best, held }: OwnRoutes):
 		return nextHop === undefined ? undefined : { length, nextHop, metric: route.metric };
 	}
 	return undefined;
+}
+
+/** Our most specific static route in the kernel that contains an address. Pure. */
+export function staticRouteTo(address: Address, { statics }: Pick<OwnRoutes, 'statics'>): OwnRoute | undefined {
+	let found: OwnRoute | undefined;
+	for (const { prefix: key, via, metric } of statics) {
+		const prefix = parsePrefix(key);
+		if (via === undefined || prefix.length <= (found?.length ?? -1) || !prefixContains(prefix, address)) continue;
+		found = { length: prefix.length, nextHop: via, metric };
+	}
+	return found;
 }

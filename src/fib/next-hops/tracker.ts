@@ -23,18 +23,20 @@ export interface NextHopTrackerDependencies {
 	readonly onChange: (nextHops: ReadonlySet<string>) => void;
 	/** This node's own most specific route that contains an address. Asked only where the routes of others do not lead there. Default: there is none. */
 	readonly ownRouteTo?: (address: Address) => OwnRoute | undefined;
+	/** The same of routes that stand whatever BGP says: they count like those of others. */
+	readonly staticRouteTo?: (address: Address) => OwnRoute | undefined;
 }
 
 /** What is known of a next hop. */
 interface Known {
 	readonly address: Address;
 	readonly reach: Reach | undefined;
-	/** It is reached by the routes of others; `false`: by one of ours, or not at all. */
+	/** It is reached by the routes of others alone; `false`: by one of ours, or not at all. */
 	readonly byOthers: boolean;
 }
 
 /**
- * Which next hops this node reaches, by the routes of others (RFC 4271 §9.1.2.1). A route that BGP itself has put into the kernel counts
+ * Which next hops this node reaches, by the routes of others and by static ones (RFC 4271 §9.1.2.1). A route that BGP itself has put into the kernel counts
  * only where those of others do not lead to the next hop, and only if they lead to its own next hop: one step, and no route holds itself
  * up, or another one that holds it up. Whoever asks for a next hop is told when the answer changes. Until the kernel was read for the
  * first time, every next hop counts as reachable at cost 0: a fresh daemon knows nothing against it; and a kernel that can't be read
@@ -87,8 +89,13 @@ export class NextHopTracker {
 		return this.#ask(nextHop)?.device;
 	}
 
-	/** Answers that follow from our own routes, or from there being none, may be others now. */
-	ownRoutesChanged(): void {
+	/** Answers that follow from our own routes, or from there being none, may be others now; where static ones are others, any. */
+	ownRoutesChanged(staticsMoved = false): void {
+		if (staticsMoved) {
+			this.#everything = true;
+			this.#settle(settleMs);
+			return;
+		}
 		for (const { byOthers } of this.#known.values()) {
 			if (byOthers) continue;
 			this.#settle(settleMs);
@@ -111,16 +118,25 @@ export class NextHopTracker {
 
 	#find(address: Address): Known {
 		if (this.#routes === undefined || isEverywhere(address)) return { address, reach: near, byOthers: true };
-		const { reach, length } = this.#routes.lookUp(address);
-		if (reach !== undefined) return { address, reach, byOthers: true };
+		const { reach, length, byOthers } = this.#findFirst(address, this.#routes);
+		if (reach !== undefined) return { address, reach, byOthers };
 		return { address, reach: this.#findByOwn(address, length, this.#routes), byOthers: false };
+	}
+
+	/** By the routes of others, and by a static one of ours where it is more specific and they lead to its gateway. */
+	#findFirst(address: Address, routes: RouteMap): { readonly reach: Reach | undefined; readonly length: number; readonly byOthers: boolean } {
+		const found = routes.lookUp(address);
+		const fixed = this.#dependencies.staticRouteTo?.(address);
+		if (fixed === undefined || fixed.length <= found.length) return { ...found, byOthers: true };
+		const gateway = routes.find(parseAddress(fixed.nextHop));
+		return { reach: gateway && { ...gateway, cost: Math.min(mostCost, fixed.metric + 1), via: fixed.nextHop }, length: fixed.length, byOthers: false };
 	}
 
 	/** `obstacle`: bits of the route of others that leads nowhere, which the kernel obeys unless ours is more specific. */
 	#findByOwn(address: Address, obstacle: number, routes: RouteMap): Reach | undefined {
 		const own = this.#dependencies.ownRouteTo?.(address);
 		if (own === undefined || own.length <= obstacle) return undefined;
-		const reach = routes.find(parseAddress(own.nextHop));
+		const { reach } = this.#findFirst(parseAddress(own.nextHop), routes);
 		return reach && { ...reach, cost: Math.min(mostCost, reach.cost + own.metric + 1) };
 	}
 

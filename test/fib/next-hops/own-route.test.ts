@@ -1,7 +1,7 @@
 import test from 'ava';
 import { type BestRoute, parseAddress, prefixKey } from '../../../src/core/index.ts';
 import type { KernelRoute } from '../../../src/fib/index.ts';
-import { ownRouteTo } from '../../../src/fib/next-hops/own-route.ts';
+import { ownRouteTo, staticRouteTo } from '../../../src/fib/next-hops/own-route.ts';
 import { blackhole, unicast } from '../kernel-contract.ts';
 
 const best = (prefix: string, nextHop: string | undefined): BestRoute => ({
@@ -52,7 +52,14 @@ const rows: readonly {
 for (const { title, kernel, best: routes, held = false, found } of rows) {
 	test(`our own route to an address ${title}`, (t) => {
 		const actual = new Map(kernel.map((route) => [route.prefix, [route]]));
-		const own = ownRouteTo(parseAddress('10.9.1.7'), { actual, best: new Map(routes.map((route) => [route.prefix, route])), held });
+		const own = ownRouteTo(parseAddress('10.9.1.7'), { actual, best: new Map(routes.map((route) => [route.prefix, route])), statics: [], held });
 		t.is(own === undefined ? 'none' : `${own.length} ${own.nextHop} ${own.metric}`, found);
 	});
 }
+
+test('the most specific static route that contains an address has the way', (t) => {
+	const fixed = (prefix: string, via: string) => ({ prefix: prefixKey(prefix), family: 'ipv4' as const, via, device: undefined, metric: 1024, protocol: 80 });
+	const statics = [fixed('10.9.0.0/16', '10.0.1.1'), fixed('10.9.1.7/32', '10.0.1.2'), fixed('10.9.1.0/24', '10.0.1.3')];
+	const to = (address: string) => staticRouteTo(parseAddress(address), { statics })?.nextHop;
+	t.deepEqual([to('10.9.1.7'), to('10.9.1.8'), to('10.9.2.1'), to('10.8.0.1'), to('fd00::1')], ['10.0.1.2', '10.0.1.3', '10.0.1.1', undefined, undefined]);
+});

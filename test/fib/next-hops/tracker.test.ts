@@ -181,7 +181,7 @@ test('an IPv4-mapped next hop is reached by routes of IPv4', async (t) => {
 });
 
 /** A tracker that also knows routes of this node's own: by address, prefix length and next hop. */
-function ownBench(routes: readonly string[], own: Record<string, { length: number; nextHop: string }>) {
+function ownBench(routes: readonly string[], own: Record<string, { length: number; nextHop: string }>, statics: typeof own = {}) {
 	const asked: string[] = [];
 	const made = bench(...routes);
 	const tracker = new NextHopTracker({
@@ -195,12 +195,16 @@ function ownBench(routes: readonly string[], own: Record<string, { length: numbe
 			const found = own[text];
 			return found && { ...found, metric: 1024 };
 		},
+		staticRouteTo(address) {
+			const found = statics[formatAddress(address.bytes)];
+			return found && { ...found, metric: 1024 };
+		},
 	});
 	const settle = async () => {
 		made.clock.advance(100);
 		await tracker.whenIdle();
 	};
-	return { ...made, tracker, settle, own, asked };
+	return { ...made, tracker, settle, own, statics, asked };
 }
 
 test('[C149] over a route of ours a next hop is reached if others lead to the next hop of that route: one step', async (t) => {
@@ -279,4 +283,30 @@ test('the more a reading takes, the rarer are audits', async (t) => {
 	t.is(await audit(100_000), 2);
 	t.is(await audit(100_000), 3);
 	await tracker.stop();
+});
+
+test('[C149] a static route counts like one of others: by its gateway, where it is more specific, and also for the next hop of a route of ours', async (t) => {
+	const { tracker, statics, told, settle } = ownBench(
+		[link, other, '10.9.1.1/32 dev eth0', '0.0.0.0/0 via 10.0.1.1 dev eth0', 'unreachable 10.8.0.0/16'],
+		{ '10.8.5.5': { length: 24, nextHop: '10.8.1.1' } },
+		{
+			'10.7.7.7': { length: 32, nextHop: '10.0.2.254' },
+			'10.8.1.1': { length: 32, nextHop: '10.0.2.254' },
+			'10.8.2.2': { length: 32, nextHop: '10.8.3.3' },
+			'10.9.1.1': { length: 32, nextHop: '10.0.2.254' },
+		},
+	);
+	await tracker.start();
+	const seen = (nextHop: string) => [tracker.cost(nextHop), tracker.device(nextHop)];
+	t.deepEqual(seen('10.7.7.7'), [1025, 'eth1'], 'more specific than the default route');
+	t.deepEqual(seen('10.8.1.1'), [1025, 'eth1']);
+	t.deepEqual(seen('10.8.2.2'), [undefined, undefined], 'nothing leads to its gateway');
+	t.deepEqual(seen('10.9.1.1'), [0, 'eth0'], 'no more specific than the one of others');
+	t.deepEqual(seen('10.8.5.5'), [2050, 'eth1'], 'one step over a route of ours, which stands on a static one');
+	t.deepEqual(seen('10.6.6.6'), [1, 'eth0']);
+	delete statics['10.8.1.1'];
+	statics['10.6.6.6'] = { length: 32, nextHop: '10.0.2.254' };
+	tracker.ownRoutesChanged(true);
+	await settle();
+	t.deepEqual(told, [['10.6.6.6', '10.8.1.1', '10.8.5.5']]);
 });
