@@ -1,35 +1,13 @@
-import { execFileSync, spawn } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { spawn } from 'node:child_process';
 import test, { type ExecutionContext } from 'ava';
 import type { ControlClient } from '../../src/control/index.ts';
 import { systemEnvironment } from '../../src/linux/index.ts';
 import { RunningDaemon } from '../support/daemon.ts';
 import { KubeNode } from '../support/kube-node.ts';
-import { enterNewNamespace, ip, noNamespaces } from '../support/namespace.ts';
+import { enterRouting, ip, ipAt, link, noNamespaces } from '../support/namespace.ts';
 
 const kernelTest = noNamespaces === undefined ? test.serial : test.serial.skip;
 const note = noNamespaces === undefined ? '' : ` (skipped: ${noNamespaces})`;
-
-/** A new namespace that packets may cross by any way. */
-function enterRouting(): void {
-	enterNewNamespace();
-	for (const key of ['ip_forward', 'conf/all/rp_filter', 'conf/default/rp_filter'])
-		writeFileSync(`/proc/sys/net/ipv4/${key}`, key === 'ip_forward' ? '1' : '0');
-}
-
-const ipAt = (pid: number, words: string) =>
-	execFileSync('nsenter', ['-t', String(pid), '-n', 'ip', ...words.split(' ')], { encoding: 'utf8', env: systemEnvironment() });
-
-/** A veth from our namespace, or that of `at`, to that of another process, each end with an address. */
-function link(to: number, [name, address]: readonly [string, string], [far, farAddress]: readonly [string, string], at?: number): void {
-	const here = at === undefined ? ip : (words: string) => ipAt(at, words);
-	here(`link add ${name} type veth peer name ${far}`);
-	here(`link set ${far} netns ${to}`);
-	here(`addr add ${address} dev ${name}`);
-	here(`link set ${name} up`);
-	ipAt(to, `addr add ${farAddress} dev ${far}`);
-	ipAt(to, `link set ${far} up`);
-}
 
 /**
  * A top-of-rack router at 10.9.0.1 behind a plain router, which has two links to the node: 10.0.1.1 and 10.0.3.1. The node, whose namespace

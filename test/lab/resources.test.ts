@@ -45,6 +45,7 @@ function sessionsFrom(resources: readonly Resource[]): string[][] {
 			peers: ofKind('BGPPeer').map(toBgpPeer),
 			filters: new Map(ofKind('BGPFilter').map((resource) => [resource.name, toBgpFilter(resource)])),
 			pools: [],
+			workloads: [],
 			password: () => undefined,
 		});
 		if (result.problems.length > 0) throw new Error(result.problems.join('\n'));

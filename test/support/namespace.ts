@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { check, libc, systemEnvironment } from '../../src/linux/index.ts';
 
 const cloneNewNet = 0x40000000;
@@ -32,4 +33,26 @@ export function addInterface(name: string, addresses: readonly string[]): void {
 	ip(`link set ${name}-end up`);
 	ip(`link set ${name} up`);
 	for (const address of addresses) ip(`addr add ${address} dev ${name}${address.includes(':') ? ' nodad' : ''}`);
+}
+
+/** A new namespace that packets may cross by any way. */
+export function enterRouting(): void {
+	enterNewNamespace();
+	for (const key of ['ip_forward', 'conf/all/rp_filter', 'conf/default/rp_filter'])
+		writeFileSync(`/proc/sys/net/ipv4/${key}`, key === 'ip_forward' ? '1' : '0');
+}
+
+/** Runs `ip` in the namespace of another process. */
+export const ipAt = (pid: number, words: string) =>
+	execFileSync('nsenter', ['-t', String(pid), '-n', 'ip', ...words.split(' ')], { encoding: 'utf8', env: systemEnvironment() });
+
+/** A veth from our namespace, or that of `at`, to that of another process, each end with an address. */
+export function link(to: number, [name, address]: readonly [string, string], [far, farAddress]: readonly [string, string], at?: number): void {
+	const here = at === undefined ? ip : (words: string) => ipAt(at, words);
+	here(`link add ${name} type veth peer name ${far}`);
+	here(`link set ${far} netns ${to}`);
+	here(`addr add ${address} dev ${name}`);
+	here(`link set ${name} up`);
+	ipAt(to, `addr add ${farAddress} dev ${far}`);
+	ipAt(to, `link set ${far} up`);
 }

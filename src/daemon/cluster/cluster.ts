@@ -172,6 +172,7 @@ export class Cluster {
 	/** Follows the cluster: resolves with the first complete state that has an address for this node; later ones go to `listener`. */
 	async start(listener: (state: ClusterState) => void): Promise<ClusterState> {
 		const { secrets, ...single } = this.#informers;
+		const { bgpPeers } = single;
 		const all = [...Object.values(single), ...secrets, this.#store.claims, this.#store.poolInformer];
 		const felix = [this.#felixConfigurations, this.#store.clusterInformer];
 		for (const informer of [...Object.values(single), ...secrets, this.#felixConfigurations]) informer.start();
@@ -190,8 +191,9 @@ export class Cluster {
 		this.#listener = listener;
 		for (const informer of [...all, ...felix].filter((candidate) => candidate !== single.pods)) informer.onChanges(() => this.#changed());
 		single.pods.onChanges((changes) => {
-			// Of pods only Calico's own agent matters to this node's routes.
-			if (changes.some(({ resource }) => resource.labels['k8s-app'] === 'calico-node')) this.#changed();
+			// Of pods only Calico's own agent matters to this node's routes, and where pods are peers, these.
+			const arePeers = [...bgpPeers.items.values()].some((resource) => textAt(resource.raw, 'spec', 'localWorkloadSelector'));
+			if (arePeers || changes.some(({ resource }) => resource.labels['k8s-app'] === 'calico-node')) this.#changed();
 		});
 		return first;
 	}

@@ -16,8 +16,12 @@ export function pruneNode(node: JsonObject): JsonObject {
 /** Of a CalicoNodeStatus what it asks: what it was told may be large. */
 export const pruneStatusRequest = (request: JsonObject): JsonObject => ({ metadata: withoutManagedFields(request), spec: objectAt(request, 'spec') });
 
-/** Of a Pod its metadata, and whether it is over. */
-export const prunePod = (pod: JsonObject): JsonObject => ({ metadata: withoutManagedFields(pod), status: { phase: textAt(pod, 'status', 'phase') ?? '' } });
+/** Of a Pod its metadata, whether it is over, and what `toWorkload` reads. */
+export const prunePod = (pod: JsonObject): JsonObject => ({
+	metadata: withoutManagedFields(pod),
+	spec: { hostNetwork: objectAt(pod, 'spec')['hostNetwork'] === true, serviceAccountName: textAt(pod, 'spec', 'serviceAccountName') ?? '' },
+	status: { phase: textAt(pod, 'status', 'phase') ?? '', podIP: textAt(pod, 'status', 'podIP') ?? '', podIPs: arrayAt(pod, 'status', 'podIPs') },
+});
 
 function withoutManagedFields(object: JsonObject): JsonObject {
 	const { managedFields: _, ...metadata } = objectAt(object, 'metadata');

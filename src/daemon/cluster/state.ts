@@ -9,6 +9,7 @@ import {
 	type Informer,
 	isRunningFelix,
 	type PoolRouting,
+	peeringAddressProblems,
 	type Resource,
 	ResourceError,
 	type SecretKey,
@@ -20,6 +21,7 @@ import {
 	toNodeFacts,
 	toPoolRouting,
 	topology,
+	toWorkload,
 } from '../../kubernetes/index.ts';
 
 /** The copies that the state is read from. */
@@ -70,19 +72,23 @@ export function readState(
 	const nodes = values(informers.nodes, toNodeFacts);
 	const routing = values(informers.pools, toPoolRouting);
 	const filters = new Map(values(informers.bgpFilters, toBgpFilter).map((filter): [string, BgpFilter] => [filter.name, filter]));
+	const pods = [...informers.pods.items.values()];
+	const bgpPeers = values(informers.bgpPeers, toBgpPeer);
 	const planned = topology({
 		node,
 		nodes,
 		configuration,
 		listenPortOf: (name) => (configurations.has(`node.${name}`) ? configurationOf(name)?.listenPort : undefined),
-		peers: values(informers.bgpPeers, toBgpPeer),
+		peers: bgpPeers,
 		filters,
 		pools: routing,
+		workloads: pods.flatMap((pod) => toWorkload(pod) ?? []),
 		password,
 	});
+	const felixRuns = pods.some(isRunningFelix);
 	const felix = felixPrograms(informers.felixConfigurations.items.get('default'), informers.clusterInformations.items.get('default'));
 	const { leftToFelix, contradiction } = clusterRoutes({
-		felixRuns: [...informers.pods.items.values()].some(isRunningFelix),
+		felixRuns,
 		felix,
 		bgp: configuration.programClusterRoutes,
 		pools: routing,
@@ -92,6 +98,8 @@ export function readState(
 		return leftToFelix.has(cidr) ? `Felix runs on this node, and programs it: programClusterRoutes of FelixConfiguration is ${felix}` : undefined;
 	};
 	const self = nodes.find(({ name }) => name === node);
+	const hasLocal = planned.peers.some(({ name }) => name.startsWith('Local_Workload_'));
+	const unreachedByPods = self === undefined || !hasLocal || felixRuns ? [] : peeringAddressProblems(configuration, self);
 	return {
 		topology: planned,
 		pools: routing
@@ -104,7 +112,7 @@ export function readState(
 		blocks: mode === 'host-local' ? (self?.podCidrs ?? []) : ownClaims(values(informers.claims, toAffinity), node).confirmed,
 		tunnelAddress: self?.tunnelAddresses.ipip,
 		refusal: contradiction && { seen: 'resources', ...contradiction },
-		problems: [...problems, ...planned.problems, ...(self?.problems ?? [])],
+		problems: [...problems, ...planned.problems, ...(self?.problems ?? []), ...unreachedByPods],
 	};
 }
 

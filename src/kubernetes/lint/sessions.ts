@@ -35,9 +35,6 @@ export function selectorRules({ peers, nodes, filters }: LintModel): LintFinding
 			...peer.filters
 				.filter((name) => !filters.has(name))
 				.map((name) => finding('error', 'no-filter', `BGPFilter ${name} does not exist or is not usable`, 'until then routes pass as if it were not named')),
-			...(peer.localWorkloadSelector === undefined
-				? []
-				: [finding('warning', 'unsupported', 'localWorkloadSelector: bgpmesh makes no session with workloads', 'let Calico run on the nodes that need it')]),
 			...asNumberRule(peer, nodes).map((problem) =>
 				finding('warning', 'as-number', problem, "of a node of the cluster the node's own AS number counts: remove asNumber"),
 			),
@@ -61,7 +58,9 @@ export function sessionRules(model: LintModel): LintFinding[] {
 	const routed = nodes.filter(({ ipv4 }) => ipv4 !== undefined);
 	const reflectors = routed.filter(({ clusterId }) => clusterId !== undefined);
 	const looked = [...reflectors, ...routed.filter(({ clusterId }) => clusterId === undefined)].slice(0, mostNodes);
-	const seen = new Map(looked.map((node) => [node.name, topology({ ...model, node: node.name, configuration: { ...configuration, nodeToNodeMesh: false } })]));
+	const seen = new Map(
+		looked.map((node) => [node.name, topology({ ...model, workloads: [], node: node.name, configuration: { ...configuration, nodeToNodeMesh: false } })]),
+	);
 	const sessions = (node: NodeFacts): readonly PeerOptions[] => seen.get(node.name)?.peers ?? [];
 	const speaks = (node: NodeFacts, other: NodeFacts) => sessions(node).some(({ address }) => addressesOf(other).includes(address));
 	const inMesh = (node: NodeFacts) =>

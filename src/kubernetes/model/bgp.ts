@@ -23,6 +23,8 @@ export interface BgpConfiguration {
 	readonly serviceClusterCidrs: readonly PrefixKey[];
 	readonly serviceExternalCidrs: readonly PrefixKey[];
 	readonly serviceLoadBalancerCidrs: readonly PrefixKey[];
+	/** The node's addresses that pods are told to peer with: Felix puts them on the pods' interfaces. Canonical. */
+	readonly localWorkloadPeering: { readonly ipv4: string | undefined; readonly ipv6: string | undefined };
 	/** Names of communities, to their values. */
 	readonly communities: Readonly<Record<string, string>>;
 	readonly prefixAdvertisements: readonly { readonly prefix: PrefixKey; readonly communities: readonly string[] }[];
@@ -39,6 +41,7 @@ export const defaultBgpConfiguration: BgpConfiguration = {
 	serviceClusterCidrs: [],
 	serviceExternalCidrs: [],
 	serviceLoadBalancerCidrs: [],
+	localWorkloadPeering: { ipv4: undefined, ipv6: undefined },
 	communities: {},
 	prefixAdvertisements: [],
 	programClusterRoutes: 'EnabledNoEncapOnly',
@@ -61,6 +64,7 @@ export function toBgpConfiguration(cluster: Resource | undefined, ofNode: Resour
 		serviceClusterCidrs: cidrsOf(cluster, base, 'serviceClusterIPs'),
 		serviceExternalCidrs: cidrsOf(cluster, base, 'serviceExternalIPs'),
 		serviceLoadBalancerCidrs: cidrsOf(cluster, base, 'serviceLoadBalancerIPs'),
+		localWorkloadPeering: { ipv4: peeringAddress(cluster, base, 'localWorkloadPeeringIPV4'), ipv6: peeringAddress(cluster, base, 'localWorkloadPeeringIPV6') },
 		communities: Object.fromEntries(objectsOf(base, 'communities').flatMap((entry) => pairOf(entry))),
 		prefixAdvertisements: objectsOf(advertisements, 'prefixAdvertisements').map((entry) => ({
 			prefix: cidrIn(resource, entry),
@@ -69,6 +73,9 @@ export function toBgpConfiguration(cluster: Resource | undefined, ofNode: Resour
 		programClusterRoutes: program === 'Enabled' || program === 'Disabled' || program === 'EnabledIPIPOnly' ? program : programClusterRoutes,
 	};
 }
+
+const peeringAddress = (resource: Resource | undefined, spec: JsonObject, key: string): string | undefined =>
+	addressIn(resource?.name ?? 'default', key, textOf(spec, key) || undefined);
 
 function pairOf(entry: JsonObject): [string, string][] {
 	const name = textOf(entry, 'name');
@@ -126,7 +133,7 @@ export interface BgpPeer {
 	/** Canonical address, with the port where one is given. */
 	readonly peer: { readonly address: string; readonly port: number | undefined } | undefined;
 	readonly peerSelector: string | undefined;
-	/** Peers with workloads are not this project's yet; such a resource is reported. */
+	/** The other sides are pods of the node, whatever else names one. */
 	readonly localWorkloadSelector: string | undefined;
 	readonly asNumber: number | undefined;
 	readonly localAsNumber: number | undefined;
@@ -146,7 +153,7 @@ export interface BgpPeer {
 /** @throws ResourceError, also where a selector does not parse: nobody can tell then whom it is about */
 export function toBgpPeer(resource: Resource): BgpPeer {
 	const spec = specOf(resource);
-	for (const key of ['nodeSelector', 'peerSelector']) checkSelector(resource, key, textOf(spec, key));
+	for (const key of ['nodeSelector', 'peerSelector', 'localWorkloadSelector']) checkSelector(resource, key, textOf(spec, key));
 	const mode = textOf(spec, 'nextHopMode');
 	return {
 		name: resource.name,
@@ -164,7 +171,7 @@ export function toBgpPeer(resource: Resource): BgpPeer {
 		keepaliveSeconds: secondsOf(spec, 'keepaliveTime'),
 		allowOwnAs: numberOf(spec, 'numAllowedLocalASNumbers') ?? 0,
 		ttlSecurityHops: numberOf(spec, 'ttlSecurity') || undefined,
-		reachableBy: addressIn(resource, 'reachableBy', textOf(spec, 'reachableBy') || undefined),
+		reachableBy: addressIn(resource.name, 'reachableBy', textOf(spec, 'reachableBy') || undefined),
 		filters: textsOf(spec, 'filters'),
 		reversePeering: textOf(spec, 'reversePeering') === 'Manual' ? 'Manual' : 'Auto',
 	};
@@ -179,11 +186,11 @@ function checkSelector(resource: Resource, key: string, text: string | undefined
 	}
 }
 
-function addressIn(resource: Resource, key: string, text: string | undefined): string | undefined {
+function addressIn(resource: string, key: string, text: string | undefined): string | undefined {
 	try {
 		return text === undefined ? undefined : formatAddress(parseAddress(text).bytes);
 	} catch (error) {
-		if (error instanceof AddressError) throw new ResourceError(resource.name, `spec.${key}: ${error.message}`);
+		if (error instanceof AddressError) throw new ResourceError(resource, `spec.${key}: ${error.message}`);
 		throw error;
 	}
 }

@@ -7,9 +7,11 @@ import { type PeerOptions, peerOptions } from '../../bgp/index.ts';
 import type { BgpConfiguration, BgpPeer, SecretKey } from '../model/bgp.ts';
 import type { BgpFilter } from '../model/bgp-filter.ts';
 import type { NodeFacts } from '../model/node.ts';
+import type { Workload } from '../model/workload.ts';
 import { selectorMatches } from '../selector/evaluate.ts';
 import { type PeerRoute, peerRoutes } from './peer-routes.ts';
 import { exportPolicy, importPolicy, type PoolAdvertisement } from './policies.ts';
+import { workloadProblems, workloadTargets } from './workloads.ts';
 
 /** Everything the sessions of a node follow from. */
 export interface TopologyInput {
@@ -21,6 +23,8 @@ export interface TopologyInput {
 	readonly peers: readonly BgpPeer[];
 	readonly filters: ReadonlyMap<string, BgpFilter>;
 	readonly pools: readonly PoolAdvertisement[];
+	/** Pods of the node. */
+	readonly workloads: readonly Workload[];
 	/** `undefined`: not known (yet). */
 	readonly password: (key: SecretKey) => string | undefined;
 }
@@ -43,7 +47,7 @@ export interface Topology {
 
 /** A session to be, before its policies. */
 interface Plan {
-	readonly kind: 'Mesh' | 'Global' | 'Node';
+	readonly kind: 'Mesh' | 'Global' | 'Node' | 'Local_Workload';
 	readonly address: string;
 	readonly port: number | undefined;
 	/** The node at the other side, if it is one of the cluster's. */
@@ -78,7 +82,8 @@ export function topology(input: TopologyInput): Topology {
 	}
 	const made = [...plans.values()].flatMap((plan) => toPeer(input, self, plan, problems).map((peer) => ({ peer, plan })));
 	const reached = peerRoutes(
-		made.map(({ plan }) => plan),
+		// A pod is on a link of its own.
+		made.map(({ plan }) => plan).filter(({ kind }) => kind !== 'Local_Workload'),
 		addressesOf(self),
 	);
 	return {
@@ -113,8 +118,9 @@ function meshPlans({ configuration, nodes }: TopologyInput, self: NodeFacts): Pl
 
 function resourcePlans(input: TopologyInput, self: NodeFacts, problems: string[]): Plan[] {
 	const byName = [...input.peers].sort((left, right) => (left.name < right.name ? -1 : 1));
-	for (const { name, localWorkloadSelector } of byName)
-		if (localWorkloadSelector !== undefined) problems.push(`BGPPeer ${name}: localWorkloadSelector is not supported; no session is made for it`);
+	const local = byName.filter((peer) => peer.localWorkloadSelector !== undefined && selects(peer, self));
+	for (const peer of local)
+		for (const { text, usable } of workloadProblems(peer)) problems.push(`BGPPeer ${peer.name}: ${text}${usable ? '' : '; no session is made for it'}`);
 	const usable = byName.filter(({ localWorkloadSelector }) => localWorkloadSelector === undefined);
 	const isGlobal = ({ node, nodeSelector }: BgpPeer) => node === undefined && nodeSelector === undefined;
 	const named = (kind: Plan['kind'], resources: readonly BgpPeer[]) =>
@@ -125,6 +131,9 @@ function resourcePlans(input: TopologyInput, self: NodeFacts, problems: string[]
 			'Node',
 			usable.filter((peer) => !isGlobal(peer) && selects(peer, self)),
 		),
+		...workloadTargets(local, input.workloads)
+			.filter(({ address }) => hasFamilyOf(self, address))
+			.map((target): Plan => ({ kind: 'Local_Workload', port: undefined, node: undefined, ...target })),
 		...usable.filter(({ reversePeering }) => reversePeering === 'Auto').flatMap((peer) => reversePlans(input, self, peer)),
 	];
 }
@@ -198,8 +207,9 @@ function toPeer(input: TopologyInput, self: NodeFacts, plan: Plan, problems: str
 			port: plan.port ?? portOf(input, plan),
 			localAsNumber: resource?.localAsNumber,
 			// Calico compares the addresses as text, and so must we: compared as numbers, both sides could wait for each other.
-			passive: node !== undefined && ownAddress !== undefined && address > ownAddress,
-			localAddress: (resource?.useNodeAddress ?? true) ? ownAddress : undefined,
+			// A pod speaks to whichever of the node's addresses it was told of: only it can begin.
+			passive: kind === 'Local_Workload' || (node !== undefined && ownAddress !== undefined && address > ownAddress),
+			localAddress: kind !== 'Local_Workload' && (resource?.useNodeAddress ?? true) ? ownAddress : undefined,
 			reflectorClient: internal && self.clusterId !== undefined && node?.clusterId !== self.clusterId,
 			md5Key,
 			ttlSecurityHops: resource?.ttlSecurityHops,

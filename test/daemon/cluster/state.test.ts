@@ -53,3 +53,18 @@ test('where Felix runs and both are told to program a kind of route, ours are re
 	};
 	t.deepEqual(stateOf({ pods: copy(calicoNode), ...given }), { foreign: [], refusal: undefined });
 });
+
+test('pods of this node that a BGPPeer selects are neighbours; the address that Felix would give them is told only where it does not run', (t) => {
+	const pod = toResource({ metadata: { name: 'p', namespace: 'n', labels: { color: 'red' } }, status: { phase: 'Running', podIP: '10.65.0.2' } });
+	const given = {
+		bgpPeers: copy(named('red', { localWorkloadSelector: "color == 'red'", asNumber: 65401 })),
+		bgpConfigurations: copy(named('default', { localWorkloadPeeringIPV4: '169.254.0.179' })),
+	};
+	const state = (...pods: Resource[]) => {
+		const { topology, problems } = readState('a', cluster({ ...given, pods: copy(...pods) }), () => undefined);
+		return [topology.peers.map(({ name }) => name), problems.length];
+	};
+	t.deepEqual(state(pod), [['Local_Workload_10_65_0_2'], 1]);
+	t.deepEqual(state(pod, calicoNode), [['Local_Workload_10_65_0_2'], 0]);
+	t.deepEqual(state(), [[], 0]);
+});

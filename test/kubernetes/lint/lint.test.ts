@@ -142,14 +142,11 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 		],
 	},
 	{
-		title: 'a password that is not there, and what is not obeyed',
+		title: 'a password that is not there',
 		given: {
-			bgpPeers: [
-				peer('p', { peerIP: '10.0.9.1', asNumber: 1, password: { secretKeyRef: { name: 's', key: 'k' } } }),
-				peer('w', { localWorkloadSelector: 'all()', asNumber: 1 }),
-			],
+			bgpPeers: [peer('p', { peerIP: '10.0.9.1', asNumber: 1, password: { secretKeyRef: { name: 's', key: 'k' } } })],
 		},
-		finds: ['error no-password BGPPeer p: ', 'warning unsupported BGPPeer w: localWorkloadSelector'],
+		finds: ['error no-password BGPPeer p: '],
 	},
 	{
 		title: 'a gateway that every node has on its link',

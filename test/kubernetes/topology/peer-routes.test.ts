@@ -28,6 +28,7 @@ const seenFrom = (self: string, peers: readonly BgpPeer[], nodes: readonly NodeF
 		listenPortOf: () => undefined,
 		filters: new Map(),
 		pools: [],
+		workloads: [],
 		password: () => undefined,
 	});
 

@@ -35,6 +35,7 @@ function seenFrom(self: string, { nodes, peers = [], configuration = {}, passwor
 		listenPortOf: () => undefined,
 		filters: new Map(),
 		pools: [],
+		workloads: [],
 		password: ({ name, key }) => passwords[`${name}/${key}`],
 	});
 }
@@ -151,12 +152,6 @@ test('a session whose password is not known waits, and says so', (t) => {
 	});
 	t.deepEqual(result.peers, []);
 	t.deepEqual(result.problems, ['BGPPeer tor: Secret tor has no key key; the session to 10.9.0.1 waits for it']);
-});
-
-test('what of a BGPPeer is not obeyed is told where it would matter', (t) => {
-	const peers = [peer('pods', { localWorkloadSelector: 'all()', asNumber: 65002 })];
-	const pods = 'BGPPeer pods: localWorkloadSelector is not supported; no session is made for it';
-	t.deepEqual(seenFrom('a', { nodes: three, peers }).problems, [pods]);
 });
 
 test('a node without an address has no sessions and says why', (t) => {
