@@ -162,7 +162,7 @@ export class Informer {
 				for (const fail of [...this.#waiting]) fail(error);
 				if (!(error instanceof ApiError || error instanceof ApiUnreachableError)) log.error('watch failed', { kind: kind.kind, error: String(error) });
 				else if (failures === 1)
-					log.warn('API server away, going on with what is known', { kind: kind.kind, reason: error.message, cause: String(error.cause ?? '') });
+					log.warn(`${whyNot(error)}, going on with what is known`, { kind: kind.kind, reason: error.message, cause: String(error.cause ?? '') });
 				// Aborted while waiting: the loop ends.
 				await sleep(backoffMs(reconnectBackoff, failures, random), undefined, { signal }).catch(() => undefined);
 			}
@@ -264,3 +264,9 @@ export class Informer {
 export function isNewer(left: string, right: string): boolean {
 	return left.length === right.length ? left > right : left.length > right.length;
 }
+
+/** A server that refuses is not away: somebody has to give a right, and no waiting helps. */
+const whyNot = (error: ApiError | ApiUnreachableError): string =>
+	error instanceof ApiError && (error.code === 401 || error.code === 403)
+		? 'the API server does not let this node read a kind: it needs the rights to list and watch it'
+		: 'API server away';

@@ -1,7 +1,17 @@
 import test from 'ava';
 import { silentLogger } from '../../../src/core/index.ts';
-import { ApiClient, ApiUnreachableError, coreKinds, Informer, KubernetesIpamStore, type ListResult, NotListedError } from '../../../src/kubernetes/index.ts';
+import {
+	ApiClient,
+	ApiError,
+	ApiUnreachableError,
+	coreKinds,
+	Informer,
+	KubernetesIpamStore,
+	type ListResult,
+	NotListedError,
+} from '../../../src/kubernetes/index.ts';
 import { FakeClock } from '../../fakes/clock.ts';
+import { recordingLogger } from '../../fakes/log.ts';
 
 /** A server whose lists are answered, or refused, when the test says so. */
 class HeldClient extends ApiClient {
@@ -98,3 +108,24 @@ test('a store that never heard from the API server refuses, whatever it is asked
 	store.stop();
 	informer.stop();
 });
+
+const refusals = [
+	{ title: 'a server that refuses is told as that', refusal: new ApiError(403, 'Forbidden', 'nodes is forbidden'), says: /rights to list and watch/ },
+	{ title: 'a server that is away is told as away', refusal: away, says: /^API server away/ },
+];
+for (const { title, refusal, says } of refusals) {
+	test(title, async (t) => {
+		const client = new HeldClient();
+		const log = recordingLogger();
+		const informer = new Informer({ client, kind: coreKinds.nodes, log, clock: new FakeClock(), random: () => 0 });
+		informer.start();
+		client.refuse(refusal);
+		await turn();
+		t.deepEqual(
+			log.lines.map(({ level, fields }) => [level, fields['kind']]),
+			[['warn', 'Node']],
+		);
+		t.regex(log.lines[0]?.message ?? '', says);
+		informer.stop();
+	});
+}
