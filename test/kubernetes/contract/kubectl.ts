@@ -23,6 +23,7 @@ spec:
     - name: v1
       served: true
       storage: true
+      subresources: { scale: { specReplicasPath: .spec.count, statusReplicasPath: .status.count } }
       additionalPrinterColumns: [{ name: CIDR, type: string, jsonPath: .spec.cidr }]
       schema:
         openAPIV3Schema:
@@ -34,6 +35,7 @@ spec:
               properties:
                 cidr: { type: string, description: The addresses. }
                 size: { type: integer, format: int64, default: 26 }
+                count: { type: integer, default: 1 }
 `;
 const pool = (cidr: string, more = '') => `
 apiVersion: kubectl.example.com/v1
@@ -99,6 +101,7 @@ export function testKubectl(test: TestFn, kubectl: string | undefined, getServer
 		await says(/configmap\/c serverside-applied/, configMap('{ a: "3" }'), 'apply', '--server-side', '-f', '-');
 		await refuses(/conflict with "kubectl"/, configMap('{ a: "4" }'), 'apply', '--server-side', '--field-manager', 'other', '-f', '-');
 		await says(/serverside-applied/, configMap('{ a: "4" }'), 'apply', '--server-side', '--field-manager', 'other', '--force-conflicts', '-f', '-');
+		await says(/^ +a: "3"/m, '', 'apply', 'view-last-applied', 'configmap/c', '-n', 'kubectl');
 		await refuses(/unknown field "surprise"/, `${configMap('{}')}surprise: 1\n`, 'apply', '-f', '-');
 		await says(/pod\/p created/, pod('i:1'), 'apply', '-f', '-');
 		await says(/pod\/p configured/, pod('i:2'), 'apply', '-f', '-');
@@ -118,6 +121,9 @@ export function testKubectl(test: TestFn, kubectl: string | undefined, getServer
 		await says(/patched/, '', 'patch', 'pool', 'p', '--type=json', '-p', '[{"op":"replace","path":"/spec/cidr","value":"10.2.0.0/16"}]');
 		await says(/pool.kubectl.example.com\/p edited/, '', 'edit', 'pool', 'p');
 		await says(/^27$/, '', 'get', 'pool', 'p', '-o', 'jsonpath={.spec.size}');
+		await says(/pool.kubectl.example.com\/p scaled/, '', 'scale', 'pool', 'p', '--replicas=28');
+		await refuses(/Expected replicas to be 3, was 28/, '', 'scale', 'pool', 'p', '--replicas=9', '--current-replicas=3');
+		await says(/NAME +DESIRED +AVAILABLE +AGE\s+p +28 +0/, '', 'get', 'pool', 'p', '--subresource=scale');
 		await says(/replaced/, `${pool('10.3.0.0/16')}`, 'replace', '-f', '-');
 		await says(/KIND: +Pool[\s\S]*cidr\s+<string>/, '', 'explain', 'pool.spec');
 		await says(/The addresses\./, '', 'explain', 'pool.spec.cidr');

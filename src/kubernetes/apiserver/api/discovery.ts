@@ -71,6 +71,9 @@ function legacyRows(type: ResourceType): JsonObject[] {
 			storageVersionHash: Buffer.from(`${type.group}/${kind}`).toString('base64').slice(0, 12),
 		},
 		...(type.status ? [{ name: `${plural}/status`, singularName: '', namespaced, kind, verbs: statusVerbs }] : []),
+		...(type.scale === undefined
+			? []
+			: [{ name: `${plural}/scale`, singularName: '', namespaced, group: 'autoscaling', version: 'v1', kind: 'Scale', verbs: statusVerbs }]),
 	];
 }
 
@@ -94,7 +97,10 @@ export function aggregated({ types }: Registry, legacy: boolean): JsonObject {
 function aggregatedRow(type: ResourceType): JsonObject {
 	const { group, version, kind, plural, singular, namespaced, shortNames, categories, status } = type;
 	const responseKind = { group, version, kind };
-	const subresources: JsonArray = status ? [{ subresource: 'status', responseKind, verbs: statusVerbs }] : [];
+	const subresources: JsonArray = [
+		...(status ? [{ subresource: 'status', responseKind, verbs: statusVerbs }] : []),
+		...(type.scale === undefined ? [] : [{ subresource: 'scale', responseKind: { group: 'autoscaling', version: 'v1', kind: 'Scale' }, verbs: statusVerbs }]),
+	];
 	return {
 		resource: plural,
 		responseKind,

@@ -2,11 +2,13 @@ import { collectionOf, keyOf } from '../resources/index.ts';
 import { loadRules } from '../rules/index.ts';
 import { hasRules } from '../schema/index.ts';
 import { aggregated, apiGroup, groupList, legacyVersions, resourceList, versionInfo } from './discovery.ts';
-import { list } from './list.ts';
+import { list, revisionParameter, waitFor } from './list.ts';
 import { openApiDocument, openApiIndex, openApiV2 } from './openapi.ts';
+import { booleanParameter } from './options.ts';
 import { patch } from './patch.ts';
 import { formOf, presentObject } from './present.ts';
 import { selfReview } from './reviews.ts';
+import { scale } from './scale.ts';
 import { ApiError, methodNotAllowed, noSuchPath, notFound } from './status.ts';
 import type { Answer, Api, Request, Target } from './types.ts';
 import { watch } from './watch.ts';
@@ -24,7 +26,7 @@ export async function dispatch(api: Api, request: Request): Promise<Answer> {
 		if (target !== undefined && asksRules(request, target)) await loadRules();
 		return target === undefined ? noSuchPage : withWarning(target, await act(api, request, target));
 	}
-	if (request.method !== 'GET' && request.method !== 'HEAD') throw noSuchPath();
+	if (request.method !== 'GET' && request.method !== 'HEAD') throw root === 'version' ? methodNotAllowed() : noSuchPath();
 	switch (root) {
 		case 'version':
 			return { code: 200, body: versionInfo };
@@ -67,7 +69,7 @@ function discover({ registry }: Api, { method, accept }: Request, root: 'api' | 
 	if (rest.length === 0) {
 		if (accept.includes('as=APIGroupDiscoveryList') && accept.includes('v=v2')) {
 			const contentType = 'application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList';
-			return { code: 200, text: JSON.stringify(aggregated(registry, root === 'api')), contentType };
+			return { code: 200, text: `${JSON.stringify(aggregated(registry, root === 'api'))}\n`, contentType };
 		}
 		return { code: 200, body: root === 'api' ? legacyVersions('') : groupList(registry) };
 	}
@@ -91,7 +93,7 @@ export function targetOf({ registry }: Pick<Api, 'registry'>, root: 'api' | 'api
 	if (type === undefined || more.length > 0) throw noSuchPath();
 	const namespace = spaced ? (steps[1] ?? '') : '';
 	if (type.namespaced && !spaced && name !== '') throw noSuchPath();
-	if (subresource !== '' && !(subresource === 'status' && type.status)) throw noSuchPath();
+	if (subresource !== '' && !(subresource === 'status' && type.status) && !(subresource === 'scale' && type.scale !== undefined)) throw noSuchPath();
 	return { type, namespace, name, subresource };
 }
 
@@ -105,10 +107,13 @@ function asksRules({ method, body }: Request, { type }: Target): boolean {
 async function act(api: Api, request: Request, target: Target): Promise<Answer> {
 	const { type, namespace, name, subresource } = target;
 	const collection = name === '';
+	if (subresource === 'scale' && type.scale !== undefined) return scale(api, request, target, type.scale);
 	switch (request.method) {
 		case 'GET': {
-			const watching = ['true', '1'].includes(request.query.get('watch') ?? '');
+			const watching = booleanParameter(request.query, 'watch');
 			if (collection) return watching ? watch(api, request, target) : list(api, request, target);
+			const asked = revisionParameter(request.query);
+			if (asked !== undefined && asked > api.store.committed) await waitFor(api, asked, request.signal);
 			const found = api.store.get(collectionOf(type), keyOf(namespace, name));
 			if (found === undefined) throw notFound(type, name);
 			return { code: 200, text: presentObject(type, formOf(request.accept, request.query), found, api.clock.wallMs()) };

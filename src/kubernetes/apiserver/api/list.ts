@@ -1,6 +1,7 @@
 import { at, isObject, parseJson, textAt } from '../../json/index.ts';
 import { collectionOf } from '../resources/index.ts';
 import { CompactedError, type Stored } from '../store/index.ts';
+import { integerParameter } from './options.ts';
 import { formOf, type ListMetadata, presentList } from './present.ts';
 import { selectorOf } from './selectors.ts';
 import { ApiError, badRequest, cause, expired, invalid, tooNew } from './status.ts';
@@ -22,20 +23,15 @@ function decode(token: string): Continuation {
 		const from = textAt(value, 'start');
 		if (isObject(value) && typeof revision === 'number' && from !== undefined) return { revision, from };
 	} catch {}
-	throw badRequest('continue key is not valid: illegal base64 data or unknown version');
+	throw badRequest('invalid continue token: continue key is not valid: illegal base64 data or unknown version');
 }
 
 /** A revision that a client names; `undefined` where it names none. @throws ApiError */
-export function revisionParameter(query: URLSearchParams): number | undefined {
+export function revisionParameter(query: URLSearchParams, refuse = (message: string): ApiError => new ApiError(500, '', message)): number | undefined {
 	const text = query.get('resourceVersion') ?? '';
 	if (text === '') return undefined;
-	if (!/^\d+$/.test(text)) {
-		throw new ApiError(
-			400,
-			'BadRequest',
-			`resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`,
-		);
-	}
+	if (!/^\d+$/.test(text))
+		throw refuse(`resourceVersion: Invalid value: ${JSON.stringify(text)}: strconv.ParseUint: parsing ${JSON.stringify(text)}: invalid syntax`);
 	return Number(text);
 }
 
@@ -51,10 +47,13 @@ export async function list(api: Api, request: Request, target: Target): Promise<
 export async function page(api: Api, { query, signal }: Request, { type, namespace, name }: Target): Promise<{ items: Stored[]; metadata: ListMetadata }> {
 	const { store } = api;
 	const selector = selectorOf(type, query);
-	const limit = Number(query.get('limit') ?? 0) || Number.POSITIVE_INFINITY;
+	const given = integerParameter(query, 'limit') ?? 0;
+	integerParameter(query, 'timeoutSeconds');
 	const token = query.get('continue') ?? '';
 	checkMatch(query, token);
-	const asked = revisionParameter(query);
+	const asked = revisionParameter(query, (message) => badRequest(`invalid resource version: ${message}`));
+	// What may be of any age comes out of a cache, which makes no pages.
+	const limit = given > 0 && !(query.get('resourceVersion') === '0' && token === '') ? given : Number.POSITIVE_INFINITY;
 	const exact =
 		query.get('resourceVersionMatch') === 'Exact' || (asked !== undefined && asked > 0 && Number.isFinite(limit) && query.get('resourceVersionMatch') === null);
 	if (asked !== undefined && asked > store.committed) await waitFor(api, asked, signal);
@@ -103,6 +102,8 @@ export async function waitFor({ store, clock }: Api, revision: number, signal: A
 
 function checkMatch(query: URLSearchParams, token: string): void {
 	const match = query.get('resourceVersionMatch');
+	if (query.get('sendInitialEvents') !== null)
+		throw invalid('meta.k8s.io', 'ListOptions', '', [cause.forbidden('sendInitialEvents', 'sendInitialEvents is forbidden for list')]);
 	if (match === null) {
 		if (token !== '' && !['', '0'].includes(query.get('resourceVersion') ?? '')) {
 			throw badRequest('specifying resource version is not allowed when using continue');
@@ -116,5 +117,5 @@ function checkMatch(query: URLSearchParams, token: string): void {
 		throw invalid('meta.k8s.io', 'ListOptions', '', [cause.unsupported('resourceVersionMatch', JSON.stringify(match), ['"Exact"', '"NotOlderThan"', '""'])]);
 	}
 	if (version === '' && query.get('watch') === null) throw refuse('resourceVersionMatch is forbidden unless resourceVersion is provided');
-	if (version === '0' && match === 'Exact') throw refuse('resourceVersionMatch "Exact" is forbidden for resourceVersion "0"');
+	if (version === '0' && match === 'Exact') throw refuse('resourceVersionMatch "exact" is forbidden for resourceVersion "0"');
 }

@@ -1,7 +1,7 @@
-import { isObject, type JsonObject, type JsonValue, textAt, withAt } from '../../json/index.ts';
+import { isArray, isObject, type JsonObject, type JsonValue, objectAt, stringifyJson, textAt, withAt } from '../../json/index.ts';
 import { decideCreate, decideUpdate, resetFields, writerOf } from '../objects/index.ts';
 import { apply, type FieldConflict, jsonPatch, mergePatch, PatchError, strategicMergePatch } from '../patch/index.ts';
-import { collectionOf, keyOf } from '../resources/index.ts';
+import { collectionOf, keyOf, type ResourceType } from '../resources/index.ts';
 import { prune } from '../schema/index.ts';
 import { bodyValue, ofKind, placed } from './body.ts';
 import { checkWriteOptions } from './options.ts';
@@ -15,28 +15,32 @@ export async function patch(api: Api, request: Request, target: Target): Promise
 	const media = request.contentType.split(';')[0]?.trim() ?? '';
 	if (media === 'application/apply-patch+yaml') return applyPatch(api, request, target);
 	const { type, namespace, name } = target;
-	const how = patchers[media];
-	if (how === undefined || (type.custom && media === 'application/strategic-merge-patch+json')) {
-		const accepted = [
-			'application/json-patch+json',
-			'application/merge-patch+json',
-			...(type.custom ? [] : ['application/strategic-merge-patch+json']),
-			'application/apply-patch+yaml',
-		];
-		if (how === undefined) throw new ApiError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
-		throw new ApiError(415, 'UnsupportedMediaType', `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`);
-	}
+	checkFormat(type, media);
 	if (request.query.get('force') !== null)
 		throw new ApiError(422, 'Invalid', 'PatchOptions.meta.k8s.io "" is invalid: force: Forbidden: may not be specified for non-apply patch', {});
 	checkWriteOptions(request, 'PatchOptions');
 	const current = api.store.latest(collectionOf(type), keyOf(namespace, name));
 	if (current === undefined) throw notFound(type, name);
-	const shown = inVersion(type, current.value);
-	const patched = attempt(() => how(target, shown, bodyValue(request, api.registry, undecodable)));
-	if (!isObject(patched)) throw badRequest('the patched object is not an object');
-	const { object, warnings } = decoded(request, target, patched);
+	const result = patched(api, request, target, inVersion(type, current.value));
+	if (!isObject(result)) throw badRequest('the patched object is not an object');
+	const { object, warnings } = decoded(request, target, result);
 	const decision = decideUpdate(type, storedForm(type, current), object, circumstances(api, request, target));
 	return finishUpdate(api, request, target, current, decision, warnings);
+}
+
+function checkFormat(type: ResourceType, media: string): void {
+	if (patchers[media] === undefined) throw new ApiError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
+	if (!type.custom || media !== 'application/strategic-merge-patch+json') return;
+	const accepted = ['application/json-patch+json', 'application/merge-patch+json', 'application/apply-patch+yaml'];
+	throw new ApiError(415, 'UnsupportedMediaType', `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`);
+}
+
+/** What a patch of a document makes of it. @throws ApiError */
+export function patched(api: Api, request: Request, target: Target, document: JsonObject): JsonValue {
+	const media = request.contentType.split(';')[0]?.trim() ?? '';
+	checkFormat(target.type, media);
+	const how = patchers[media];
+	return how === undefined ? document : attempt(() => how(target, document, bodyValue(request, api.registry, undecodable)));
 }
 
 const undecodable = (why: string): ApiError => badRequest(`error decoding patch: ${why.replace('json parse error: ', '')}`);
@@ -111,7 +115,7 @@ async function applyPatch(api: Api, request: Request, target: Target): Promise<A
 	const sent = withAt(withAt(pruned, ['metadata', 'resourceVersion'], undefined), ['metadata', 'uid'], undefined);
 	const result = apply(type.schema, live, sent, writerOf(config, around), options);
 	if (result.type === 'conflict') throw conflictError(result.conflicts);
-	const { object } = normalized(request, type, result.object);
+	const { object } = normalized(request, type, around.manager === 'kubectl' ? withLastApplied(result.object, config) : result.object);
 	if (current === undefined || live === undefined) {
 		checkNamespace(api, target);
 		return finishCreate(api, request, target, decideCreate(type, object, around, true), []);
@@ -119,6 +123,26 @@ async function applyPatch(api: Api, request: Request, target: Target): Promise<A
 	const version = textAt(config, 'metadata', 'resourceVersion');
 	const decision = decideUpdate(type, live, version === undefined ? object : withAt(object, ['metadata', 'resourceVersion'], version), around, true);
 	return finishUpdate(api, request, target, current, decision, []);
+}
+
+const lastApplied = 'kubectl.kubernetes.io/last-applied-configuration';
+
+/** An object that kubectl once applied by itself remembers what it was told: server-side apply by kubectl keeps that up to date. */
+function withLastApplied(object: JsonObject, config: JsonObject): JsonObject {
+	if ((textAt(object, 'metadata', 'annotations', lastApplied) ?? '') === '') return object;
+	const told = withAt(config, ['metadata', 'annotations', lastApplied], undefined);
+	const bare = Object.keys(objectAt(told, 'metadata', 'annotations')).length === 0 ? withAt(told, ['metadata', 'annotations'], undefined) : told;
+	return withAt(object, ['metadata', 'annotations', lastApplied], `${stringifyJson(sorted(bare))}\n`);
+}
+
+function sorted(value: JsonValue): JsonValue {
+	if (isArray(value)) return value.map(sorted);
+	if (!isObject(value)) return value;
+	return Object.fromEntries(
+		Object.entries(value)
+			.sort(([left], [right]) => (left < right ? -1 : 1))
+			.map(([name, member]) => [name, sorted(member ?? null)]),
+	);
 }
 
 /** Who applies says what every field is: one without a declaration cannot be merged. */
@@ -138,9 +162,11 @@ function conflictError(conflicts: readonly FieldConflict[]): ApiError {
 		const who = describe(one);
 		byManager.set(who, [...(byManager.get(who) ?? []), one]);
 	}
-	const lines = [...byManager].map(([who, paths]) =>
-		conflicts.length === 1 ? `conflict with ${who}: ${paths[0]?.path}` : `conflicts with ${who}:\n${paths.map(({ path }) => `- ${path}`).join('\n')}`,
-	);
+	const lines = [...byManager]
+		.sort(([left], [right]) => (left < right ? -1 : 1))
+		.map(([who, paths]) =>
+			conflicts.length === 1 ? `conflict with ${who}: ${paths[0]?.path}` : `conflicts with ${who}:\n${paths.map(({ path }) => `- ${path}`).join('\n')}`,
+		);
 	const plural = conflicts.length === 1 ? 'conflict' : 'conflicts';
 	return new ApiError(409, 'Conflict', `Apply failed with ${conflicts.length} ${plural}: ${lines.join('\n')}`, {
 		causes: conflicts.map((one) => ({ reason: 'FieldManagerConflict', message: `conflict with ${describe(one)}`, field: one.path })),

@@ -50,7 +50,9 @@ export class ApiError extends Error {
 }
 
 function detailsJson({ causes, ...rest }: StatusDetails): JsonObject {
-	return causes === undefined ? { ...rest } : { ...rest, causes: causes.map((cause) => ({ ...cause })) };
+	if (causes === undefined) return { ...rest };
+	// What is empty is not said.
+	return { ...rest, causes: causes.map((one) => Object.fromEntries(Object.entries(one).filter(([, text]) => text !== ''))) };
 }
 
 /** Names a resource as messages do: `nodes`, `ippools.crd.projectcalico.org`. */

@@ -2,6 +2,7 @@ import { type JsonObject, stringifyJson, textAt, withAt } from '../../json/index
 import { apiVersionOf, collectionOf } from '../resources/index.ts';
 import { CompactedError, type StoreEvent } from '../store/index.ts';
 import { revisionParameter, waitFor } from './list.ts';
+import { integerParameter } from './options.ts';
 import { type Form, formOf, presentObject } from './present.ts';
 import { type Predicate, selectorOf } from './selectors.ts';
 import { ApiError, cause, expired, invalid } from './status.ts';
@@ -21,7 +22,7 @@ export async function watch(api: Api, request: Request, target: Target): Promise
 	const selector = selectorOf(type, query);
 	const inScope = scope(namespace, name, selector.matches);
 	const initial = query.get('sendInitialEvents') === 'true';
-	checkOptions(query, initial);
+	checkOptions(query);
 	const asked = revisionParameter(query);
 	const fromNow = asked === undefined || asked === 0 || initial;
 	const collection = collectionOf(type);
@@ -30,7 +31,7 @@ export async function watch(api: Api, request: Request, target: Target): Promise
 	if (initial && asked !== undefined && asked > store.committed) await waitFor(api, asked, signal);
 	const bookmarks = query.get('allowWatchBookmarks') === 'true' || query.get('allowWatchBookmarks') === '1';
 	// A timer holds 24 days at most.
-	const timeoutSeconds = Math.min(Number(query.get('timeoutSeconds') ?? 0) || 1800 + Math.floor(api.random() * 1800), 2_000_000);
+	const timeoutSeconds = Math.min(integerParameter(query, 'timeoutSeconds') || 1800 + Math.floor(api.random() * 1800), 2_000_000);
 
 	return {
 		code: 200,
@@ -143,13 +144,10 @@ function bookmarkText({ type }: Target, form: Form, revision: number, annotation
 	return stringifyJson({ kind: type.kind, apiVersion: apiVersionOf(type), metadata });
 }
 
-function checkOptions(query: URLSearchParams, initial: boolean): void {
+function checkOptions(query: URLSearchParams): void {
 	const sent = query.get('sendInitialEvents') !== null;
 	const match = query.get('resourceVersionMatch');
 	const refuse = (detail: string) => invalid('meta.k8s.io', 'ListOptions', '', [cause.forbidden('resourceVersionMatch', detail)]);
 	if (sent && match !== 'NotOlderThan') throw refuse('sendInitialEvents requires setting resourceVersionMatch to NotOlderThan');
 	if (!sent && match !== null) throw refuse('resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided');
-	if (initial && query.get('allowWatchBookmarks') !== 'true') {
-		throw invalid('meta.k8s.io', 'ListOptions', '', [cause.forbidden('allowWatchBookmarks', 'sendInitialEvents requires setting allowWatchBookmarks to true')]);
-	}
 }

@@ -68,7 +68,8 @@ export async function finishUpdate(
 	return { code: 200, text: presentObject(type, formOf(request.accept, request.query), stored, api.clock.wallMs()), warnings };
 }
 
-async function settle(api: Api, request: Request, type: ResourceType, current: Stored, decision: Update): Promise<Pick<Stored, 'value' | 'text'>> {
+/** Stores what was decided, or only says what it would be; the object as it is then. */
+export async function settle(api: Api, request: Request, type: ResourceType, current: Stored, decision: Update): Promise<Pick<Stored, 'value' | 'text'>> {
 	if (decision.type === 'unchanged') return current;
 	if (decision.type === 'write') return put(api, request, type, current.key, decision.object);
 	if (!isDryRun(request)) await api.store.write(collectionOf(type), current.key, undefined);

@@ -7,6 +7,7 @@ import { type Answer, type Api, ApiError, dispatch, internal, type Request, tooL
 import { ObjectTooLargeError, StoreFailedError } from '../store/index.ts';
 import { type Authenticator, authorize } from './auth.ts';
 import type { Certificate } from './certificate.ts';
+import { encode, type Wishes } from './encode.ts';
 
 /** As kube-apiserver. */
 const mostBodyBytes = 3 * 1024 * 1024;
@@ -57,11 +58,11 @@ async function serve(options: ListenerOptions, message: IncomingMessage, respons
 			signal: gone.signal,
 		};
 		authorize(request);
-		send(response, await dispatch(options.api, { ...request, body: await readBody(message) }), request.method);
+		await send(response, await dispatch(options.api, { ...request, body: await readBody(message) }), message);
 	} catch (error) {
 		const refusal = asApiError(error, options.log, message);
-		if (!response.headersSent) send(response, { code: refusal.code, body: refusal.toStatus() }, message.method ?? 'GET');
-		else response.destroy();
+		if (response.headersSent) response.destroy();
+		else await send(response, { code: refusal.code, body: refusal.toStatus() }, message).catch(() => response.destroy());
 	}
 }
 
@@ -102,17 +103,35 @@ async function readBody(message: IncomingMessage): Promise<Buffer> {
 	return chunks.length === 1 && only !== undefined ? only : Buffer.concat(chunks);
 }
 
-function send(response: ServerResponse, answer: Answer, method: string): void {
+async function send(response: ServerResponse, answer: Answer, message: IncomingMessage): Promise<void> {
 	if ('stream' in answer) {
 		stream(response, answer.stream);
 		return;
 	}
-	const text = 'text' in answer ? answer.text : stringifyJson(answer.body);
-	const contentType = ('text' in answer ? answer.contentType : undefined) ?? 'application/json';
+	const { method = 'GET' } = message;
 	for (const warning of answer.warnings ?? []) response.appendHeader('Warning', `299 - ${JSON.stringify(warning)}`);
-	const bytes = Buffer.from(text);
-	response.writeHead(answer.code, { 'Content-Type': contentType, 'Content-Length': bytes.length, 'Cache-Control': 'no-cache, private' });
+	const finished = 'text' in answer && answer.contentType !== undefined;
+	const { contentType, bytes, compressed } = finished
+		? { contentType: answer.contentType, bytes: Buffer.from(answer.text), compressed: false }
+		: await encode('text' in answer ? answer.text : stringifyJson(answer.body), wishesOf(message));
+	if (response.destroyed) return;
+	response.writeHead(answer.code, {
+		'Content-Type': contentType,
+		'Content-Length': bytes.length,
+		'Cache-Control': 'no-cache, private',
+		...(compressed ? { 'Content-Encoding': 'gzip', Vary: 'Accept-Encoding' } : {}),
+	});
 	response.end(method === 'HEAD' ? undefined : bytes);
+}
+
+function wishesOf({ method = 'GET', url = '/', headers }: IncomingMessage): Wishes {
+	return {
+		method,
+		accept: headers.accept ?? '',
+		acceptEncoding: String(headers['accept-encoding'] ?? ''),
+		userAgent: headers['user-agent'] ?? '',
+		pretty: /[?&]pretty(?:=([^&]*))?/.exec(url)?.[1],
+	};
 }
 
 function stream(response: ServerResponse, run: (write: (chunk: string | Uint8Array) => boolean, end: () => void) => void): void {

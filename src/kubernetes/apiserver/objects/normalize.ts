@@ -1,4 +1,4 @@
-import { isArray, isObject, type JsonObject, type JsonValue, objectAt, withAt } from '../../json/index.ts';
+import { at, isArray, isObject, type JsonObject, type JsonValue, objectAt, withAt } from '../../json/index.ts';
 import { badRequest, type Cause, cause, invalid } from '../api/status.ts';
 import { apiVersionOf, type ResourceType, validateMetadata } from '../resources/index.ts';
 import { brokenRules } from '../rules/index.ts';
@@ -89,12 +89,23 @@ export function check(type: ResourceType, object: JsonObject, previous: JsonObje
 	const causes = [
 		...validateMetadata(type, object, previous),
 		...bySchema,
+		...countCauses(type, object),
 		...byRules(type, object, previous, bySchema),
 		...type.rules.validate(object, previous),
 	];
 	if (causes.length === 0) return;
 	const name = objectAt(object, 'metadata')['name'];
 	throw invalid(type.group, type.kind, typeof name === 'string' ? name : '', causes);
+}
+
+const mostReplicas = 2 ** 31 - 1;
+
+/** What the `scale` subresource counts is an int32, and not less than nothing. */
+function countCauses({ scale }: ResourceType, object: JsonObject): Cause[] {
+	const count = scale === undefined ? undefined : at(object, ...scale.spec);
+	if (scale === undefined || (typeof count !== 'number' && typeof count !== 'bigint') || (count >= 0 && count <= mostReplicas)) return [];
+	const why = count < 0 ? 'should be a non-negative integer' : `should be less than or equal to ${mostReplicas}`;
+	return [cause.invalid(`.${scale.spec.join('.')}`, String(count), why)];
 }
 
 /** Of an object of the wrong shape rules can't be asked. */

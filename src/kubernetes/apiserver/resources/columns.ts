@@ -53,6 +53,14 @@ export const plainColumns: readonly Column[] = [
 	{ ...ageColumn, type: 'date', name: 'Created At', value: (object) => textAt(object, 'metadata', 'creationTimestamp') ?? null },
 ];
 
+/** What `kubectl get --subresource=scale` shows. */
+export const scaleColumns: readonly Column[] = [
+	nameColumn,
+	{ ...column('Desired', (object) => at(object, 'spec', 'replicas') ?? 0), type: 'integer' },
+	{ ...column('Available', (object) => at(object, 'status', 'replicas') ?? 0), type: 'integer' },
+	ageColumn,
+];
+
 /** Columns of the built-in kinds, by plural name. */
 export const builtInColumns: Readonly<Record<string, readonly Column[]>> = {
 	namespaces: [nameColumn, column('Status', (object) => text(at(object, 'status', 'phase'), '')), ageColumn],

@@ -64,17 +64,18 @@ function columnOf(declared: JsonObject): Column {
 	const type = textAt(declared, 'type') ?? 'string';
 	const path = textAt(declared, 'jsonPath') ?? '';
 	const shown = type === 'integer' || type === 'number' || type === 'boolean' || type === 'date' ? type : 'string';
-	const { format, description } = declared;
+	const { format } = declared;
+	const description = textAt(declared, 'description') || `Custom resource definition column (in JSONPath format): ${path}`;
 	return {
 		name: textAt(declared, 'name') ?? '',
 		type: shown,
 		...(typeof format === 'string' ? { format } : {}),
-		...(typeof description === 'string' ? { description } : {}),
+		description,
 		priority: Number(declared['priority'] ?? 0),
 		value(object, nowMs) {
 			const value = byJsonPath(object, path);
-			if (shown === 'date') return value === undefined ? '' : ageCell(value, nowMs);
-			if (value === undefined) return shown === 'string' ? '' : null;
+			if (value === undefined) return null;
+			if (shown === 'date') return ageCell(value, nowMs);
 			return shown === 'string' && typeof value !== 'string' ? (isObject(value) || Array.isArray(value) ? JSON.stringify(value) : String(value)) : value;
 		},
 	};

@@ -60,7 +60,7 @@ function validateUnchanged(metadata: JsonObject, previous: JsonObject): Cause[] 
 export function keyProblem(key: string): string | undefined {
 	const parts = key.split('/');
 	const [prefix, name] = parts.length === 2 ? [parts[0] ?? '', parts[1] ?? ''] : [undefined, key];
-	if (parts.length > 2) return `a valid label key must consist of an optional prefix and a name; ${nameRule}`;
+	if (parts.length > 2) return `${nameRule.replace('name part', 'a qualified name')} with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')`;
 	if (prefix !== undefined && !subdomain.test(prefix)) return `prefix part ${prefix === '' ? 'must be non-empty' : subdomainRule}`;
 	if (name === '') return 'name part must be non-empty';
 	if (name.length > 63) return 'name part must be no more than 63 characters';

@@ -7,7 +7,9 @@ import { deletion } from './deletion.ts';
 import { lists } from './lists.ts';
 import { options } from './options.ts';
 import { patches } from './patches.ts';
+import { questions } from './questions.ts';
 import { rules } from './rules.ts';
+import { scaling } from './scale.ts';
 import { validation } from './validation.ts';
 import { watches } from './watches.ts';
 
@@ -24,4 +26,6 @@ export const scenarios: Readonly<Record<string, readonly Step[]>> = {
 	'server-side apply': apply,
 	deletion,
 	options,
+	questions,
+	scale: scaling,
 };
