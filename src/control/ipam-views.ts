@@ -36,7 +36,8 @@ export interface AddressView {
 	readonly address: string;
 	readonly block?: string;
 	readonly node?: string;
-	readonly state: 'used' | 'free' | 'cooling' | 'no-block';
+	/** `unreadable`: its block can't be read, `ipam check` says why. */
+	readonly state: 'used' | 'free' | 'cooling' | 'no-block' | 'unreadable';
 	readonly handleId?: string;
 	readonly attributes: Readonly<Record<string, string>>;
 }

@@ -36,7 +36,14 @@ export interface StatusView {
 	/** Present where next hops are looked for in the kernel: how many are known, and those that nothing leads to, whose routes are not used. */
 	readonly nextHops?: { readonly tracked: number; readonly unreachable: readonly string[] };
 	/** Present with `datastore: kubernetes`. `awaySince`: the API server does not answer since then (ISO 8601); `fromLastKnown`: nor has it since the start. */
-	readonly cluster?: { readonly server: string; readonly layout: string; readonly awaySince?: string; readonly fromLastKnown: boolean };
+	readonly cluster?: {
+		readonly server: string;
+		readonly layout: string;
+		readonly awaySince?: string;
+		readonly fromLastKnown: boolean;
+		/** Resources of addresses that are there and can't be read, as seen last. */
+		readonly unreadable?: readonly { readonly kind: string; readonly name: string; readonly problem: string }[];
+	};
 	readonly config: { readonly file: string; readonly loadedAt: string; readonly lastReloadError?: ErrorView };
 	readonly process: { readonly residentBytes: number; readonly heapBytes: number; readonly cpuSeconds: number; readonly longestBlockSeconds: number };
 	/** What a person should look into; empty when all is well. */

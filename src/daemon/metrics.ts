@@ -16,6 +16,7 @@ export interface MetricSources {
 		| {
 				awaySinceMs(): number | undefined;
 				readonly fromLastKnown: boolean;
+				readonly unreadable: readonly { readonly kind: string }[];
 				readonly garbage: { readonly addresses: number; readonly claims: number; readonly handles: number; readonly spared: number; readonly leading: boolean };
 		  }
 		| undefined;
@@ -157,6 +158,17 @@ const rows: readonly MetricRow[] = [
 		samples: ({ cluster }) => {
 			const here = cluster();
 			return here === undefined ? [] : one(here.fromLastKnown ? 1 : 0);
+		},
+	},
+	{
+		name: 'bgpmesh_ipam_unreadable',
+		kind: 'gauge',
+		help: 'Resources of addresses that are there and can not be read, as this node saw them last: nothing is given of them. Absent without a cluster.',
+		labels: ['kind'],
+		samples: ({ cluster }) => {
+			const here = cluster();
+			const kinds = ['block', 'claim', 'handle', 'pool', 'reservation'] as const;
+			return here === undefined ? [] : kinds.map((kind) => [{ kind }, here.unreadable.filter((each) => each.kind === kind).length]);
 		},
 	},
 	{

@@ -66,9 +66,15 @@ export function statusOf({ rooms, lastReloadError, ...sources }: StatusSources):
 }
 
 function clusterStatus(cluster: NonNullable<Rooms['cluster']>): NonNullable<StatusView['cluster']> {
-	const { server, layout, fromLastKnown } = cluster;
+	const { server, layout, fromLastKnown, unreadable } = cluster;
 	const since = cluster.awaySinceMs();
-	return { server, layout, fromLastKnown, ...(since === undefined ? {} : { awaySince: new Date(since).toISOString() }) };
+	return {
+		server,
+		layout,
+		fromLastKnown,
+		...(since === undefined ? {} : { awaySince: new Date(since).toISOString() }),
+		...(unreadable.length === 0 ? {} : { unreadable }),
+	};
 }
 
 /** How many there are, and those without a way. */

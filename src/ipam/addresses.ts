@@ -61,12 +61,19 @@ export function isBlockEdge(cidr: PrefixKey, ordinal: number): boolean {
 /** Addresses that are never given automatically. Calico IPReservation. */
 export class Reservations {
 	readonly #prefixes: readonly Prefix[];
+	readonly #cidrs: readonly PrefixKey[];
 	readonly #blockEdges: boolean;
 
 	/** `block-edges`: those of each block too. */
 	constructor(cidrs: readonly PrefixKey[], and?: 'block-edges') {
+		this.#cidrs = cidrs;
 		this.#prefixes = cidrs.map((cidr) => parsePrefix(cidr));
 		this.#blockEdges = and === 'block-edges';
+	}
+
+	/** These, and `cidrs` beside them. */
+	and(cidrs: readonly PrefixKey[]): Reservations {
+		return cidrs.length === 0 ? this : new Reservations([...this.#cidrs, ...cidrs], this.#blockEdges ? 'block-edges' : undefined);
 	}
 
 	holdsAddress(address: Address): boolean {

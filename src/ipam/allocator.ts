@@ -15,7 +15,7 @@ import { exhausted, unavailable } from './refusal.ts';
 import { type ReleaseGuard, type ReleaseOutcome, releaseAddress, releaseHandle } from './release.ts';
 import type { AssignedAddress, AssignRequest, AssignResult, Unavailable } from './requests.ts';
 import { type Source, sourceOf } from './source.ts';
-import type { IpamStore, Retry } from './store.ts';
+import { type IpamStore, type Listing, type Retry, UnreadableError, type Versioned, whereReadable } from './store.ts';
 import { type Block, hostAffinity, type Pool, safetyBlocksPerHost } from './values.ts';
 
 export interface AllocatorOptions {
@@ -80,7 +80,7 @@ export class Allocator {
 		const { store, node, log } = this.#options;
 		if ((await store.readOnlyReason()) !== undefined) return;
 		for (const cidr of ownClaims(await store.affinitiesOf(node), node).unfinished) {
-			if (await this.#claimLock.run('claim', () => reconfirmUsed(this.#claims, node, cidr)))
+			if (await this.#claimLock.run('claim', () => whereReadable(reconfirmUsed(this.#claims, node, cidr), false)))
 				log.info('claim of a block in use confirmed again', { block: cidr });
 		}
 	}
@@ -141,7 +141,7 @@ export class Allocator {
 				}
 				await this.#handles.incrementExisting(request.handleId, cidr);
 			}
-			const given = await this.#give(source, cidr, request, wanted).finally(() => this.#settle(cidr));
+			const given = await whereReadable(this.#give(source, cidr, request, wanted), undefined).finally(() => this.#settle(cidr));
 			if (given !== undefined) {
 				await this.#keepClaim(cidr);
 				return { type: 'assigned', addresses: [{ family, ...given, block: cidr, pool: poolOf(source.pools, cidr)?.name, known: false }] };
@@ -156,7 +156,7 @@ export class Allocator {
 	async #keepClaim(cidr: PrefixKey): Promise<void> {
 		const { store, node } = this.#options;
 		if (!ownClaims(await store.affinitiesOf(node), node).unfinished.includes(cidr)) return;
-		await this.#claimLock.run('claim', () => reconfirmUsed(this.#claims, node, cidr));
+		await this.#claimLock.run('claim', () => whereReadable(reconfirmUsed(this.#claims, node, cidr), false));
 	}
 
 	/** The write itself, shared with others of the block. `undefined`: no address was free after all. */
@@ -201,7 +201,7 @@ export class Allocator {
 		pools: readonly Pool[],
 	): Promise<AssignedAddress | undefined> {
 		for (const cidr of blocks.filter((block) => parsePrefix(block).family === family)) {
-			const block = await this.#options.store.blocks.read(blockName(cidr), 'fresh');
+			const block = await whereReadable(this.#options.store.blocks.read(blockName(cidr), 'fresh'), undefined);
 			const held = block === undefined ? [] : ordinalsOfHandle(block.value, sanitizeHandle(handleId)).map((ordinal) => ordinalToAddress(cidr, ordinal));
 			const address = held.find((each) => except?.includes(each) !== true);
 			if (address !== undefined) return { family, address, block: cidr, pool: poolOf(pools, cidr)?.name, known: true };
@@ -230,9 +230,9 @@ export class Allocator {
 	async #ownBlock(source: Source, tried: ReadonlySet<PrefixKey>, fresh?: 'fresh'): Promise<Placement | undefined> {
 		const { store, node } = this.#options;
 		const confirmed = ownClaims(await store.affinitiesOf(node), node).confirmed.filter((cidr) => !tried.has(cidr));
-		const blocks = await Promise.all(confirmed.map((cidr) => store.blocks.read(blockName(cidr), fresh)));
-		const known = blocks.flatMap((block) => (block === undefined ? [] : [block.value]));
-		const cidr = ownBlockWithRoom(this.#landscape(source, known), source.pools, confirmed);
+		const blocks = await Promise.all(confirmed.map((cidr) => whereReadable(store.blocks.read(blockName(cidr), fresh), undefined)));
+		const items = blocks.flatMap((block) => (block === undefined ? [] : [block]));
+		const cidr = ownBlockWithRoom(this.#landscape(source, { items, unreadable: [] }), source.pools, confirmed);
 		return cidr === undefined ? undefined : this.#promise(cidr);
 	}
 
@@ -242,28 +242,35 @@ export class Allocator {
 		const lost = new Set<PrefixKey>();
 		const claims = ownClaims(await this.#options.store.affinitiesOf(node), node);
 		for (const cidr of claims.unfinished.filter((claim) => pools.some((pool) => prefixCovers(parsePrefix(pool.cidr), parsePrefix(claim))))) {
-			if ((await claimBlock(this.#claims, node, cidr)) === 'claimed' && !tried.has(cidr)) return this.#promise(cidr);
+			if ((await whereReadable(claimBlock(this.#claims, node, cidr), 'lost')) === 'claimed' && !tried.has(cidr)) return this.#promise(cidr);
 		}
 		const owned = claims.confirmed.filter((cidr) => parsePrefix(cidr).family === source.family).length;
 		const most = config.maxBlocksPerHost === 0 ? safetyBlocksPerHost : config.maxBlocksPerHost;
 		const mayClaim = config.autoAllocateBlocks && owned < most;
 		while (mayClaim) {
-			const found = findNewBlock(this.#landscape(source, await this.#allBlocks()), pools, new Set([...lost, ...tried]), random(), clock.wallMs());
+			const found = findNewBlock(
+				this.#landscape(source, await this.#options.store.blocks.list()),
+				pools,
+				new Set([...lost, ...tried]),
+				random(),
+				clock.wallMs(),
+			);
 			if (found === undefined) break;
 			lost.add(found.cidr);
 			if (found.type === 'reclaim') {
-				const outcome = await giveUpBlock(this.#claims, found.from, found.cidr, { requireEmpty: true, sequenceNumber: found.sequenceNumber });
+				const giveUp = giveUpBlock(this.#claims, found.from, found.cidr, { requireEmpty: true, sequenceNumber: found.sequenceNumber });
+				const outcome = await whereReadable(giveUp, 'changed');
 				log.info('empty block reclaimed', { block: found.cidr, from: found.from, outcome });
 				if (outcome !== 'released') continue;
 			}
-			if ((await claimBlock(this.#claims, node, found.cidr)) === 'claimed') {
+			if ((await whereReadable(claimBlock(this.#claims, node, found.cidr), 'lost')) === 'claimed') {
 				log.info('block claimed', { block: found.cidr });
 				return this.#promise(found.cidr);
 			}
 		}
 		// A gateway is on the links of the block's own node alone.
 		const mayBorrow = !config.strictAffinity && !source.gateway;
-		const landscape = this.#landscape(source, await this.#allBlocks());
+		const landscape = this.#landscape(source, await this.#options.store.blocks.list());
 		const borrowed = mayBorrow ? blockToBorrowFrom(landscape, pools, tried, random()) : undefined;
 		return borrowed === undefined ? exhausted(source, landscape, { owned, most }) : this.#promise(borrowed);
 	}
@@ -276,10 +283,19 @@ export class Allocator {
 		if (source.gateway && isBlockEdge(cidr, addressToOrdinal(cidr, address) ?? 0))
 			return unavailable(source, `${address} is at the edge of block ${cidr}, where a pod with a gateway cannot be reached`, false);
 		const find = async () => (await store.blocks.read(blockName(cidr), 'fresh'))?.value;
-		let block = await find();
-		if (block === undefined) {
-			await this.#claimLock.run('claim', () => claimBlock(this.#claims, node, cidr));
+		let block: Block | undefined;
+		try {
 			block = await find();
+			if (block === undefined) {
+				// Before a block is made: one that can't be read may hold the address under another name.
+				const [holder] = (await store.blocks.list()).unreadable.filter(({ cidrs }) => cidrs.some((held) => addressToOrdinal(held, address) !== undefined));
+				if (holder !== undefined) throw new UnreadableError(holder);
+				await this.#claimLock.run('claim', () => claimBlock(this.#claims, node, cidr));
+				block = await find();
+			}
+		} catch (error) {
+			if (error instanceof UnreadableError) return unavailable(source, `${address} may be held: ${error.message}`, true);
+			throw error;
 		}
 		if (block?.affinity === hostAffinity(node) || !(source.gateway || source.config.strictAffinity)) return this.#promise(cidr);
 		const whose = `${address} is in block ${cidr} of ${block?.affinity === undefined ? 'no node' : 'another node'}`;
@@ -297,13 +313,13 @@ export class Allocator {
 		else this.#promised.delete(cidr);
 	}
 
-	async #allBlocks() {
-		return (await this.#options.store.blocks.list()).map(({ value }) => value);
-	}
-
-	#landscape({ reservations, config, gateway }: Source, known: readonly Block[]): Landscape {
+	#landscape(
+		{ reservations, config, gateway }: Source,
+		{ items, unreadable }: Pick<Listing<Block>, 'unreadable'> & { items: readonly Pick<Versioned<Block>, 'value'>[] },
+	): Landscape {
 		const nowMs = this.#options.clock.wallMs();
-		const blocks = new Map(known.map((block) => [block.cidr, endCooldowns(block, config.cooldownSeconds, nowMs)]));
-		return { node: this.#options.node, blocks, reservations, promised: (cidr) => this.#promised.get(cidr) ?? 0, gateway };
+		const blocks = new Map(items.map(({ value }) => [value.cidr, endCooldowns(value, config.cooldownSeconds, nowMs)]));
+		const closed = reservations.and(unreadable.flatMap(({ cidrs }) => cidrs));
+		return { node: this.#options.node, blocks, unreadable, reservations: closed, promised: (cidr) => this.#promised.get(cidr) ?? 0, gateway };
 	}
 }

@@ -7,12 +7,15 @@ import type { Reservations } from './addresses.ts';
 import { freeCount, isEmpty } from './block.ts';
 import { gatewayOf } from './gateway.ts';
 import { walkBlocks } from './pool.ts';
+import type { Unreadable } from './store.ts';
 import { type Affinity, type Block, hostAffinity, isConfirmed, type Pool } from './values.ts';
 
 /** Everything that is known, at one moment. */
 export interface Landscape {
 	readonly node: string;
 	readonly blocks: ReadonlyMap<PrefixKey, Block>;
+	/** Blocks that can't be read; what they may hold is among the reservations. */
+	readonly unreadable: readonly Unreadable[];
 	readonly reservations: Reservations;
 	/** Addresses of a block promised to requests whose write is still on its way. */
 	readonly promised: (cidr: PrefixKey) => number;

@@ -3,7 +3,7 @@
  * number is part of writing (`store.ts`), as in Calico, where an address remembers the number the block had when it was read.
  */
 import { type PrefixKey, parsePrefix } from '../core/index.ts';
-import { addressCount, addressToOrdinal, ordinalToAddress, type Reservations } from './addresses.ts';
+import { addressCount, addressToOrdinal, noReservations, ordinalToAddress, type Reservations } from './addresses.ts';
 import { isGatewayHandle, sanitizeHandle } from './names.ts';
 import { type AllocationAttribute, type Block, hostAffinity } from './values.ts';
 
@@ -43,7 +43,7 @@ export function autoAssign(
 	const ordinals: number[] = [];
 	const unallocated: number[] = [];
 	for (const ordinal of block.unallocated) {
-		if (ordinals.length < count && !reservations.holdsOrdinal(block.cidr, ordinal)) ordinals.push(ordinal);
+		if (ordinals.length < count && isFree(block, ordinal, reservations)) ordinals.push(ordinal);
 		else unallocated.push(ordinal);
 	}
 	if (ordinals.length === 0) return { block, ordinals };
@@ -191,9 +191,13 @@ const isOwned = (attribute: AllocationAttribute | undefined): boolean =>
 
 /** How many addresses could be given now. */
 export function freeCount(block: Block, reservations: Reservations): number {
-	if (!reservations.holdsSome(block.cidr)) return block.unallocated.length;
-	return block.unallocated.filter((ordinal) => !reservations.holdsOrdinal(block.cidr, ordinal)).length;
+	const some = reservations.holdsSome(block.cidr) ? reservations : noReservations;
+	return block.unallocated.filter((ordinal) => isFree(block, ordinal, some)).length;
 }
+
+/** Whoever wrote the list of free addresses may have erred: an address that somebody holds is not free. */
+export const isFree = (block: Block, ordinal: number, reservations: Reservations): boolean =>
+	block.allocations[ordinal] === null && !reservations.holdsOrdinal(block.cidr, ordinal);
 
 /** An inconsistency inside one block, for `ipam check`. */
 export function blockProblems(block: Block): string[] {

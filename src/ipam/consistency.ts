@@ -2,7 +2,8 @@
 import { AddressError, formatAddress, type PrefixKey, parseAddress, parsePrefix, prefixContains, prefixCovers } from '../core/index.ts';
 import { ordinalToAddress } from './addresses.ts';
 import { blockProblems, ordinalsOfHandle } from './block.ts';
-import { handleName, sanitizeHandle } from './names.ts';
+import { affinityName, handleName, sanitizeHandle } from './names.ts';
+import type { Unreadable, UnreadableResource } from './store.ts';
 import { type Affinity, type AllocationAttribute, type Block, type Handle, hostAffinity, isConfirmed, type Pool } from './values.ts';
 
 /** Everything written about addresses at one moment. */
@@ -11,18 +12,24 @@ export interface AddressBook {
 	readonly blocks: readonly Block[];
 	readonly affinities: readonly Affinity[];
 	readonly handles: readonly Handle[];
+	/** By kind, what is there and can't be read: of what it may say nothing is said. */
+	readonly unreadable?: Readonly<Record<'blocks' | 'affinities' | 'handles', readonly Unreadable[]>>;
 }
 
 /** A contradiction; `fix` says what would mend it, where a program may. */
 export interface Inconsistency {
-	readonly kind: 'block' | 'claim' | 'handle' | 'pool' | 'pod' | 'origin';
+	readonly kind: UnreadableResource['kind'] | 'pod' | 'origin';
 	readonly subject: string;
 	readonly problem: string;
 	readonly fix: 'remove-handle' | 'release-claim' | undefined;
 }
 
+const allReadable = { blocks: [], affinities: [], handles: [] };
+
 /** Holds blocks, claims, handles and pools against each other. Some differences are there for a moment while a request is on its way: look twice. */
-export function findInconsistencies({ pools, blocks, affinities, handles }: AddressBook): Inconsistency[] {
+export function findInconsistencies({ pools, blocks, affinities, handles, unreadable = allReadable }: AddressBook): Inconsistency[] {
+	const closed = new Set(unreadable.blocks.flatMap(({ cidrs }) => cidrs));
+	const closedClaims = new Set(unreadable.affinities.map(({ name }) => name));
 	const byCidr = new Map(blocks.map((block) => [block.cidr, block]));
 	const found: Inconsistency[] = [];
 	const claimed = new Set<string>();
@@ -33,6 +40,7 @@ export function findInconsistencies({ pools, blocks, affinities, handles }: Addr
 	}
 	for (const { node, cidr, state } of affinities) {
 		claimed.add(`${hostAffinity(node)} ${cidr}`);
+		if (closed.has(cidr)) continue;
 		const block = byCidr.get(cidr);
 		if (isConfirmed(state) && block === undefined)
 			found.push({ kind: 'claim', subject: `${node} ${cidr}`, problem: 'the claim is confirmed, and there is no such block', fix: 'release-claim' });
@@ -45,23 +53,29 @@ export function findInconsistencies({ pools, blocks, affinities, handles }: Addr
 			});
 	}
 	for (const { cidr, affinity } of blocks) {
-		if (affinity?.startsWith('host:') && !claimed.has(`${affinity} ${cidr}`))
+		const isKnown = affinity?.startsWith('host:') !== true || claimed.has(`${affinity} ${cidr}`);
+		if (!isKnown && !closedClaims.has(affinityName(affinity.slice('host:'.length), cidr)))
 			found.push({ kind: 'claim', subject: cidr, problem: `the block is ${affinity}'s, who has no claim to it`, fix: undefined });
 	}
-	return [...found, ...handleInconsistencies(handles, blocks, byCidr)];
+	return [...found, ...handleInconsistencies({ handles, blocks, unreadable }, byCidr, closed)];
 }
 
-function handleInconsistencies(handles: readonly Handle[], blocks: readonly Block[], byCidr: ReadonlyMap<string, Block>): Inconsistency[] {
-	const known = new Set(handles.map(({ handleId }) => handleName(handleId)));
+function handleInconsistencies(
+	{ handles, blocks, unreadable }: Required<Pick<AddressBook, 'handles' | 'blocks' | 'unreadable'>>,
+	byCidr: ReadonlyMap<string, Block>,
+	closed: ReadonlySet<string>,
+): Inconsistency[] {
+	const known = new Set([...handles.map(({ handleId }) => handleName(handleId)), ...unreadable.handles.map(({ name }) => name)]);
 	const found: Inconsistency[] = [];
 	for (const { handleId, blocks: counts } of handles) {
 		const held = Object.keys(counts).map((cidr) => {
 			const block = byCidr.get(cidr);
 			return { cidr, held: block === undefined ? 0 : ordinalsOfHandle(block, sanitizeHandle(handleId)).length };
 		});
-		if (held.every((entry) => entry.held === 0)) found.push({ kind: 'handle', subject: handleId, problem: 'no block knows of it', fix: 'remove-handle' });
+		if (held.every((entry) => entry.held === 0 && !closed.has(entry.cidr)))
+			found.push({ kind: 'handle', subject: handleId, problem: 'no block knows of it', fix: 'remove-handle' });
 		else
-			for (const { cidr, held: number } of held.filter((entry) => entry.held !== counts[entry.cidr]))
+			for (const { cidr, held: number } of held.filter((entry) => entry.held !== counts[entry.cidr] && !closed.has(entry.cidr)))
 				found.push({ kind: 'handle', subject: handleId, problem: `it says ${counts[cidr]} of ${cidr}, the block says ${number}`, fix: undefined });
 	}
 	for (const block of blocks) {
@@ -89,9 +103,14 @@ export interface PodAddresses {
 
 /**
  * Holds blocks and pods against each other. `pods`: those with a network of their own that have not finished, read after the blocks.
- * What has gone wrong here is mended by nobody's guess: a pod keeps the address that it has.
+ * `unreadable`: blocks of which nobody knows what they hold. What has gone wrong here is mended by nobody's guess: a pod keeps the address that it has.
  */
-export function findPodInconsistencies(pools: readonly Pool[], blocks: readonly Block[], pods: readonly PodAddresses[]): Inconsistency[] {
+export function findPodInconsistencies(
+	pools: readonly Pool[],
+	blocks: readonly Block[],
+	pods: readonly PodAddresses[],
+	unreadable: readonly PrefixKey[] = [],
+): Inconsistency[] {
 	const holders = holdersByAddress(blocks);
 	const byName = new Map(pods.map((pod) => [pod.name, pod]));
 	const users = new Map<string, string[]>();
@@ -102,6 +121,7 @@ export function findPodInconsistencies(pools: readonly Pool[], blocks: readonly 
 		if (!pools.some(({ cidr }) => prefixContains(parsePrefix(cidr), parseAddress(address)))) continue;
 		if (names.length > 1) say(address, `several pods have it: ${[...names].sort().join(', ')}`);
 		const holder = holders.get(address);
+		if (holder === undefined && unreadable.some((cidr) => prefixContains(parsePrefix(cidr), parseAddress(address)))) continue;
 		if (holder === undefined) for (const name of names) say(name, `it has ${address}, which is not allocated: the next pod may get it, too`);
 		else for (const name of names) if (ownerOf(holder) !== undefined && ownerOf(holder) !== name) say(name, `it has ${address}, which is ${ownerOf(holder)}'s`);
 	}

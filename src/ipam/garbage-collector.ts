@@ -5,6 +5,7 @@ import { type ClaimContext, giveUpBlock } from './claim.ts';
 import { type ClusterSnapshot, findGarbage, type GarbageOptions, type GarbageReport, type Leak, type Suspicions, stillHeld } from './garbage.ts';
 import { removeAsSeen } from './gateway-keeper.ts';
 import { blockName, handleName, sanitizeHandle } from './names.ts';
+import { whereReadable } from './store.ts';
 import type { Block, Handle } from './values.ts';
 
 export interface GarbageCollectorOptions extends GarbageOptions {
@@ -61,22 +62,27 @@ export class GarbageCollector {
 		const done = { addresses: 0, claims: 0, handles: 0, spared: 0 };
 		// Several at a time: addresses of one block share its writes.
 		for (let index = 0; index < report.leaks.length; index += atOnce) {
-			const counts = await Promise.all(report.leaks.slice(index, index + atOnce).map((leak) => this.#release(leak)));
+			const counts = await Promise.all(report.leaks.slice(index, index + atOnce).map((leak) => whereReadable(this.#release(leak), 0)));
 			for (const released of counts) {
 				if (released === 0) done.spared++;
 				done.addresses += released;
 			}
 		}
 		for (const { node, cidr, requireEmpty, reason } of report.claims) {
-			const outcome = await giveUpBlock(context, node, cidr, { requireEmpty });
+			const outcome = await whereReadable(giveUpBlock(context, node, cidr, { requireEmpty }), 'unreadable');
 			if (outcome === 'released') done.claims++;
 			log.info('block given up', { block: cidr, node, reason, outcome });
 		}
 		for (const { handleId } of report.handles) {
-			const seen = await context.store.handles.read(handleName(handleId), 'fresh');
+			const seen = await whereReadable(context.store.handles.read(handleName(handleId), 'fresh'), undefined);
 			// The two observations were a grace period apart, and no write of a block is on its way so long; but the handle of a
 			// gateway bears the name of its block, and may have been written anew since.
-			if (seen === undefined || (await this.#isHeld(seen.value)) || !(await removeAsSeen(context.store.handles, handleName(handleId), seen))) continue;
+			if (
+				seen === undefined ||
+				(await whereReadable(this.#isHeld(seen.value), true)) ||
+				!(await removeAsSeen(context.store.handles, handleName(handleId), seen))
+			)
+				continue;
 			done.handles++;
 			log.info('orphaned handle removed', { handle: handleId });
 		}

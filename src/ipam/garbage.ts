@@ -7,6 +7,7 @@ import type { PrefixKey } from '../core/index.ts';
 import { ordinalToAddress } from './addresses.ts';
 import { isEmpty, ordinalsOfHandle } from './block.ts';
 import { gatewayType } from './gateway.ts';
+import { blocksOf } from './handle.ts';
 import { handleName, sanitizeHandle } from './names.ts';
 import { type Affinity, type Block, type Handle, hostAffinity } from './values.ts';
 
@@ -22,6 +23,8 @@ export interface PodFacts {
 /** The cluster at one moment. */
 export interface ClusterSnapshot {
 	readonly blocks: readonly Block[];
+	/** CIDRs of blocks that are there and can't be read: what is said of them is nobody's to judge. */
+	readonly unreadable?: readonly PrefixKey[];
 	readonly handles: readonly Handle[];
 	readonly affinities: readonly Affinity[];
 	readonly nodes: ReadonlySet<string>;
@@ -79,13 +82,22 @@ export function findGarbage(snapshot: ClusterSnapshot, suspicions: Suspicions, n
 		return nowMs - since >= graceMs && suspicions.has(key);
 	};
 	const byHandle = groupByHandle(snapshot.blocks);
+	// They may hold an address in use that nobody can see.
+	const beyond = new Set(snapshot.handles.filter((handle) => isBeyond(handle, snapshot)).map(({ handleId }) => handleName(handleId)));
 	const leaks: Leak[] = [];
 	let taken = 0;
 	for (const [handleId, addresses] of byHandle) {
 		const reasons = addresses.map((held) => whyLeaked(held, snapshot));
 		const [reason] = reasons;
 		// All or none: one address in use keeps the handle.
-		if (reason === undefined || reasons.includes(undefined) || !isOldEnough(`handle ${handleId}`) || taken + addresses.length > mostAddresses) continue;
+		if (
+			reason === undefined ||
+			reasons.includes(undefined) ||
+			beyond.has(handleName(handleId)) ||
+			!isOldEnough(`handle ${handleId}`) ||
+			taken + addresses.length > mostAddresses
+		)
+			continue;
 		taken += addresses.length;
 		leaks.push({ handleId, addresses, reason });
 	}
@@ -137,14 +149,16 @@ function whyLeaked({ address, block: cidr, attributes }: HeldAddress, { nodes, p
 }
 
 /** Claims of nodes that are gone, and empty blocks of nodes that have another one with room. */
-function spareClaims({ affinities, blocks, nodes }: ClusterSnapshot): SpareClaim[] {
+function spareClaims({ affinities, blocks, unreadable = [], nodes }: ClusterSnapshot): SpareClaim[] {
+	const closed = new Set(unreadable);
 	const byCidr = new Map(blocks.map((block) => [block.cidr, block]));
 	const claims: SpareClaim[] = [];
 	const byNode = new Map<string, Affinity[]>();
 	for (const affinity of affinities) if (affinity.type === 'host') byNode.set(affinity.node, [...(byNode.get(affinity.node) ?? []), affinity]);
 	for (const [node, own] of byNode) {
 		if (!nodes.has(node)) {
-			claims.push(...own.map(({ cidr }) => ({ node, cidr, requireEmpty: true, reason: `node ${node} does not exist` })));
+			const judged = own.filter(({ cidr }) => !closed.has(cidr));
+			claims.push(...judged.map(({ cidr }) => ({ node, cidr, requireEmpty: true, reason: `node ${node} does not exist` })));
 			continue;
 		}
 		const isSpare = ({ cidr }: Affinity): boolean => {
@@ -163,12 +177,16 @@ function spareClaims({ affinities, blocks, nodes }: ClusterSnapshot): SpareClaim
 }
 
 /** Handles of which no block knows: the block's write never came. */
-function orphanedHandles({ handles, blocks }: ClusterSnapshot): Handle[] {
+function orphanedHandles(snapshot: ClusterSnapshot): Handle[] {
+	const { handles, blocks } = snapshot;
 	const held = new Set(
 		blocks.flatMap(({ attributes }) => attributes.flatMap(({ handleId }) => (handleId === undefined ? [] : [handleName(sanitizeHandle(handleId))]))),
 	);
-	return handles.filter(({ handleId }) => !held.has(handleName(handleId)));
+	return handles.filter((handle) => !held.has(handleName(handle.handleId)) && !isBeyond(handle, snapshot));
 }
+
+/** Does the handle count addresses of a block that can't be read? */
+const isBeyond = (handle: Handle, { unreadable = [] }: ClusterSnapshot): boolean => blocksOf(handle).some((cidr) => unreadable.includes(cidr));
 
 /** Is the leak still exactly what was seen? The last look before releasing. */
 export function stillHeld(leak: Leak, blocks: ReadonlyMap<PrefixKey, Block>): boolean {

@@ -3,7 +3,7 @@
  * an ordinary allocation under a handle of the block's own, made once and found again by that handle; it leaves with the block.
  */
 import { ordinalToAddress, type Reservations } from './addresses.ts';
-import { assignOrdinal, autoAssign, type Owner, ordinalsOfHandle } from './block.ts';
+import { assignOrdinal, autoAssign, isFree, type Owner, ordinalsOfHandle } from './block.ts';
 import { gatewayHandle, sanitizeHandle } from './names.ts';
 import { type Block, hostAffinity, type Pool } from './values.ts';
 
@@ -52,7 +52,7 @@ export function giveFromBlock(block: Block, request: BlockRequest): BlockAnswer 
 	const existing = gatewayOf(block);
 	if (existing !== undefined) return assign(block, request, { gateway: ordinalToAddress(block.cidr, existing) });
 	if (gateway === 'existing') return { type: 'no-gateway' };
-	const free = block.unallocated.filter((ordinal) => ordinal !== wanted && !reservations.holdsOrdinal(block.cidr, ordinal));
+	const free = block.unallocated.filter((ordinal) => ordinal !== wanted && isFree(block, ordinal, reservations));
 	if (free.length === 0) return { type: 'no-room' };
 	// The lowest: where people look for one.
 	const ordinal = free.reduce((lowest, other) => Math.min(lowest, other));

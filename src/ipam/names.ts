@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { PrefixKey } from '../core/index.ts';
+import { AddressError, type PrefixKey, prefixKey } from '../core/index.ts';
 
 /** The longest name Calico gives an affinity: one below Kubernetes' 253. */
 const mostNameLength = 252;
@@ -7,6 +7,20 @@ const mostNameLength = 252;
 /** `10.0.0.0/26` is `10-0-0-0-26`, `fd00::/122` is `fd00---122`: the first three dots, the first seven colons and the slash. */
 export function blockName(cidr: PrefixKey): string {
 	return cidr.replaceAll('.', '-').replaceAll(':', '-').replace('/', '-');
+}
+
+/** The block that bears a name; `undefined` for a name that no block has. */
+export function blockOfName(name: string): PrefixKey | undefined {
+	const [, address = '', length = ''] = /^(.+)-(\d+)$/.exec(name) ?? [];
+	for (const separator of ['.', ':']) {
+		try {
+			const cidr = prefixKey(`${address.replaceAll('-', separator)}/${length}`);
+			if (blockName(cidr) === name) return cidr;
+		} catch (error) {
+			if (!(error instanceof AddressError)) throw error;
+		}
+	}
+	return undefined;
 }
 
 /** The name of a node's claim to a block; where it would be too long, cut and made unique by a hash, as Calico does. */

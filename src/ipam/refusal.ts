@@ -27,7 +27,7 @@ export interface BlockLimit {
 /** Nothing is free: of the limits the one that is in the way, and of each pool how full it is. */
 export function exhausted(source: Source, landscape: Landscape, limit: BlockLimit): Unavailable {
 	const blocks = [...landscape.blocks.values()];
-	const reason = `no free address: ${ownBlocks(landscape, source.pools)}, ${whyNoNewBlock(source, limit)}, and ${whyNotBorrowed(source)}`;
+	const reason = `no free address: ${ownBlocks(landscape, source.pools)}, ${whyNoNewBlock(source, limit)}, and ${whyNotBorrowed(source)}${notRead(landscape)}`;
 	return unavailable(source, reason, true, (pool) => fullness(pool, blocks, landscape));
 }
 
@@ -55,6 +55,11 @@ function whyNoNewBlock({ config }: Source, { owned, most }: BlockLimit): string 
 function whyNotBorrowed({ config, gateway }: Source): string {
 	if (config.strictAffinity) return 'strictAffinity forbids borrowing';
 	return gateway ? 'with a gateway nothing is borrowed' : 'no other node has a free address';
+}
+
+/** Somebody has to mend these. */
+function notRead({ unreadable }: Landscape): string {
+	return unreadable.length === 0 ? '' : `; blocks that can not be read: ${unreadable.map(({ name }) => name).join(', ')}`;
 }
 
 /** So many nodes are named. */

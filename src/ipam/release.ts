@@ -1,13 +1,13 @@
 import { type Clock, hostPrefix, type PrefixKey } from '../core/index.ts';
 import { addressToOrdinal, blockOf, ordinalToAddress } from './addresses.ts';
-import { ordinalsOfHandle, type RefusedBecause, release } from './block.ts';
-import type { BlockCommitter } from './block-committer.ts';
+import { ordinalsOfHandle, type RefusedBecause, type ReleaseResult, release } from './block.ts';
+import type { BlockCommitter, BlockStep } from './block-committer.ts';
 import { isoSeconds } from './claim.ts';
 import { blocksOf } from './handle.ts';
 import type { HandleKeeper } from './handle-keeper.ts';
 import { blockName, handleName, sanitizeHandle } from './names.ts';
 import { poolOf } from './pool.ts';
-import type { IpamStore } from './store.ts';
+import { type IpamStore, UnreadableError } from './store.ts';
 
 /** What releasing needs. */
 export interface ReleaseContext {
@@ -36,12 +36,13 @@ export interface ReleaseGuard {
 /** The cooldown begins with the next full second: a time of Kubernetes has no fractions, and an address must not come back before its time. */
 const releasedAt = (clock: Clock): string => isoSeconds(Math.ceil(clock.wallMs() / 1000) * 1000);
 
-/** All addresses of a handle, then the handle. The blocks go first: a crash in between leaves a handle to be released again, never an address without one. */
+/** All addresses of a handle, then the handle. @throws UnreadableError. The blocks go first: a crash in between leaves a handle to be released again, never an address without one. */
 export async function releaseHandle({ store, committer, handles, clock, cooldownSeconds }: ReleaseContext, handleId: string): Promise<ReleaseOutcome> {
 	const handle = await store.handles.read(handleName(handleId), 'fresh');
 	const addresses: string[] = [];
+	let unreadable: UnreadableError | undefined;
 	for (const cidr of blocksOf(handle?.value)) {
-		const released = await committer.commit(blockName(cidr), (block) => {
+		const step: BlockStep<ReleaseResult | undefined> = (block) => {
 			const owner = sanitizeHandle(handleId);
 			const ordinals = block === undefined ? [] : ordinalsOfHandle(block, owner);
 			if (block === undefined || ordinals.length === 0) return { block, result: undefined };
@@ -52,12 +53,22 @@ export async function releaseHandle({ store, committer, handles, clock, cooldown
 				releasedAt(clock),
 			);
 			return { block: outcome.type === 'released' ? outcome.block : block, result: outcome };
+		};
+		const released = await committer.commit(blockName(cidr), step).catch((error: unknown) => {
+			if (!(error instanceof UnreadableError)) throw error;
+			return error;
 		});
+		if (released instanceof UnreadableError) {
+			unreadable ??= released;
+			continue;
+		}
 		if (released?.type === 'refused') return { type: 'refused', address: ordinalToAddress(cidr, released.ordinal), reason: released.reason };
 		addresses.push(...(released?.ordinals ?? []).map((ordinal) => ordinalToAddress(cidr, ordinal)));
 		// The count may say more than the block held (it is raised before the block is written): the block's word counts.
 		await handles.decrement(handleId, cidr, handle?.value.blocks[cidr] ?? 0);
 	}
+	// The others are free; this one is asked for again.
+	if (unreadable !== undefined) throw unreadable;
 	return { type: 'released', addresses };
 }
 
@@ -84,5 +95,5 @@ async function blockHolding(store: IpamStore, address: string): Promise<PrefixKe
 		const cidr = blockOf(address, pool.blockSize);
 		if ((await store.blocks.read(blockName(cidr), 'fresh')) !== undefined) return cidr;
 	}
-	return (await store.blocks.list()).find(({ value }) => addressToOrdinal(value.cidr, address) !== undefined)?.value.cidr;
+	return (await store.blocks.list()).items.find(({ value }) => addressToOrdinal(value.cidr, address) !== undefined)?.value.cidr;
 }

@@ -55,18 +55,20 @@ export interface PoolReport {
 
 const weekMs = 7 * 24 * 3600 * 1000;
 
-export function reportPool(pool: Pool, blocks: readonly Block[], nowMs: number): PoolReport {
+/** `unreadable`: the CIDRs of blocks that are there and can't be read; they count as claimed, and for nothing else. */
+export function reportPool(pool: Pool, blocks: readonly Block[], nowMs: number, unreadable: readonly PrefixKey[] = []): PoolReport {
 	const prefix = parsePrefix(pool.cidr);
 	const own = blocks.filter(({ cidr }) => prefixCovers(prefix, parsePrefix(cidr))).map(reportBlock);
 	const sum = (of: (block: BlockReport) => number) => own.reduce((total, block) => total + of(block), 0);
 	const total = blockCount(pool);
+	const claimed = own.length + unreadable.filter((cidr) => prefixCovers(prefix, parsePrefix(cidr))).length;
 	const lastWeek = own.filter(({ claimedAt }) => claimedAt !== undefined && nowMs - Date.parse(claimedAt) < weekMs).length;
 	const size = sum((block) => block.size);
 	return {
 		name: pool.name,
 		cidr: pool.cidr,
 		blockSize: pool.blockSize,
-		blocks: { total, claimed: own.length },
+		blocks: { total, claimed },
 		addresses: {
 			total: total * 2 ** (prefix.bytes.length * 8 - pool.blockSize),
 			used: sum(({ used }) => used),
@@ -74,7 +76,7 @@ export function reportPool(pool: Pool, blocks: readonly Block[], nowMs: number):
 			borrowed: sum(({ borrowed }) => borrowed),
 		},
 		fragmentation: size === 0 ? 0 : sum(({ free }) => free) / size,
-		exhaustedInDays: lastWeek === 0 ? undefined : ((total - own.length) * 7) / lastWeek,
+		exhaustedInDays: lastWeek === 0 ? undefined : ((total - claimed) * 7) / lastWeek,
 	};
 }
 
@@ -83,14 +85,17 @@ export interface AddressReport {
 	readonly address: string;
 	readonly block: PrefixKey | undefined;
 	readonly node: string | undefined;
-	readonly state: 'used' | 'free' | 'cooling' | 'no-block';
+	readonly state: 'used' | 'free' | 'cooling' | 'no-block' | 'unreadable';
 	readonly handleId: string | undefined;
 	readonly attributes: Readonly<Record<string, string>>;
 }
 
-export function reportAddress(blocks: readonly Block[], address: string): AddressReport {
-	const block = blocks.find(({ cidr }) => addressToOrdinal(cidr, address) !== undefined);
+export function reportAddress(blocks: readonly Block[], address: string, unreadable: readonly PrefixKey[] = []): AddressReport {
+	const holds = (cidr: PrefixKey): boolean => addressToOrdinal(cidr, address) !== undefined;
+	const block = blocks.find(({ cidr }) => holds(cidr));
 	const nobody = { address, handleId: undefined, attributes: {} };
+	const closed = unreadable.find(holds);
+	if (closed !== undefined) return { ...nobody, block: closed, node: undefined, state: 'unreadable' };
 	if (block === undefined) return { ...nobody, block: undefined, node: undefined, state: 'no-block' };
 	const attribute = attributeOf(block, addressToOrdinal(block.cidr, address) ?? 0);
 	const known = { block: block.cidr, node: reportBlock(block).node };

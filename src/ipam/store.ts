@@ -21,9 +21,52 @@ export class RetriesExhaustedError extends Error {
 	override readonly name = 'RetriesExhaustedError';
 }
 
+/** Something that is there and does not say what it must, so that nobody knows what it holds. */
+export interface Unreadable {
+	readonly name: string;
+	/** What is wrong with it. */
+	readonly problem: string;
+	/** The addresses that it may hold: by its name, and by what it says of itself. */
+	readonly cidrs: readonly PrefixKey[];
+}
+
+/** Nothing is decided on what can't be read, and nothing is written over it. */
+export class UnreadableError extends Error {
+	override readonly name = 'UnreadableError';
+	readonly unreadable: Unreadable;
+
+	constructor(unreadable: Unreadable, options?: ErrorOptions) {
+		super(`${unreadable.name} can not be read: ${unreadable.problem}`, options);
+		this.unreadable = unreadable;
+	}
+}
+
+/** What is awaited, or `otherwise` where something that it needs can't be read. */
+export async function whereReadable<R, O>(awaited: Promise<R>, otherwise: O): Promise<R | O> {
+	try {
+		return await awaited;
+	} catch (error) {
+		if (error instanceof UnreadableError) return otherwise;
+		throw error;
+	}
+}
+
+/** Everything of a kind, as of one moment. */
+export interface Listing<T> {
+	readonly items: readonly (Versioned<T> & { readonly name: string })[];
+	readonly unreadable: readonly Unreadable[];
+}
+
+/** What can't be read, of whatever kind. */
+export interface UnreadableResource {
+	readonly kind: 'block' | 'claim' | 'handle' | 'pool' | 'reservation';
+	readonly name: string;
+	readonly problem: string;
+}
+
 /** One kind of thing, by name. Every write is conditional. Things marked as deleted are finished off and reported as absent. */
 export interface Store<T> {
-	/** May come from a cache that a watch keeps; `fresh` asks the server. `undefined`: there is none. */
+	/** May come from a cache that a watch keeps; `fresh` asks the server. `undefined`: there is none. @throws UnreadableError */
 	read(name: string, fresh?: 'fresh'): Promise<Versioned<T> | undefined>;
 	/** @throws ConflictError if it exists */
 	create(name: string, value: T): Promise<Versioned<T>>;
@@ -32,7 +75,7 @@ export interface Store<T> {
 	/** Removes it as it was seen; absent is success. @throws ConflictError */
 	remove(name: string, seen: Versioned<T>): Promise<void>;
 	/** All of them, as of now: a large answer, for rare questions. */
-	list(): Promise<readonly (Versioned<T> & { readonly name: string })[]>;
+	list(): Promise<Listing<T>>;
 }
 
 /** Everything an allocator needs from outside. */
@@ -49,6 +92,8 @@ export interface IpamStore {
 	namespaceLabels(namespace: string): Promise<Readonly<Record<string, string>>>;
 	/** Why nothing may be written now (a migration holds the lock: `ClusterInformation.datastoreReady` is false; an unknown layout); `undefined`: go on. */
 	readOnlyReason(): Promise<string | undefined>;
+	/** What could not be read when it was last looked at. */
+	unreadable(): readonly UnreadableResource[];
 }
 
 /** What to do with a value that was read; `undefined` for one that does not exist. */
@@ -71,7 +116,7 @@ export function conflictRetry(random: Random, backoff: Backoff = { firstMs: 2, m
 /**
  * Read, decide, write; on a conflict again with a fresh value. `decide` is pure. The first read comes from the cache where the
  * caller says so; a decision to leave things alone is then made again on a fresh value, since no conflict would tell.
- * @throws RetriesExhaustedError
+ * @throws RetriesExhaustedError, UnreadableError
  */
 export async function compareAndSwap<T, R>(
 	store: Store<T>,

@@ -97,8 +97,8 @@ export function testCalicoctl(test: TestFn, getServer: () => ServerUnderTest, fo
 		t.is((await assign()).type, 'assigned');
 		await allocator.release('locked');
 		const [affinity] = await store.affinitiesOf('locked');
-		for (const { name } of (await store.blocks.list()).filter(({ value }) => value.cidr === affinity?.cidr)) await api.remove(kinds.blocks, name);
-		for (const { name } of (await store.affinities.list()).filter(({ value }) => value.node === 'locked')) await api.remove(kinds.affinities, name);
+		for (const { name } of (await store.blocks.list()).items.filter(({ value }) => value.cidr === affinity?.cidr)) await api.remove(kinds.blocks, name);
+		for (const { name } of (await store.affinities.list()).items.filter(({ value }) => value.node === 'locked')) await api.remove(kinds.affinities, name);
 		await api.remove(kinds.pools, 'locked');
 		await api.remove(coreKinds.nodes, 'locked');
 	});

@@ -7,8 +7,11 @@ import {
 	type Handle,
 	type IpamConfig,
 	type IpamStore,
+	type Listing,
 	type Pool,
 	type Store,
+	type Unreadable,
+	UnreadableError,
 	type Versioned,
 } from '../../src/ipam/index.ts';
 
@@ -25,6 +28,8 @@ export class MemoryCluster {
 	readonly blocks = new Map<string, Versioned<Block>>();
 	readonly affinities = new Map<string, Versioned<Affinity>>();
 	readonly handles = new Map<string, Versioned<Handle>>();
+	/** Of blocks: there under these names, and nobody can read them. */
+	readonly unreadable = new Map<string, Unreadable>();
 	pools: Pool[] = [];
 	reservations: PrefixKey[] = [];
 	config: IpamConfig = defaultIpamConfig;
@@ -42,8 +47,10 @@ class MemoryStore<T extends { readonly deleted: boolean }> implements Store<T> {
 	readonly #cache: Map<string, Versioned<T>> | undefined;
 	readonly #counts: RequestCounts;
 	readonly #beforeWrite: BeforeWrite;
+	readonly #unreadable: ReadonlyMap<string, Unreadable>;
 
 	constructor(kind: string, cluster: MemoryCluster, entries: Map<string, Versioned<T>>, cached: boolean, counts: RequestCounts, beforeWrite: BeforeWrite) {
+		this.#unreadable = kind === 'block' ? cluster.unreadable : new Map();
 		this.#kind = kind;
 		this.#cluster = cluster;
 		this.#entries = entries;
@@ -57,6 +64,8 @@ class MemoryStore<T extends { readonly deleted: boolean }> implements Store<T> {
 		if (cached !== undefined) return cached;
 		this.#counts.reads++;
 		await turn();
+		const unreadable = this.#unreadable.get(name);
+		if (unreadable !== undefined) throw new UnreadableError(unreadable);
 		const found = this.#entries.get(name);
 		if (found?.value.deleted !== true) return this.#remember(name, found);
 		// Whoever sees the mark finishes the deletion.
@@ -68,13 +77,13 @@ class MemoryStore<T extends { readonly deleted: boolean }> implements Store<T> {
 
 	async create(name: string, value: T): Promise<Versioned<T>> {
 		await this.#begin(name, 'create');
-		if (this.#entries.has(name)) throw new ConflictError(`${this.#kind}/${name} exists`);
+		if (this.#entries.has(name) || this.#unreadable.has(name)) throw new ConflictError(`${this.#kind}/${name} exists`);
 		return this.#put(name, value);
 	}
 
 	async write(name: string, { value, version }: Versioned<T>): Promise<Versioned<T>> {
 		await this.#begin(name, 'write');
-		if (this.#entries.get(name)?.version !== version) throw new ConflictError(`${this.#kind}/${name} is not at ${version}`);
+		if (this.#entries.get(name)?.version !== version || this.#unreadable.has(name)) throw new ConflictError(`${this.#kind}/${name} is not at ${version}`);
 		return this.#put(name, value);
 	}
 
@@ -86,12 +95,13 @@ class MemoryStore<T extends { readonly deleted: boolean }> implements Store<T> {
 		this.#cache?.delete(name);
 	}
 
-	async list(): Promise<readonly (Versioned<T> & { readonly name: string })[]> {
+	async list(): Promise<Listing<T>> {
 		if (this.#cache === undefined) {
 			this.#counts.reads++;
 			await turn();
 		}
-		return [...(this.#cache ?? this.#entries)].filter(([, { value }]) => !value.deleted).map(([name, entry]) => ({ name, ...entry }));
+		const readable = [...(this.#cache ?? this.#entries)].filter(([name, { value }]) => !value.deleted && !this.#unreadable.has(name));
+		return { items: readable.map(([name, entry]) => ({ name, ...entry })), unreadable: [...this.#unreadable.values()] };
 	}
 
 	async #begin(name: string, verb: 'create' | 'write' | 'remove'): Promise<void> {
@@ -136,12 +146,13 @@ export function memoryStore(
 		blocks: new MemoryStore('block', cluster, cluster.blocks, cached, counts, beforeWrite),
 		affinities,
 		handles: new MemoryStore('handle', cluster, cluster.handles, false, counts, beforeWrite),
-		affinitiesOf: async (node) => (await affinities.list()).map(({ value }) => value).filter((affinity) => affinity.node === node),
+		affinitiesOf: async (node) => (await affinities.list()).items.map(({ value }) => value).filter((affinity) => affinity.node === node),
 		pools: async () => cluster.pools,
 		reservations: async () => cluster.reservations,
 		config: async () => cluster.config,
 		nodeLabels: async (node) => cluster.nodeLabels[node] ?? {},
 		namespaceLabels: async (namespace) => cluster.namespaceLabels[namespace] ?? {},
 		readOnlyReason: async () => cluster.readOnlyReason,
+		unreadable: () => [...cluster.unreadable.values()].map(({ name, problem }) => ({ kind: 'block', name, problem })),
 	};
 }

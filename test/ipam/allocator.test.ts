@@ -332,6 +332,97 @@ test('pools are chosen by name, selector, use and family, and the answer says wh
 	t.regex((await addressesOf(allocator.assign(request('two', { pools: { ipv4: ['c'] } }))))[0] ?? '', /^10\.1\./);
 });
 
+/** Breaks a block so that nobody can read it, and tells whether anybody touches it. */
+function broken(shared: MemoryCluster, cidr: string) {
+	const name = blockName(prefixKey(cidr));
+	shared.unreadable.set(name, { name, problem: 'spec.cidr is missing', cidrs: [prefixKey(cidr)] });
+	const touched: string[] = [];
+	return {
+		name,
+		touched,
+		options: {
+			cached: true,
+			beforeWrite: async (what: { readonly name: string; readonly verb: string }) => {
+				if (what.name.endsWith(name)) touched.push(`${what.verb} ${what.name}`);
+			},
+		},
+	};
+}
+
+test('a block that can not be read keeps nobody from an address, and none of its own is given', async (t) => {
+	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/28'), blockSize: 30 })] });
+	const { options, touched } = broken(shared, '10.0.0.4/30');
+	const given: string[] = [];
+	for (const node of ['node-a', 'node-b', 'node-c']) {
+		const { allocator } = nodeOf(shared, node, options);
+		for (let index = 0; index < 4; index++) given.push(...(await addressesOf(allocator.assign(request(`${node}-${index}`)))));
+	}
+	t.is(new Set(given).size, 12);
+	t.false(given.some((address) => ['10.0.0.4', '10.0.0.5', '10.0.0.6', '10.0.0.7'].includes(address)));
+	const refused = await nodeOf(shared, 'node-d', options).allocator.assign(request('one-more'));
+	t.regex(refused.type === 'unavailable' ? refused.reason : '', /; blocks that can not be read: 10-0-0-4-30$/);
+	t.deepEqual(touched, []);
+});
+
+test('a certain address is not given where its block can not be read, under whatever name that is', async (t) => {
+	const shared = cluster();
+	const { options, touched, name } = broken(shared, '10.0.0.64/26');
+	const { allocator } = nodeOf(shared, 'node-a', options);
+	const wanted = request('one', { addresses: { ipv4: '10.0.0.70' } });
+	const reason = `10.0.0.70 may be held: ${name} can not be read: spec.cidr is missing`;
+	t.like(await allocator.assign(wanted), { type: 'unavailable', reason, temporary: true });
+	shared.unreadable.clear();
+	shared.unreadable.set('odd', { name: 'odd', problem: 'its name is not that of its CIDR', cidrs: [prefixKey('10.0.0.64/26')] });
+	t.like(await allocator.assign(wanted), { type: 'unavailable', temporary: true });
+	t.deepEqual([touched, shared.blocks.size], [[], 0]);
+	shared.unreadable.clear();
+	t.deepEqual(await addressesOf(allocator.assign(wanted)), ['10.0.0.70']);
+});
+
+test('a block of this node that nobody can read any more is left to whoever mends it, and another is claimed', async (t) => {
+	const shared = cluster();
+	const warm = nodeOf(shared);
+	const [first = ''] = await addressesOf(warm.allocator.assign(request('one')));
+	const [[, { value }]] = [...shared.blocks] as [[string, NonNullable<ReturnType<typeof shared.blocks.get>>]];
+	const state = () => structuredClone([[...shared.affinities][0], [...shared.blocks][0]]);
+	const before = state();
+	const { name } = broken(shared, value.cidr);
+	// Their copies of the block say nothing of that: a write is refused as an old one.
+	for (const [index, { allocator }] of [warm, nodeOf(shared)].entries()) {
+		const [second = ''] = await addressesOf(allocator.assign(request(`second-${index}`)));
+		t.false(second === first);
+		await allocator.finishClaims();
+		await t.throwsAsync(allocator.release('one'), { message: `${name} can not be read: spec.cidr is missing` });
+	}
+	t.deepEqual(state(), before);
+	t.true(shared.handles.has('one'));
+	shared.unreadable.clear();
+	t.deepEqual(await nodeOf(shared).allocator.release('one'), { type: 'released', addresses: [first] });
+});
+
+test('of a handle with addresses in several blocks the others are released, although one can not be read', async (t) => {
+	const shared = cluster({ pools: [pool(), pool6] });
+	const { allocator } = nodeOf(shared, 'node-a', {});
+	await addressesOf(allocator.assign(request('one', { families: ['ipv4', 'ipv6'] })));
+	const four = [...shared.blocks.keys()].find((name) => name.startsWith('10-')) ?? '';
+	shared.unreadable.set(four, { name: four, problem: 'broken', cidrs: [] });
+	await t.throwsAsync(allocator.release('one'), { message: `${four} can not be read: broken` });
+	t.deepEqual(Object.keys(shared.handles.get('one')?.value.blocks ?? {}).length, 1);
+	t.true([...shared.blocks].filter(([name]) => name !== four).every(([, { value }]) => isEmpty(value)));
+});
+
+test('an address that is in the list of free ones by mistake is not given to a second owner', async (t) => {
+	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/30'), blockSize: 30 })] });
+	const [first] = await addressesOf(nodeOf(shared).allocator.assign(request('one')));
+	const [[name, entry]] = [...shared.blocks] as [[string, NonNullable<ReturnType<typeof shared.blocks.get>>]];
+	shared.blocks.set(name, { ...entry, value: { ...entry.value, unallocated: [0, 9, ...entry.value.unallocated] } });
+	const { allocator } = nodeOf(shared);
+	const given = [];
+	for (const pod of ['two', 'three', 'four']) given.push(...(await addressesOf(allocator.assign(request(pod)))));
+	t.is(new Set([first, ...given]).size, 4);
+	t.is((await allocator.assign(request('five'))).type, 'unavailable');
+});
+
 const notToBeHad: readonly { readonly title: string; readonly asked: readonly string[]; readonly reason: string }[] = [
 	{ title: 'a name that nobody has', asked: ['good', 'typo'], reason: 'typo (there is no such pool)' },
 	{ title: 'a CIDR that is no pool', asked: ['good', '10.8.0.0/24'], reason: '10.8.0.0/24 (there is no such pool)' },

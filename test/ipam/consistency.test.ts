@@ -91,6 +91,23 @@ for (const { title, blocks = [block()], claims = [claim()], handles = [handle('n
 		);
 	});
 
+test('of what a block may say that can not be read nothing is said', (t) => {
+	const unreadable = {
+		blocks: [{ name: '10-0-0-0-30', problem: 'p', cidrs: [cidr] }],
+		affinities: [{ name: 'node-b-10-0-0-4-30', problem: 'p', cidrs: [] }],
+		handles: [{ name: 'net.two', problem: 'p', cidrs: [] }],
+	};
+	const beside = block({ cidr: prefixKey('10.0.0.4/30'), affinity: 'host:node-b', attributes: [owned('two')] });
+	const blocks = [beside];
+	const wide = [testPool({ cidr: prefixKey('10.0.0.0/29'), blockSize: 30 })];
+	const book = { pools: wide, blocks, affinities: [claim()], handles: [handle('net.one', 1)] };
+	t.deepEqual(findInconsistencies({ ...book, unreadable }), []);
+	t.is(findInconsistencies(book).length, 4);
+	const pods = [pod('one', '10.0.0.1')];
+	t.deepEqual(findPodInconsistencies(wide, [], pods, [cidr]), []);
+	t.is(findPodInconsistencies(wide, [], pods).length, 1);
+});
+
 const pod = (name: string, ...addresses: string[]): PodAddresses => ({ name: `default/${name}`, addresses });
 const podCases: readonly {
 	readonly title: string;

@@ -56,6 +56,38 @@ test('an address whose pod is gone is released at the second observation, not at
 	t.deepEqual([...shared.handles.keys()], ['net.here']);
 });
 
+test('what a block may hold that can not be read is nobody’s to judge', async (t) => {
+	const { shared, assign, snapshot, nodes } = setUp();
+	await assign('gone');
+	const seen = await snapshot();
+	const [block] = seen.blocks;
+	const unreadable = block === undefined ? [] : [block.cidr];
+	nodes.clear();
+	const options = { graceMs: 0, mostAddresses: 10 };
+	const judge = (snapshotThen: ClusterSnapshot) => {
+		const { suspicions } = findGarbage(snapshotThen, new Map(), 0, options);
+		const { leaks, claims, handles } = findGarbage(snapshotThen, suspicions, 0, options);
+		return [leaks.length, claims.length, handles.length];
+	};
+	t.deepEqual(judge(seen), [1, 1, 0]);
+	t.deepEqual(judge({ ...seen, blocks: [] }), [0, 1, 1]);
+	t.deepEqual(judge({ ...seen, blocks: [], unreadable }), [0, 0, 0]);
+	t.deepEqual(judge({ ...seen, unreadable }), [0, 0, 0], 'another block of the same handle may be in use');
+	t.is(shared.handles.size, 1);
+});
+
+test('a round goes on past what can not be read any more', async (t) => {
+	const { shared, collector, assign, nodes } = setUp();
+	await assign('gone');
+	nodes.clear();
+	await collector.collect();
+	// It was read by the snapshot, and somebody broke it since.
+	for (const [name, { value }] of shared.blocks) shared.unreadable.set(name, { name, problem: 'broken', cidrs: [value.cidr] });
+	const before = JSON.stringify([[...shared.affinities], [...shared.handles]]);
+	t.like(await collector.collect(), { addresses: 0, claims: 0, handles: 0 });
+	t.is(JSON.stringify([[...shared.affinities], [...shared.handles]]), before);
+});
+
 test('an address that is in use at the last look stays', async (t) => {
 	const { shared, collector, assign, inUse } = setUp();
 	inUse.add(await assign('late'));

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import test from 'ava';
 import { prefixKey } from '../../src/core/index.ts';
-import { affinityLabels, affinityName, blockName, sanitizeHandle } from '../../src/ipam/index.ts';
+import { affinityLabels, affinityName, blockName, blockOfName, sanitizeHandle } from '../../src/ipam/index.ts';
 
 const cidr = prefixKey('10.0.0.0/26');
 
@@ -9,6 +9,12 @@ test('a block is named by its CIDR', (t) => {
 	t.is(blockName(cidr), '10-0-0-0-26');
 	t.is(blockName(prefixKey('fd00:10:244::/122')), 'fd00-10-244---122');
 	t.is(blockName(prefixKey('fd00:1:2:3:4:5:6:40/122')), 'fd00-1-2-3-4-5-6-40-122');
+});
+
+test('a name tells its block, where it is one', (t) => {
+	for (const known of ['10.0.0.0/26', 'fd00:10:244::/122', 'fd00:1:2:3:4:5:6:40/122', '::/122'].map((text) => prefixKey(text)))
+		t.is(blockOfName(blockName(known)), known);
+	for (const none of ['', '10-0-0-0', '10-0-0-1-26', '10-0-0-0-33', 'pods', 'node-a-10-0-0-0-26', '-26']) t.is(blockOfName(none), undefined, none);
 });
 
 test('a claim is named by node and block, up to 252 characters', (t) => {

@@ -91,7 +91,7 @@ export class CalicoAllocator {
 
 	async #affineBlocks(pool: Pool): Promise<readonly PrefixKey[]> {
 		const first = pool.cidr.split('.').slice(0, 3).join('.');
-		return (await this.#store.affinities.list())
+		return (await this.#store.affinities.list()).items
 			.map(({ value }) => value)
 			.filter(({ node, cidr, deleted }) => node === this.#node && !deleted && cidr.startsWith(`${first}.`))
 			.map(({ cidr }) => cidr);

@@ -56,6 +56,7 @@ const sentences: Readonly<Record<AddressView['state'], string>> = {
 	free: 'free',
 	cooling: 'released a moment ago: nobody has it until its cooldown is over',
 	'no-block': 'in no block: no node has claimed it',
+	unreadable: 'in a block that can not be read, so nobody is given it: bgpmesh ipam check says why',
 };
 
 /** Whose an address is. */

@@ -42,6 +42,9 @@ export function renderStatus(screen: Screen, status: StatusView): string {
 				style: cluster.awaySince === undefined ? 'good' : 'bad',
 			},
 		],
+		...(cluster?.unreadable ?? []).map(
+			({ kind, name, problem }) => ['', { text: `${kind} ${name} can not be read, nothing is given of it: ${problem}`, style: 'bad' }] as const,
+		),
 		['Configuration', `${config.file}, read ${moment(config.loadedAt)}`],
 		[
 			'',

@@ -193,7 +193,7 @@ async function heldBy(store: IpamStore, handleId: string) {
  */
 async function handlesOfNode(store: IpamStore, node: string, network: string): Promise<ReadonlySet<string>> {
 	const handles = new Set<string>();
-	for (const { value } of await store.blocks.list())
+	for (const { value } of (await store.blocks.list()).items)
 		for (const { handleId, secondary } of value.attributes) {
 			const handle = sanitizeHandle(handleId ?? '');
 			if (handle.slice(0, Math.max(0, handle.lastIndexOf('.'))) === network && secondary?.['node'] === node) handles.add(handle);

@@ -1,6 +1,6 @@
 import { ControlError, type LintView } from '../../control/index.ts';
 import type { Clock, Logger, PrefixKey, Random } from '../../core/index.ts';
-import { Allocator, conflictRetry } from '../../ipam/index.ts';
+import { Allocator, conflictRetry, type UnreadableResource } from '../../ipam/index.ts';
 import {
 	ApiClient,
 	type ApiLayout,
@@ -24,7 +24,7 @@ import {
 } from '../../kubernetes/index.ts';
 import { type AddressHandlers, addressService } from './address-service.ts';
 import { type GarbageCollectionMode, GarbageService } from './garbage-service.ts';
-import { HostLocalLedger } from './host-local-ledger.ts';
+import { type HostLocalLedger, openLedger } from './host-local-ledger.ts';
 import { hostLocalService, podRanges } from './host-local-service.ts';
 import { ipamService } from './ipam-service.ts';
 import { type LastKnown, LastKnownWriter, lastKnownFile, namedSecrets, readLastKnown, writeLastKnown } from './last-known.ts';
@@ -149,7 +149,7 @@ export class Cluster {
 	static async open(options: ClusterOptions): Promise<Cluster> {
 		const credentials: Credentials = await loadCredentials(options.kubeconfig);
 		const client = new ApiClient(credentials, options.random);
-		const ledger = await openLedger(options);
+		const ledger = await openLedger(options.addressMode, options.addressDirectory, options.log);
 		const file = lastKnownFile(options.stateDirectory, options.node);
 		let known = file === undefined ? undefined : await readLastKnown(file, options.node, client.server, options.log);
 		for (;;) {
@@ -260,6 +260,11 @@ export class Cluster {
 		return this.#garbage.total;
 	}
 
+	/** Resources of addresses that are there and can't be read, as seen last. */
+	get unreadable(): readonly UnreadableResource[] {
+		return this.#store.unreadable();
+	}
+
 	get server(): string {
 		return this.#client.server;
 	}
@@ -332,13 +337,6 @@ export class Cluster {
 		}
 		return undefined;
 	}
-}
-
-/** What this node has given by itself. @throws Error, where there is no folder that outlives a restart */
-function openLedger({ addressMode, addressDirectory, log }: ClusterOptions): Promise<HostLocalLedger> | undefined {
-	if (addressMode === 'blocks') return undefined;
-	if (addressDirectory !== undefined) return HostLocalLedger.open(addressDirectory, log);
-	throw new Error('ipam.mode host-local needs a folder that outlives a restart: set ipam.directory, or datastore.stateDirectory');
 }
 
 /** Neighbours wait for a node that restarts: with something to begin with, a server that does not even refuse is not waited for. */

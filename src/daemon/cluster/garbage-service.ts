@@ -9,6 +9,7 @@ import {
 	GarbageCollector,
 	type IpamStore,
 	type Leak,
+	type Listing,
 	type PodFacts,
 	type Retry,
 } from '../../ipam/index.ts';
@@ -171,13 +172,14 @@ export class GarbageService {
 	/** Blocks before pods: a pod that comes meanwhile is known when its address is judged. */
 	async #snapshot(): Promise<ClusterSnapshot> {
 		const { store, client, clock } = this.#options;
-		const values = <T>(entries: readonly { readonly value: T }[]) => entries.map(({ value }) => value);
+		const values = <T>({ items }: Listing<T>) => items.map(({ value }) => value);
 		const [blocks, handles, affinities] = await Promise.all([store.blocks.list(), store.handles.list(), store.affinities.list()]);
 		const { cooldownSeconds } = await store.config();
 		const [nodes, pods] = await Promise.all([client.list(coreKinds.nodes), client.list(coreKinds.pods)]);
 		return {
 			// Cooldowns that are over count for nothing, although nobody has written so yet.
 			blocks: values(blocks).map((block) => endCooldowns(block, cooldownSeconds, clock.wallMs())),
+			unreadable: blocks.unreadable.flatMap(({ cidrs }) => cidrs),
 			handles: values(handles),
 			affinities: values(affinities),
 			nodes: new Set(nodes.items.map((object) => toResource(object).name)),

@@ -2,6 +2,7 @@ import { link, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AddressError, formatAddress, type Logger, parseAddress } from '../../core/index.ts';
 import { isObject, parseJson, stringifyJson, textAt } from '../../kubernetes/index.ts';
+import type { AddressMode } from './state.ts';
 
 /** Who has an address. */
 export interface HostLocalOwner {
@@ -126,4 +127,11 @@ async function readOwner(file: string, log: Logger): Promise<HostLocalOwner | un
 		});
 		return undefined;
 	}
+}
+
+/** What this node has given by itself, where that is how it gives addresses. @throws Error, where there is no folder that outlives a restart */
+export function openLedger(mode: AddressMode, folder: string | undefined, log: Logger): Promise<HostLocalLedger> | undefined {
+	if (mode === 'blocks') return undefined;
+	if (folder !== undefined) return HostLocalLedger.open(folder, log);
+	throw new Error('ipam.mode host-local needs a folder that outlives a restart: set ipam.directory, or datastore.stateDirectory');
 }

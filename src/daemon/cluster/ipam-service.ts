@@ -14,6 +14,7 @@ import {
 	hostAffinity,
 	type Inconsistency,
 	type IpamStore,
+	type Listing,
 	ordinalsOfHandle,
 	ownClaims,
 	type PodAddresses,
@@ -48,18 +49,22 @@ const lookAgainMs = 1000;
 /** What people ask of addresses, answered from the cluster itself rather than from a copy. */
 export function ipamService(options: IpamServiceOptions): IpamHandlers {
 	const { allocator, store } = options;
-	const blocks = async () => (await store.blocks.list()).map(({ value }) => value);
+	const blocks = async () => {
+		const { items, unreadable } = await store.blocks.list();
+		return { all: items.map(({ value }) => value), closed: unreadable.flatMap(({ cidrs }) => cidrs) };
+	};
 	return {
 		async pools() {
-			const all = await blocks();
-			return { pools: (await store.pools()).map((pool) => defined(reportPool(pool, all, options.clock.wallMs()))) };
+			const { all, closed } = await blocks();
+			return { pools: (await store.pools()).map((pool) => defined(reportPool(pool, all, options.clock.wallMs(), closed))) };
 		},
 		async ipamBlocks({ node }) {
-			const reports = (await blocks()).map(reportBlock);
+			const reports = (await blocks()).all.map(reportBlock);
 			return { blocks: reports.filter((report) => node === undefined || report.node === node).map(defined) };
 		},
 		async ipamAddress({ address }) {
-			return defined(reportAddress(await blocks(), checkedAddress(address)));
+			const { all, closed } = await blocks();
+			return defined(reportAddress(all, checkedAddress(address), closed));
 		},
 		ipamCheck: () => check(options),
 		ipamFix: async () => {
@@ -90,10 +95,11 @@ export function ipamService(options: IpamServiceOptions): IpamHandlers {
 	};
 }
 
-async function book(store: IpamStore): Promise<AddressBook> {
+async function book(store: IpamStore): Promise<Required<AddressBook>> {
 	const [pools, blocks, affinities, handles] = await Promise.all([store.pools(), store.blocks.list(), store.affinities.list(), store.handles.list()]);
-	const values = <T>(entries: readonly { readonly value: T }[]) => entries.map(({ value }) => value);
-	return { pools, blocks: values(blocks), affinities: values(affinities), handles: values(handles) };
+	const values = <T>({ items }: Listing<T>) => items.map(({ value }) => value);
+	const unreadable = { blocks: blocks.unreadable, affinities: affinities.unreadable, handles: handles.unreadable };
+	return { pools, blocks: values(blocks), affinities: values(affinities), handles: values(handles), unreadable };
 }
 
 /** What there is at one moment; the pods last, so that one that came meanwhile is known when its address is judged. */
@@ -103,14 +109,16 @@ async function look({ store, client, mode, announced, node, clock }: IpamService
 	const blocks = all.blocks.map((block) => endCooldowns(block, cooldownSeconds, clock.wallMs()));
 	const pods = await podAddresses(client);
 	const own = ownClaims(all.affinities, node);
+	const closed = all.unreadable.blocks.flatMap(({ cidrs }) => cidrs);
 	// With `host-local` addresses are in no block, and ranges are announced without a claim.
 	const isBlocks = mode === 'blocks';
 	return {
 		all,
 		pods,
 		problems: [
+			...store.unreadable().map(({ kind, name, problem }) => ({ kind, subject: name, problem: `it can not be read: ${problem}`, fix: undefined })),
 			...findInconsistencies({ ...all, blocks }),
-			...(isBlocks && pods !== undefined ? findPodInconsistencies(all.pools, blocks, pods) : []),
+			...(isBlocks && pods !== undefined ? findPodInconsistencies(all.pools, blocks, pods, closed) : []),
 			...(isBlocks ? findOriginInconsistencies(all.pools, announced(), own.confirmed) : []),
 		],
 	};

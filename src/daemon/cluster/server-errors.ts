@@ -1,5 +1,5 @@
 import { ControlError } from '../../control/index.ts';
-import { RetriesExhaustedError } from '../../ipam/index.ts';
+import { RetriesExhaustedError, UnreadableError } from '../../ipam/index.ts';
 import { ApiError, ApiUnreachableError, NotListedError } from '../../kubernetes/index.ts';
 
 const waitHint = 'nothing was lost: ask again; bgpmesh status tells whether the API server answers';
@@ -13,6 +13,11 @@ export function asTemporary(error: unknown): unknown {
 	if (error instanceof NotListedError) return new ControlError(503, 'no-api-server', error.message, waitHint);
 	if (error instanceof ApiError && (error.code === 429 || error.code >= 500))
 		return new ControlError(503, 'no-api-server', `the API server answered ${error.code}: ${error.message}`, waitHint);
+	if (error instanceof UnreadableError)
+		return new ControlError(503, 'unreadable', error.message, 'nothing is given or taken back there before somebody mends it: bgpmesh ipam check', {
+			name: error.unreadable.name,
+			problem: error.unreadable.problem,
+		});
 	if (error instanceof RetriesExhaustedError) return new ControlError(503, 'conflict', error.message, 'many write the same object: ask again');
 	return error;
 }

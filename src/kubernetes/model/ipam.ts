@@ -4,7 +4,10 @@ import {
 	type Affinity,
 	type AffinityState,
 	type AllocationAttribute,
+	addressCount,
 	type Block,
+	blockName,
+	blockOfName,
 	defaultIpamConfig,
 	type Handle,
 	type IpamConfig,
@@ -28,11 +31,14 @@ const blockKeys = [
 ];
 const attributeKeys = ['handle_id', 'secondary', 'releasedAt'];
 
-/** @throws ResourceError */
+/** @throws ResourceError, also where what it holds could be misread: an address must not seem to be free */
 export function toBlock(resource: Resource): Block {
 	const spec = specOf(resource);
+	const cidr = cidrOf(resource, spec);
+	const problem = blockMalformation(resource, spec, cidr);
+	if (problem !== undefined) throw new ResourceError(resource.name, problem);
 	return {
-		cidr: cidrOf(resource, spec),
+		cidr,
 		affinity: textOf(spec, 'affinity'),
 		affinityClaimTime: textOf(spec, 'affinityClaimTime'),
 		allocations: listOf(spec['allocations']).map((index) => (typeof index === 'number' ? index : null)),
@@ -45,6 +51,37 @@ export function toBlock(resource: Resource): Block {
 		deleted: flagOf(spec, 'deleted'),
 		other: without(spec, blockKeys),
 	};
+}
+
+/** What is wrong with a block that has a CIDR. Absent lists are empty, as Go writes them, but for `allocations`. */
+function blockMalformation({ name }: Resource, spec: JsonObject, cidr: PrefixKey): string | undefined {
+	if (blockName(cidr) !== name) return `spec.cidr is ${cidr}, whose block has the name ${blockName(cidr)}`;
+	const { allocations, unallocated = null, attributes = null } = spec;
+	const size = addressCount(parsePrefix(cidr));
+	if (!isArray(allocations) || allocations.length !== size) return `spec.allocations is not a list of ${size}`;
+	if (!allocations.every((index) => index === null || isOrdinal(index)))
+		return 'spec.allocations has something that is neither null nor a number of an attribute';
+	if (unallocated !== null && !(isArray(unallocated) && unallocated.every(isOrdinal))) return 'spec.unallocated is not a list of numbers of addresses';
+	if (attributes === null) return undefined;
+	if (!isArray(attributes) || !attributes.every(isObject)) return 'spec.attributes is not a list of objects';
+	const isText = (value: JsonValue | undefined) => value === undefined || value === null || typeof value === 'string';
+	const isOwner = ({ handle_id: handle, secondary = null, releasedAt }: JsonObject): boolean =>
+		isText(handle) && isText(releasedAt) && (secondary === null || (isObject(secondary) && Object.values(secondary).every(isText)));
+	return attributes.every(isOwner) ? undefined : 'spec.attributes has an owner that is not text';
+}
+
+const isOrdinal = (value: JsonValue | undefined): boolean => typeof value === 'number' && Number.isInteger(value) && value >= 0;
+
+/** Which addresses a block may hold: by its name, and by what it says, read or not. */
+export function cidrsOfBlock(resource: Resource): readonly PrefixKey[] {
+	const named = blockOfName(resource.name);
+	let said: PrefixKey | undefined;
+	try {
+		said = cidrOf(resource, specOf(resource));
+	} catch (error) {
+		if (!(error instanceof ResourceError)) throw error;
+	}
+	return [...new Set([named, said])].filter((cidr) => cidr !== undefined);
 }
 
 const toAttribute = (raw: JsonObject): AllocationAttribute => ({
@@ -105,9 +142,13 @@ export function fromAffinity({ state, node, type, cidr, deleted, other }: Affini
 
 const handleKeys = ['handleID', 'block', 'deleted'];
 
+/** @throws ResourceError */
 export function toHandle(resource: Resource): Handle {
 	const spec = specOf(resource);
-	const blocks = Object.entries(objectAt(spec, 'block')).filter((entry): entry is [string, number] => typeof entry[1] === 'number');
+	const blocks = Object.entries(objectAt(spec, 'block')).map(([cidr, count]): [string, number] => {
+		if (typeof count !== 'number') throw new ResourceError(resource.name, `spec.block['${cidr}'] is not a number`);
+		return [canonical(resource, cidr), count];
+	});
 	return {
 		handleId: textOf(spec, 'handleID') ?? resource.name,
 		blocks: Object.fromEntries(blocks),

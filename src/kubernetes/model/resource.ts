@@ -20,10 +20,12 @@ export interface Resource {
 export class ResourceError extends Error {
 	override readonly name = 'ResourceError';
 	readonly resource: string;
+	readonly problem: string;
 
 	constructor(resource: string, problem: string) {
 		super(`${resource}: ${problem}`);
 		this.resource = resource;
+		this.problem = problem;
 	}
 }
 

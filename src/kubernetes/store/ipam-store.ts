@@ -1,9 +1,9 @@
 import type { Clock, Logger, PrefixKey, Random } from '../../core/index.ts';
-import { type Affinity, affinityLabels, type Block, type Handle, type IpamStore, type Pool } from '../../ipam/index.ts';
+import { type Affinity, affinityLabels, type Block, type Handle, type IpamStore, type Pool, type UnreadableResource } from '../../ipam/index.ts';
 import type { ApiClient, ResourceKind } from '../client/api-client.ts';
 import { Informer } from '../informer/informer.ts';
 import { textAt } from '../json/index.ts';
-import { fromAffinity, fromBlock, fromHandle, toAffinity, toBlock, toHandle, toIpamConfig, toPool, toReservation } from '../model/ipam.ts';
+import { cidrsOfBlock, fromAffinity, fromBlock, fromHandle, toAffinity, toBlock, toHandle, toIpamConfig, toPool, toReservation } from '../model/ipam.ts';
 import { toNodeFacts } from '../model/node.ts';
 import { type ApiLayout, type Resource, ResourceError, specOf, toResource } from '../model/resource.ts';
 import { ClaimLabels } from './claim-labels.ts';
@@ -43,6 +43,7 @@ export class KubernetesIpamStore implements IpamStore {
 		pools: new WeakMap<Resource, Pool | undefined>(),
 		reservations: new WeakMap<Resource, readonly PrefixKey[] | undefined>(),
 	};
+	readonly #problems = new WeakMap<Resource, string>();
 	readonly #nodes: Informer;
 	readonly #settings: { readonly reservations: Informer; readonly configs: Informer; readonly namespaces: Informer };
 
@@ -65,8 +66,9 @@ export class KubernetesIpamStore implements IpamStore {
 		this.#nodes = nodes;
 		this.blocks = new ResourceStore<Block>(
 			client,
-			{ kind: kinds.blocks, toValue: toBlock, toSpec: (block) => fromBlock(block, layout), isDeleted: ({ deleted }) => deleted },
+			{ kind: kinds.blocks, toValue: toBlock, toSpec: (block) => fromBlock(block, layout), isDeleted: ({ deleted }) => deleted, cidrsOf: cidrsOfBlock },
 			ownCache(),
+			log,
 		);
 		const claims = this.claims;
 		// Claims of other nodes are read now and then (to reclaim a block); they are not this node's to keep.
@@ -85,11 +87,13 @@ export class KubernetesIpamStore implements IpamStore {
 				isDeleted: ({ deleted }) => deleted,
 			},
 			claimCache,
+			log,
 		);
 		this.handles = new ResourceStore<Handle>(
 			client,
 			{ kind: kinds.handles, toValue: toHandle, toSpec: fromHandle, isDeleted: ({ deleted }) => deleted },
 			noCache,
+			log,
 		);
 	}
 
@@ -150,6 +154,18 @@ export class KubernetesIpamStore implements IpamStore {
 		return isReady ? undefined : 'ClusterInformation default says datastoreReady: false: a migration or an upgrade holds the datastore';
 	}
 
+	unreadable(): readonly UnreadableResource[] {
+		const known: readonly (readonly [UnreadableResource['kind'], readonly Pick<UnreadableResource, 'name' | 'problem'>[]])[] = [
+			['block', this.blocks.unreadable],
+			['claim', [...this.affinities.unreadable, ...this.#misread(this.claims, this.#values.affinities, toAffinity)]],
+			['handle', this.handles.unreadable],
+			['pool', this.#misread(this.poolInformer, this.#values.pools, toPool)],
+			['reservation', this.#misread(this.#settings.reservations, this.#values.reservations, (resource) => this.#readReservation(resource))],
+		];
+		const all = known.flatMap(([kind, found]) => found.map(({ name, problem }) => [`${kind} ${name}`, { kind, name, problem }] as const));
+		return [...new Map(all).values()];
+	}
+
 	#informers(): Informer[] {
 		return [this.claims, this.poolInformer, this.clusterInformer, ...Object.values(this.#settings)];
 	}
@@ -174,19 +190,32 @@ export class KubernetesIpamStore implements IpamStore {
 		return values;
 	}
 
+	/** Of a copy what can't be read, or not all of it. */
+	#misread<T>(informer: Informer, cache: WeakMap<Resource, T | undefined>, read: (resource: Resource) => T): Pick<UnreadableResource, 'name' | 'problem'>[] {
+		this.#readable(informer, cache, read);
+		return [...informer.items.values()].flatMap((resource) => {
+			const problem = this.#problems.get(resource);
+			return problem === undefined ? [] : [{ name: resource.name, problem }];
+		});
+	}
+
 	#read<T>(resource: Resource, read: (resource: Resource) => T): T | undefined {
 		try {
 			return read(resource);
 		} catch (error) {
 			if (!(error instanceof ResourceError)) throw error;
 			this.#log.warn('resource can not be used', { resource: error.resource, reason: error.message });
+			this.#problems.set(resource, error.problem);
 			return undefined;
 		}
 	}
 
 	#readReservation(resource: Resource): readonly PrefixKey[] {
 		const { cidrs, unreadable } = toReservation(resource);
-		if (unreadable.length > 0) this.#log.warn('what is reserved here can not be read, the rest of it counts', { reservation: resource.name, unreadable });
+		if (unreadable.length > 0) {
+			this.#log.warn('what is reserved here can not be read, the rest of it counts', { reservation: resource.name, unreadable });
+			this.#problems.set(resource, `reservedCIDRs has ${unreadable.join(', ')}; the rest of it counts`);
+		}
 		return cidrs;
 	}
 }

@@ -1,9 +1,10 @@
-import { ConflictError, type Store, type Versioned } from '../../ipam/index.ts';
+import type { Logger, PrefixKey } from '../../core/index.ts';
+import { ConflictError, type Listing, type Store, type Unreadable, UnreadableError, type Versioned } from '../../ipam/index.ts';
 import type { ApiClient, ResourceKind } from '../client/api-client.ts';
 import { ApiError, ApiUnreachableError } from '../client/errors.ts';
 import type { JsonObject } from '../json/index.ts';
 import { isObject, sameJson } from '../json/index.ts';
-import { type Resource, toResource } from '../model/resource.ts';
+import { type Resource, ResourceError, toResource } from '../model/resource.ts';
 
 /** How values of one kind are written as resources. */
 export interface ResourceCodec<T> {
@@ -13,6 +14,8 @@ export interface ResourceCodec<T> {
 	toSpec(value: T): JsonObject;
 	labels?(value: T): Readonly<Record<string, string>>;
 	isDeleted(value: T): boolean;
+	/** Which addresses a resource may hold that can't be read. */
+	cidrsOf?(resource: Resource): readonly PrefixKey[];
 }
 
 /** What keeps copies: told of all that is read and written, asked before the server is. */
@@ -45,19 +48,27 @@ const mostSendings = 3;
 /**
  * Resources of one kind as conditional writes on values. A write whose answer was lost is looked up: found done, it counts; found undone, it
  * is sent again, which its condition makes safe even where the first one still arrives. Everything in a resource that the value does not carry is written back
- * as it was read. What Calico marked as deleted and did not get to delete is deleted on sight, and reported as absent.
+ * as it was read. What can't be read is said once, and neither written nor deleted: who needs it is refused, all else goes on. What Calico marked as deleted and did not get to delete is deleted on sight, and reported as absent.
  */
 export class ResourceStore<T> implements Store<T> {
 	readonly #client: ApiClient;
 	readonly #codec: ResourceCodec<T>;
 	readonly #cache: ResourceCache;
+	readonly #log: Logger;
 	/** A resource is decoded once. */
 	readonly #decoded = new WeakMap<Resource, T>();
+	readonly #unreadable = new Map<string, Unreadable>();
 
-	constructor(client: ApiClient, codec: ResourceCodec<T>, cache: ResourceCache) {
+	constructor(client: ApiClient, codec: ResourceCodec<T>, cache: ResourceCache, log: Logger) {
 		this.#client = client;
 		this.#codec = codec;
 		this.#cache = cache;
+		this.#log = log;
+	}
+
+	/** What could not be read when it was last looked at. */
+	get unreadable(): readonly Unreadable[] {
+		return [...this.#unreadable.values()];
 	}
 
 	async read(name: string, fresh?: 'fresh'): Promise<Versioned<T> | undefined> {
@@ -67,6 +78,7 @@ export class ResourceStore<T> implements Store<T> {
 		if (object === undefined) {
 			const known = this.#cache.get(name);
 			if (known !== undefined) this.#cache.forget(name, known.resourceVersion);
+			this.#unreadable.delete(name);
 			return undefined;
 		}
 		const resource = this.#cache.absorb(object);
@@ -114,13 +126,24 @@ export class ResourceStore<T> implements Store<T> {
 		this.#cache.forget(name, version);
 	}
 
-	async list(): Promise<readonly (Versioned<T> & { readonly name: string })[]> {
+	async list(): Promise<Listing<T>> {
 		const { items } = await this.#client.list(this.#codec.kind);
-		return items.flatMap((object) => {
-			const resource = toResource(object);
-			const versioned = this.#versioned(resource);
-			return this.#codec.isDeleted(versioned.value) ? [] : [{ name: resource.name, ...versioned }];
+		const unreadable: Unreadable[] = [];
+		const readable = items.flatMap((object) => {
+			try {
+				const resource = toResource(object);
+				const versioned = this.#versioned(resource);
+				return this.#codec.isDeleted(versioned.value) ? [] : [{ name: resource.name, ...versioned }];
+			} catch (error) {
+				if (!(error instanceof UnreadableError)) throw error;
+				unreadable.push(error.unreadable);
+				return [];
+			}
 		});
+		// Those that are gone meanwhile.
+		const known = new Set(unreadable.map(({ name }) => name));
+		for (const name of this.#unreadable.keys()) if (!known.has(name)) this.#unreadable.delete(name);
+		return { items: readable, unreadable };
 	}
 
 	/** `version`: at which it may be written; `undefined`: it must not exist. */
@@ -159,10 +182,28 @@ export class ResourceStore<T> implements Store<T> {
 	#versioned(resource: Resource): Versioned<T> {
 		let value = this.#decoded.get(resource);
 		if (value === undefined) {
-			value = this.#codec.toValue(resource);
+			value = this.#read(resource);
 			this.#decoded.set(resource, value);
 		}
 		return { value, version: resource.resourceVersion, origin: resource };
+	}
+
+	/** @throws UnreadableError */
+	#read(resource: Resource): T {
+		const { name } = resource;
+		try {
+			const value = this.#codec.toValue(resource);
+			this.#unreadable.delete(name);
+			return value;
+		} catch (error) {
+			if (!(error instanceof ResourceError)) throw error;
+			const unreadable = { name, problem: error.problem, cidrs: this.#codec.cidrsOf?.(resource) ?? [] };
+			const { kind } = this.#codec.kind;
+			if (this.#unreadable.get(name)?.problem !== error.problem)
+				this.#log.error('a resource can not be read: nothing is decided on it, and it is left alone', { kind, name, problem: error.problem });
+			this.#unreadable.set(name, unreadable);
+			throw new UnreadableError(unreadable, { cause: error });
+		}
 	}
 }
 

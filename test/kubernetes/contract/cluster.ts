@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 import type { TestFn } from 'ava';
 import { parse } from 'yaml';
 import { stress } from '../../../bench/ipam/stress.ts';
-import type { PeersView, RoutesView, StatusView } from '../../../src/control/index.ts';
+import { ControlClient, type IpamCheckView, type PeersView, type RoutesView, type StatusView } from '../../../src/control/index.ts';
 import { type PrefixKey, prefixKey, silentLogger, systemClock } from '../../../src/core/index.ts';
 import {
 	Allocator,
@@ -329,6 +329,20 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 		t.regex(without.stdout, /pod 10\.203\.\d+\.\d+: it is default\/two's, which does not run/);
 		const address = /10\.203\.\d+\.\d+/.exec(first)?.[0] ?? '';
 		t.regex((await a.cli('ipam', 'show', '--ip', address)).stdout, /is in use[\s\S]*namespace +default/);
+		// A block that somebody has broken is named everywhere, and stops nobody.
+		const spec = { cidr: '10.203.250/26', allocations: [], unallocated: [0], attributes: [], strictAffinity: false };
+		const broken = await api.create(kinds.blocks, { apiVersion: layout, kind: 'IPAMBlock', metadata: { name: '10-203-250-0-26' }, spec });
+		t.regex((await a.cli('ipam', 'check')).stdout, /block 10-203-250-0-26: it can not be read: /);
+		t.regex((await a.cli('ipam', 'show', '--ip', '10.203.250.5')).stdout, /is in a block that can not be read/);
+		t.is((await a.cli('pools')).code, 0);
+		t.like(((await a.ask('status')) as StatusView).cluster?.unreadable, [{ kind: 'block', name: '10-203-250-0-26' }]);
+		t.regex((await a.cli('status')).stdout, /block 10-203-250-0-26 can not be read, nothing is given of it/);
+		t.regex(await new ControlClient(a.socket).metrics(), /bgpmesh_ipam_unreadable\{kind="block"\} 1/);
+		t.regex(await cni(a, 'ADD', 'third'), /"address":"10\.203\./);
+		t.is(await cni(a, 'DEL', 'third'), '');
+		t.deepEqual(await api.get(kinds.blocks, '10-203-250-0-26'), broken);
+		await api.remove(kinds.blocks, '10-203-250-0-26');
+		t.is(((await new ControlClient(a.socket).ask('ipamCheck', {})) as IpamCheckView).problems.filter(({ subject }) => subject === '10-203-250-0-26').length, 0);
 		t.is(await cni(a, 'DEL', 'one'), '');
 		t.is((await a.cli('ipam', 'show', '--ip', address)).code, 1);
 		for (const name of ['one', 'two']) await api.remove(coreKinds.pods, name, { namespace: 'default' });

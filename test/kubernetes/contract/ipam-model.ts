@@ -75,6 +75,7 @@ export function modelClusters(kubeconfig: string): () => Promise<ModelCluster> {
 					nodeLabels: (name) => real.nodeLabels(name),
 					namespaceLabels: (name) => real.namespaceLabels(name),
 					readOnlyReason: () => real.readOnlyReason(),
+					unreadable: () => real.unreadable(),
 				};
 				return {
 					store,

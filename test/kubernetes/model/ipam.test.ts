@@ -1,10 +1,13 @@
 import test from 'ava';
+import { prefixKey } from '../../../src/core/index.ts';
 import {
+	cidrsOfBlock,
 	fromAffinity,
 	fromBlock,
 	fromHandle,
 	type JsonObject,
 	parseJson,
+	ResourceError,
 	stringifyJson,
 	toAffinity,
 	toBlock,
@@ -36,6 +39,39 @@ test('a block read and written is the same block, to the last digit and the last
 					)
 				: value;
 	t.is(stringifyJson(sorted(fromBlock(block, 'crd.projectcalico.org/v1')) as JsonObject), stringifyJson(sorted(raw['spec']) as JsonObject));
+});
+
+const malformed: readonly { readonly title: string; readonly spec: JsonObject; readonly problem: RegExp }[] = [
+	{ title: 'no CIDR', spec: { cidr: null }, problem: /spec\.cidr is missing/ },
+	{ title: 'a CIDR that is none', spec: { cidr: '10.0.0/30' }, problem: /'10\.0\.0' is not an IPv4/ },
+	{ title: 'the CIDR of another block', spec: { cidr: '10.0.0.4/30' }, problem: /whose block has the name 10-0-0-4-30/ },
+	{ title: 'no allocations', spec: { allocations: null }, problem: /spec\.allocations is not a list of 4/ },
+	{ title: 'too few allocations', spec: { allocations: [0, null, 1] }, problem: /spec\.allocations is not a list of 4/ },
+	{ title: 'an allocation that is text', spec: { allocations: ['0', null, 1, null] }, problem: /neither null nor a number/ },
+	{ title: 'a negative allocation', spec: { allocations: [-1, null, 1, null] }, problem: /neither null nor a number/ },
+	{ title: 'free addresses that are text', spec: { unallocated: ['1', 3] }, problem: /spec\.unallocated/ },
+	{ title: 'an attribute that is text', spec: { attributes: ['net.one', {}] }, problem: /spec\.attributes is not a list of objects/ },
+	{ title: 'a handle that is a number', spec: { attributes: [{ handle_id: 7 }, {}] }, problem: /an owner that is not text/ },
+	{ title: 'a pod that is a number', spec: { attributes: [{ handle_id: 'a', secondary: { pod: 7 } }, {}] }, problem: /an owner that is not text/ },
+];
+for (const { title, spec, problem } of malformed)
+	test(`a block that could be misread is not read: ${title}`, (t) => {
+		const raw = parseJson(blockText) as JsonObject;
+		const resource = toResource({ ...raw, spec: { ...(raw['spec'] as JsonObject), ...spec } });
+		t.regex(t.throws(() => toBlock(resource), { instanceOf: ResourceError })?.message ?? '', problem);
+		t.true(cidrsOfBlock(resource).includes(prefixKey('10.0.0.0/30')));
+	});
+
+test('lists that are absent are empty, as Go writes them', (t) => {
+	const raw = parseJson(blockText) as JsonObject;
+	const full = { ...(raw['spec'] as JsonObject), allocations: [0, 0, 0, 0], unallocated: null, attributes: null };
+	t.like(toBlock(toResource({ ...raw, spec: full })), { unallocated: [], attributes: [] });
+});
+
+test('a handle that counts no numbers of no blocks is not read', (t) => {
+	const handle = (block: JsonObject) => toResource({ metadata: { name: 'net.one' }, spec: { handleID: 'net.one', block } });
+	t.throws(() => toHandle(handle({ '10.0.0.0/26': '1' })), { instanceOf: ResourceError, message: /is not a number/ });
+	t.throws(() => toHandle(handle({ elsewhere: 1 })), { instanceOf: ResourceError });
 });
 
 test('a block raised by one is written with every digit', (t) => {
@@ -87,7 +123,10 @@ for (const { layout, deleted, there } of marks)
 		const handle = toHandle(toResource({ metadata: { name: 'h' }, spec: { handleID: 'h', block: {}, deleted: true } }));
 		t.deepEqual<unknown, unknown>([handle.deleted, fromHandle(handle)['deleted']], [true, true]);
 		const block = toBlock(
-			toResource({ metadata: { name: 'b' }, spec: { cidr: '10.0.0.0/30', allocations: [], unallocated: [], attributes: [], deleted: true } }),
+			toResource({
+				metadata: { name: '10-0-0-0-30' },
+				spec: { cidr: '10.0.0.0/30', allocations: [null, null, null, null], unallocated: [], attributes: [], deleted: true },
+			}),
 		);
 		t.deepEqual<unknown, unknown>([block.deleted, fromBlock(block, layout)['deleted']], [true, true]);
 		t.is('strictAffinity' in fromBlock(block, layout), layout === 'crd.projectcalico.org/v1');

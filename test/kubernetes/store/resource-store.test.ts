@@ -1,5 +1,6 @@
 import test from 'ava';
-import { silentLogger, systemClock } from '../../../src/core/index.ts';
+import { type Logger, silentLogger, systemClock } from '../../../src/core/index.ts';
+import { UnreadableError } from '../../../src/ipam/index.ts';
 import { ApiClient, ApiError, ApiUnreachableError, coreKinds, Informer, type JsonObject, KubernetesIpamStore } from '../../../src/kubernetes/index.ts';
 
 const layout = 'crd.projectcalico.org/v1';
@@ -32,8 +33,8 @@ class ScriptedClient extends ApiClient {
 	}
 }
 
-function handles(client: ApiClient) {
-	const dependencies = { client, log: silentLogger, clock: systemClock, random: Math.random };
+function handles(client: ApiClient, log: Logger = silentLogger) {
+	const dependencies = { client, log, clock: systemClock, random: Math.random };
 	return new KubernetesIpamStore({ ...dependencies, layout, node: 'n', nodes: new Informer({ ...dependencies, kind: coreKinds.nodes }) }).handles;
 }
 
@@ -46,6 +47,28 @@ test('what somebody marked as deleted is deleted, and is not there', async (t) =
 test('a new one in the place of what was marked as deleted is found, not reported as a conflict', async (t) => {
 	const client = new ScriptedClient([handle('1', true), handle('2', false)], true);
 	t.is((await handles(client).read('net.one', 'fresh'))?.version, '2');
+});
+
+test('one that can not be read is named and left alone, and the others are there', async (t) => {
+	const bad = { ...handle('2', true), metadata: { name: 'net.bad', uid: '2', resourceVersion: '2' }, spec: { handleID: 'net.bad', block: { nowhere: 1 } } };
+	const client = new ScriptedClient([bad, bad, handle('3', false)], false);
+	client.list = async () => ({ items: [bad, handle('1', false)], resourceVersion: '2' });
+	const lines: string[] = [];
+	const log = { ...silentLogger, error: (message: string, fields?: Readonly<Record<string, unknown>>) => void lines.push(`${message} ${fields?.['name']}`) };
+	const store = handles(client, log);
+	const { items, unreadable } = await store.list();
+	t.deepEqual(
+		items.map(({ name }) => name),
+		['net.one'],
+	);
+	t.like(unreadable, [{ name: 'net.bad', cidrs: [] }]);
+	for (let attempt = 0; attempt < 2; attempt++) await t.throwsAsync(store.read('net.bad', 'fresh'), { instanceOf: UnreadableError });
+	t.like(store.unreadable, [{ name: 'net.bad' }]);
+	t.is(lines.length, 1);
+	t.deepEqual(client.removed, []);
+	client.list = async () => ({ items: [handle('1', false)], resourceVersion: '3' });
+	await store.list();
+	t.deepEqual(store.unreadable, []);
 });
 
 const lost = new ApiUnreachableError('http://127.0.0.1:1', {});
