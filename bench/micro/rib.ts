@@ -22,6 +22,7 @@ const options: RibPeerOptions = {
 	allowOwnAs: 0,
 	removePrivateAs: false,
 	replaceOwnAs: false,
+	noPrependInbound: false,
 	enforceFirstAs: true,
 	maxPrefix: undefined,
 	addPathLimit: 0,

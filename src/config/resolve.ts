@@ -105,7 +105,10 @@ function resolveBgp(file: FileBgp, contradictions: Contradiction[]): BgpConfig {
 		const path = ['bgp', 'peerRanges', index];
 		const name = range.name ?? range.prefix;
 		taken('name', name, [...path, range.name === undefined ? 'prefix' : 'name']);
-		return { ...complete(range, path), name, prefix: range.prefix, limit: range.limit };
+		const session = complete(range, path);
+		// What its refusal taught goes with its session.
+		if (session.dualAs) contradictions.push({ path: [...path, 'dualAs'], expected: 'false: a neighbour of a range is not remembered between its attempts' });
+		return { ...session, name, prefix: range.prefix, limit: range.limit };
 	});
 	return { ...rest, peers: completePeers, peerRanges: completeRanges };
 }

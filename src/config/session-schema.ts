@@ -51,7 +51,22 @@ export const sessionShape = {
 	port: key(port.default(179), 'TCP port of the peer, for the next attempt to connect', 'live'),
 	localAddress: key(address.exactOptional(), 'source address of the session', 'reset', "the kernel's choice"),
 	device: key(word.exactOptional(), 'network device of the session; needed for a link-local address', 'reset', "the kernel's choice"),
-	localAsNumber: key(asNumber.exactOptional(), 'our AS number towards this peer (RFC 7705)', 'reset', '`bgp.asNumber`'),
+	localAsNumber: key(
+		asNumber.exactOptional(),
+		'our AS number towards this peer (RFC 7705); with an external peer it is put in front of the AS path of what comes from there, and in front of `bgp.asNumber` in what goes there',
+		'reset',
+		'`bgp.asNumber`',
+	),
+	dualAs: key(
+		flag.default(false),
+		'with `localAsNumber` and an external peer: where it refuses that number the next attempt is made with `bgp.asNumber`, and so on in turn',
+		'reset',
+	),
+	noPrependInbound: key(
+		flag.default(false),
+		'with `localAsNumber`: it is not put in front of what comes from the peer (RFC 7705, "No Prepend Inbound")',
+		'routes',
+	),
 	replaceOwnAs: key(
 		flag.default(false),
 		'with `localAsNumber`: that number stands in the AS path in place of `bgp.asNumber`, not in front of it (RFC 7705, "Replace Old AS")',

@@ -146,6 +146,11 @@ const mistakes: readonly { title: string; text: string; messages: readonly strin
 		],
 	},
 	{
+		title: 'two AS numbers in turn for neighbours that are not remembered',
+		text: 'bgp: { asNumber: 1, peerRanges: [ { prefix: 10.0.0.0/8, asNumber: 2, localAsNumber: 3, dualAs: true } ] }\n',
+		messages: ['x.yaml:1:96: bgp.peerRanges[0].dualAs: found true, expected false: a neighbour of a range is not remembered between its attempts'],
+	},
+	{
 		title: 'a policy behind one that decides everything',
 		text: `${withPeer('importPolicies: [c, a, b]')}policies: { a: { otherwise: reject }, b: { otherwise: accept }, c: {} }\n`,
 		messages: [

@@ -25,6 +25,8 @@ const keys: readonly { key: string; before?: string; rest?: string }[] = [
 		'allowOwnAs: 1',
 		'removePrivateAs: true',
 		'replaceOwnAs: true',
+		'noPrependInbound: true',
+		'dualAs: true',
 		'enforceFirstAs: false',
 		'role: customer',
 		'strictRole: true',

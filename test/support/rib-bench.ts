@@ -45,6 +45,7 @@ export const ribPeerOptions: RibPeerOptions = {
 	allowOwnAs: 0,
 	removePrivateAs: false,
 	replaceOwnAs: false,
+	noPrependInbound: false,
 	enforceFirstAs: true,
 	maxPrefix: undefined,
 	addPathLimit: 0,

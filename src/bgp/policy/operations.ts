@@ -1,5 +1,6 @@
 import { type LargeCommunity, uniqueLargeCommunities } from 'bgp-packet';
 import { familyOf, formatExtendedCommunity, parseAddress } from '../../core/index.ts';
+import { prepended } from './as-path.ts';
 import type { PolicyState } from './state.ts';
 import { parseCommunity, parseLargeCommunity, readExtendedCommunity } from './text.ts';
 import type { PolicyOperation } from './types.ts';
@@ -49,7 +50,7 @@ export function compileOperation(operation: PolicyOperation): Apply {
 			return withExtendedCommunities(() => values);
 		}
 		case 'prepend-as-path':
-			return prepend(operation.asNumbers);
+			return (state) => state.with({ attributes: { ...state.attributes, asPath: prepended(operation.asNumbers, state.attributes.asPath) } });
 		case 'set-med': {
 			const { value } = operation;
 			return (state) => {
@@ -104,25 +105,6 @@ function withExtendedCommunities(change: (present: readonly Uint8Array[]) => rea
 		const changed = [...new Map(change(extendedCommunities).map((value) => [formatExtendedCommunity(value), value] as const)).values()];
 		return state.with({ attributes: changed.length === 0 ? attributes : { ...attributes, extendedCommunities: changed } });
 	};
-}
-
-function prepend(asNumbers: readonly number[]): Apply {
-	return (state) => {
-		const asPath = state.attributes.asPath ?? [];
-		const [first, ...rest] = asPath;
-		// RFC 4271 §5.1.2: into the first segment where that is a sequence with room.
-		const joined =
-			first?.type === 'sequence' && first.asNumbers.length + asNumbers.length <= 255
-				? [{ type: 'sequence' as const, asNumbers: [...asNumbers, ...first.asNumbers] }, ...rest]
-				: [...segments(asNumbers), ...asPath];
-		return state.with({ attributes: { ...state.attributes, asPath: joined } });
-	};
-}
-
-/** A segment has at most 255 numbers (RFC 4271 §4.3). */
-function segments(asNumbers: readonly number[]): { readonly type: 'sequence'; readonly asNumbers: readonly number[] }[] {
-	const count = Math.ceil(asNumbers.length / 255);
-	return Array.from({ length: count }, (_, index) => ({ type: 'sequence', asNumbers: asNumbers.slice(index * 255, index * 255 + 255) }));
 }
 
 function setNextHop(value: string): Apply {

@@ -48,6 +48,9 @@ export class AttributePool {
 	/** The set that this one was made from by import or export; 0: it came from a peer as it is. */
 	source: Int32Array;
 
+	/** How many AS numbers import put in front of AS_PATH: they say nothing of loops, nor of who sent the route. */
+	added: Uint16Array;
+
 	/** What import makes of it: 0 not asked yet, an id, or one of `Imported`. */
 	imported: Int32Array;
 
@@ -87,6 +90,7 @@ export class AttributePool {
 		this.#references = new Uint32Array(capacity);
 		this.imported = new Int32Array(capacity);
 		this.source = new Int32Array(capacity);
+		this.added = new Uint16Array(capacity);
 		this.localPref = new Uint32Array(capacity);
 		this.med = new Uint32Array(capacity);
 		this.neighborAs = new Uint32Array(capacity);
@@ -141,6 +145,7 @@ export class AttributePool {
 		this.length[id] = length;
 		this.#offset[id] = offset;
 		this.source[id] = source;
+		this.added[id] = 0;
 		if (source !== 0 && (kind & Kind.exported) === 0) this.retain(source);
 		this.imported[id] = 0;
 		this.nextHop[id] = 0;
@@ -223,6 +228,7 @@ export class AttributePool {
 		this.#references = grown(this.#references, capacity);
 		this.imported = grown(this.imported, capacity);
 		this.source = grown(this.source, capacity);
+		this.added = grown(this.added, capacity);
 		this.localPref = grown(this.localPref, capacity);
 		this.med = grown(this.med, capacity);
 		this.neighborAs = grown(this.neighborAs, capacity);

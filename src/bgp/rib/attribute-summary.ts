@@ -131,7 +131,9 @@ export function summarize(pool: AttributePool, id: number, scan: AttributeScan, 
 function summarizeAsPath(pool: AttributePool, id: number, bytes: Uint8Array, start: number, end: number, peer: RibPeer, options: RibOptions): number {
 	let length = 0;
 	let own = 0;
-	const first = end > start && bytes[start] === 2 ? u32(bytes, start + 2) : 0;
+	let ours = pool.added[id] ?? 0;
+	/** Of the path as it came; 0 for a set. */
+	let first: number | undefined;
 	for (let at = start; at < end; ) {
 		const type = bytes[at] ?? 0;
 		const count = bytes[at + 1] ?? 0;
@@ -139,15 +141,19 @@ function summarizeAsPath(pool: AttributePool, id: number, bytes: Uint8Array, sta
 		length += type === 2 ? count : type === 1 ? 1 : 0;
 		at += 2;
 		for (const segmentEnd = at + count * 4; at < segmentEnd; at += 4) {
+			// What import added is no loop.
+			if (ours-- > 0) continue;
 			const asNumber = u32(bytes, at);
+			first ??= type === 2 ? asNumber : 0;
 			if (asNumber === options.localAsNumber || asNumber === peer.localAsNumber) own++;
 		}
 	}
 	pool.asPathLength[id] = Math.min(length, 0xffff);
-	pool.neighborAs[id] = first;
+	// RFC 4271 §9.1.2.2 (c): as everybody else in the AS sees it.
+	pool.neighborAs[id] = end > start && bytes[start] === 2 ? u32(bytes, start + 2) : 0;
 	if (peer.id === 0) return Reason.none;
 	if (own > peer.options.allowOwnAs) return Reason.ownAs;
-	return peer.external && peer.options.enforceFirstAs && first !== peer.asNumber ? Reason.firstAs : Reason.none;
+	return peer.external && peer.options.enforceFirstAs && (first ?? 0) !== peer.asNumber ? Reason.firstAs : Reason.none;
 }
 
 function communityFlags(bytes: Uint8Array, start: number, end: number): number {

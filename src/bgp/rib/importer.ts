@@ -13,6 +13,7 @@ import {
 	updateError,
 } from 'bgp-packet';
 import type { Family } from '../../core/index.ts';
+import { hopsOf, prepended } from '../policy/as-path.ts';
 import { nextHopOf } from '../policy/matches.ts';
 import type { ByPrefix, Decided, Verdict } from '../policy/program.ts';
 import { type PolicyInput, PolicyState } from '../policy/state.ts';
@@ -42,6 +43,8 @@ interface Incoming {
 	readonly usable: boolean;
 	/** Its attributes, with what import adds before any policy. */
 	readonly attributes: () => PathAttributes;
+	/** AS numbers in its path as it came. */
+	readonly hops: () => number;
 }
 
 /** A set whose policy looks at prefixes: the decision tree, and what was made of each outcome. */
@@ -144,6 +147,16 @@ export class Importer {
 		return imported === Imported.byPrefix && this.#undecided.get(id)?.incoming.usable === true;
 	}
 
+	/**
+	 * Our number towards this peer where it is put in front of what comes from there, so that the AS in whose place we are stands in the
+	 * path (RFC 7705 §3).
+	 */
+	prependsOnImport({ external, localAsNumber, options }: RibPeer): number | undefined {
+		const isOther = external && localAsNumber !== this.#options.localAsNumber;
+		// RFC 7947 §2.2.2: a route server is not on the path.
+		return isOther && !options.noPrependInbound && !options.routeServerClient ? localAsNumber : undefined;
+	}
+
 	/** A set of this node's own; nobody holds a new one yet. */
 	originate(peer: RibPeer, kind: number, priority: number | undefined, attributes: PathAttributes): number {
 		return this.#intern(peer, kind, priority, 0, encodeAttributes(attributes, storedContext));
@@ -158,7 +171,7 @@ export class Importer {
 	/** `id` with other attributes (a community added, say), made from the same received set; nobody holds a new one yet. */
 	variant(peer: RibPeer, id: number, kind: number, attributes: PathAttributes): number {
 		const kinds = ((this.#pool.kind[id] ?? 0) & ~Kind.twoOctetAs) | kind;
-		return this.#intern(peer, kinds, this.priorityOf(id), this.received(id), encodeAttributes(attributes, storedContext));
+		return this.#intern(peer, kinds, this.priorityOf(id), this.received(id), encodeAttributes(attributes, storedContext), this.#pool.added[id]);
 	}
 
 	/** The set as it came, of which import made `id`. */
@@ -194,17 +207,19 @@ export class Importer {
 		if (level === 1) pool.flags[id] = (pool.flags[id] ?? 0) | Flag.discarded;
 		// RFC 9234 §5, ingress: what a provider, peer or route server sends without the mark gets it here.
 		const marks = peer.marksOnlyToCustomer && !scan.codes.subarray(0, scan.count).includes(AttributeCode.onlyToCustomer);
-		const usable = (scan.summary & Summary.rewrite) === 0 && peer.context.fourOctetAs && !marks;
+		const localAs = this.prependsOnImport(peer);
+		const usable = (scan.summary & Summary.rewrite) === 0 && peer.context.fourOctetAs && !marks && localAs === undefined;
 		if (usable) summarize(pool, id, scan, peer, this.#options, this.#nextHops);
 		if (usable && peer.importProgram === undefined && !peer.deniesImport) {
 			pool.imported[id] = id;
 			return;
 		}
+		const received = once(() => this.#decode(id, peer.context));
 		const attributes = once((): PathAttributes => {
-			const decoded = this.#decode(id, peer.context);
-			return marks ? { ...decoded, onlyToCustomer: peer.asNumber } : decoded;
+			const marked = marks ? { ...received(), onlyToCustomer: peer.asNumber } : received();
+			return localAs === undefined ? marked : { ...marked, asPath: prepended([localAs], marked.asPath) };
 		});
-		const incoming = { peer, id, usable, attributes };
+		const incoming = { peer, id, usable, attributes, hops: () => hopsOf(received().asPath) };
 		const verdict = verdictOf(incoming, family, (attributes) => this.#interfaceOf(attributes));
 		if (verdict?.type === 'by-prefix') {
 			this.#undecided.set(id, { incoming, tree: verdict, made: undefined });
@@ -217,24 +232,28 @@ export class Importer {
 	}
 
 	/** The set that an outcome leads to; without one, what came as it is. */
-	#make({ peer, id, usable, attributes }: Incoming, decided: Decided | undefined): number {
+	#make({ peer, id, usable, attributes, hops }: Incoming, decided: Decided | undefined): number {
 		const pool = this.#pool;
 		const kind = (pool.kind[id] ?? 0) & ~Kind.twoOctetAs;
+		const made = (kinds: number, priority: number | undefined, changed: PathAttributes) =>
+			this.#intern(peer, kinds, priority, id, encodeAttributes(changed, storedContext), hopsOf(changed.asPath) - hops());
 		if (decided !== undefined && !decided.accepted) {
-			return this.#intern(peer, kind | Kind.rejected, undefined, id, usable ? pool.bytes(id) : encodeAttributes(attributes(), storedContext));
+			return usable ? this.#intern(peer, kind | Kind.rejected, undefined, id, pool.bytes(id)) : made(kind | Kind.rejected, undefined, attributes());
 		}
 		if (decided?.state.changed) {
 			const { state } = decided;
 			// A MED set on import is for our own selection (RFC 4271 §5.1.4 (b)); only one set on export goes to another AS.
-			return this.#intern(peer, kind | (kindOf(state) & ~Kind.medSet), state.priority, id, encodeAttributes(state.attributes, storedContext));
+			return made(kind | (kindOf(state) & ~Kind.medSet), state.priority, state.attributes);
 		}
-		return usable ? id : this.#intern(peer, kind, undefined, id, encodeAttributes(attributes(), storedContext));
+		return usable ? id : made(kind, undefined, attributes());
 	}
 
-	#intern(peer: RibPeer, kind: number, priority: number | undefined, source: number, block: Uint8Array): number {
+	/** `added`: AS numbers that are not those of the path as it came. */
+	#intern(peer: RibPeer, kind: number, priority: number | undefined, source: number, block: Uint8Array, added = 0): number {
 		const pool = this.#pool;
 		const id = pool.intern(peer.id, kind, priority === undefined ? 0 : priority + 1, source, block, 0, block.length);
 		if (pool.isNew) {
+			pool.added[id] = added;
 			const start = pool.start(id);
 			const scan = new AttributeScan();
 			judgeAttributes(pool.slab(id), start, start + block.length, storedContext, scan);

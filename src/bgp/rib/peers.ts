@@ -36,6 +36,7 @@ const noOptions: RibPeerOptions = {
 	allowOwnAs: 0,
 	removePrivateAs: false,
 	replaceOwnAs: false,
+	noPrependInbound: false,
 	enforceFirstAs: false,
 	maxPrefix: undefined,
 	addPathLimit: 0,

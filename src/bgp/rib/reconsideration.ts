@@ -54,10 +54,12 @@ export class Reconsideration {
 	/** We are somebody else. */
 	setIdentity(identity: RibIdentity): void {
 		const { options, importer, peers } = this.#context;
+		const prepends = new Map(peers.all().map((peer) => [peer, importer.prependsOnImport(peer)]));
 		Object.assign(options, identity);
 		const judgedAnew = importer.judgeAgain((id) => peers.byId(id));
 		for (const peer of peers.all()) {
-			if (judgedAnew.has(peer.id)) this.#reimport(peer);
+			if (prepends.get(peer) !== importer.prependsOnImport(peer)) this.#importAgain(peer);
+			else if (judgedAnew.has(peer.id)) this.#reimport(peer);
 			this.#move(peer);
 		}
 	}

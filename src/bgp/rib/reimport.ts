@@ -8,8 +8,11 @@ import { recount, replacement } from './walks.ts';
 
 /** Text of the options that decide what import makes of a route; equal text, equal result. */
 export function reimportKey(options: RibPeerOptions): string {
-	const { importPolicies, ebgpRequiresPolicy, allowOwnAs, enforceFirstAs, reflectorClient, routeServerClient, gracefulShutdown } = options;
-	return JSON.stringify([importPolicies ?? null, ebgpRequiresPolicy, allowOwnAs, enforceFirstAs, reflectorClient || routeServerClient, gracefulShutdown]);
+	const { importPolicies, ebgpRequiresPolicy, allowOwnAs, enforceFirstAs, reflectorClient, routeServerClient, gracefulShutdown, noPrependInbound } = options;
+	const isClient = reflectorClient || routeServerClient;
+	return JSON.stringify([
+		...[importPolicies ?? null, ebgpRequiresPolicy, allowOwnAs, enforceFirstAs, isClient, routeServerClient, gracefulShutdown, noPrependInbound],
+	]);
 }
 
 /**

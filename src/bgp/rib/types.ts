@@ -32,8 +32,10 @@ export interface RibPeerOptions {
 	readonly nextHopSelf: Readonly<Partial<Record<Family, string>>>;
 	readonly allowOwnAs: number;
 	readonly removePrivateAs: boolean;
-	/** Only the number that the peer knows us by is prepended, not the speaker's own besides (RFC 7705 §3.3, "Replace Old AS"). */
+	/** Only the number that the peer knows us by is prepended, not the speaker's own besides (RFC 7705 §3, "Replace Old AS"). */
 	readonly replaceOwnAs: boolean;
+	/** The number that the peer knows us by is not put in front of what comes from there (RFC 7705 §3, "No Prepend Inbound"). */
+	readonly noPrependInbound: boolean;
 	/** RFC 4271 §6.3; off for route servers. */
 	readonly enforceFirstAs: boolean;
 	readonly maxPrefix: { readonly limit: number; readonly warnPercent: number; readonly action: 'warn' | 'discard' | 'shutdown' } | undefined;

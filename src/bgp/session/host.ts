@@ -45,6 +45,8 @@ export interface SessionHost {
 	notified(direction: 'sent' | 'received', message: NotificationMessage): void;
 	/** The peer does not know optional parameters: 2/4 in answer to our OPEN (RFC 5492 §3). */
 	parametersRefused(): void;
+	/** The peer expects another AS number of us: 2/2 in answer to our OPEN. */
+	asNumberRefused(): void;
 	/** A connection went before an OPEN came; the session goes on without one. */
 	interrupted(reason: string): void;
 	ended(session: Session, outcome: SessionOutcome): void;

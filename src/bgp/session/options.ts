@@ -16,6 +16,8 @@ export interface PeerOptions extends RibPeerOptions {
 	readonly asNumber: number;
 	/** Ours towards this peer (RFC 7705); `undefined`: the speaker's. */
 	readonly localAsNumber: number | undefined;
+	/** Where an external peer refuses `localAsNumber` (2/2), the next OPEN has the speaker's, and so on in turn. */
+	readonly dualAs: boolean;
 	/** The identifier in our OPEN to this peer; `undefined`: the speaker's. */
 	readonly localRouterId: number | undefined;
 	readonly description: string | undefined;
@@ -90,6 +92,7 @@ export type PeerTemplate = Omit<PeerOptions, 'name' | 'address' | 'passive' | 'p
 export const peerDefaults: Omit<PeerOptions, 'name' | 'address' | 'asNumber'> = {
 	port: 179,
 	localAsNumber: undefined,
+	dualAs: false,
 	localRouterId: undefined,
 	description: undefined,
 	enabled: true,
@@ -127,6 +130,7 @@ export const peerDefaults: Omit<PeerOptions, 'name' | 'address' | 'asNumber'> = 
 	allowOwnAs: 0,
 	removePrivateAs: false,
 	replaceOwnAs: false,
+	noPrependInbound: false,
 	enforceFirstAs: true,
 	maxPrefix: undefined,
 	addPathLimit: 0,

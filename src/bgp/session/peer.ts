@@ -11,6 +11,7 @@ import { MessageCounters } from './counters.ts';
 import { dressAccepted, rekey } from './dial.ts';
 import type { SessionHost, SessionOutcome, SessionSurroundings } from './host.ts';
 import { type Cease, notificationName, notificationView } from './notices.ts';
+import { OpenFallback } from './open-fallback.ts';
 import type { PeerOptions } from './options.ts';
 import { type PeerHistory, peerView } from './peer-view.ts';
 import { refuseConnection } from './refuse.ts';
@@ -54,7 +55,7 @@ export class Peer implements SessionHost {
 	#wanted = false;
 	#failures = 0;
 	#attempts = 0;
-	#withoutParameters = false;
+	readonly #fallback = new OpenFallback();
 	#parked: Socket | undefined;
 	readonly #history: PeerHistory = { establishedCount: 0, idleSinceWallMs: 0, shownState: 'idle' };
 
@@ -135,6 +136,7 @@ export class Peer implements SessionHost {
 	reconfigure(options: PeerOptions): void {
 		const previous = this.#options;
 		this.#options = options;
+		this.#fallback.reconfigured(previous, options);
 		if (previous.md5Key === options.md5Key || previous.address !== options.address) return;
 		for (const { socket } of this.#sessions) if (socket !== undefined) rekey(socket, options.address, options.md5Key);
 	}
@@ -176,7 +178,7 @@ export class Peer implements SessionHost {
 
 	localSide(): LocalSide {
 		const { asNumber, routerId } = this.#host;
-		return { asNumber, routerId, options: this.#options, restart: this.#host.restart(), capabilities: !this.#withoutParameters };
+		return { asNumber, routerId, options: this.#fallback.applied(this.#options), restart: this.#host.restart(), capabilities: this.#fallback.capabilities };
 	}
 
 	connectDelayMs(session: Session): number | undefined {
@@ -244,8 +246,13 @@ export class Peer implements SessionHost {
 	}
 
 	parametersRefused(): void {
-		this.#withoutParameters = true;
+		this.#fallback.capabilities = false;
 		this.log.warn('the peer knows no optional parameters: the next OPEN goes without capabilities');
+	}
+
+	asNumberRefused(): void {
+		const next = this.#fallback.asNumberRefused(this.#options, this.#host.asNumber);
+		if (next !== undefined) this.log.info('the peer expects another AS number of us', { next });
 	}
 
 	ended(session: Session, outcome: SessionOutcome): void {

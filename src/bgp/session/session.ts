@@ -223,6 +223,7 @@ export class Session implements ConnectionHandler, AttemptHandler, TimerHandler,
 		this.#host.notified('received', message);
 		const isOpenError = code === ErrorCode.openMessage;
 		if (isOpenError && subcode === OpenSubcode.unsupportedOptionalParameter && this.#state === 'open-sent') this.#host.parametersRefused();
+		if (isOpenError && subcode === OpenSubcode.badPeerAs) this.#host.asNumberRefused();
 		const event = isOpenError && subcode === OpenSubcode.unsupportedVersionNumber ? 'version-notification' : 'notification';
 		this.#end(event, `received ${notificationName(message)}`, { type: 'notification-received', code, subcode });
 	}

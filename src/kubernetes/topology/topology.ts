@@ -206,6 +206,11 @@ function toPeer(input: TopologyInput, self: NodeFacts, plan: Plan, problems: str
 			asNumber,
 			port: plan.port ?? portOf(input, plan),
 			localAsNumber: resource?.localAsNumber,
+			// As BIRD's `local as`: towards that neighbour we are this AS and no other one.
+			replaceOwnAs: resource?.localAsNumber !== undefined,
+			noPrependInbound: resource?.localAsNumber !== undefined,
+			// BIRD takes what a route server sends.
+			enforceFirstAs: false,
 			// Calico compares the addresses as text, and so must we: compared as numbers, both sides could wait for each other.
 			// A pod speaks to whichever of the node's addresses it was told of: only it can begin.
 			passive: kind === 'Local_Workload' || (node !== undefined && ownAddress !== undefined && address > ownAddress),

@@ -168,6 +168,19 @@ test('[C215][C218] after the restart time routes live on as long-lived stale one
 	t.pass();
 });
 
+test('[C215] what import put in front of a path is no loop in a long-lived stale route either (RFC 7705)', async (t) => {
+	const clock = new FakeClock();
+	const peer = { ...forLong, asNumber: 65002, options: { ...forLong.options, ...open, reflectorClient: false, localAsNumber: 64999 } };
+	const bench = await WireBench.start(t, { clock, peers: { peer, watcher: longWatcher } });
+	await bench.connect();
+	bench.peers.peer.announce([prefix]);
+	await bench.settle();
+	await crash(bench);
+	clock.advance(61_000);
+	await eventually('it is marked', () => bench.peers.watcher.table.get(prefix)?.communities?.includes(stale) === true);
+	t.deepEqual(bench.peers.watcher.table.get(prefix)?.asPath, [{ type: 'sequence', asNumbers: [64999, 65002] }]);
+});
+
 test('[C216] routes that must not live long go at the restart time', async (t) => {
 	const clock = new FakeClock();
 	const bench = await WireBench.start(t, { clock, peers: { peer: forLong, watcher: longWatcher } });

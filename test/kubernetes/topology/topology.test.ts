@@ -134,6 +134,9 @@ test('what a BGPPeer says of its sessions holds', (t) => {
 	t.like(only, {
 		asNumber: 65546,
 		localAsNumber: 65099,
+		replaceOwnAs: true,
+		noPrependInbound: true,
+		enforceFirstAs: false,
 		ttlSecurityHops: 2,
 		multihopTtl: undefined,
 		gracefulRestart: { restartSeconds: 90 },
