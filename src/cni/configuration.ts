@@ -125,9 +125,19 @@ function routesOf(ipam: Json): NetworkConfiguration['routes'] {
 }
 
 function attachments(value: unknown): NetworkConfiguration['validAttachments'] {
-	if (!Array.isArray(value)) return undefined;
-	return value.filter(isObject).map((entry) => ({ containerId: String(entry['containerID'] ?? ''), ifname: String(entry['ifname'] ?? '') }));
+	if (value === undefined) return undefined;
+	// An attachment that was misread would lose its address.
+	if (!Array.isArray(value) || !value.every(isAttachment))
+		throw new CniError(
+			CniCode.invalidConfiguration,
+			`cni.dev/valid-attachments is ${JSON.stringify(value)}`,
+			'expected a list of { "containerID": text, "ifname": text }',
+		);
+	return value.map(({ containerID, ifname }) => ({ containerId: containerID, ifname }));
 }
+
+const isAttachment = (value: unknown): value is { readonly containerID: string; readonly ifname: string } =>
+	isObject(value) && typeof value['containerID'] === 'string' && typeof value['ifname'] === 'string';
 
 function previousAddresses(result: unknown): NetworkConfiguration['previousAddresses'] {
 	if (!isObject(result)) return undefined;

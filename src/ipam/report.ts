@@ -49,7 +49,10 @@ export interface PoolReport {
 	readonly addresses: { readonly total: number; readonly used: number; readonly cooling: number; readonly borrowed: number };
 	/** Share of the addresses in claimed blocks that is free there: high means that blocks lie about half empty. */
 	readonly fragmentation: number;
-	/** Days until every block is claimed, if blocks go on being claimed as in the last week; `undefined`: none was. */
+	/**
+	 * Days until every block is claimed, if blocks go on being claimed as in the last week; 0: every block is. `undefined`: nobody can tell, since none was claimed
+	 * then, or all of the pool is younger than that: nodes claim their first blocks when they come, and not at that pace for ever.
+	 */
 	readonly exhaustedInDays: number | undefined;
 }
 
@@ -62,7 +65,8 @@ export function reportPool(pool: Pool, blocks: readonly Block[], nowMs: number, 
 	const sum = (of: (block: BlockReport) => number) => own.reduce((total, block) => total + of(block), 0);
 	const total = blockCount(pool);
 	const claimed = own.length + unreadable.filter((cidr) => prefixCovers(prefix, parsePrefix(cidr))).length;
-	const lastWeek = own.filter(({ claimedAt }) => claimedAt !== undefined && nowMs - Date.parse(claimedAt) < weekMs).length;
+	const isRecent = ({ claimedAt }: BlockReport) => claimedAt !== undefined && nowMs - Date.parse(claimedAt) < weekMs;
+	const lastWeek = own.filter(isRecent).length;
 	const size = sum((block) => block.size);
 	return {
 		name: pool.name,
@@ -76,7 +80,7 @@ export function reportPool(pool: Pool, blocks: readonly Block[], nowMs: number, 
 			borrowed: sum(({ borrowed }) => borrowed),
 		},
 		fragmentation: size === 0 ? 0 : sum(({ free }) => free) / size,
-		exhaustedInDays: lastWeek === 0 ? undefined : ((total - claimed) * 7) / lastWeek,
+		exhaustedInDays: claimed >= total ? 0 : lastWeek === 0 || lastWeek === own.length ? undefined : ((total - claimed) * 7) / lastWeek,
 	};
 }
 

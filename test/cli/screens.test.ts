@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { renderFib, renderFibDiff } from '../../src/cli/render/fib.ts';
-import { renderGarbage } from '../../src/cli/render/ipam.ts';
+import { renderGarbage, renderPools } from '../../src/cli/render/ipam.ts';
 import { renderLint } from '../../src/cli/render/lint.ts';
 import { renderEvent } from '../../src/cli/render/monitor.ts';
 import { inOrder } from '../../src/cli/render/order.ts';
@@ -93,6 +93,35 @@ const screens: Readonly<Record<string, string>> = {
 		claims: [],
 		handles: [],
 		collected: { addresses: 1, claims: 0, handles: 2, spared: 0 },
+	}),
+	pools: renderPools(plain, {
+		pools: [
+			{
+				name: 'full',
+				cidr: '10.0.0.0/24',
+				blockSize: 26,
+				blocks: { total: 4, claimed: 4 },
+				addresses: { total: 256, used: 255, cooling: 1, borrowed: 3 },
+				fragmentation: 0,
+				exhaustedInDays: 0,
+			},
+			{
+				name: 'six',
+				cidr: 'fd00::/64',
+				blockSize: 122,
+				blocks: { total: 2 ** 58, claimed: 2 },
+				addresses: { total: 2 ** 64, used: 90, cooling: 0, borrowed: 0 },
+				fragmentation: 0.3,
+			},
+			{
+				name: 'unused',
+				cidr: '10.1.0.0/16',
+				blockSize: 26,
+				blocks: { total: 1024, claimed: 0 },
+				addresses: { total: 65_536, used: 0, cooling: 0, borrowed: 0 },
+				fragmentation: 0,
+			},
+		],
 	}),
 	'lint-nothing': renderLint(plain, { checked: { nodes: 1, pools: 1, peers: 0, filters: 0 }, findings: [] }),
 	'reload-nothing': renderReload(plain, { file: '/etc/bgpmesh/bgpmeshd.yaml', dryRun: false, changes: [], resets: [] }),

@@ -238,6 +238,14 @@ const refusals: readonly { title: string; environment: Record<string, string>; i
 		message: /valid-attachments/,
 	},
 	{
+		title: 'GC with an attachment that says no container: all others would lose their addresses',
+		environment: { CNI_COMMAND: 'GC' },
+		input: (socket) =>
+			network(socket, { cniVersion: '1.1.0', 'cni.dev/valid-attachments': [{ containerID: 'c0ffee', ifname: 'eth0' }, { containerId: 'beef' }] }),
+		code: 7,
+		message: /valid-attachments is/,
+	},
+	{
 		title: 'DEL without a daemon: try again later, or the address leaks',
 		environment: { CNI_COMMAND: 'DEL', ...pod },
 		input: () => network('/nowhere/bgpmesh.sock'),

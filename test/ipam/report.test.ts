@@ -28,6 +28,28 @@ test('a pool says how full it is, how fragmented, and how long it lasts at the p
 	t.is(reportPool(pool, [block('10.0.0.0/26', 30, 64)], nowMs).exhaustedInDays, undefined);
 });
 
+const forecasts: readonly { readonly title: string; readonly blocks: readonly Block[]; readonly days: number | undefined }[] = [
+	{ title: 'a cluster of three days: that its nodes came is no pace', blocks: [block('10.0.0.0/26', 3, 2), block('10.0.0.64/26', 2, 2)], days: undefined },
+	{ title: 'nothing is claimed', blocks: [], days: undefined },
+	{
+		title: 'every block is claimed, long ago',
+		blocks: ['0', '64', '128', '192'].map((last) => block(`10.0.0.${last}/26`, 30, 2)),
+		days: 0,
+	},
+	{
+		title: 'blocks without a time of their claim are old ones',
+		blocks: [{ ...block('10.0.0.0/26', 3, 2), affinityClaimTime: undefined }, block('10.0.0.64/26', 2, 2)],
+		days: 14,
+	},
+];
+for (const { title, blocks, days } of forecasts) test(`how long a pool lasts: ${title}`, (t) => t.is(reportPool(pool, blocks, nowMs).exhaustedInDays, days));
+
+test('a block that can not be read is claimed, and its addresses are nobody’s to give', (t) => {
+	const closed = [prefixKey('10.0.0.64/26'), prefixKey('10.9.0.0/26')];
+	t.deepEqual(reportPool(pool, [block('10.0.0.0/26', 30, 64)], nowMs, closed).blocks, { total: 4, claimed: 2 });
+	t.like(reportAddress([], '10.0.0.70', closed), { state: 'unreadable', block: closed[0] });
+});
+
 test('an address is somebody’s, free, cooling, or in no block', (t) => {
 	const cooling = { handleId: undefined, secondary: undefined, releasedAt: '2026-01-31T00:00:00Z', other: {} };
 	const given = block('10.0.0.0/26', 1, 2);

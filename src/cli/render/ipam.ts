@@ -2,7 +2,14 @@ import type { AddressView, BlocksView, BlockView, GarbageView, IpamCheckView, Po
 import { count, paint, type Screen, type Style } from './screen.ts';
 import { type Column, facts, table } from './table.ts';
 
-const percent = (share: number): string => `${Math.round(share * 100)} %`;
+/** Greater numbers are shown as powers of two. */
+const mostDigits = 2 ** 32;
+
+/** What is not nothing is not said to be, nor what is not all. */
+function percent(share: number): string {
+	if (share > 0 && share < 0.01) return '< 1 %';
+	return `${share < 1 ? Math.min(99, Math.round(share * 100)) : 100} %`;
+}
 
 const usedShare = ({ addresses: { used, total } }: PoolView): number => (total === 0 ? 0 : used / total);
 
@@ -11,17 +18,21 @@ const styleOf = (share: number): Style => (share >= 0.95 ? 'bad' : share >= 0.8 
 const poolColumns: readonly Column<PoolView>[] = [
 	{ title: 'POOL', cell: ({ name }) => name },
 	{ title: 'CIDR', cell: ({ cidr }) => cidr },
-	{ title: 'ADDRESSES', align: 'right', cell: ({ addresses }) => addresses.total },
+	{ title: 'ADDRESSES', align: 'right', cell: ({ addresses }) => number(addresses.total) },
 	{ title: 'USED', align: 'right', cell: ({ addresses }) => addresses.used },
 	{ title: '', align: 'right', cell: (pool) => ({ text: percent(usedShare(pool)), style: styleOf(usedShare(pool)) }) },
 	{ title: 'BORROWED', align: 'right', cell: ({ addresses: { borrowed } }) => (borrowed === 0 ? undefined : borrowed) },
 	{ title: 'COOLING', align: 'right', cell: ({ addresses: { cooling } }) => (cooling === 0 ? undefined : cooling) },
-	{ title: 'BLOCKS', align: 'right', cell: ({ blocks }) => `${blocks.claimed}/${blocks.total}` },
-	{ title: 'FREE IN BLOCKS', align: 'right', cell: ({ fragmentation }) => percent(fragmentation) },
+	{ title: 'BLOCKS', align: 'right', cell: ({ blocks }) => `${blocks.claimed}/${number(blocks.total)}` },
+	{ title: 'FREE IN BLOCKS', align: 'right', cell: (pool) => (pool.blocks.claimed === 0 ? undefined : percent(pool.fragmentation)) },
 	{ title: 'FULL IN', align: 'right', cell: ({ exhaustedInDays }) => (exhaustedInDays === undefined ? undefined : lasting(exhaustedInDays)) },
 ];
 
+/** What IPv6 has is a power of two that nobody reads digit by digit. */
+const number = (count: number): string => (count > mostDigits ? `2^${Math.round(Math.log2(count))}` : String(count));
+
 function lasting(days: number): { readonly text: string; readonly style: Style } {
+	if (days === 0) return { text: 'no block left', style: 'bad' };
 	if (days < 1) return { text: 'a day', style: 'bad' };
 	return { text: days > 999 ? '> 999 days' : count(Math.floor(days), 'day'), style: days < 14 ? 'odd' : 'plain' };
 }

@@ -196,7 +196,9 @@ async function handlesOfNode(store: IpamStore, node: string, network: string): P
 	for (const { value } of (await store.blocks.list()).items)
 		for (const { handleId, secondary } of value.attributes) {
 			const handle = sanitizeHandle(handleId ?? '');
-			if (handle.slice(0, Math.max(0, handle.lastIndexOf('.'))) === network && secondary?.['node'] === node) handles.add(handle);
+			// A virtual machine's address is under a name of its own, NETWORK.NAMESPACE-NAME, and outlives its containers; a tunnel has none.
+			const isContainers = secondary?.['type'] === undefined && secondary?.['vmi-name'] === undefined;
+			if (isContainers && handle.slice(0, Math.max(0, handle.lastIndexOf('.'))) === network && secondary?.['node'] === node) handles.add(handle);
 		}
 	return handles;
 }

@@ -94,6 +94,21 @@ test('collecting for one network leaves the containers of another whose name beg
 	t.is((await service.cniCollect({ request: { network: 'net', validAttachments: [] } })).addresses.length, 1);
 });
 
+test('collecting for a network leaves virtual machines and tunnels of this node alone, whatever their handles are called', async (t) => {
+	const { service, allocator } = setUp();
+	const node = 'node-a';
+	for (const [handleId, attributes] of [
+		['net.default-machine', { node, pod: 'virt-launcher-1', namespace: 'default', 'vmi-name': 'machine' }],
+		['net.tunnel', { node, type: 'vxlanTunnelAddress' }],
+		['net.gone', { node, pod: 'gone', namespace: 'default' }],
+	] as const)
+		t.is((await allocator.assign({ handleId, attributes, families: ['ipv4'], use: 'Workload' })).type, 'assigned');
+	const { addresses } = await service.cniCollect({ request: { network: 'net', validAttachments: [] } });
+	t.deepEqual([addresses.length, (await allocator.release('net.default-machine')).type], [1, 'released']);
+	const left = await allocator.release('net.tunnel');
+	t.is(left.type === 'released' ? left.addresses.length : 0, 1);
+});
+
 test('a pod of Calico v2 is released by its own handle', async (t) => {
 	const { service, allocator, attachment, shared } = setUp();
 	await allocator.assign({ handleId: 'default.old', attributes: {}, families: ['ipv4'], use: 'Workload' });
