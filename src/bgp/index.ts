@@ -1,6 +1,7 @@
 export { ListenError } from './listener.ts';
 export type * from './negotiated.ts';
 export { asksForInterface } from './policy/matches.ts';
+export { communityProblem } from './policy/text.ts';
 export type * from './policy/types.ts';
 export * from './rib/index.ts';
 export * from './session/change.ts';

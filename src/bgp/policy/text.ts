@@ -41,6 +41,18 @@ export function parseLargeCommunity(text: string): LargeCommunity {
 	return [global, first, second];
 }
 
+/** Why this text, of two numbers or of three, is no community that an operation could add; `undefined`: it is one. */
+export function communityProblem(text: string): string | undefined {
+	try {
+		if (text.split(':').length === 3) parseLargeCommunity(text);
+		else parseCommunity(text);
+		return undefined;
+	} catch (error) {
+		if (error instanceof CommunityError) return error.message;
+		throw error;
+	}
+}
+
 /** `rt:65000:100` and the like, as its eight octets. @throws CommunityError */
 export function readExtendedCommunity(text: string): Uint8Array {
 	const bytes = parseExtendedCommunity(text);

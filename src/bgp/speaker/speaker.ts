@@ -16,6 +16,7 @@ import { TimerWheel } from '../session/timer-wheel.ts';
 import { type PeerChange, PeerExistsError, type SpeakerApi, UnknownPeerError } from './api.ts';
 import type { ListenAddress, RestartOptions, SessionEvent, SpeakerDependencies, SpeakerIdentity, SpeakerOptions, StopOptions } from './options.ts';
 import { dynamicPeerOptions, Ranges } from './ranges.ts';
+import { relisten } from './relisten.ts';
 
 const stopPatienceMs = 2000;
 /** Calico's restart time: nobody waits longer. */
@@ -96,22 +97,14 @@ export class Speaker implements SpeakerApi, PeerHost {
 	}
 
 	async setListen(listen: readonly ListenAddress[]): Promise<void> {
-		const kept = this.#listeners.filter(({ where }) => listen.some((wanted) => isDeepStrictEqual(wanted, where)));
-		const fresh = listen.filter((wanted) => !kept.some(({ where }) => isDeepStrictEqual(wanted, where))).map((where) => this.#listener(where));
-		const opened: Listener[] = [];
-		try {
-			for (const listener of this.#running ? fresh : []) {
-				await listener.open();
-				opened.push(listener);
-			}
-		} catch (error) {
-			for (const listener of opened) listener.close();
-			throw error;
-		}
-		const gone = this.#listeners.filter((listener) => !kept.includes(listener));
-		this.#listeners = [...kept, ...fresh];
+		const { listeners, error } = await relisten(this.#listeners, listen, async (where) => {
+			const listener = this.#listener(where);
+			if (this.#running) await listener.open();
+			return listener;
+		});
+		this.#listeners = listeners;
 		this.#expect();
-		for (const listener of gone) listener.close();
+		if (error !== undefined) throw error;
 	}
 
 	/** The ports listened at, in the order of the options. */

@@ -50,7 +50,7 @@ export function withCluster(config: Config, state: ClusterState): Config & { rea
 		pools: [...config.pools, ...pools],
 		ipip: { ...config.ipip, ...(tunnel === undefined ? {} : { tunnelAddress: tunnel }) },
 		bgp: {
-			listen: { address: '0.0.0.0', port: topology.listenPort },
+			listen: { address: topology.listenAddress, port: topology.listenPort },
 			clientToClientReflection: true,
 			ebgpRequiresPolicy: true,
 			nextHopTracking: 'auto',

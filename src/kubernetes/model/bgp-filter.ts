@@ -1,4 +1,4 @@
-import type { PolicyMatch, PolicyOperation, PolicyTerm, PrefixMatch } from '../../bgp/index.ts';
+import { communityProblem, type PolicyMatch, type PolicyOperation, type PolicyTerm, type PrefixMatch } from '../../bgp/index.ts';
 import { AddressError, type Family, prefixKey } from '../../core/index.ts';
 import type { JsonObject } from '../json/index.ts';
 import { objectAt } from '../json/index.ts';
@@ -32,7 +32,7 @@ function toTerm(resource: Resource, rule: JsonObject, family: Family, name: stri
 		name,
 		match: toMatch(resource, rule, family, name),
 		action: action === 'Accept' ? 'accept' : 'reject',
-		operations: objectsOf(rule, 'operations').flatMap(toOperation),
+		operations: objectsOf(rule, 'operations').flatMap((operation) => toOperation(resource, operation, name)),
 	};
 }
 
@@ -40,6 +40,7 @@ function toMatch(resource: Resource, rule: JsonObject, family: Family, name: str
 	const source = textOf(rule, 'source');
 	const peerType = textOf(rule, 'peerType');
 	const communities = textsOf(objectAt(rule, 'communities'), 'values');
+	for (const community of communities) checkCommunity(resource, community, `${name}.communities`);
 	const asPathPrefix = asNumbers(rule, 'asPathPrefix');
 	const priority = numberOf(rule, 'priority');
 	const pattern = textOf(rule, 'interface');
@@ -55,6 +56,12 @@ function toMatch(resource: Resource, rule: JsonObject, family: Family, name: str
 		...(priority === undefined ? {} : { priority }),
 		...(pattern === undefined ? {} : { interface: pattern }),
 	};
+}
+
+/** A community that is none would be refused only where a session is made: by then it is too late to name the filter. */
+function checkCommunity(resource: Resource, community: string, name: string): void {
+	const problem = communityProblem(community);
+	if (problem !== undefined) throw new ResourceError(resource.name, `${name}: ${problem}`);
 }
 
 /** Without a CIDR a rule is about its whole family. `In` is equal or more specific, within the given lengths. */
@@ -78,8 +85,9 @@ function toPrefixMatch(resource: Resource, rule: JsonObject, family: Family, nam
 	}
 }
 
-function toOperation(operation: JsonObject): PolicyOperation[] {
+function toOperation(resource: Resource, operation: JsonObject, name: string): PolicyOperation[] {
 	const community = textOf(objectAt(operation, 'addCommunity'), 'value');
+	if (community !== undefined) checkCommunity(resource, community, `${name}.operations`);
 	if (community !== undefined) return [{ type: community.split(':').length === 3 ? 'add-large-community' : 'add-community', value: community }];
 	const prepend = asNumbers(objectAt(operation, 'prependASPath'), 'prefix');
 	if (prepend.length > 0) return [{ type: 'prepend-as-path', asNumbers: prepend }];

@@ -18,6 +18,8 @@ export interface BgpConfiguration {
 	readonly nodeToNodeMesh: boolean;
 	readonly asNumber: number;
 	readonly listenPort: number;
+	/** `bindMode: NodeIP`: sessions are accepted at the node's address alone. */
+	readonly bindToNodeAddress: boolean;
 	readonly meshPassword: SecretKey | undefined;
 	readonly meshRestartSeconds: number;
 	readonly serviceClusterCidrs: readonly PrefixKey[];
@@ -36,6 +38,7 @@ export const defaultBgpConfiguration: BgpConfiguration = {
 	nodeToNodeMesh: true,
 	asNumber: 64512,
 	listenPort: 179,
+	bindToNodeAddress: false,
 	meshPassword: undefined,
 	meshRestartSeconds: 120,
 	serviceClusterCidrs: [],
@@ -59,13 +62,15 @@ export function toBgpConfiguration(cluster: Resource | undefined, ofNode: Resour
 		nodeToNodeMesh: flagOr(base, 'nodeToNodeMeshEnabled', true),
 		asNumber: asNumberOf(cluster, base, 'asNumber') ?? asNumber,
 		listenPort: numberOf(own, 'listenPort') ?? numberOf(base, 'listenPort') ?? listenPort,
+		bindToNodeAddress: textOf(base, 'bindMode') === 'NodeIP',
 		meshPassword: secretKeyOf(objectAt(base, 'nodeMeshPassword')),
 		meshRestartSeconds: secondsOf(base, 'nodeMeshMaxRestartTime') ?? meshRestartSeconds,
 		serviceClusterCidrs: cidrsOf(cluster, base, 'serviceClusterIPs'),
 		serviceExternalCidrs: cidrsOf(cluster, base, 'serviceExternalIPs'),
 		serviceLoadBalancerCidrs: cidrsOf(cluster, base, 'serviceLoadBalancerIPs'),
 		localWorkloadPeering: { ipv4: peeringAddress(cluster, base, 'localWorkloadPeeringIPV4'), ipv6: peeringAddress(cluster, base, 'localWorkloadPeeringIPV6') },
-		communities: Object.fromEntries(objectsOf(base, 'communities').flatMap((entry) => pairOf(entry))),
+		// Those that a node's own advertisements name may be in its own resource.
+		communities: Object.fromEntries([base, own].flatMap((spec) => objectsOf(spec, 'communities')).flatMap((entry) => pairOf(entry))),
 		prefixAdvertisements: objectsOf(advertisements, 'prefixAdvertisements').map((entry) => ({
 			prefix: cidrIn(resource, entry),
 			communities: textsOf(entry, 'communities'),

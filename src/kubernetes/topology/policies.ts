@@ -1,4 +1,4 @@
-import type { Policy, PolicyTerm } from '../../bgp/index.ts';
+import { communityProblem, type Policy, type PolicyTerm } from '../../bgp/index.ts';
 import type { PrefixKey } from '../../core/index.ts';
 import type { BgpConfiguration } from '../model/bgp.ts';
 import type { BgpFilter } from '../model/bgp-filter.ts';
@@ -47,9 +47,21 @@ function communityTerms({ prefixAdvertisements, communities }: BgpConfiguration)
 		name: `communities ${prefix}`,
 		match: inside(prefix),
 		action: 'continue',
-		operations: named.map((name) => {
-			const value = communities[name] ?? name;
-			return { type: value.split(':').length === 3 ? ('add-large-community' as const) : ('add-community' as const), value };
-		}),
+		operations: named
+			.map((name) => communities[name] ?? name)
+			.filter((value) => communityProblem(value) === undefined)
+			.map((value) => ({ type: value.split(':').length === 3 ? ('add-large-community' as const) : ('add-community' as const), value })),
 	}));
+}
+
+/** Communities that prefixes are to have, and that are none: neither defined nor values. They are left out, as Calico does. */
+export function communityProblems({ prefixAdvertisements, communities }: BgpConfiguration): string[] {
+	return prefixAdvertisements.flatMap(({ prefix, communities: named }) =>
+		named.flatMap((name) => {
+			const problem = communityProblem(communities[name] ?? name);
+			if (problem === undefined) return [];
+			const what = communities[name] === undefined ? `${name} is neither a value nor defined in communities` : `${name}: ${problem}`;
+			return [`BGPConfiguration: prefixAdvertisements ${prefix}: ${what}; routes go without it`];
+		}),
+	);
 }

@@ -10,7 +10,7 @@ import type { NodeFacts } from '../model/node.ts';
 import type { Workload } from '../model/workload.ts';
 import { selectorMatches } from '../selector/evaluate.ts';
 import { type PeerRoute, peerRoutes } from './peer-routes.ts';
-import { exportPolicy, importPolicy, type PoolAdvertisement } from './policies.ts';
+import { communityProblems, exportPolicy, importPolicy, type PoolAdvertisement } from './policies.ts';
 import { workloadProblems, workloadTargets } from './workloads.ts';
 
 /** Everything the sessions of a node follow from. */
@@ -35,6 +35,8 @@ export interface Topology {
 	readonly routerId: string | undefined;
 	readonly clusterId: string | undefined;
 	readonly listenPort: number;
+	/** Where to accept sessions: everywhere, over both families where the node has both, or with `bindMode: NodeIP` at the node's address. */
+	readonly listenAddress: string;
 	/** By name, each once. */
 	readonly peers: readonly PeerOptions[];
 	/** How some of them are to be reached: `reachableBy`. */
@@ -64,6 +66,7 @@ export function topology(input: TopologyInput): Topology {
 		asNumber: self?.asNumber ?? configuration.asNumber,
 		clusterId: self?.clusterId,
 		listenPort: configuration.listenPort,
+		listenAddress: listenAddressOf(configuration, self),
 		nodeAddresses: new Set(nodes.flatMap(addressesOf)),
 	};
 	if (self?.ipv4 === undefined)
@@ -74,6 +77,10 @@ export function topology(input: TopologyInput): Topology {
 			peerRoutes: [],
 			problems: [`node ${input.node} has no IPv4 address yet: annotation projectcalico.org/IPv4Address`],
 		};
+	if (configuration.bindToNodeAddress && self.ipv6 !== undefined)
+		problems.push(
+			'BGPConfiguration default: bindMode NodeIP is not obeyed on a node with addresses of both families: sessions are accepted at all of its addresses',
+		);
 	const plans = new Map<string, Plan>();
 	// Whoever plans a session first decides how it is: global before node-specific, both before the way back.
 	for (const plan of [...meshPlans(input, self), ...resourcePlans(input, self, problems)]) {
@@ -91,8 +98,14 @@ export function topology(input: TopologyInput): Topology {
 		routerId: self.ipv4.address,
 		peers: made.map(({ peer }) => peer),
 		peerRoutes: reached.routes,
-		problems: [...problems, ...reached.problems],
+		problems: [...problems, ...reached.problems, ...communityProblems(configuration)],
 	};
+}
+
+/** One socket serves both families; at the addresses of a node with both there would have to be two, and that is told. */
+function listenAddressOf({ bindToNodeAddress }: BgpConfiguration, self: NodeFacts | undefined): string {
+	if (self?.ipv6 !== undefined) return '::';
+	return bindToNodeAddress && self?.ipv4 !== undefined ? self.ipv4.address : '0.0.0.0';
 }
 
 const portOf = ({ listenPortOf, configuration }: TopologyInput, { node }: Pick<Plan, 'node'>): number =>

@@ -1,3 +1,4 @@
+import { connect, createServer } from 'node:net';
 import test from 'ava';
 
 import { eventually } from '../../support/eventually.ts';
@@ -55,6 +56,28 @@ for (const { title, becomes, sessions, retained } of becoming) {
 		t.is(b.rib.sessions.at(-1)?.negotiated.families[0]?.gracefulRestart?.forwarding ?? false, sessions === 2);
 	});
 }
+
+test('a speaker that listens over IPv4 listens over both families from now on, and where it can not it listens where it did', async (t) => {
+	const { speaker } = testSpeaker(t, { address: '0.0.0.0', port: 0, peers: [] });
+	await speaker.start();
+	const [port = 0] = speaker.ports;
+	const other = createServer();
+	t.teardown(() => other.close());
+	await new Promise<void>((resolve) => other.listen({ host: '::1', port }, resolve));
+	await t.throwsAsync(speaker.setListen([{ address: '::', port }]), { name: 'ListenError' });
+	t.deepEqual(
+		speaker.listening.map(({ address }) => address),
+		['0.0.0.0'],
+	);
+	const connects = (host: string) =>
+		new Promise<boolean>((resolve) => {
+			const socket = connect({ host, port }, () => resolve(socket.destroy() !== undefined)).on('error', () => resolve(false));
+		});
+	t.true(await connects('127.0.0.1'));
+	await new Promise((resolve) => other.close(resolve));
+	await speaker.setListen([{ address: '::', port }]);
+	t.deepEqual([await connects('127.0.0.1'), await connects('::1')], [true, true]);
+});
 
 test('a speaker listens at another port from now on, and its sessions stay', async (t) => {
 	const [left, right] = [loopbackAddress(), loopbackAddress()];

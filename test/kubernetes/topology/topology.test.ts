@@ -1,4 +1,6 @@
 import test from 'ava';
+import { communityProblem } from '../../../src/bgp/index.ts';
+import { prefixKey } from '../../../src/core/index.ts';
 import {
 	type BgpConfiguration,
 	type BgpPeer,
@@ -6,7 +8,9 @@ import {
 	type JsonObject,
 	type NodeFacts,
 	parseJson,
+	ResourceError,
 	type Topology,
+	toBgpConfiguration,
 	toBgpFilter,
 	toBgpPeer,
 	toNodeFacts,
@@ -156,6 +160,54 @@ test('a session whose password is not known waits, and says so', (t) => {
 	t.deepEqual(result.peers, []);
 	t.deepEqual(result.problems, ['BGPPeer tor: Secret tor has no key key; the session to 10.9.0.1 waits for it']);
 });
+
+const isSound = (value: string) => communityProblem(value) === undefined;
+test('communities that are neither defined nor values are left out and told: one slip must not take every session away', (t) => {
+	const prefix = prefixKey('192.168.0.0/16');
+	const configuration = {
+		communities: { gold: '65000:1', bad: '70000:1' },
+		prefixAdvertisements: [{ prefix, communities: ['gold', 'silver', 'bad', '65000:2:3'] }],
+	};
+	const result = seenFrom('a', { nodes: three, configuration });
+	const operations = result.peers.flatMap(({ exportPolicies = [] }) => exportPolicies.flatMap(({ terms }) => terms.flatMap((term) => term.operations)));
+	const values = operations.flatMap((operation) => ('value' in operation ? [String(operation.value)] : []));
+	t.deepEqual([...new Set(values)], ['65000:1', '65000:2:3']);
+	t.true(values.every(isSound));
+	t.deepEqual(result.problems, [
+		'BGPConfiguration: prefixAdvertisements 192.168.0.0/16: silver is neither a value nor defined in communities; routes go without it',
+		"BGPConfiguration: prefixAdvertisements 192.168.0.0/16: bad: '70000:1' is not a community such as 65000:100; routes go without it",
+	]);
+});
+
+test('a BGPFilter with a community that is none is an error of its resource', (t) => {
+	const filter = (rule: JsonObject) => () => toBgpFilter(toResource({ metadata: { name: 'f' }, spec: { exportV4: [{ action: 'Accept', ...rule }] } }));
+	t.throws(filter({ operations: [{ addCommunity: { value: 'gold' } }] }), { instanceOf: ResourceError, message: /exportV4.*'gold' is not a community/ });
+	t.throws(filter({ communities: { values: ['1:2:x'] } }), { instanceOf: ResourceError, message: /'1:2:x' is not a large community/ });
+});
+
+test("a node's own advertisements may name the communities of its own resource", (t) => {
+	const own = toResource({
+		metadata: { name: 'node.a' },
+		spec: { communities: [{ name: 'gold', value: '65000:9' }], prefixAdvertisements: [{ cidr: '10.0.0.0/8', communities: ['gold'] }] },
+	});
+	t.deepEqual(toBgpConfiguration(undefined, own).communities, { gold: '65000:9' });
+});
+
+const listening: readonly [title: string, ipv6: boolean, bindMode: string | undefined, address: string, problems: number][] = [
+	['everywhere over IPv4 where the node has only that', false, undefined, '0.0.0.0', 0],
+	['everywhere over both families where the node has both', true, undefined, '::', 0],
+	["at the node's address with bindMode NodeIP", false, 'NodeIP', '10.0.1.2', 0],
+	['everywhere all the same, and says so, with bindMode NodeIP and two addresses', true, 'NodeIP', '::', 1],
+];
+for (const [title, ipv6, bindMode, address, problems] of listening) {
+	test(`a node listens ${title}`, (t) => {
+		const self = node('a', '10.0.1.2/24', ipv6 ? { 'projectcalico.org/IPv6Address': 'fd00::2/64' } : {});
+		const configuration = toBgpConfiguration(toResource({ metadata: { name: 'default' }, spec: bindMode === undefined ? {} : { bindMode } }), undefined);
+		const result = seenFrom('a', { nodes: [self], configuration });
+		t.is(result.listenAddress, address);
+		t.is(result.problems.length, problems);
+	});
+}
 
 test('a node without an address has no sessions and says why', (t) => {
 	t.like(seenFrom('new', { nodes: [...three, toNodeFacts(toResource({ metadata: { name: 'new' } }))] }), {
