@@ -2,6 +2,7 @@ import { collectionOf, keyOf } from '../resources/index.ts';
 import { loadRules } from '../rules/index.ts';
 import { hasRules } from '../schema/index.ts';
 import { aggregated, apiGroup, groupList, legacyVersions, resourceList, versionInfo } from './discovery.ts';
+import { health } from './health.ts';
 import { list, revisionParameter, waitFor } from './list.ts';
 import { openApiDocument, openApiIndex, openApiV2 } from './openapi.ts';
 import { booleanParameter } from './options.ts';
@@ -33,7 +34,7 @@ export async function dispatch(api: Api, request: Request): Promise<Answer> {
 		case 'healthz':
 		case 'livez':
 		case 'readyz':
-			return { code: 200, text: request.query.has('verbose') ? `[+]ping ok\n${root} check passed\n` : 'ok', contentType: 'text/plain; charset=utf-8' };
+			return health(api, request, request.path);
 		case 'openapi':
 			return openApi(api, request, rest);
 		case '':

@@ -87,7 +87,7 @@ export function invalid(group: string, kind: string, name: string, causes: reado
 	return new ApiError(422, 'Invalid', `${named} "${name}" is invalid: ${list}`, {
 		...(name === '' ? {} : { name }),
 		...(group === '' ? {} : { group }),
-		kind,
+		...(kind === '' ? {} : { kind }),
 		causes,
 	});
 }

@@ -8,6 +8,7 @@ import { ObjectTooLargeError, StoreFailedError } from '../store/index.ts';
 import { type Authenticator, authorize } from './auth.ts';
 import type { Certificate } from './certificate.ts';
 import { encode, type Wishes } from './encode.ts';
+import { RequestMetrics } from './metrics.ts';
 
 /** As kube-apiserver. */
 const mostBodyBytes = 3 * 1024 * 1024;
@@ -29,13 +30,17 @@ export interface ListenerOptions {
 
 /** An HTTP server that answers Kubernetes API requests; not yet listening. */
 export function createListener(options: ListenerOptions): Server {
-	const onRequest = (message: IncomingMessage, response: ServerResponse) => void serve(options, message, response);
+	const metrics = new RequestMetrics();
+	const onRequest = (message: IncomingMessage, response: ServerResponse) => {
+		response.on('finish', () => metrics.count({ method: message.method ?? '' }, response.statusCode));
+		void serve(options, metrics, message, response);
+	};
 	const settings = { keepAlive: true, noDelay: true, requestTimeout: 0, keepAliveTimeout: keepAliveTimeoutMs };
 	const { certificate } = options;
 	return certificate === undefined ? createPlainServer(settings, onRequest) : createTlsServer({ ...settings, ...certificate }, onRequest);
 }
 
-async function serve(options: ListenerOptions, message: IncomingMessage, response: ServerResponse): Promise<void> {
+async function serve(options: ListenerOptions, metrics: RequestMetrics, message: IncomingMessage, response: ServerResponse): Promise<void> {
 	const gone = new AbortController();
 	const stopped = () => gone.abort();
 	options.signal.addEventListener('abort', stopped, { once: true });
@@ -58,6 +63,10 @@ async function serve(options: ListenerOptions, message: IncomingMessage, respons
 			signal: gone.signal,
 		};
 		authorize(request);
+		if (request.path[0] === 'metrics' && request.path.length === 1 && request.method === 'GET') {
+			await send(response, { code: 200, text: metrics.text(options.api), contentType: 'text/plain; version=0.0.4; charset=utf-8' }, message);
+			return;
+		}
 		await send(response, await dispatch(options.api, { ...request, body: await readBody(message) }), message);
 	} catch (error) {
 		const refusal = asApiError(error, options.log, message);

@@ -1,8 +1,9 @@
 import { type Definitions, Schema } from '../schema/index.ts';
 import { builtInColumns, plainColumns } from './columns.ts';
+import { commonRules } from './common-rules.ts';
 import { definitionRules } from './definition-rules.ts';
 import { definitionOf } from './definitions.ts';
-import { builtInRules, commonRules } from './rules.ts';
+import { builtInRules } from './rules.ts';
 import type { ResourceType } from './types.ts';
 
 interface Row {

@@ -138,7 +138,18 @@ export const builtInColumns: Readonly<Record<string, readonly Column[]>> = {
 		column('Type', (object) => text(at(object, 'type'), '')),
 		column('Reason', (object) => text(at(object, 'reason'), '')),
 		column('Object', (object) => `${text(at(object, 'involvedObject', 'kind'), '').toLowerCase()}/${text(at(object, 'involvedObject', 'name'), '')}`),
+		column('Subobject', (object) => text(at(object, 'involvedObject', 'fieldPath'), ''), 1),
+		column(
+			'Source',
+			(object) => [textAt(object, 'source', 'component') ?? textAt(object, 'reportingComponent'), textAt(object, 'source', 'host')].filter(Boolean).join(', '),
+			1,
+		),
 		column('Message', (object) => text(at(object, 'message'), '').trim()),
+		{
+			...column('First Seen', () => '', 1),
+			value: (object: JsonObject, nowMs: number) => ageCell(at(object, 'firstTimestamp') ?? at(object, 'eventTime'), nowMs),
+		},
+		{ ...column('Count', (object) => at(object, 'series', 'count') ?? at(object, 'count') ?? 1, 1) },
 		{ ...nameColumn, priority: 1 },
 	].map((shown) => (shown.name === 'Last Seen' ? { ...shown, value: (object: JsonObject, nowMs: number) => ageCell(lastSeen(object), nowMs) } : shown)),
 	networkpolicies: [nameColumn, column('Pod-Selector', (object) => labelText(objectAt(object, 'spec', 'podSelector', 'matchLabels'))), ageColumn],

@@ -1,8 +1,8 @@
 import { arrayAt, at, isObject, type JsonObject, objectAt, textAt } from '../../json/index.ts';
 import { type Definitions, Schema } from '../schema/index.ts';
 import { ageCell, byJsonPath, nameColumn } from './columns.ts';
+import { commonRules } from './common-rules.ts';
 import { objectMeta } from './definitions.ts';
-import { commonRules } from './rules.ts';
 import type { Column, ResourceType, Rules } from './types.ts';
 
 /** The resources that a CustomResourceDefinition brings: one for each version that is served. */

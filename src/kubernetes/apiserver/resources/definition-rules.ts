@@ -2,8 +2,8 @@ import { arrayAt, at, isObject, type JsonArray, type JsonObject, objectAt, sameJ
 import { type Cause, cause } from '../api/status.ts';
 import { faultyRules } from '../rules/index.ts';
 import { hasRules, Schema } from '../schema/index.ts';
+import { commonRules } from './common-rules.ts';
 import { storageVersion } from './custom.ts';
-import { commonRules } from './rules.ts';
 import type { Rules } from './types.ts';
 
 /** The finalizer that a deletion adds: it holds a definition until its objects are gone. */

@@ -1,21 +1,9 @@
 import { arrayAt, at, isObject, type JsonObject, type JsonValue, objectAt, stringifyJson, textAt, withAt } from '../../json/index.ts';
 import { type Cause, cause } from '../api/status.ts';
+import { commonRules } from './common-rules.ts';
+import { endpointSliceRules, networkPolicyRules } from './network-rules.ts';
+import { qosClass } from './pod-quality.ts';
 import type { Rules } from './types.ts';
-
-/** What most built-in kinds have in common. */
-export const commonRules: Rules = {
-	unconditionalUpdate: true,
-	createOnUpdate: false,
-	generation: false,
-	statusKeepsMetadata: false,
-	deleteReturnsObject: false,
-	deleteCollection: true,
-	nameFormat: 'subdomain',
-	graceSeconds: () => 0,
-	defaults: (object) => object,
-	prepare: (object) => object,
-	validate: () => [],
-};
 
 /** Sets members of an object that are absent. */
 function withDefaults(object: JsonObject, path: readonly string[], defaults: JsonObject): JsonObject {
@@ -45,12 +33,26 @@ const secretRules: Rules = {
 	},
 	validate: (object, previous) => [
 		...dataCauses(object, ['data']),
+		...typeCauses(object),
 		...(previous !== undefined && at(object, 'type') !== at(previous, 'type')
 			? [cause.invalid('type', stringifyJson(at(object, 'type') ?? null), 'field is immutable')]
 			: []),
 		...immutableCauses(object, previous, ['data', 'immutable']),
 	],
 };
+
+/** What a secret of a known type must have. */
+const membersOfTypes: Readonly<Record<string, readonly string[]>> = {
+	'kubernetes.io/tls': ['tls.crt', 'tls.key'],
+	'kubernetes.io/dockerconfigjson': ['.dockerconfigjson'],
+	'kubernetes.io/dockercfg': ['.dockercfg'],
+	'kubernetes.io/ssh-auth': ['ssh-privatekey'],
+};
+
+function typeCauses(object: JsonObject): Cause[] {
+	const data = objectAt(object, 'data');
+	return (membersOfTypes[textAt(object, 'type') ?? ''] ?? []).filter((member) => data[member] === undefined).map((member) => cause.required(`data[${member}]`));
+}
 
 const configMapRules: Rules = {
 	...commonRules,
@@ -119,7 +121,7 @@ const podRules: Rules = {
 			],
 		});
 		if (previous !== undefined) return result;
-		return { ...result, status: { phase: 'Pending', qosClass: 'BestEffort' } };
+		return { ...result, status: { phase: 'Pending', qosClass: qosClass(object) } };
 	},
 	validate: (object, previous) => [
 		...(arrayAt(object, 'spec', 'containers').length === 0 ? [cause.required('spec.containers')] : []),
@@ -155,12 +157,15 @@ function containerDefaults(container: JsonValue): JsonValue {
 	const image = textAt(container, 'image') ?? '';
 	const tag = image.slice(image.lastIndexOf('/') + 1);
 	const latest = !tag.includes('@') && (!tag.includes(':') || tag.endsWith(':latest'));
+	const { limits, requests } = objectAt(container, 'resources');
+	// Who is limited and says no more asks for as much.
+	const asked = isObject(limits) ? { requests: { ...limits, ...(isObject(requests) ? requests : {}) } } : {};
 	return {
-		resources: {},
 		terminationMessagePath: '/dev/termination-log',
 		terminationMessagePolicy: 'File',
 		imagePullPolicy: latest ? 'Always' : 'IfNotPresent',
 		...container,
+		resources: { ...objectAt(container, 'resources'), ...asked },
 	};
 }
 
@@ -255,8 +260,8 @@ export const builtInRules: Readonly<Record<string, Rules>> = {
 	services: serviceRules,
 	serviceaccounts: { ...commonRules, deleteReturnsObject: true },
 	endpoints: endpointsRules,
-	endpointslices: { ...commonRules, unconditionalUpdate: false, generation: true },
+	endpointslices: endpointSliceRules,
 	events: eventRules,
 	leases: leaseRules,
-	networkpolicies: { ...commonRules, unconditionalUpdate: false, generation: true },
+	networkpolicies: networkPolicyRules,
 };

@@ -3,6 +3,21 @@ import type { Journal, JournalContents, JournalEntry } from './journal.ts';
 const revisionKey = 'revision';
 const objectPrefix = 'object/';
 
+/** A folder that cannot be opened: another server has it, it is damaged, or the disk says no. `cause` is what the store said. */
+export class JournalError extends Error {
+	override readonly name = 'JournalError';
+	/** `LEVEL_LOCKED`, `LEVEL_CORRUPTION`, or another one of the store's. */
+	readonly code: string;
+
+	constructor(folder: string, error: unknown) {
+		const inner = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+		const code = inner instanceof Error && 'code' in inner ? String(inner.code) : 'LEVEL_DATABASE_NOT_OPEN';
+		const why = code === 'LEVEL_LOCKED' ? 'another server is using it' : code === 'LEVEL_CORRUPTION' ? 'it is damaged' : 'it cannot be opened';
+		super(`${folder}: ${why}`, { cause: inner });
+		this.code = code;
+	}
+}
+
 /**
  * A LevelDB folder: `object/COLLECTION NUL KEY` to the object's JSON, and the last revision. Every batch is synced, so what `append` has
  * acknowledged survives `kill -9` and loss of power. The folder is locked: one server at a time.
@@ -11,7 +26,11 @@ export async function openLevelJournal(folder: string): Promise<Journal> {
 	// A native library: only who asks for a folder loads it, or needs to have it.
 	const { ClassicLevel } = await import('classic-level');
 	const level = new ClassicLevel<string, string>(folder, { keyEncoding: 'utf8', valueEncoding: 'utf8', writeBufferSize: 16 << 20 });
-	await level.open();
+	try {
+		await level.open();
+	} catch (error) {
+		throw new JournalError(folder, error);
+	}
 	return {
 		async load(): Promise<JournalContents> {
 			const entries: JournalEntry[] = [];

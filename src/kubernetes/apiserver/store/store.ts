@@ -90,6 +90,11 @@ export class Store {
 		return store;
 	}
 
+	/** Has the disk refused a write? Nothing is written any more then. */
+	get failed(): boolean {
+		return this.#failure !== undefined;
+	}
+
 	/** The revision of the newest write, durable or not. */
 	get head(): number {
 		return this.#head;

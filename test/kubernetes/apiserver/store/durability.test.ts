@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -69,5 +69,41 @@ test('one folder serves one server', async (t) => {
 	t.teardown(() => rmSync(folder, { recursive: true, force: true }));
 	const server = await startApiServer({ listen, users, dataFolder: folder });
 	t.teardown(() => server.close());
-	await t.throwsAsync(startApiServer({ listen, users, dataFolder: folder }));
+	await t.throwsAsync(startApiServer({ listen, users, dataFolder: folder }), {
+		name: 'JournalError',
+		code: 'LEVEL_LOCKED',
+		message: `${folder}: another server is using it`,
+	});
+});
+
+test('a folder that is damaged is refused, and said to be', async (t) => {
+	const folder = mkdtempSync(join(tmpdir(), 'bgpmesh-durable-'));
+	t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+	const server = await startApiServer({ listen, users, dataFolder: folder });
+	await server.close();
+	for (const name of readdirSync(folder).filter((name) => name.startsWith('MANIFEST'))) writeFileSync(join(folder, name), 'nonsense');
+	await t.throwsAsync(startApiServer({ listen, users, dataFolder: folder }), {
+		name: 'JournalError',
+		code: 'LEVEL_CORRUPTION',
+		message: `${folder}: it is damaged`,
+	});
+});
+
+test('after a restart versions go on from where they were, and a watch from before is told that it is too late', async (t) => {
+	const folder = mkdtempSync(join(tmpdir(), 'bgpmesh-durable-'));
+	t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+	const path = '/api/v1/namespaces/default/configmaps';
+	const versionOf = async (response: Response) => Number(textAt(parseJson(await response.text()), 'metadata', 'resourceVersion'));
+	const first = await startApiServer({ listen, users, dataFolder: folder });
+	const early = await versionOf(await fetch(`${first.url}${path}`, { method: 'POST', headers, body: configMap('a') }));
+	await fetch(`${first.url}${path}`, { method: 'POST', headers, body: configMap('b') });
+	await fetch(`${first.url}${path}/b`, { method: 'DELETE', headers });
+	const last = await versionOf(await fetch(`${first.url}${path}`, { headers }));
+	await first.close();
+	const second = await startApiServer({ listen, users, dataFolder: folder });
+	t.teardown(() => second.close());
+	t.true((await versionOf(await fetch(`${second.url}${path}`, { headers }))) >= last);
+	const watch = await (await fetch(`${second.url}${path}?watch=true&resourceVersion=${early}`, { headers })).text();
+	t.regex(watch, /^\{"type":"ERROR","object":\{.*"code":410/);
+	t.true((await versionOf(await fetch(`${second.url}${path}`, { method: 'POST', headers, body: configMap('c') }))) > last);
 });

@@ -10,6 +10,7 @@ import { patches } from './patches.ts';
 import { questions } from './questions.ts';
 import { rules } from './rules.ts';
 import { scaling } from './scale.ts';
+import { surroundings } from './surroundings.ts';
 import { validation } from './validation.ts';
 import { watches } from './watches.ts';
 
@@ -28,4 +29,5 @@ export const scenarios: Readonly<Record<string, readonly Step[]>> = {
 	options,
 	questions,
 	scale: scaling,
+	surroundings,
 };

@@ -1,0 +1,38 @@
+import { arrayAt, at, isObject, type JsonObject, type JsonValue, withAt } from '../../json/index.ts';
+import { commonRules } from './common-rules.ts';
+import type { Rules } from './types.ts';
+
+const each = (object: JsonObject, path: readonly string[], change: (item: JsonObject) => JsonValue): JsonObject =>
+	at(object, ...path) === undefined
+		? object
+		: withAt(
+				object,
+				path,
+				arrayAt(object, ...path).map((item) => (isObject(item) ? change(item) : item)),
+			);
+
+/** Ports have a name, be it empty, and a protocol; endpoints say something of their state, be it nothing. */
+export const endpointSliceRules: Rules = {
+	...commonRules,
+	unconditionalUpdate: false,
+	generation: true,
+	defaults: (object) =>
+		each(
+			each(object, ['ports'], (port) => ({ ...port, name: port['name'] ?? '', protocol: port['protocol'] ?? 'TCP' })),
+			['endpoints'],
+			(endpoint) => ({ ...endpoint, conditions: endpoint['conditions'] ?? {} }),
+		),
+};
+
+/** A policy that does not say what it is about is about what comes in, and about what goes out where it has rules for that. */
+export const networkPolicyRules: Rules = {
+	...commonRules,
+	unconditionalUpdate: false,
+	generation: true,
+	defaults(object) {
+		if (!isObject(object['spec']) || arrayAt(object, 'spec', 'policyTypes').length > 0) return object;
+		const withTypes = withAt(object, ['spec', 'policyTypes'], ['Ingress', ...(arrayAt(object, 'spec', 'egress').length > 0 ? ['Egress'] : [])]);
+		const ports = (rule: JsonObject): JsonValue => each(rule, ['ports'], (port) => ({ ...port, protocol: port['protocol'] ?? 'TCP' }));
+		return each(each(withTypes, ['spec', 'ingress'], ports), ['spec', 'egress'], ports);
+	},
+};
