@@ -84,7 +84,7 @@ export function nextHopViews(pool: AttributePool, nextHops: NextHops): NextHopVi
 	for (let id = 1; id < pool.limit; id++) {
 		const own = ((pool.kind[id] ?? 0) & Kind.exported) !== 0 || pool.peer[id] === 0;
 		const nextHop = pool.nextHop[id] ?? 0;
-		if (nextHop !== 0 && !own && pool.isHeld(id)) ids.add(nextHop);
+		if (nextHop !== 0 && !own) ids.add(nextHop);
 	}
 	// One with a link-local address beside the global one is told by the latter.
 	const byText = new Map([...ids].map((id) => [nextHops.text(id) ?? '', id]));

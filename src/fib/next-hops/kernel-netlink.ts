@@ -81,7 +81,7 @@ class NeighbouringNetlink implements NeighbouringKernel {
 				if (!isOfBridgePort(message)) this.#onLink(decodeLink(message), message.type === MessageType.deleteLink, onEvent);
 				break;
 			case MessageType.deleteAddress:
-				// IPv4 routes with it as their source go without a word; those of IPv6 are told.
+				// IPv4 routes with it as their source go without a word in older kernels; those of IPv6 are told.
 				if (decodeAddress(message)?.family === 'ipv4') onEvent({ type: 'unknown' });
 				break;
 			case MessageType.newRoute:

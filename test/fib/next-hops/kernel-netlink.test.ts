@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import test, { type ExecutionContext } from 'ava';
 import { parseAddress, silentLogger, systemClock } from '../../../src/core/index.ts';
 import { type NeighbouringEvent, NextHopTracker, openNeighbouringKernel } from '../../../src/fib/index.ts';
@@ -46,12 +47,24 @@ kernelTest(`[C149] routes of others are read as the kernel means them, ours are 
 	);
 });
 
-kernelTest(`a route by a next hop object leads somewhere${note}`, async (t) => {
+for (const compatible of [1, 0]) {
+	kernelTest(`a route by a next hop object leads somewhere, whether the kernel tells its ways or not (nexthop_compat_mode ${compatible})${note}`, async (t) => {
+		enterWorld();
+		writeFileSync('/proc/sys/net/ipv4/nexthop_compat_mode', `${compatible}`);
+		ip('nexthop add id 7 via 10.7.0.2 dev left');
+		ip('route add 172.16.1.0/24 nhid 7');
+		t.deepEqual(await read(t, '172.16.1.1'), [compatible === 1 ? '1 left' : '0 undefined']);
+	});
+}
+
+kernelTest(`the fe80::/64 of every interface is passed over${note}`, async (t) => {
 	enterWorld();
-	ip('nexthop add id 7 via 10.7.0.2 dev left');
-	ip('route add 172.16.1.0/24 nhid 7');
-	const [cost] = await read(t, '172.16.1.1');
-	t.is(cost, '1 left');
+	const kernel = openNeighbouringKernel({ exceptProtocol: ours }, silentLogger);
+	t.teardown(() => kernel.close());
+	t.deepEqual(
+		(await kernel.list()).filter(({ prefix }) => prefix.startsWith('fe80:')),
+		[],
+	);
 });
 
 kernelTest(`[C149] what happens to routes, addresses and links is followed; what we do ourselves is not heard${note}`, async (t) => {
@@ -104,6 +117,12 @@ kernelTest(`[C149] what happens to routes, addresses and links is followed; what
 	await reaches('fd07::2', undefined);
 	ip('link set left up');
 	await reaches('10.7.0.2', 0);
+	// A route goes with the address that is its source, in older kernels without a word.
+	ip('addr add 10.99.0.7/32 dev right');
+	ip('route add 172.16.9.0/24 via 10.8.0.2 src 10.99.0.7');
+	await reaches('172.16.9.1', 1);
+	ip('addr del 10.99.0.7/32 dev right');
+	await reaches('172.16.9.1', undefined);
 	ip('addr del 10.8.0.1/24 dev right');
 	await reaches('10.8.0.2', undefined);
 	addInterface('gone', []);
