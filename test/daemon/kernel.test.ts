@@ -1,12 +1,10 @@
-import { spawn } from 'node:child_process';
 import { get, type IncomingMessage } from 'node:http';
 import { text } from 'node:stream/consumers';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import type { ControlClient, PeersView } from '../../src/control/index.ts';
 import type { FibView } from '../../src/core/index.ts';
-import { systemEnvironment } from '../../src/linux/index.ts';
 import { RunningDaemon } from '../support/daemon.ts';
-import { addInterface, enterNewNamespace, ip, noNamespaces } from '../support/namespace.ts';
+import { addInterface, enterNewNamespace, ip, noNamespaces, watchDeletions } from '../support/namespace.ts';
 
 const kernelTest = noNamespaces === undefined ? test.serial : test.serial.skip;
 const note = noNamespaces === undefined ? '' : ` (skipped: ${noNamespaces})`;
@@ -17,16 +15,6 @@ const routes = () =>
 		.map((line) => line.trim())
 		.filter((line) => line !== '')
 		.sort();
-/** What `ip monitor` says of routes of ours that went. */
-function watchDeletions(t: ExecutionContext): () => string[] {
-	const monitor = spawn('ip', ['monitor', 'route'], { stdio: ['ignore', 'pipe', 'inherit'], env: systemEnvironment() });
-	let told = '';
-	monitor.stdout.setEncoding('utf8').on('data', (chunk: string) => {
-		told += chunk;
-	});
-	t.teardown(() => monitor.kill());
-	return () => told.split('\n').filter((line) => line.startsWith('Deleted') && line.includes('proto 80'));
-}
 
 const kernelRoutes = (daemon: ControlClient) => daemon.ask('fib', {});
 async function metrics({ socket }: RunningDaemon): Promise<string> {

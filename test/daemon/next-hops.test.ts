@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import test from 'ava';
 import type { ControlClient, PeersView, RoutesView, StatusView } from '../../src/control/index.ts';
 import { RunningDaemon } from '../support/daemon.ts';
-import { addInterface, enterNewNamespace, ip, noNamespaces } from '../support/namespace.ts';
+import { addInterface, enterNewNamespace, ip, noNamespaces, watchDeletions } from '../support/namespace.ts';
 
 const kernelTest = noNamespaces === undefined ? test.serial : test.serial.skip;
 const note = noNamespaces === undefined ? '' : ` (skipped: ${noNamespaces})`;
@@ -121,6 +121,20 @@ kernelTest(`a route of ours leads to next hops behind it as long as its own next
 	await watcher.until('what can be reached is there', allRoutes, (answer) => prefixes(answer).length === 2);
 	t.deepEqual(prefixes(await allRoutesOf(watcher)), ['10.255.0.2/32', '192.168.1.0/26']);
 	t.deepEqual((await statusOf(node)).nextHops?.unreachable, ['10.99.1.1']);
+	await node.until(
+		'the kernel has what it can have',
+		() => Promise.resolve(kernel()),
+		(lines) => lines.join() === '10.255.0.2 via 10.0.1.254 dev up0 metric 1024',
+	);
+
+	// A start finds the route of its earlier life, and next hops behind it, before any neighbour has told it again.
+	const deleted = watchDeletions(t);
+	node.signal('SIGKILL');
+	await node.ended();
+	await node.start(t);
+	await node.until('in sync again', status, ({ rib, fib }) => rib.inSync && fib.inSync);
+	await watcher.until('all is there again', allRoutes, (answer) => prefixes(answer).length === 2);
+	t.deepEqual(deleted(), []);
 	ip('link set up0 down');
 	await watcher.until('nothing is left', allRoutes, (answer) => prefixes(answer).length === 0);
 	ip('link set up0 up');

@@ -1,5 +1,6 @@
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import type { ExecutionContext } from 'ava';
 import { check, libc, systemEnvironment } from '../../src/linux/index.ts';
 
 const cloneNewNet = 0x40000000;
@@ -55,4 +56,15 @@ export function link(to: number, [name, address]: readonly [string, string], [fa
 	here(`link set ${name} up`);
 	ipAt(to, `addr add ${farAddress} dev ${far}`);
 	ipAt(to, `link set ${far} up`);
+}
+
+/** What `ip monitor` says of routes with protocol 80 that went. */
+export function watchDeletions(t: ExecutionContext): () => string[] {
+	const monitor = spawn('ip', ['monitor', 'route'], { stdio: ['ignore', 'pipe', 'inherit'], env: systemEnvironment() });
+	let told = '';
+	monitor.stdout.setEncoding('utf8').on('data', (chunk: string) => {
+		told += chunk;
+	});
+	t.teardown(() => monitor.kill());
+	return () => told.split('\n').filter((line) => line.startsWith('Deleted') && line.includes('proto 80'));
 }
