@@ -100,7 +100,8 @@ class NeighbouringNetlink implements NeighbouringKernel {
 		if (gone) this.#links.delete(link.index);
 		else this.#links.set(link.index, link);
 		if (!gone && before?.up === link.up && before.running === link.running && before.name === link.name) return;
-		for (const device of new Set([before?.name ?? link.name, link.name])) onEvent({ type: 'device', device });
+		const state = gone || !link.up ? 'dead' : link.running ? 'alive' : 'no-carrier';
+		for (const device of new Set([before?.name ?? link.name, link.name])) onEvent({ type: 'device', device, state });
 	}
 
 	/** None for what says nothing about addresses of others: broadcast, multicast, other tables. */

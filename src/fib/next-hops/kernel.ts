@@ -28,8 +28,8 @@ export interface NeighbouringWay {
 /** What happened to what is around this node. */
 export type NeighbouringEvent =
 	| { readonly type: 'route'; readonly change: 'added' | 'removed'; readonly route: NeighbouringRoute }
-	/** An interface went, came, lost or got its carrier: its routes may have changed without a word. */
-	| { readonly type: 'device'; readonly device: string }
+	/** An interface went, came, lost or got its carrier: what its routes are good for now. They may have changed without a word. */
+	| { readonly type: 'device'; readonly device: string; readonly state: NeighbouringWay['state'] }
 	/** Events were lost, or something changed that is told without its routes: everything is to be read again. */
 	| { readonly type: 'unknown' };
 

@@ -35,10 +35,19 @@ export class RouteMap {
 		return true;
 	}
 
-	/** Does any route lead through this device? */
-	uses(device: string): boolean {
-		for (const routes of this.#routes.values()) if (routes.some(({ ways }) => ways.some((way) => way.device === device))) return true;
-		return false;
+	/** What the ways through this device are good for now. Those of one that went down stay dead until the kernel is read. `false`: there are none. */
+	mark(device: string, state: NeighbouringWay['state']): boolean {
+		let found = false;
+		for (const [key, routes] of this.#routes) {
+			if (!routes.some(({ ways }) => ways.some((way) => way.device === device))) continue;
+			found = true;
+			const ways = (route: NeighbouringRoute) => route.ways.map((way) => (way.device === device && way.state !== 'dead' ? { ...way, state } : way));
+			this.#routes.set(
+				key,
+				routes.map((route) => ({ ...route, ways: ways(route) })),
+			);
+		}
+		return found;
 	}
 
 	/** The way to an address; `undefined`: there is none. */

@@ -5,8 +5,9 @@ import { mostCost, type Reach, RouteMap } from './route-map.ts';
 
 /** Events come in bursts: a route that goes and comes back within this time was never away. */
 const settleMs = 100;
-/** However large the tables, reading them takes a tenth of the time at most. */
+/** However large the tables, reading them takes a tenth of the time at most; but after the longest pause it is read. */
 const pauseReads = 10;
+const mostPauseMs = 10_000;
 /** ... and where nothing was told, a hundredth. */
 const pauseAudits = 100;
 /** Events lead, this only catches what they miss. */
@@ -55,7 +56,9 @@ export class NextHopTracker {
 	#meanwhile: NeighbouringEvent[] | undefined;
 	#readMs = 0;
 	#running: Promise<void> | undefined;
-	#settling: Timer | undefined;
+	#settling: { readonly atMs: number; readonly timer: Timer } | undefined;
+	/** Before this time the kernel is not read again. */
+	#readFromMs = 0;
 	#audit: Timer | undefined;
 	#stopped = false;
 
@@ -73,7 +76,7 @@ export class NextHopTracker {
 	/** Stops watching; the answers stay as they are. */
 	async stop(): Promise<void> {
 		this.#stopped = true;
-		this.#settling?.cancel();
+		this.#settling?.timer.cancel();
 		this.#audit?.cancel();
 		await this.#running;
 		this.#dependencies.kernel.close();
@@ -153,7 +156,9 @@ export class NextHopTracker {
 				break;
 			case 'device':
 				// Pods come and go with devices that nothing leads through yet, or any more.
-				if (this.#routes?.uses(event.device) === false) return;
+				if (this.#routes?.mark(event.device, event.state) === false) return;
+				// What that means is known before the kernel is read, which may have to wait.
+				this.#everything = true;
 				this.#readWanted = true;
 				break;
 			case 'unknown':
@@ -162,15 +167,19 @@ export class NextHopTracker {
 			default:
 				event satisfies never;
 		}
-		this.#settle(Math.max(settleMs, this.#readWanted ? pauseReads * this.#readMs : 0));
+		this.#settle(settleMs);
 	}
 
 	#settle(delayMs: number): void {
-		if (this.#settling !== undefined || this.#stopped) return;
-		this.#settling = this.#dependencies.clock.after(delayMs, () => {
+		const { clock } = this.#dependencies;
+		const atMs = clock.monotonicMs() + delayMs;
+		if (this.#stopped || (this.#settling !== undefined && this.#settling.atMs <= atMs)) return;
+		this.#settling?.timer.cancel();
+		const timer = clock.after(delayMs, () => {
 			this.#settling = undefined;
 			void this.#look();
 		});
+		this.#settling = { atMs, timer };
 	}
 
 	/** Reads the kernel if that is needed, and tells which answers are others now. */
@@ -182,8 +191,11 @@ export class NextHopTracker {
 	}
 
 	async #readAndTell(): Promise<void> {
-		if (this.#readWanted) await this.#read();
+		const { clock } = this.#dependencies;
+		if (this.#readWanted && clock.monotonicMs() >= this.#readFromMs) await this.#read();
 		if (this.#stopped) return;
+		// What is known is told at once, also where the rest has to wait.
+		if (this.#readWanted) this.#settle(Math.max(settleMs, this.#readFromMs - clock.monotonicMs()));
 		const touched = this.#touched;
 		const everything = this.#everything;
 		this.#touched = [];
@@ -201,10 +213,11 @@ export class NextHopTracker {
 			this.#routes = new RouteMap(await kernel.list());
 			this.#everything = true;
 			this.#readMs = clock.monotonicMs() - startedAtMs;
+			this.#readFromMs = clock.monotonicMs() + Math.min(mostPauseMs, pauseReads * this.#readMs);
 		} catch (error) {
 			this.#readWanted = true;
 			log.warn('the routes to next hops could not be read', { error: error instanceof Error ? error.message : String(error) });
-			this.#settle(retryMs);
+			this.#readFromMs = clock.monotonicMs() + retryMs;
 		} finally {
 			this.#meanwhile = undefined;
 		}

@@ -81,12 +81,12 @@ test('a change is taken over, and undone by its opposite', (t) => {
 	const far = route('10.9.0.0/16 via 10.0.1.1 dev eth0');
 	t.true(map.change('added', far));
 	t.is(map.find(parseAddress('10.9.1.1'))?.via, '10.0.1.1');
-	t.true(map.uses('eth0'));
+	t.true(map.mark('eth0', 'alive'));
 	t.true(map.change('added', { ...far }), 'what is known tells nothing new');
 	t.true(map.change('removed', { ...far }));
 	t.is(map.find(parseAddress('10.9.1.1')), undefined);
 	t.true(map.change('removed', far), 'what is gone is gone');
-	t.false(map.uses('eth1'));
+	t.false(map.mark('eth1', 'dead'));
 });
 
 test('where it is not clear which route is meant, the kernel must be asked', (t) => {

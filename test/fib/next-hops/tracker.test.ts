@@ -113,11 +113,11 @@ test('devices that nothing leads through are passed over, others are looked afte
 	const { kernel, tracker, told, settle } = bench(link);
 	await tracker.start();
 	tracker.cost('10.0.1.9');
-	kernel.tell({ type: 'device', device: 'veth1234' });
+	kernel.tell({ type: 'device', device: 'veth1234', state: 'dead' });
 	await settle();
 	t.is(kernel.reads, 1);
 	kernel.routes = [route(`${link} no-carrier`)];
-	kernel.tell({ type: 'device', device: 'eth0' });
+	kernel.tell({ type: 'device', device: 'eth0', state: 'no-carrier' });
 	await settle();
 	t.is(kernel.reads, 2);
 	t.deepEqual(told, [['10.0.1.9']]);
@@ -309,4 +309,38 @@ test('[C149] a static route counts like one of others: by its gateway, where it 
 	tracker.ownRoutesChanged(true);
 	await settle();
 	t.deepEqual(told, [['10.6.6.6', '10.8.1.1', '10.8.5.5']]);
+});
+
+test('[C149] what a link that goes means is told before a slow kernel is read again, and so are routes', async (t) => {
+	const { kernel, clock, tracker, told } = bench(link, other, '0.0.0.0/0 via 10.0.2.1 dev eth1');
+	kernel.holding = true;
+	const started = tracker.start();
+	await turn();
+	clock.advance(600);
+	kernel.holding = false;
+	kernel.held?.release();
+	await started;
+	for (const nextHop of ['10.0.1.9', '10.0.2.9', '10.0.3.9']) tracker.cost(nextHop);
+	const pass = async (ms: number) => {
+		clock.advance(ms);
+		await tracker.whenIdle();
+	};
+	// Down: its routes go, and the default route by the other link is left.
+	kernel.tell({ type: 'device', device: 'eth0', state: 'dead' });
+	await pass(100);
+	t.is(tracker.cost('10.0.1.9'), 1);
+	// Without a carrier the kernel keeps the routes.
+	kernel.tell({ type: 'device', device: 'eth1', state: 'no-carrier' });
+	await pass(100);
+	t.deepEqual([tracker.cost('10.0.1.9'), tracker.cost('10.0.2.9')], [undefined, undefined]);
+	kernel.tell({ type: 'device', device: 'eth1', state: 'alive' });
+	kernel.add(route('10.0.3.0/24 dev eth2'));
+	await pass(100);
+	t.deepEqual([tracker.cost('10.0.2.9'), tracker.cost('10.0.3.9')], [0, 0]);
+	t.deepEqual(told, [['10.0.1.9'], ['10.0.1.9', '10.0.2.9', '10.0.3.9'], ['10.0.1.9', '10.0.2.9', '10.0.3.9']]);
+	t.is(kernel.reads, 1, 'ten times as long as the reading took');
+	await pass(5700);
+	t.is(kernel.reads, 2);
+	t.is(tracker.cost('10.0.1.9'), 0, 'the kernel has it still');
+	await tracker.stop();
 });
