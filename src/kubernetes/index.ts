@@ -25,5 +25,5 @@ export * from './store/resource-store.ts';
 export * from './topology/cluster-routes.ts';
 export * from './topology/peer-routes.ts';
 export * from './topology/policies.ts';
-export * from './topology/topology.ts';
+export { type Topology, type TopologyInput, topology } from './topology/topology.ts';
 export * from './topology/workloads.ts';

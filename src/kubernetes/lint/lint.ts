@@ -8,6 +8,7 @@ import { toPool, toPoolRouting } from '../model/ipam.ts';
 import { toNodeFacts } from '../model/node.ts';
 import { type Resource, ResourceError, specOf } from '../model/resource.ts';
 import { felixPrograms, kindOf, kindsOfRoute, programs } from '../topology/cluster-routes.ts';
+import { configurationRules, peerRules } from './peers.ts';
 import { poolRules } from './pools.ts';
 import { selectorRules, sessionRules } from './sessions.ts';
 import type { LintFinding, LintModel, LintResources } from './types.ts';
@@ -18,7 +19,15 @@ export type { LintFinding, LintResources } from './types.ts';
 export function lint(resources: LintResources): readonly LintFinding[] {
 	const findings: LintFinding[] = [];
 	const model = read(resources, findings);
-	findings.push(...poolRules(model), ...programRules(model), ...nodeRules(model), ...selectorRules(model), ...sessionRules(model));
+	findings.push(
+		...poolRules(model),
+		...programRules(model),
+		...nodeRules(model),
+		...selectorRules(model),
+		...peerRules(model),
+		...configurationRules(model),
+		...sessionRules(model),
+	);
 	const order = ({ severity, rule, subject, problem }: LintFinding) => `${severity} ${rule} ${subject} ${problem}`;
 	return findings.sort((left, right) => (order(left) < order(right) ? -1 : 1));
 }
@@ -47,7 +56,10 @@ function read(resources: LintResources, findings: LintFinding[]): LintModel {
 	const cluster = resources.clusterInformations.find(({ name }) => name === 'default');
 	return {
 		nodes: each('Node', resources.nodes, toNodeFacts),
-		pools: each('IPPool', resources.pools, (resource) => ({ name: resource.name, nodeSelector: toPool(resource).nodeSelector, ...toPoolRouting(resource) })),
+		pools: each('IPPool', resources.pools, (resource) => {
+			const { name, nodeSelector, family, blockSize } = toPool(resource);
+			return { name, nodeSelector, family, blockSize, ...toPoolRouting(resource) };
+		}),
 		configuration: configurationOf(undefined) ?? toBgpConfiguration(undefined, undefined),
 		listenPortOf: (node) => {
 			const own = named(`node.${node}`);

@@ -18,6 +18,13 @@ function isSelector(text: string): boolean {
 	}
 }
 
+/** Calico's bounds of `blockSize`; and no block is larger than its pool. */
+function blockSizeProblem({ cidr, family, blockSize }: NamedPool): string | undefined {
+	const [least, most] = family === 'ipv4' ? [20, 32] : [116, 128];
+	if (!Number.isInteger(blockSize) || blockSize < least || blockSize > most) return `blockSize ${blockSize} is not between ${least} and ${most}`;
+	return blockSize < parsePrefix(cidr).length ? `blockSize ${blockSize} is larger than the pool ${cidr} itself` : undefined;
+}
+
 /** What Calico's admission would have refused, and what nobody would notice. */
 export function poolRules({ pools, nodes, configuration }: LintModel): LintFinding[] {
 	const finding = ({ name }: NamedPool, rule: string, severity: LintFinding['severity'], problem: string, hint: string): LintFinding => ({
@@ -47,6 +54,12 @@ export function poolRules({ pools, nodes, configuration }: LintModel): LintFindi
 		...(pool.ipipMode !== 'Never' && pool.vxlanMode !== 'Never'
 			? [finding(pool, 'two-tunnels', 'error', `ipipMode ${pool.ipipMode} and vxlanMode ${pool.vxlanMode} exclude each other`, 'set one of them to Never')]
 			: []),
+		...(pool.ipipMode !== 'Never' && pool.family === 'ipv6'
+			? [finding(pool, 'ipip-ipv6', 'error', `ipipMode ${pool.ipipMode} of an IPv6 pool: there is no such tunnel`, 'set ipipMode to Never')]
+			: []),
+		...[blockSizeProblem(pool)].flatMap((problem) =>
+			problem === undefined ? [] : [finding(pool, 'block-size', 'error', problem, 'it can not be changed: make another pool, and disable this one')],
+		),
 		...(pool.vxlanMode !== 'Never' && !pool.disabled
 			? [finding(pool, 'vxlan', 'warning', 'VXLAN routes are programmed by Felix alone', 'where Felix does not run, use ipipMode')]
 			: []),

@@ -3,6 +3,7 @@ import type { BgpPeer } from '../model/bgp.ts';
 import type { NodeFacts } from '../model/node.ts';
 import { selectorMatches } from '../selector/evaluate.ts';
 import { topology } from '../topology/topology.ts';
+import { outcomeRules } from './peers.ts';
 import { reachRules } from './reach.ts';
 import type { LintFinding, LintModel } from './types.ts';
 
@@ -103,7 +104,7 @@ export function sessionRules(model: LintModel): LintFinding[] {
 		);
 	const secrets = new Set([...seen.values()].flatMap(({ problems }) => problems).filter((problem) => problem.includes('Secret')));
 	for (const problem of secrets) add('error', 'no-password', problem.split(':')[0] ?? '', problem, 'create the Secret in kube-system or calico-system');
-	findings.push(...reachRules(seen, looked));
+	findings.push(...reachRules(seen, looked), ...outcomeRules(model, looked, seen));
 	if (looked.length < routed.length)
 		add(
 			'warning',

@@ -34,6 +34,9 @@ export interface LintFinding {
 export interface NamedPool extends PoolRouting {
 	readonly name: string;
 	readonly nodeSelector: string;
+	readonly family: 'ipv4' | 'ipv6';
+	/** The length of its blocks' prefixes. */
+	readonly blockSize: number;
 }
 
 /** The resources as values; what did not parse is a finding already. */

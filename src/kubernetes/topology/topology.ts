@@ -152,7 +152,7 @@ function resourcePlans(input: TopologyInput, self: NodeFacts, problems: string[]
 }
 
 /** Is the resource about this node's own sessions? */
-function selects({ node, nodeSelector }: BgpPeer, { name, labels }: NodeFacts): boolean {
+export function selects({ node, nodeSelector }: BgpPeer, { name, labels }: NodeFacts): boolean {
 	if (node !== undefined) return node === name;
 	return nodeSelector === undefined || selectorMatches(nodeSelector, labels);
 }

@@ -170,6 +170,137 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 		],
 	},
 	{
+		title: 'pods as peers, with what is not looked at, with what is passed over and without an AS number',
+		given: {
+			bgpPeers: [
+				peer('k', { localWorkloadSelector: "color == 'red'", asNumber: 65401 }),
+				peer('l', { localWorkloadSelector: "pcns.team == 'a'", asNumber: 65401 }),
+				peer('m', { localWorkloadSelector: 'all()', peerSelector: 'all()' }),
+			],
+		},
+		finds: [
+			'error local-workload BGPPeer l: localWorkloadSelector names labels of namespaces or service accounts (pcns.team)',
+			'warning local-workload BGPPeer m: peerSelector beside localWorkloadSelector: passed over',
+			'warning no-as-number BGPPeer m: ',
+		],
+	},
+	{
+		title: 'a peer outside the cluster without an AS number, and a node of it without one',
+		given: { bgpPeers: [peer('tor', { peerIP: '10.0.9.1' }), peer('inside', { node: 'a', peerIP: '10.0.1.3' })] },
+		finds: ["warning no-as-number BGPPeer tor: the other side is none of the cluster's nodes, and asNumber is missing: it is taken for one of AS 64512"],
+	},
+	{
+		title: 'two resources about one address, of which one decides',
+		given: {
+			bgpPeers: [
+				peer('a-node', { nodeSelector: 'all()', peerIP: '10.9.0.1', asNumber: 1 }),
+				peer('z-global', { peerIP: '10.9.0.1', asNumber: 2 }),
+				peer('other-port', { peerIP: '10.9.0.1:1790', asNumber: 2 }),
+			],
+		},
+		finds: ['warning passed-over BGPPeer a-node: BGPPeer z-global is about 10.9.0.1 on the same nodes, and comes first'],
+	},
+	{
+		title: 'two resources about one address on different nodes',
+		given: { bgpPeers: [peer('one', { node: 'a', peerIP: '10.9.0.1', asNumber: 1 }), peer('two', { node: 'b', peerIP: '10.9.0.1', asNumber: 1 })] },
+		finds: [],
+	},
+	{
+		title: 'an IPv6 peer of nodes without an IPv6 address',
+		given: { bgpPeers: [peer('six', { peerIP: 'fd00::9', asNumber: 1 })] },
+		finds: ['warning other-family BGPPeer six: fd00::9 is an IPv6 address, and node a, b has none for BGP'],
+	},
+	{
+		title: 'communities that are none, and a password of the mesh that is not there',
+		given: {
+			bgpConfigurations: bgp({
+				communities: [{ name: 'gold', value: '65000:1' }],
+				prefixAdvertisements: [{ cidr: '192.168.0.0/16', communities: ['gold', 'gild'] }],
+				nodeMeshPassword: { secretKeyRef: { name: 's', key: 'k' } },
+			}),
+		},
+		finds: [
+			'error no-community BGPConfiguration default: prefixAdvertisements 192.168.0.0/16: gild is neither a value nor defined in communities',
+			'error no-password BGPConfiguration default: nodeMeshPassword: Secret s has no key k; no session of the mesh is made',
+		],
+	},
+	{
+		title: 'a reflector without clients',
+		given: {
+			nodes: [node('a', '10.0.1.2/24'), node('b', '10.0.1.3/24'), node('r', '10.0.1.4/24', '1.0.0.1', reflectors)],
+			bgpPeers: [peer('edge', { node: 'r', peerIP: '10.9.0.1', asNumber: 1 }), peer('ab', { node: 'a', peerIP: '10.0.1.3' })],
+			bgpConfigurations: bgp(meshOff),
+		},
+		finds: ['warning idle-reflector Node r: it has cluster ID 1.0.0.1, and no client'],
+	},
+	{
+		title: 'without the mesh a chain of nodes, of which the ends learn nothing of each other',
+		given: {
+			nodes: [node('a', '10.0.1.2/24'), node('b', '10.0.1.3/24'), node('c', '10.0.1.4/24')],
+			bgpPeers: [peer('ab', { node: 'a', peerIP: '10.0.1.3' }), peer('bc', { node: 'b', peerIP: '10.0.1.4' })],
+			bgpConfigurations: bgp(meshOff),
+		},
+		finds: ['error no-path Node a, c: the mesh is disabled, and they have neither a session nor a reflector in common'],
+	},
+	{
+		title: 'clients of two reflectors with a session and cluster IDs of their own',
+		given: {
+			nodes: [
+				node('a', '10.0.1.2/24', undefined, { left: '' }),
+				node('b', '10.0.1.3/24', undefined, { right: '' }),
+				node('r', '10.0.1.4/24', '1.0.0.1', { one: '' }),
+				node('s', '10.0.1.5/24', '1.0.0.2', { two: '' }),
+			],
+			bgpPeers: [
+				peer('left', { nodeSelector: 'has(left)', peerSelector: 'has(one)' }),
+				peer('right', { nodeSelector: 'has(right)', peerSelector: 'has(two)' }),
+				peer('between', { nodeSelector: 'has(one)', peerSelector: 'has(two)' }),
+			],
+			bgpConfigurations: bgp(meshOff),
+		},
+		finds: [],
+	},
+	{
+		title: 'clients of two reflectors of one cluster ID, which refuse what the other one reflects',
+		given: {
+			nodes: [
+				node('a', '10.0.1.2/24', undefined, { left: '' }),
+				node('b', '10.0.1.3/24', undefined, { right: '' }),
+				node('r', '10.0.1.4/24', '1.0.0.1', { one: '' }),
+				node('s', '10.0.1.5/24', '1.0.0.1', { two: '' }),
+			],
+			bgpPeers: [
+				peer('left', { nodeSelector: 'has(left)', peerSelector: 'has(one)' }),
+				peer('right', { nodeSelector: 'has(right)', peerSelector: 'has(two)' }),
+				peer('between', { nodeSelector: 'has(one)', peerSelector: 'has(two)' }),
+			],
+			bgpConfigurations: bgp(meshOff),
+		},
+		finds: ['error no-path Node a, b: '],
+	},
+	{
+		title: 'nodes that a top-of-rack router brings together',
+		given: { bgpPeers: [peer('tor', { peerIP: '10.0.1.1', asNumber: 65000 })], bgpConfigurations: bgp(meshOff) },
+		finds: [],
+	},
+	{
+		title: 'blocks that no pool can have, and a tunnel that there is not',
+		given: {
+			pools: [
+				pool('fine', '172.20.0.0/16', { blockSize: 32 }),
+				pool('large', '10.7.0.0/24', { blockSize: 23 }),
+				pool('odd', '10.8.0.0/16', { blockSize: 19 }),
+				pool('six', 'fd10::/112', { ipipMode: 'Always', blockSize: 122 }),
+			],
+			felixConfigurations: felix({ programClusterRoutes: 'EnabledIPIPOnly' }),
+		},
+		finds: [
+			'error block-size IPPool large: blockSize 23 is larger than the pool 10.7.0.0/24 itself',
+			'error block-size IPPool odd: blockSize 19 is not between 20 and 32',
+			'error ipip-ipv6 IPPool six: ipipMode Always of an IPv6 pool',
+		],
+	},
+	{
 		title: 'nodes without, with the same, and with odd addresses',
 		given: { nodes: [node('a', '10.0.1.2/24'), node('b', '10.0.1.2/24'), node('c', ''), node('d', '10.0.1.5/24', 'x')] },
 		finds: ['error same-address Node a, b: ', 'error unusable Node d: annotation projectcalico.org/RouteReflectorClusterID', 'warning no-address Node c: '],
