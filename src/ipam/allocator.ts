@@ -3,7 +3,7 @@ import { hostPrefix, parsePrefix, prefixCovers } from '../core/index.ts';
 import { addressToOrdinal, blockOf, isBlockEdge, ordinalToAddress } from './addresses.ts';
 import { endCooldowns, ordinalIn, ordinalsOfHandle } from './block.ts';
 import { BlockCommitter } from './block-committer.ts';
-import { blockToBorrowFrom, findNewBlock, type Landscape, ownBlockWithRoom, ownClaims } from './block-finder.ts';
+import { blockToBorrowFrom, findNewBlock, type Landscape, ownBlockWithRoom, ownClaims, unselectedBlocks } from './block-finder.ts';
 import { type ClaimContext, claimBlock, giveUpBlock, reconfirmUsed } from './claim.ts';
 import { type BlockAnswer, type GivenAddress, gatewayOf, giveFromBlock } from './gateway.ts';
 import { dropGatewayHandle, GatewayKeeper } from './gateway-keeper.ts';
@@ -82,6 +82,22 @@ export class Allocator {
 		for (const cidr of ownClaims(await store.affinitiesOf(node), node).unfinished) {
 			if (await this.#claimLock.run('claim', () => whereReadable(reconfirmUsed(this.#claims, node, cidr), false)))
 				log.info('claim of a block in use confirmed again', { block: cidr });
+		}
+	}
+
+	/**
+	 * Gives up this node's empty blocks in pools that do not select it any more. The Node must be known: one without labels is selected by few.
+	 * `withdrawn` waits until nobody here announces a block.
+	 */
+	async giveUpUnselected(withdrawn: (cidr: PrefixKey) => Promise<boolean>): Promise<void> {
+		const { store, node, selectorMatches, log } = this.#options;
+		if ((await store.readOnlyReason()) !== undefined) return;
+		const [labels, pools, affinities] = await Promise.all([store.nodeLabels(node), store.pools(), store.affinitiesOf(node)]);
+		const { confirmed, unfinished } = ownClaims(affinities, node);
+		for (const cidr of unselectedBlocks([...confirmed, ...unfinished], pools, ({ nodeSelector }) => selectorMatches(nodeSelector, labels) !== false)) {
+			const giveUp = () => whereReadable(giveUpBlock(this.#claims, node, cidr, { requireEmpty: true, withdrawn }), 'changed');
+			const outcome = await this.#claimLock.run('claim', giveUp);
+			if (outcome === 'released') log.info('empty block given up: its pool does not select this node any more', { block: cidr });
 		}
 	}
 

@@ -95,6 +95,12 @@ function walkExisting({ blocks, node }: Landscape, pool: Pool, random: number): 
 	return [...existing.slice(start), ...existing.slice(0, start)];
 }
 
+/** Blocks of a node that lie in an enabled pool which does not select it any more. Calico gives them up once they are empty; those of no pool, and of disabled ones, it keeps. */
+export function unselectedBlocks(claimed: readonly PrefixKey[], pools: readonly Pool[], isSelected: (pool: Pool) => boolean): readonly PrefixKey[] {
+	const left = pools.filter((pool) => !pool.disabled && !isSelected(pool));
+	return claimed.filter((cidr) => left.some((pool) => inPool(pool, cidr)));
+}
+
 /** The node's own claims, split by what they are good for. */
 export interface OwnClaims {
 	readonly confirmed: readonly PrefixKey[];

@@ -81,6 +81,8 @@ export interface GiveUpOptions {
 	readonly requireEmpty: boolean;
 	/** Give up only what was seen: the block must still have this sequence number. */
 	readonly sequenceNumber?: bigint;
+	/** Waits, once the claim is marked, until nobody here announces the block; `false`: it still is, and stays as it is until the next attempt. */
+	readonly withdrawn?: (cidr: PrefixKey) => Promise<boolean>;
 }
 
 export type GiveUpResult = 'released' | 'not-empty' | 'changed' | 'not-ours';
@@ -105,6 +107,7 @@ export async function giveUpBlock(context: ClaimContext, node: string, cidr: Pre
 	if (options.requireEmpty && !isEmpty(block)) return 'not-empty';
 	try {
 		const marked = claim && (await store.affinities.write(affinityName(node, cidr), { ...claim, value: { ...claim.value, state: 'pendingDeletion' } }));
+		if (options.withdrawn !== undefined && !(await options.withdrawn(cidr))) return 'changed';
 		// Conditional on what was seen: an address given in between makes this fail.
 		if (isEmpty(block)) await store.blocks.remove(blockName(cidr), seen);
 		else await store.blocks.write(blockName(cidr), { ...seen, value: nextWrite({ ...block, affinity: undefined, affinityClaimTime: undefined }) });

@@ -2,8 +2,8 @@ import { AddressError, addressBytes, type Family, formatPrefix, type PrefixKey, 
 import { addToAddress, type Reservations } from './addresses.ts';
 import type { Pool, PoolUse } from './values.ts';
 
-/** Does a selector (`calico` selector language) hold for these labels? Given by the room that knows the language. */
-export type SelectorMatch = (selector: string, labels: Readonly<Record<string, string>>) => boolean;
+/** Does a selector (`calico` selector language) hold for these labels? `undefined`: it can't be read, and selects nobody anew. Given by the room that knows the language. */
+export type SelectorMatch = (selector: string, labels: Readonly<Record<string, string>>) => boolean | undefined;
 
 /** What decides which pools may serve a request. */
 export interface PoolRequest {

@@ -16,7 +16,7 @@ export * from './model/node.ts';
 export * from './model/node-status.ts';
 export * from './model/resource.ts';
 export * from './model/workload.ts';
-export { evaluate, type Labels, selectorMatches } from './selector/evaluate.ts';
+export { evaluate, type Labels, selectorMatches, selectorMatchesIfReadable } from './selector/evaluate.ts';
 export { parseSelector, type Selector, SelectorError } from './selector/parse.ts';
 export * from './store/ipam-store.ts';
 export * from './store/kinds.ts';

@@ -13,8 +13,9 @@ function cluster(overrides: Partial<MemoryCluster> = {}): MemoryCluster {
 
 function nodeOf(shared: MemoryCluster, node = 'node-a', options: Parameters<typeof memoryStore>[1] = { cached: true }, clock: Clock = systemClock) {
 	const store = memoryStore(shared, options);
-	// Selectors: `all()` and '' select everything, anything else the label of that name.
-	const selectorMatches = (selector: string, labels: Readonly<Record<string, string>>) => selector === '' || selector === 'all()' || selector in labels;
+	// Selectors: `all()` and '' select everything, `odd` does not parse, anything else is the label of that name.
+	const selectorMatches = (selector: string, labels: Readonly<Record<string, string>>) =>
+		selector === 'odd' ? undefined : selector === '' || selector === 'all()' || selector in labels;
 	const allocator = new Allocator({
 		node,
 		store,
@@ -421,6 +422,39 @@ test('an address that is in the list of free ones by mistake is not given to a s
 	for (const pod of ['two', 'three', 'four']) given.push(...(await addressesOf(allocator.assign(request(pod)))));
 	t.is(new Set([first, ...given]).size, 4);
 	t.is((await allocator.assign(request('five'))).type, 'unavailable');
+});
+
+test('an empty block whose pool does not select this node any more is withdrawn, then given up; what is in use, or of a pool that may select it, stays', async (t) => {
+	const pools = [
+		pool({ name: 'left', nodeSelector: 'gpu', namespaceSelector: 'left' }),
+		pool({ name: 'off', cidr: prefixKey('10.1.0.0/24'), nodeSelector: 'gpu' }),
+		pool({ name: 'odd', cidr: prefixKey('10.2.0.0/24'), nodeSelector: 'odd', namespaceSelector: 'odd' }),
+	];
+	const shared = cluster({ pools });
+	const { allocator } = nodeOf(shared);
+	for (const { name } of pools) await addressesOf(allocator.assign(request(name, { pools: { ipv4: [name] } })));
+	const claims = () => [...shared.affinities.values()].map(({ value }) => `${value.cidr.slice(0, 5)} ${value.state}`).sort();
+	const asked: string[] = [];
+	const giveUp = (answer: boolean) =>
+		allocator.giveUpUnselected(async (cidr) => {
+			asked.push(`${claims().join(', ')}; block ${shared.blocks.has(blockName(cidr)) ? 'there' : 'gone'}`);
+			return answer;
+		});
+	shared.pools = pools.map((each) => (each.name === 'off' ? { ...each, disabled: true } : each));
+	await giveUp(true);
+	t.deepEqual([asked, claims()], [[], ['10.0. confirmed', '10.1. confirmed', '10.2. confirmed']], 'in use');
+	for (const { name } of pools) await allocator.release(name);
+	await giveUp(false);
+	const marked = '10.0. pendingDeletion, 10.1. confirmed, 10.2. confirmed; block there';
+	t.deepEqual([asked, shared.blocks.size], [[marked], 3], 'announced still');
+	await giveUp(true);
+	t.deepEqual([asked, claims(), shared.blocks.size], [[marked, marked], ['10.1. confirmed', '10.2. confirmed'], 2]);
+	shared.nodeLabels['node-a'] = { gpu: '' };
+	shared.pools = pools;
+	await addressesOf(allocator.assign(request('again', { namespace: 'n', pools: { ipv4: ['left'] } })));
+	await allocator.release('again');
+	await giveUp(true);
+	t.is(claims().length, 3, 'selected');
 });
 
 const notToBeHad: readonly { readonly title: string; readonly asked: readonly string[]; readonly reason: string }[] = [

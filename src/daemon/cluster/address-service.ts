@@ -28,6 +28,8 @@ export interface AddressServiceOptions {
 	readonly client: ApiClient;
 	/** Those of this node; one that is not there yet is asked for. */
 	readonly pods: Informer;
+	/** Told when a container has given its addresses back: its block may be empty now. */
+	readonly released: () => void;
 	readonly log: Logger;
 }
 
@@ -78,7 +80,7 @@ export const noAddressService = (reason: string): AddressHandlers => {
 };
 
 /** Addresses for containers, as `calico-ipam` gives them: the same handles, attributes and annotations. */
-export function addressService({ node, allocator, store, client, pods, log }: AddressServiceOptions): CniHandlers {
+export function addressService({ node, allocator, store, client, pods, released, log }: AddressServiceOptions): CniHandlers {
 	/** A warm request finds both in the copies. */
 	const annotations = async (pod: CniAttachment['pod']) => {
 		if (pod === undefined) return [{}, {}] as const;
@@ -118,6 +120,7 @@ export function addressService({ node, allocator, store, client, pods, log }: Ad
 			// As a pod of Calico v2 holds them; its plugin of today looks there, too.
 			if (asked.pod !== undefined) addresses.push(...(await release(`${asked.pod.namespace}.${asked.pod.name}`)));
 			log.info('addresses of a container released', { container: asked.containerId, addresses });
+			released();
 			return { addresses };
 		},
 		async cniCheck({ request }): Promise<AddressGrantsView> {

@@ -18,7 +18,7 @@ import {
 	NoCalicoResourcesError,
 	type ResourceKind,
 	type SecretKey,
-	selectorMatches,
+	selectorMatchesIfReadable,
 	textAt,
 	toResource,
 } from '../../kubernetes/index.ts';
@@ -31,6 +31,7 @@ import { type LastKnown, LastKnownWriter, lastKnownFile, namedSecrets, readLastK
 import { NodeDuties } from './node-duties.ts';
 import type { NodeStatusSources } from './node-status.ts';
 import { NodeStatusReporter } from './node-status-reporter.ts';
+import { until, within } from './patience.ts';
 import { pruneNode, prunePod, pruneStatusRequest } from './prune.ts';
 import { withTemporaryErrors } from './server-errors.ts';
 import { type AddressMode, type ClusterState, ProblemLog, readState } from './state.ts';
@@ -112,14 +113,22 @@ export class Cluster {
 		};
 		this.#felixConfigurations = informer(kinds.felixConfigurations);
 		this.#store = new KubernetesIpamStore({ client, layout, node, nodes, log, clock, random });
-		this.allocator = new Allocator({ node, store: this.#store, clock, random, retry: conflictRetry(random), log, selectorMatches });
+		this.allocator = new Allocator({ node, store: this.#store, clock, random, retry: conflictRetry(random), log, selectorMatches: selectorMatchesIfReadable });
 		const retry = conflictRetry(random);
 		const { mode, graceMs } = options.garbageCollection;
 		this.#garbage = new GarbageService({ node, mode, graceMs, client, store: this.#store, allocator: this.allocator, retry, clock, random, log });
 		this.addresses = withTemporaryErrors({
 			...this.#garbage.handlers,
 			...(ledger === undefined
-				? addressService({ node, allocator: this.allocator, store: this.#store, client, pods: this.#informers.pods, log })
+				? addressService({
+						node,
+						allocator: this.allocator,
+						store: this.#store,
+						client,
+						pods: this.#informers.pods,
+						released: () => void this.#duties.perform(),
+						log,
+					})
 				: hostLocalService({ node, ledger, ranges: () => podRanges(nodes, node), log })),
 			...ipamService({ node, allocator: this.allocator, store: this.#store, client, mode: options.addressMode, clock, announced: () => this.#announced }),
 		});
@@ -131,6 +140,7 @@ export class Cluster {
 			allocator: this.allocator,
 			store: this.#store,
 			mode: options.addressMode,
+			withdrawn: (cidr) => until(() => !this.#announced.has(cidr), patienceMs, clock),
 			clock,
 			log,
 		});
@@ -337,10 +347,4 @@ export class Cluster {
 		}
 		return undefined;
 	}
-}
-
-/** Neighbours wait for a node that restarts: with something to begin with, a server that does not even refuse is not waited for. */
-function within<T>(answer: Promise<T>, ms: number, clock: Clock): Promise<T> {
-	const over = new Promise<never>((_resolve, reject) => clock.after(ms, () => reject(new Error(`no answer within ${ms} ms`))));
-	return Promise.race([answer, over]);
 }

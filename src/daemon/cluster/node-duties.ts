@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os';
-import { type Clock, formatAddress, type Logger, parseAddress, type Timer } from '../../core/index.ts';
+import { type Clock, formatAddress, type Logger, type PrefixKey, parseAddress, type Timer } from '../../core/index.ts';
 import { type Allocator, type IpamStore, rangeGateway, rangesOf } from '../../ipam/index.ts';
 import { type ApiClient, coreKinds, type Informer, type JsonObject, type NodeFacts, nodeAnnotations, toNodeFacts } from '../../kubernetes/index.ts';
 import { mustSayUp, networkCondition } from './network-condition.ts';
@@ -14,6 +14,8 @@ export interface NodeDutiesOptions {
 	readonly allocator: Allocator;
 	readonly store: IpamStore;
 	readonly mode: AddressMode;
+	/** Waits until BGP does not announce a block of this node any more; `false`: it still does. */
+	readonly withdrawn: (cidr: PrefixKey) => Promise<boolean>;
 	readonly clock: Clock;
 	readonly log: Logger;
 }
@@ -94,7 +96,9 @@ export class NodeDuties {
 		const given = { annotated: facts.tunnelAddresses.ipip, pools: tunnelAddressPools(pools.items.values(), facts.labels) };
 		if (mode === 'blocks') {
 			await allocator.finishClaims();
-			return this.#tunnel.reconcile(given);
+			await this.#tunnel.reconcile(given);
+			// Behind the tunnel's address, which may have been the last one of such a block.
+			return allocator.giveUpUnselected(this.#options.withdrawn);
 		}
 		// Calico with USE_POD_CIDR: the second address of the node's range.
 		const [range] = rangesOf(facts.podCidrs, 'ipv4');

@@ -1,4 +1,4 @@
-import { parseSelector, type Selector, type SetComparison, type ValueComparison } from './parse.ts';
+import { parseSelector, type Selector, SelectorError, type SetComparison, type ValueComparison } from './parse.ts';
 
 export type Labels = Readonly<Record<string, string>>;
 
@@ -56,4 +56,14 @@ export function selectorMatches(text: string, labels: Labels): boolean {
 		parsedSelectors.set(text, selector);
 	}
 	return evaluate(selector, labels);
+}
+
+/** The same; `undefined` for a selector that does not parse: nobody knows whom it means. */
+export function selectorMatchesIfReadable(text: string, labels: Labels): boolean | undefined {
+	try {
+		return selectorMatches(text, labels);
+	} catch (error) {
+		if (error instanceof SelectorError) return undefined;
+		throw error;
+	}
 }

@@ -34,7 +34,7 @@ function setUp() {
 	const retry = conflictRetry(Math.random, { firstMs: 0.1, mostMs: 1 });
 	const allocator = new Allocator({ node: 'node-a', store, retry, selectorMatches, ...dependencies });
 	const pods = new Informer({ client, kind: coreKinds.pods, ...dependencies });
-	const service = addressService({ node: 'node-a', allocator, store, client, pods, log: silentLogger });
+	const service = addressService({ node: 'node-a', allocator, store, client, pods, released: () => {}, log: silentLogger });
 	const pod = (name: string) => ({ namespace: 'default', name });
 	const attachment = (containerId: string, network = 'net') => ({ network, containerId, ifname: 'eth0', pod: pod(containerId) });
 	const add = async (containerId: string, more: object = {}) => {

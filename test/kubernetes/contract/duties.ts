@@ -90,6 +90,12 @@ export function testDuties(test: TestFn, getServer: () => ServerUnderTest, folde
 			() => api.get(kinds.handles, handle),
 			(object) => object === undefined,
 		);
+		const claimed = async () => (await api.list(kinds.affinities)).items.flatMap((claim) => textAt(claim, 'spec', 'cidr') ?? '');
+		await until('its empty block is given up', claimed, (all) => !all.some((cidr) => cidr.startsWith('10.211.')));
+		t.true(
+			(await claimed()).some((cidr) => cidr.startsWith('10.210.')),
+			'of a disabled pool it stays',
+		);
 		await api.patch(coreKinds.nodes, node, { metadata: { labels: { duty: 'yes' } } }, merge);
 		await until('there is an address again', read, (object) => tunnel(object)?.startsWith('10.211.0.') === true);
 

@@ -1,6 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
-import { parseSelector, SelectorError, selectorMatches } from '../../../src/kubernetes/index.ts';
+import { parseSelector, SelectorError, selectorMatches, selectorMatchesIfReadable } from '../../../src/kubernetes/index.ts';
 
 const labels = { role: 'db', zone: 'eu-1', 'a.b/c-d_e': 'x', empty: '' };
 
@@ -72,4 +72,11 @@ test('any text is a selector or a SelectorError', (t) => {
 		),
 	);
 	t.pass();
+});
+
+test('of a selector that does not parse nobody knows whom it means', (t) => {
+	t.deepEqual(
+		['a == "b"', 'a == "c"', 'a ==='].map((text) => selectorMatchesIfReadable(text, { a: 'b' })),
+		[true, false, undefined],
+	);
 });
