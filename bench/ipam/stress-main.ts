@@ -15,14 +15,14 @@ const options = await yargs(hideBin(process.argv))
 
 let isRight = true;
 await forEachServer(options.only, async ({ name, kubeconfig }) => {
-	const { given, seconds, twice, held, handlesLeft, inconsistencies } = await stress(kubeconfig, {
+	const { given, unanswered, seconds, twice, held, handlesLeft, inconsistencies } = await stress(kubeconfig, {
 		nodes: options.nodes,
 		allocations: options.allocations,
 		workersPerNode: options.workers,
 		progress: (text) => process.stderr.write(`${name}: ${text}\n`),
 	});
 	process.stdout.write(
-		`${name}: ${given} addresses given and taken back by ${options.nodes} nodes in ${seconds.toFixed(0)} s, ${(given / seconds).toFixed(0)}/s: ` +
+		`${name}: ${given} addresses given and taken back by ${options.nodes} nodes in ${seconds.toFixed(0)} s, ${(given / seconds).toFixed(0)}/s, ${unanswered} calls made again: ` +
 			`${twice.length} with two owners, ${held} lost, ${handlesLeft} handles left, ${inconsistencies.length} inconsistencies\n`,
 	);
 	for (const problem of [...twice.slice(0, 10), ...inconsistencies.slice(0, 10).map((each) => `${each.subject}: ${each.problem}`)])

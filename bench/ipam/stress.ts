@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { prefixKey, silentLogger, systemClock } from '../../src/core/index.ts';
-import { Allocator, conflictRetry, findInconsistencies, type Inconsistency } from '../../src/ipam/index.ts';
+import { Allocator, conflictRetry, findInconsistencies, type Inconsistency, RetriesExhaustedError } from '../../src/ipam/index.ts';
 import {
 	ApiClient,
+	ApiError,
+	ApiUnreachableError,
 	calicoKinds,
 	coreKinds,
 	detectLayout,
@@ -29,6 +31,8 @@ export interface StressOptions {
 /** What a stress run found. Right is: no address twice, nothing left, nothing inconsistent. */
 export interface StressReport {
 	readonly given: number;
+	/** Calls that the server did not answer in time, or could not serve; they were made again. */
+	readonly unanswered: number;
 	readonly seconds: number;
 	/** Addresses that were told to two containers at a time. */
 	readonly twice: readonly string[];
@@ -58,6 +62,7 @@ export async function stress(kubeconfig: string, { nodes: nodeCount, allocations
 	const twice: string[] = [];
 	let started = 0;
 	let given = 0;
+	let unanswered = 0;
 	const start = performance.now();
 	const stores = await Promise.all(
 		Array.from({ length: nodeCount }, async (_, index) => {
@@ -71,13 +76,16 @@ export async function stress(kubeconfig: string, { nodes: nodeCount, allocations
 	);
 	const container = async (allocator: Allocator, node: string) => {
 		const handleId = `${name}.${++started}`;
-		const result = await allocator.assign({
+		const release = () => again(() => allocator.release(handleId));
+		const request = {
 			handleId,
 			attributes: { node, pod: handleId, namespace: 'stress' },
 			families: ['ipv4'],
 			use: 'Workload',
 			pools: { ipv4: [name] },
-		});
+		} as const;
+		// As a kubelet does where a sandbox could not be made: it is taken down, and asked for again.
+		const result = await again(() => allocator.assign(request), release);
 		if (result.type !== 'assigned') throw new Error(result.reason);
 		const address = result.addresses[0]?.address ?? '';
 		const other = owners.get(address);
@@ -86,7 +94,19 @@ export async function stress(kubeconfig: string, { nodes: nodeCount, allocations
 		if (++given % 5000 === 0) progress(`${given} given, ${(given / ((performance.now() - start) / 1000)).toFixed(0)}/s`);
 		await sleep(Math.random() * 20);
 		owners.delete(address);
-		await allocator.release(handleId);
+		await release();
+	};
+	const again = async <Result>(ask: () => Promise<Result>, between: () => Promise<unknown> = async () => {}): Promise<Result> => {
+		for (;;) {
+			try {
+				return await ask();
+			} catch (error) {
+				if (!isTemporary(error)) throw error;
+				unanswered++;
+				await sleep(Math.random() * 1000);
+				await between();
+			}
+		}
 	};
 	await Promise.all(
 		stores.map(async ({ node, store }) => {
@@ -113,6 +133,7 @@ export async function stress(kubeconfig: string, { nodes: nodeCount, allocations
 	};
 	return {
 		given,
+		unanswered,
 		seconds,
 		twice,
 		held: own.flatMap(({ allocations: ordinals }) => ordinals).filter((index) => index !== null).length,
@@ -120,3 +141,7 @@ export async function stress(kubeconfig: string, { nodes: nodeCount, allocations
 		inconsistencies: findInconsistencies(book),
 	};
 }
+
+/** An overloaded server: what it did is not known, and it may be asked again. */
+const isTemporary = (error: unknown): boolean =>
+	error instanceof ApiUnreachableError || error instanceof RetriesExhaustedError || (error instanceof ApiError && (error.code === 429 || error.code >= 500));
