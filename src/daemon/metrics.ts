@@ -166,9 +166,10 @@ const rows: readonly MetricRow[] = [
 		help: 'Resources of addresses that are there and can not be read, as this node saw them last: nothing is given of them. Absent without a cluster.',
 		labels: ['kind'],
 		samples: ({ cluster }) => {
-			const here = cluster();
+			// Each asking looks over all that is known of addresses.
+			const unreadable = cluster()?.unreadable;
 			const kinds = ['block', 'claim', 'handle', 'pool', 'reservation'] as const;
-			return here === undefined ? [] : kinds.map((kind) => [{ kind }, here.unreadable.filter((each) => each.kind === kind).length]);
+			return unreadable === undefined ? [] : kinds.map((kind) => [{ kind }, unreadable.filter((each) => each.kind === kind).length]);
 		},
 	},
 	{

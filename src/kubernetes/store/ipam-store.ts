@@ -114,27 +114,27 @@ export class KubernetesIpamStore implements IpamStore {
 	}
 
 	async affinitiesOf(node: string): Promise<readonly Affinity[]> {
-		if (!this.claims.synced) await this.#claimLabels.listed(patienceMs);
+		await this.#claimLabels.listed(patienceMs);
 		return this.#readable(this.claims, this.#values.affinities, toAffinity).filter((affinity) => affinity.node === node && !affinity.deleted);
 	}
 
 	async pools(): Promise<readonly Pool[]> {
-		if (!this.poolInformer.synced) await this.poolInformer.listed(patienceMs);
+		await this.poolInformer.listed(patienceMs);
 		return this.#readable(this.poolInformer, this.#values.pools, toPool);
 	}
 
 	async reservations(): Promise<readonly PrefixKey[]> {
-		if (!this.#settings.reservations.synced) await this.#settings.reservations.listed(patienceMs);
+		await this.#settings.reservations.listed(patienceMs);
 		return this.#readable(this.#settings.reservations, this.#values.reservations, (resource) => this.#readReservation(resource)).flat();
 	}
 
 	async config() {
-		if (!this.#settings.configs.synced) await this.#settings.configs.listed(patienceMs);
+		await this.#settings.configs.listed(patienceMs);
 		return toIpamConfig(this.#settings.configs.items.get('default'));
 	}
 
 	async nodeLabels(node: string): Promise<Readonly<Record<string, string>>> {
-		if (!this.#nodes.synced) await this.#nodes.listed(patienceMs);
+		await this.#nodes.listed(patienceMs);
 		const resource = this.#nodes.items.get(node);
 		return resource === undefined ? {} : toNodeFacts(resource).labels;
 	}
@@ -148,7 +148,7 @@ export class KubernetesIpamStore implements IpamStore {
 	}
 
 	async readOnlyReason(): Promise<string | undefined> {
-		if (!this.clusterInformer.synced) await this.clusterInformer.listed(patienceMs);
+		await this.clusterInformer.listed(patienceMs);
 		const cluster = this.clusterInformer.items.get('default');
 		const isReady = cluster === undefined || specOf(cluster)['datastoreReady'] !== false;
 		return isReady ? undefined : 'ClusterInformation default says datastoreReady: false: a migration or an upgrade holds the datastore';
@@ -172,7 +172,7 @@ export class KubernetesIpamStore implements IpamStore {
 
 	/** One that the copy does not have yet is asked for: a pod may come right behind its namespace. */
 	async #namespace(name: string): Promise<Resource | undefined> {
-		if (!this.#settings.namespaces.synced) await this.#settings.namespaces.listed(patienceMs);
+		await this.#settings.namespaces.listed(patienceMs);
 		const known = this.#settings.namespaces.items.get(name);
 		if (known !== undefined) return known;
 		const asked = await this.#client.get(coreKinds.namespaces, name);
