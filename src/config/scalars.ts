@@ -1,5 +1,14 @@
 import { z } from 'zod';
-import { AddressError, extendedCommunityExpected, formatAddress, type PrefixKey, parseAddress, parseExtendedCommunity, prefixKey } from '../core/index.ts';
+import {
+	AddressError,
+	canonicalAddress,
+	extendedCommunityExpected,
+	formatAddress,
+	type PrefixKey,
+	parseAddress,
+	parseExtendedCommunity,
+	prefixKey,
+} from '../core/index.ts';
 import { expects } from './keys.ts';
 
 /** Text that `read` turns into a value or refuses with an AddressError; its message goes to the person. */
@@ -23,7 +32,7 @@ const addressOf = (family: 'ipv4' | 'ipv6', expected: string) => (given: string)
 };
 
 /** An address in canonical text. */
-export const address = text('an IPv4 or IPv6 address', (given) => formatAddress(parseAddress(given).bytes));
+export const address = text('an IPv4 or IPv6 address', canonicalAddress);
 export const ipv4Address = text('an IPv4 address', addressOf('ipv4', 'an IPv4 address'));
 export const ipv6Address = text('an IPv6 address', addressOf('ipv6', 'an IPv6 address'));
 /** A prefix in canonical text; host bits are refused. */

@@ -43,6 +43,16 @@ export function formatAddress(bytes: Uint8Array): string {
 	return bytes.length === 4 ? bytes.join('.') : formatIpv6(bytes);
 }
 
+/** An address as everybody writes it: RFC 5952, no zeros in front. @throws AddressError */
+export const canonicalAddress = (text: string): string => formatAddress(parseAddress(text).bytes);
+
+/** In fe80::/10 (RFC 4291 §2.5.6). */
+export const isLinkLocal = (bytes: Uint8Array): boolean => bytes.length === 16 && bytes[0] === 0xfe && ((bytes[1] ?? 0) & 0xc0) === 0x80;
+
+/** An IPv4 address in IPv6's clothes, ::ffff:a.b.c.d (RFC 4291 §2.5.5.2). */
+export const isIpv4Mapped = (bytes: Uint8Array): boolean =>
+	bytes.length === 16 && bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
+
 /** The family of an address given as bytes. */
 export function familyOf(bytes: Uint8Array): Family {
 	return bytes.length === 4 ? 'ipv4' : 'ipv6';

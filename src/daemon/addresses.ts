@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import type { Config } from '../config/index.ts';
-import { formatAddress, parseAddress, parsePrefix, prefixCovers } from '../core/index.ts';
+import { canonicalAddress, formatAddress, parseAddress, parsePrefix, prefixCovers } from '../core/index.ts';
 
 /** Addresses of this node's interfaces, canonical text. */
 export interface NodeAddresses {
@@ -13,7 +13,7 @@ export interface NodeAddresses {
 export function nodeAddresses(): NodeAddresses {
 	const rows = Object.entries(networkInterfaces()).flatMap(([device, addresses]) => (addresses ?? []).map((address) => ({ device, ...address })));
 	const own = rows.find(({ device, family, internal }) => family === 'IPv4' && !internal && !/^(tunl|docker|cni|cali|veth|virbr)/.test(device));
-	return { all: rows.map(({ address }) => formatAddress(parseAddress(address.replace(/%.*$/, '')).bytes)), ipv4: own?.address };
+	return { all: rows.map(({ address }) => canonicalAddress(address.replace(/%.*$/, ''))), ipv4: own?.address };
 }
 
 /** An identifier in dotted quad as the number it is. */

@@ -9,7 +9,7 @@ import {
 	type RequestOf,
 	type StatusView,
 } from '../control/index.ts';
-import { AddressError, type Family, type FibRefusal, formatAddress, type PeerView, parseAddress, prefixKey } from '../core/index.ts';
+import { AddressError, canonicalAddress, type Family, type FibRefusal, type PeerView, prefixKey } from '../core/index.ts';
 import { noAddressService } from './cluster/address-service.ts';
 import { untouchedView } from './kernel-side.ts';
 import type { MonitorHub } from './monitor.ts';
@@ -107,7 +107,7 @@ function findPeer({ speaker }: Rooms, name: string): PeerView {
 
 function canonical(name: string): string {
 	try {
-		return formatAddress(parseAddress(name).bytes);
+		return canonicalAddress(name);
 	} catch (error) {
 		if (error instanceof AddressError) return name;
 		throw error;
@@ -127,7 +127,7 @@ function routeQuery(here: Rooms, { family, prefix, covered, address, received, a
 		...(family === undefined ? {} : { family: familyOf(family) }),
 		...(prefix === undefined ? {} : { prefix: checked(() => prefixKey(prefix, covered === true ? 'clear' : 'refuse')) }),
 		...(covered === undefined ? {} : { covered }),
-		...(address === undefined ? {} : { address: checked(() => formatAddress(parseAddress(address).bytes)) }),
+		...(address === undefined ? {} : { address: checked(() => canonicalAddress(address)) }),
 		...(received === undefined ? {} : { received: findPeer(here, received).name }),
 		...(advertised === undefined ? {} : { advertised: findPeer(here, advertised).name }),
 	};
@@ -141,7 +141,7 @@ function familyOf(text: string): Family {
 function explain({ rib }: Rooms, target: string | undefined): ReturnType<Rooms['rib']['explain']> {
 	if (target === undefined) throw new ControlError(400, 'bad-request', 'explain what?', 'target: a prefix or an address');
 	if (target.includes('/')) return rib.explain(checked(() => prefixKey(target)));
-	const address = checked(() => formatAddress(parseAddress(target).bytes));
+	const address = checked(() => canonicalAddress(target));
 	const [route] = rib.routes({ address, limit: 1 });
 	if (route === undefined) throw new ControlError(404, 'no-route', `there is no route to ${address}`);
 	return rib.explain(route.prefix);

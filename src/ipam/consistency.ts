@@ -1,5 +1,5 @@
 /** Does everything that is written about addresses agree? Pure, on what blocks, claims, handles, pools and pods say. */
-import { AddressError, formatAddress, type PrefixKey, parseAddress, parsePrefix, prefixContains, prefixCovers } from '../core/index.ts';
+import { AddressError, canonicalAddress, type PrefixKey, parseAddress, parsePrefix, prefixContains, prefixCovers } from '../core/index.ts';
 import { ordinalToAddress } from './addresses.ts';
 import { blockProblems, ordinalsOfHandle } from './block.ts';
 import { affinityName, handleName, sanitizeHandle } from './names.ts';
@@ -156,7 +156,7 @@ function ownerOf({ secondary }: AllocationAttribute): string | undefined {
 /** An address as blocks have it; nothing for what is none. */
 function canonical(text: string): readonly string[] {
 	try {
-		return [formatAddress(parseAddress(text).bytes)];
+		return [canonicalAddress(text)];
 	} catch (error) {
 		if (error instanceof AddressError) return [];
 		throw error;

@@ -1,8 +1,8 @@
 import {
 	type Address,
+	canonicalAddress,
 	type Encapsulate,
 	type Encapsulation,
-	formatAddress,
 	type Prefix,
 	type PrefixKey,
 	parseAddress,
@@ -86,5 +86,5 @@ function connectedDevice(subnets: readonly Subnet[], address: Address): string |
 
 function subnetOf({ device, address }: InterfaceAddress): Subnet {
 	const text = address.slice(0, address.indexOf('/'));
-	return { device, prefix: parsePrefix(address, 'clear'), own: formatAddress(parseAddress(text).bytes) };
+	return { device, prefix: parsePrefix(address, 'clear'), own: canonicalAddress(text) };
 }

@@ -1,6 +1,6 @@
 import { connect, type NetConnectOpts, Socket, type TcpNetConnectOpts } from 'node:net';
 
-import { formatAddress, parseAddress } from '../../core/index.ts';
+import { formatAddress, isIpv4Mapped, parseAddress } from '../../core/index.ts';
 import { bindToDevice, closeTcpSocket, descriptorOf, openTcpSocket, setMd5Key, setMinimumTtl, setTrafficClass, setTtl } from '../../linux/index.ts';
 import { writeAheadBytes } from './connection.ts';
 import type { PeerOptions } from './options.ts';
@@ -88,8 +88,7 @@ export function rekey(socket: Socket, peerAddress: string, key: string | undefin
 export function plainAddress(address: string): string {
 	const [text = address] = address.split('%');
 	const { bytes } = parseAddress(text);
-	const mapped = bytes.length === 16 && bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
-	return formatAddress(mapped ? bytes.subarray(12) : bytes);
+	return formatAddress(isIpv4Mapped(bytes) ? bytes.subarray(12) : bytes);
 }
 
 /** Its octets, 4 or 16. */

@@ -1,4 +1,4 @@
-import { type Family, formatAddress, parseAddress } from '../../core/index.ts';
+import { canonicalAddress, type Family } from '../../core/index.ts';
 import type { Role } from '../negotiated.ts';
 import type { RibPeerOptions } from '../rib/types.ts';
 
@@ -139,6 +139,6 @@ export const peerDefaults: Omit<PeerOptions, 'name' | 'address' | 'asNumber'> = 
 
 /** A complete `PeerOptions` from what matters; the name is the address unless given. @throws AddressError */
 export function peerOptions(given: Partial<PeerOptions> & Pick<PeerOptions, 'address' | 'asNumber'>): PeerOptions {
-	const address = formatAddress(parseAddress(given.address).bytes);
+	const address = canonicalAddress(given.address);
 	return { ...peerDefaults, name: address, ...given, address };
 }

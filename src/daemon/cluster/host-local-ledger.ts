@@ -1,6 +1,6 @@
 import { link, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { AddressError, formatAddress, type Logger, parseAddress } from '../../core/index.ts';
+import { AddressError, canonicalAddress, type Logger } from '../../core/index.ts';
 import { isObject, parseJson, stringifyJson, textAt } from '../../kubernetes/index.ts';
 import type { AddressMode } from './state.ts';
 
@@ -107,7 +107,7 @@ export class HostLocalLedger {
 
 function isAddress(name: string): boolean {
 	try {
-		return formatAddress(parseAddress(name).bytes) === name;
+		return canonicalAddress(name) === name;
 	} catch (error) {
 		if (error instanceof AddressError) return false;
 		throw error;

@@ -1,5 +1,5 @@
 import { ControlError, type Handlers, type IpamCheckView } from '../../control/index.ts';
-import { AddressError, type Clock, formatAddress, type PrefixKey, parseAddress } from '../../core/index.ts';
+import { AddressError, type Clock, canonicalAddress, type PrefixKey } from '../../core/index.ts';
 import {
 	type AddressBook,
 	type Allocator,
@@ -182,7 +182,7 @@ async function mend({ store }: IpamServiceOptions, { subject, fix }: IpamCheckVi
 
 function checkedAddress(text: string): string {
 	try {
-		return formatAddress(parseAddress(text).bytes);
+		return canonicalAddress(text);
 	} catch (error) {
 		if (error instanceof AddressError) throw new ControlError(400, 'bad-request', error.message);
 		throw error;

@@ -1,5 +1,5 @@
 import { networkInterfaces } from 'node:os';
-import { type Clock, formatAddress, type Logger, type PrefixKey, parseAddress, type Timer } from '../../core/index.ts';
+import { type Clock, canonicalAddress, type Logger, type PrefixKey, type Timer } from '../../core/index.ts';
 import { type Allocator, type IpamStore, rangeGateway, rangesOf } from '../../ipam/index.ts';
 import { type ApiClient, coreKinds, type Informer, type JsonObject, type NodeFacts, nodeAnnotations, toNodeFacts } from '../../kubernetes/index.ts';
 import { mustSayUp, networkCondition } from './network-condition.ts';
@@ -129,5 +129,5 @@ function ownAddresses({ ipv4, internalAddresses }: NodeFacts): Record<string, st
 	const own = candidates.find(({ address }) => internalAddresses.includes(address)) ?? candidates[0];
 	if (own === undefined) return {};
 	const length = own.cidr?.split('/')[1] ?? '32';
-	return { [nodeAnnotations.ipv4Address]: `${formatAddress(parseAddress(own.address).bytes)}/${length}` };
+	return { [nodeAnnotations.ipv4Address]: `${canonicalAddress(own.address)}/${length}` };
 }

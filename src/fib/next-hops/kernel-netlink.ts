@@ -1,4 +1,4 @@
-import { type Family, formatAddress, formatPrefix, type Logger } from '../../core/index.ts';
+import { type Family, formatAddress, formatPrefix, isLinkLocal, type Logger } from '../../core/index.ts';
 import {
 	decodeAddress,
 	decodeLink,
@@ -128,8 +128,3 @@ class NeighbouringNetlink implements NeighbouringKernel {
 }
 
 const unknownWay: NeighbouringWay = { via: undefined, device: undefined, state: 'alive' };
-
-/** In fe80::/10. */
-function isLinkLocal(destination: Uint8Array): boolean {
-	return destination.length === 16 && destination[0] === 0xfe && ((destination[1] ?? 0) & 0xc0) === 0x80;
-}

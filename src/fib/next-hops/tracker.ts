@@ -1,4 +1,4 @@
-import { type Address, type Clock, type Logger, parseAddress, parsePrefix, prefixContains, type Timer } from '../../core/index.ts';
+import { type Address, type Clock, isIpv4Mapped, isLinkLocal, type Logger, parseAddress, parsePrefix, prefixContains, type Timer } from '../../core/index.ts';
 import type { NeighbouringEvent, NeighbouringKernel, NeighbouringRoute } from './kernel.ts';
 import type { OwnRoute } from './own-route.ts';
 import { mostCost, type Reach, RouteMap } from './route-map.ts';
@@ -260,14 +260,11 @@ export class NextHopTracker {
 const near: Reach = { cost: 0, device: undefined, via: undefined };
 
 /** IPv6 link-local addresses (fe80::/10) mean a neighbour on the session's own link, and none (0.0.0.0, ::) means this node: no route tells more. */
-function isEverywhere({ bytes, family }: Address): boolean {
-	const linkLocal = family === 'ipv6' && bytes[0] === 0xfe && ((bytes[1] ?? 0) & 0xc0) === 0x80;
-	return linkLocal || bytes.every((byte) => byte === 0);
+function isEverywhere({ bytes }: Address): boolean {
+	return isLinkLocal(bytes) || bytes.every((byte) => byte === 0);
 }
 
 /** An IPv4-mapped next hop (RFC 4291 §2.5.5.2) is reached by IPv4. */
 function meaningOf(address: Address): Address {
-	const { bytes } = address;
-	const mapped = bytes.length === 16 && bytes[10] === 0xff && bytes[11] === 0xff && bytes.subarray(0, 10).every((byte) => byte === 0);
-	return mapped ? { family: 'ipv4', bytes: bytes.subarray(12) } : address;
+	return isIpv4Mapped(address.bytes) ? { family: 'ipv4', bytes: address.bytes.subarray(12) } : address;
 }

@@ -1,5 +1,5 @@
 /** Calico's BGP resources as values, with the defaults of Calico's own API. */
-import { AddressError, formatAddress, type PrefixKey, parseAddress, prefixKey } from '../../core/index.ts';
+import { AddressError, canonicalAddress, type PrefixKey, prefixKey } from '../../core/index.ts';
 import type { JsonObject } from '../json/index.ts';
 import { isObject, objectAt } from '../json/index.ts';
 import { parseSelector, SelectorError } from '../selector/parse.ts';
@@ -193,7 +193,7 @@ function checkSelector(resource: Resource, key: string, text: string | undefined
 
 function addressIn(resource: string, key: string, text: string | undefined): string | undefined {
 	try {
-		return text === undefined ? undefined : formatAddress(parseAddress(text).bytes);
+		return text === undefined ? undefined : canonicalAddress(text);
 	} catch (error) {
 		if (error instanceof AddressError) throw new ResourceError(resource, `spec.${key}: ${error.message}`);
 		throw error;
@@ -206,7 +206,7 @@ function peerAddress(resource: Resource, text: string | undefined): BgpPeer['pee
 	const [, bracketed, plain, port] =
 		/^(?:\[([^\]]+)\]|([^:]+|[^:]*:[^:]*:.*?))(?::(\d{1,5}))?$/.exec(text.includes('[') || text.split(':').length <= 2 ? text : `[${text}]`) ?? [];
 	try {
-		return { address: formatAddress(parseAddress(bracketed ?? plain ?? text).bytes), port: port === undefined ? undefined : Number(port) };
+		return { address: canonicalAddress(bracketed ?? plain ?? text), port: port === undefined ? undefined : Number(port) };
 	} catch (error) {
 		if (error instanceof AddressError) throw new ResourceError(resource.name, `spec.peerIP: ${error.message}`);
 		throw error;

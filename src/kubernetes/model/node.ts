@@ -1,4 +1,4 @@
-import { AddressError, familyOf, formatAddress, type PrefixKey, parseAddress, prefixKey } from '../../core/index.ts';
+import { AddressError, canonicalAddress, familyOf, formatAddress, type PrefixKey, parseAddress, prefixKey } from '../../core/index.ts';
 import { arrayAt, isArray, isObject, type JsonValue, parseJson, textAt } from '../json/index.ts';
 import { type Resource, texts } from './resource.ts';
 
@@ -59,8 +59,8 @@ export function toNodeFacts({ name, labels, annotations, raw }: Resource): NodeF
 		ipv4: read('ipv4Address', parseNodeAddress),
 		ipv6: read('ipv6Address', parseNodeAddress),
 		asNumber: read('asNumber', parseAsNumber),
-		clusterId: read('clusterId', (text) => formatAddress(parseAddress(text).bytes)),
-		tunnelAddresses: { ipip: read('ipipTunnelAddress', (text) => formatAddress(parseAddress(text).bytes)) },
+		clusterId: read('clusterId', canonicalAddress),
+		tunnelAddresses: { ipip: read('ipipTunnelAddress', canonicalAddress) },
 		podCidrs: podCidrs(arrayAt(raw, 'spec', 'podCIDRs'), problems),
 		internalAddresses: internalAddresses(arrayAt(raw, 'status', 'addresses')),
 		problems,

@@ -1,4 +1,4 @@
-import { AddressError, formatAddress, parseAddress } from '../../core/index.ts';
+import { AddressError, canonicalAddress } from '../../core/index.ts';
 import { arrayAt, objectAt, textAt } from '../json/index.ts';
 import type { Labels } from '../selector/evaluate.ts';
 import type { Resource } from './resource.ts';
@@ -40,7 +40,7 @@ export function toWorkload({ name, namespace, labels, annotations, raw }: Resour
 
 function addressIn(text: string): string[] {
 	try {
-		return text === '' ? [] : [formatAddress(parseAddress(text).bytes)];
+		return text === '' ? [] : [canonicalAddress(text)];
 	} catch (error) {
 		if (error instanceof AddressError) return [];
 		throw error;

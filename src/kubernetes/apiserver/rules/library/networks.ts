@@ -4,6 +4,7 @@ import {
 	AddressError,
 	familyOf,
 	formatAddress,
+	isIpv4Mapped,
 	type Prefix,
 	parseAddress,
 	parsePrefix,
@@ -29,13 +30,10 @@ class CIDR {
 	}
 }
 
-const mapped = (bytes: Uint8Array): boolean =>
-	bytes.length === 16 && bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
-
 /** @throws AddressError, also about IPv4 addresses written as IPv6 */
 function readAddress(text: string): IP {
 	const address = parseAddress(text);
-	if (mapped(address.bytes)) throw new AddressError(text, 'IPv4-mapped IPv6 address is not allowed');
+	if (isIpv4Mapped(address.bytes)) throw new AddressError(text, 'IPv4-mapped IPv6 address is not allowed');
 	return new IP(address);
 }
 
