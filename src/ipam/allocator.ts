@@ -15,7 +15,7 @@ import { exhausted, unavailable } from './refusal.ts';
 import { type ReleaseGuard, type ReleaseOutcome, releaseAddress, releaseHandle } from './release.ts';
 import type { AssignedAddress, AssignRequest, AssignResult, Unavailable } from './requests.ts';
 import { type Source, sourceOf } from './source.ts';
-import { type IpamStore, type Listing, type Retry, UnreadableError, type Versioned, whereReadable } from './store.ts';
+import { cidrsOf, type IpamStore, type Listing, type Retry, UnreadableError, type Versioned, whereReadable } from './store.ts';
 import { type Block, hostAffinity, type Pool, safetyBlocksPerHost } from './values.ts';
 
 export interface AllocatorOptions {
@@ -335,7 +335,7 @@ export class Allocator {
 	): Landscape {
 		const nowMs = this.#options.clock.wallMs();
 		const blocks = new Map(items.map(({ value }) => [value.cidr, endCooldowns(value, config.cooldownSeconds, nowMs)]));
-		const closed = reservations.and(unreadable.flatMap(({ cidrs }) => cidrs));
+		const closed = reservations.and(cidrsOf(unreadable));
 		return { node: this.#options.node, blocks, unreadable, reservations: closed, promised: (cidr) => this.#promised.get(cidr) ?? 0, gateway };
 	}
 }

@@ -3,7 +3,7 @@ import { AddressError, canonicalAddress, type PrefixKey, parseAddress, parsePref
 import { ordinalToAddress } from './addresses.ts';
 import { blockProblems, ordinalsOfHandle } from './block.ts';
 import { affinityName, handleName, sanitizeHandle } from './names.ts';
-import type { Unreadable, UnreadableResource } from './store.ts';
+import { cidrsOf, type Unreadable, type UnreadableResource } from './store.ts';
 import { type Affinity, type AllocationAttribute, type Block, type Handle, hostAffinity, isConfirmed, type Pool } from './values.ts';
 
 /** Everything written about addresses at one moment. */
@@ -28,7 +28,7 @@ const allReadable = { blocks: [], affinities: [], handles: [] };
 
 /** Holds blocks, claims, handles and pools against each other. Some differences are there for a moment while a request is on its way: look twice. */
 export function findInconsistencies({ pools, blocks, affinities, handles, unreadable = allReadable }: AddressBook): Inconsistency[] {
-	const closed = new Set(unreadable.blocks.flatMap(({ cidrs }) => cidrs));
+	const closed = new Set(cidrsOf(unreadable.blocks));
 	const closedClaims = new Set(unreadable.affinities.map(({ name }) => name));
 	const byCidr = new Map(blocks.map((block) => [block.cidr, block]));
 	const found: Inconsistency[] = [];

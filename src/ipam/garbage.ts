@@ -102,7 +102,7 @@ export function findGarbage(snapshot: ClusterSnapshot, suspicions: Suspicions, n
 		leaks.push({ handleId, addresses, reason });
 	}
 	const claims = spareClaims(snapshot).filter(({ node, cidr }) => isOldEnough(`claim ${node} ${cidr}`));
-	const handles = orphanedHandles(snapshot).filter(({ handleId }) => isOldEnough(`orphan ${handleId}`));
+	const handles = orphanedHandles(snapshot, beyond).filter(({ handleId }) => isOldEnough(`orphan ${handleId}`));
 	return { leaks, claims, handles, suspicions: next };
 }
 
@@ -177,12 +177,14 @@ function spareClaims({ affinities, blocks, unreadable = [], nodes }: ClusterSnap
 }
 
 /** Handles of which no block knows: the block's write never came. */
-function orphanedHandles(snapshot: ClusterSnapshot): Handle[] {
-	const { handles, blocks } = snapshot;
+function orphanedHandles({ handles, blocks }: ClusterSnapshot, beyond: ReadonlySet<string>): Handle[] {
 	const held = new Set(
 		blocks.flatMap(({ attributes }) => attributes.flatMap(({ handleId }) => (handleId === undefined ? [] : [handleName(sanitizeHandle(handleId))]))),
 	);
-	return handles.filter((handle) => !held.has(handleName(handle.handleId)) && !isBeyond(handle, snapshot));
+	return handles.filter(({ handleId }) => {
+		const name = handleName(handleId);
+		return !held.has(name) && !beyond.has(name);
+	});
 }
 
 /** Does the handle count addresses of a block that can't be read? */

@@ -57,6 +57,12 @@ export interface Listing<T> {
 	readonly unreadable: readonly Unreadable[];
 }
 
+/** What of a listing could be read. */
+export const valuesOf = <T>({ items }: Pick<Listing<T>, 'items'>): T[] => items.map(({ value }) => value);
+
+/** Which addresses things may hold that can't be read. */
+export const cidrsOf = (unreadable: readonly Unreadable[]): PrefixKey[] => unreadable.flatMap(({ cidrs }) => cidrs);
+
 /** What can't be read, of whatever kind. */
 export interface UnreadableResource {
 	readonly kind: 'block' | 'claim' | 'handle' | 'pool' | 'reservation';

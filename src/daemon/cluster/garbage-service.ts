@@ -5,13 +5,14 @@ import {
 	type ClaimContext,
 	type ClusterSnapshot,
 	type CollectedGarbage,
+	cidrsOf,
 	endCooldowns,
 	GarbageCollector,
 	type IpamStore,
 	type Leak,
-	type Listing,
 	type PodFacts,
 	type Retry,
+	valuesOf,
 } from '../../ipam/index.ts';
 import { type ApiClient, ApiError, arrayAt, coreKinds, type JsonObject, LeaderLease, objectAt, textAt, toResource } from '../../kubernetes/index.ts';
 
@@ -172,16 +173,15 @@ export class GarbageService {
 	/** Blocks before pods: a pod that comes meanwhile is known when its address is judged. */
 	async #snapshot(): Promise<ClusterSnapshot> {
 		const { store, client, clock } = this.#options;
-		const values = <T>({ items }: Listing<T>) => items.map(({ value }) => value);
 		const [blocks, handles, affinities] = await Promise.all([store.blocks.list(), store.handles.list(), store.affinities.list()]);
 		const { cooldownSeconds } = await store.config();
 		const [nodes, pods] = await Promise.all([client.list(coreKinds.nodes), client.list(coreKinds.pods)]);
 		return {
 			// Cooldowns that are over count for nothing, although nobody has written so yet.
-			blocks: values(blocks).map((block) => endCooldowns(block, cooldownSeconds, clock.wallMs())),
-			unreadable: blocks.unreadable.flatMap(({ cidrs }) => cidrs),
-			handles: values(handles),
-			affinities: values(affinities),
+			blocks: valuesOf(blocks).map((block) => endCooldowns(block, cooldownSeconds, clock.wallMs())),
+			unreadable: cidrsOf(blocks.unreadable),
+			handles: valuesOf(handles),
+			affinities: valuesOf(affinities),
 			nodes: new Set(nodes.items.map((object) => toResource(object).name)),
 			pods: new Map(pods.items.map((pod) => [`${textAt(pod, 'metadata', 'namespace') ?? ''}/${textAt(pod, 'metadata', 'name') ?? ''}`, podFacts(pod)])),
 		};

@@ -6,6 +6,7 @@ import {
 	affinityName,
 	blockName,
 	blocksOf,
+	cidrsOf,
 	endCooldowns,
 	findInconsistencies,
 	findOriginInconsistencies,
@@ -14,7 +15,6 @@ import {
 	hostAffinity,
 	type Inconsistency,
 	type IpamStore,
-	type Listing,
 	ordinalsOfHandle,
 	ownClaims,
 	type PodAddresses,
@@ -23,6 +23,7 @@ import {
 	reportBlock,
 	reportPool,
 	sanitizeHandle,
+	valuesOf,
 } from '../../ipam/index.ts';
 import { type ApiClient, ApiError, coreKinds, textAt } from '../../kubernetes/index.ts';
 import { podFacts } from './garbage-service.ts';
@@ -51,7 +52,7 @@ export function ipamService(options: IpamServiceOptions): IpamHandlers {
 	const { allocator, store } = options;
 	const blocks = async () => {
 		const { items, unreadable } = await store.blocks.list();
-		return { all: items.map(({ value }) => value), closed: unreadable.flatMap(({ cidrs }) => cidrs) };
+		return { all: valuesOf({ items }), closed: cidrsOf(unreadable) };
 	};
 	return {
 		async pools() {
@@ -97,9 +98,8 @@ export function ipamService(options: IpamServiceOptions): IpamHandlers {
 
 async function book(store: IpamStore): Promise<Required<AddressBook>> {
 	const [pools, blocks, affinities, handles] = await Promise.all([store.pools(), store.blocks.list(), store.affinities.list(), store.handles.list()]);
-	const values = <T>({ items }: Listing<T>) => items.map(({ value }) => value);
 	const unreadable = { blocks: blocks.unreadable, affinities: affinities.unreadable, handles: handles.unreadable };
-	return { pools, blocks: values(blocks), affinities: values(affinities), handles: values(handles), unreadable };
+	return { pools, blocks: valuesOf(blocks), affinities: valuesOf(affinities), handles: valuesOf(handles), unreadable };
 }
 
 /** What there is at one moment; the pods last, so that one that came meanwhile is known when its address is judged. */
@@ -109,7 +109,7 @@ async function look({ store, client, mode, announced, node, clock }: IpamService
 	const blocks = all.blocks.map((block) => endCooldowns(block, cooldownSeconds, clock.wallMs()));
 	const pods = await podAddresses(client);
 	const own = ownClaims(all.affinities, node);
-	const closed = all.unreadable.blocks.flatMap(({ cidrs }) => cidrs);
+	const closed = cidrsOf(all.unreadable.blocks);
 	// With `host-local` addresses are in no block, and ranges are announced without a claim.
 	const isBlocks = mode === 'blocks';
 	return {
