@@ -9,4 +9,5 @@ export * from './log.ts';
 export * from './retry.ts';
 export * from './route.ts';
 export * from './state-names.ts';
+export * from './text.ts';
 export type * from './views.ts';

@@ -1,5 +1,6 @@
 import { asksForInterface, type PeerOptions } from '../bgp/index.ts';
 import type { Config } from '../config/index.ts';
+import { aFew } from '../core/index.ts';
 
 const mostNames = 5;
 
@@ -35,7 +36,8 @@ function warning(what: string, key: string, peers: readonly { readonly name: str
 	return peers.length === 0 ? [] : [`${what} ${namesOf(peers)}: external without ${key}`];
 }
 
-function namesOf(peers: readonly { readonly name: string }[]): string {
-	const names = peers.slice(0, mostNames).map(({ name }) => name);
-	return `${names.join(', ')}${peers.length > mostNames ? ` and ${peers.length - mostNames} more` : ''}`;
-}
+const namesOf = (peers: readonly { readonly name: string }[]): string =>
+	aFew(
+		peers.map(({ name }) => name),
+		mostNames,
+	);

@@ -1,4 +1,5 @@
 import type { StatusView } from '../../control/index.ts';
+import { aFew } from '../../core/index.ts';
 import { bytes, count, duration, moment, paint, type Screen } from './screen.ts';
 import { facts } from './table.ts';
 
@@ -65,6 +66,5 @@ const mostNamed = 5;
 
 function nextHopsCell({ tracked, unreachable }: NonNullable<StatusView['nextHops']>): { readonly text: string; readonly style: 'good' | 'odd' } {
 	if (unreachable.length === 0) return { text: `${tracked}, all reachable`, style: 'good' };
-	const more = unreachable.length > mostNamed ? ` and ${unreachable.length - mostNamed} more` : '';
-	return { text: `${tracked}, of which not reachable: ${unreachable.slice(0, mostNamed).join(', ')}${more}`, style: 'odd' };
+	return { text: `${tracked}, of which not reachable: ${aFew(unreachable, mostNamed)}`, style: 'odd' };
 }

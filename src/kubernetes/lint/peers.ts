@@ -1,10 +1,11 @@
 import type { PeerOptions } from '../../bgp/index.ts';
+import { aFew } from '../../core/index.ts';
 import type { BgpPeer } from '../model/bgp.ts';
 import type { NodeFacts } from '../model/node.ts';
 import { communityProblems } from '../topology/policies.ts';
 import { selects, type Topology } from '../topology/topology.ts';
 import { workloadProblems } from '../topology/workloads.ts';
-import type { LintFinding, LintModel } from './types.ts';
+import { type LintFinding, type LintModel, mostNamed } from './types.ts';
 
 const addressesOf = ({ ipv4, ipv6 }: NodeFacts): string[] => [ipv4, ipv6].flatMap((own) => (own === undefined ? [] : [own.address]));
 
@@ -116,7 +117,7 @@ function otherFamily(looked: readonly NodeFacts[], sessions: SessionsOf): LintFi
 		severity: 'warning',
 		rule: 'other-family',
 		subject: `BGPPeer ${resource}`,
-		problem: `${address} is an IPv6 address, and node ${nodes.slice(0, 3).join(', ')}${nodes.length > 3 ? ` and ${nodes.length - 3} more` : ''} has none for BGP`,
+		problem: `${address} is an IPv6 address, and node ${aFew(nodes, mostNamed)} has none for BGP`,
 		hint: 'set projectcalico.org/IPv6Address of the node, or select nodes that have it',
 	}));
 }

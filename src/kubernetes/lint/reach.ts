@@ -1,12 +1,9 @@
-import { formatPrefix, parseAddress, parsePrefix, prefixContains } from '../../core/index.ts';
+import { aFew, formatPrefix, parseAddress, parsePrefix, prefixContains } from '../../core/index.ts';
 import type { NodeAddress, NodeFacts } from '../model/node.ts';
 import type { Topology } from '../topology/topology.ts';
-import type { LintFinding } from './types.ts';
+import { type LintFinding, mostNamed } from './types.ts';
 
 const subnetOf = ({ address, length }: NodeAddress) => parsePrefix(`${address}/${length}`, 'clear');
-
-/** A few names, and how many more there are. */
-const some = (names: readonly string[]): string => `${names.slice(0, 3).join(', ')}${names.length > 3 ? ` and ${names.length - 3} more` : ''}`;
 
 /** What `reachableBy` asks for and can't be done, or can't be done everywhere it is asked for. */
 export function reachRules(seen: ReadonlyMap<string, Topology>, nodes: readonly NodeFacts[]): LintFinding[] {
@@ -37,7 +34,7 @@ export function reachRules(seen: ReadonlyMap<string, Topology>, nodes: readonly 
 				severity: 'warning',
 				rule: 'gateway-off-link',
 				subject: `BGPPeer ${resource}`,
-				problem: `reachableBy ${gateway} is not in the subnet of node ${some(names)}`,
+				problem: `reachableBy ${gateway} is not in the subnet of node ${aFew(names, mostNamed)}`,
 				hint: 'without another interface in its subnet the kernel refuses the route: a BGPPeer for each subnet, by nodeSelector',
 			}),
 		),

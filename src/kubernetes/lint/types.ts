@@ -4,6 +4,9 @@ import type { PoolRouting } from '../model/ipam.ts';
 import type { NodeFacts } from '../model/node.ts';
 import type { Resource } from '../model/resource.ts';
 
+/** So many nodes are named in a finding; the rest is a number. */
+export const mostNamed = 3;
+
 /** The resources of a cluster, as they were read. */
 export interface LintResources {
 	readonly nodes: readonly Resource[];
