@@ -35,6 +35,12 @@ export function duplicateFields({ method, body, contentType }: Request): readonl
 	return scanJson(body.toString()).duplicates;
 }
 
+/** What Go's parser calls it. */
+export function goKind(value: JsonValue): string {
+	if (isArray(value)) return 'array';
+	return typeof value === 'boolean' ? 'bool' : typeof value === 'bigint' ? 'number' : typeof value;
+}
+
 /** The beginning of a body, as it is named where it can't be understood. */
 function summary(body: Buffer): string {
 	if (body.length === 0) return '<empty>';
@@ -79,8 +85,7 @@ export function bodyObject(registry: Registry, request: Request, target: Target)
 		badRequest(`the object provided is unrecognized (must be of type ${target.type.kind}): ${why} (${summary(request.body)})`);
 	const value = bodyValue(request, registry, (why) => unrecognized(`couldn't get version/kind; ${why}`));
 	if (!isObject(value)) {
-		const shape = isArray(value) ? 'array' : typeof value;
-		throw unrecognized(`couldn't get version/kind; json parse error: json: cannot unmarshal ${shape} into Go value of type struct`);
+		throw unrecognized(`couldn't get version/kind; json parse error: json: cannot unmarshal ${goKind(value)} into Go value of type struct`);
 	}
 	if (target.type.custom && (textAt(value, 'kind') ?? '') === '') throw unrecognized(`Object 'Kind' is missing in '${request.body.toString()}'`);
 	return ofKind(target.type, value);

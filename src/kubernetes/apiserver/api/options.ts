@@ -1,7 +1,7 @@
 import { at, isArray, isObject, type JsonObject, type JsonValue, stringifyJson } from '../../json/index.ts';
 import { type DeleteOptions, deleteOptions } from '../objects/index.ts';
 import type { Registry } from '../resources/index.ts';
-import { bodyValue } from './body.ts';
+import { bodyValue, goKind } from './body.ts';
 import { ApiError, badRequest, type Cause, cause, invalid } from './status.ts';
 import type { Request } from './types.ts';
 
@@ -56,7 +56,7 @@ export function deletionAsked(request: Request, registry: Registry): { readonly 
 function fromBody(request: Request, registry: Registry): JsonObject {
 	const unreadable = (why: string) => new ApiError(500, '', `couldn't get version/kind; ${why}`);
 	const body = bodyValue(request, registry, unreadable);
-	if (!isObject(body)) throw unreadable(`json parse error: json: cannot unmarshal ${Array.isArray(body) ? 'array' : typeof body} into Go value`);
+	if (!isObject(body)) throw unreadable(`json parse error: json: cannot unmarshal ${goKind(body)} into Go value`);
 	const kind = at(body, 'kind') ?? 'DeleteOptions';
 	// The kind of options belongs to every group.
 	if (kind !== 'DeleteOptions')

@@ -3,7 +3,7 @@ import { decideCreate, decideUpdate, resetFields, writerOf } from '../objects/in
 import { apply, type FieldConflict, jsonPatch, mergePatch, PatchError, strategicMergePatch } from '../patch/index.ts';
 import { collectionOf, keyOf, type ResourceType } from '../resources/index.ts';
 import { prune } from '../schema/index.ts';
-import { bodyValue, ofKind, placed } from './body.ts';
+import { bodyValue, goKind, ofKind, placed } from './body.ts';
 import { checkWriteOptions } from './options.ts';
 import { inVersion } from './present.ts';
 import { ApiError, badRequest, notFound } from './status.ts';
@@ -63,12 +63,6 @@ const patchers: Readonly<Record<string, Patcher>> = {
 	'application/merge-patch+json': (_, document, patch) => mergePatch(document, asObject(patch)),
 	'application/strategic-merge-patch+json': ({ type }, document, patch) => strategicMergePatch(type.schema, document, asObject(patch)),
 };
-
-/** What Go's parser calls it. */
-export function goKind(value: JsonValue): string {
-	if (Array.isArray(value)) return 'array';
-	return typeof value === 'boolean' ? 'bool' : typeof value === 'bigint' ? 'number' : typeof value;
-}
 
 function asObject(patch: JsonValue): JsonObject {
 	if (!isObject(patch))
