@@ -1,15 +1,14 @@
 import { execFile, execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
-import { parse } from 'yaml';
 import { main as installCni } from '../../src/cni/install/index.ts';
-import { parseTokenFile, selfSigned, startApiServer } from '../../src/kubernetes/apiserver/index.ts';
-import { ApiClient, calicoKinds, coreKinds, type JsonObject, loadCredentials } from '../../src/kubernetes/index.ts';
+import { calicoKinds } from '../../src/kubernetes/index.ts';
 import { systemEnvironment } from '../../src/linux/index.ts';
 import { RunningDaemon } from './daemon.ts';
+import { startKubeServer } from './kube-server.ts';
 import { noNamespaces } from './namespace.ts';
 
 const referencePlugins = '/usr/lib/cni';
@@ -162,25 +161,7 @@ function run(file: string, given: readonly string[], env: Readonly<Record<string
 
 /** An API server with Calico's resources, one node and a pool of each family, until the test ends; gives the kubeconfig. */
 async function startServer(t: ExecutionContext, folder: string, { ipv4, ipv6 }: { readonly ipv4: string; readonly ipv6: string }): Promise<string> {
-	const certificate = selfSigned('cni', ['127.0.0.1'], Date.now());
-	const crds = join(repository, 'config/crds');
-	const server = await startApiServer({
-		listen: { address: '127.0.0.1', port: 0 },
-		users: parseTokenFile('secret,admin,admin,system:masters\n'),
-		certificate,
-		customDefinitions: readdirSync(crds)
-			.filter((file) => file.endsWith('.yaml'))
-			.map((file) => parse(readFileSync(join(crds, file), 'utf8')) as JsonObject),
-	});
-	t.teardown(() => server.close());
-	const kubeconfig = join(folder, 'kubeconfig');
-	const cluster = { server: server.url, 'certificate-authority-data': Buffer.from(certificate.cert).toString('base64') };
-	const contexts = [{ name: 'c', context: { cluster: 'c', user: 'u' } }];
-	const named = { contexts, clusters: [{ name: 'c', cluster }], users: [{ name: 'u', user: { token: 'secret' } }] };
-	writeFileSync(kubeconfig, JSON.stringify({ apiVersion: 'v1', kind: 'Config', 'current-context': 'c', ...named }));
-	const client = new ApiClient(await loadCredentials(kubeconfig), Math.random);
-	const annotations = { 'projectcalico.org/IPv4Address': '192.0.2.1/24' };
-	await client.create(coreKinds.nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-a', annotations } });
+	const { kubeconfig, client } = await startKubeServer(t, folder, { name: 'node-a', address: '192.0.2.1/24' });
 	const layout = 'crd.projectcalico.org/v1';
 	for (const [name, cidr, blockSize] of [
 		['pods', ipv4, 26],
