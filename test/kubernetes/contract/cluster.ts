@@ -268,6 +268,7 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 		const {
 			given,
 			seconds: _,
+			unanswered: _again,
 			...wrong
 		} = await stress(kubeconfig(getServer(), folder), { nodes: 10, allocations: 300, workersPerNode: 4, progress: () => {} });
 		t.true(given >= 300);
