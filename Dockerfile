@@ -20,7 +20,7 @@ COPY --from=build /opt/bgpmesh/bin bin
 COPY --from=build /opt/bgpmesh/node_modules node_modules
 COPY --from=build /opt/bgpmesh/packages/bgp-packet packages/bgp-packet
 COPY --from=build /opt/bgpmesh/dist/src dist/src
-COPY --from=build /opt/bgpmesh/dist/bgpmesh-ipam.cjs dist/
+COPY --from=build /opt/bgpmesh/dist/bgpmesh-ipam.cjs /opt/bgpmesh/dist/client-node.mjs dist/
 COPY --from=build /opt/bgpmesh/config config
 RUN for name in bgpmesh bgpmeshd bgpmesh-cni; do ln -s /opt/bgpmesh/bin/$name.js /usr/local/bin/$name; done && ln -s /opt/bgpmesh/dist/bgpmesh-ipam.cjs /usr/local/bin/bgpmesh-ipam
 ENV NODE_ENV=production

@@ -1,5 +1,6 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { bundleClient } from './bundle-client.mjs';
 import { bundlePlugin } from './bundle-plugin.mjs';
 import { root, run } from './run.mjs';
 import { say } from './say.mjs';
@@ -9,7 +10,7 @@ const outputs = [
 	{ compiled: 'packages/bgp-packet/dist', source: 'packages/bgp-packet' },
 ];
 
-/** Compiles what changed, makes the CNI plugin one file, and removes what was compiled from sources that are gone (a deleted test would run for ever). @throws Error when it does not compile */
+/** Compiles what changed, makes the CNI plugin and what is needed of @kubernetes/client-node one file each, and removes what was compiled from sources that are gone (a deleted test would run for ever). @throws Error when it does not compile */
 export async function build() {
 	say('compiling (tsc -b)');
 	const { status, text } = await run(join(root, 'node_modules/.bin/tsc'), ['-b'], { stdout: 'capture' });
@@ -21,5 +22,5 @@ export async function build() {
 			if (file.endsWith('.js') && !existsSync(join(root, source, file.replace(/\.js$/, '.ts')))) rmSync(join(folder, file));
 		}
 	}
-	await bundlePlugin();
+	await Promise.all([bundlePlugin(), bundleClient()]);
 }

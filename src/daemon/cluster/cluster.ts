@@ -10,8 +10,8 @@ import {
 	coreKinds,
 	detectLayout,
 	Informer,
+	type InformerOptions,
 	isRunningFelix,
-	type JsonObject,
 	KubernetesIpamStore,
 	lint,
 	loadCredentials,
@@ -95,17 +95,15 @@ export class Cluster {
 	private constructor(options: ClusterOptions, client: ApiClient, layout: ApiLayout, ledger: HostLocalLedger | undefined, lastKnown: LastKnown | undefined) {
 		const { node, log, clock, random } = options;
 		const kinds = calicoKinds(layout);
-		const informer = (
-			kind: ResourceKind,
-			more: { readonly fieldSelector?: string; readonly prune?: (object: JsonObject) => JsonObject; readonly namespace?: string } = {},
-		) => new Informer({ client, kind, log, clock, random, ...more });
+		const informer = (kind: ResourceKind, more: Pick<InformerOptions, 'fieldSelector' | 'prune' | 'namespace' | 'firstList'> = {}) =>
+			new Informer({ client, kind, log, clock, random, ...more });
 		this.#options = options;
 		this.#kinds = kinds;
 		this.#client = client;
-		const nodes = informer(coreKinds.nodes, { prune: pruneNode });
+		const nodes = informer(coreKinds.nodes, { prune: pruneNode, firstList: 'any' });
 		this.#informers = {
 			nodes,
-			pods: informer(coreKinds.pods, { fieldSelector: `spec.nodeName=${node}`, prune: prunePod }),
+			pods: informer(coreKinds.pods, { fieldSelector: `spec.nodeName=${node}`, prune: prunePod, firstList: 'any' }),
 			bgpConfigurations: informer(kinds.bgpConfigurations),
 			bgpPeers: informer(kinds.bgpPeers),
 			bgpFilters: informer(kinds.bgpFilters),

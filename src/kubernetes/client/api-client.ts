@@ -1,9 +1,10 @@
+import type { IncomingMessage } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Backoff, backoffMs, type Random } from '../../core/index.ts';
-import { arrayAt, isObject, type JsonObject, objectAt, parseJson, stringifyJson, textAt } from '../json/index.ts';
+import { isObject, type JsonObject, ListReader, objectAt, parseJson, stringifyJson, textAt } from '../json/index.ts';
 import type { Credentials } from './credentials.ts';
 import { ApiError, ApiUnreachableError, statusError } from './errors.ts';
-import { type ApiRequest, send, textOf } from './transport.ts';
+import { type ApiRequest, piecesOf, send, textOf } from './transport.ts';
 
 /** One kind of resource: where it lives. */
 export interface ResourceKind {
@@ -21,11 +22,18 @@ export interface ListOptions {
 	readonly fieldSelector?: string;
 	/** Objects a page. */
 	readonly limit?: number;
+	/**
+	 * `newest` (what is left out): nothing that was written before is missing, which an API server with an old etcd reads from there, page by page. `any`: what the
+	 * server has at hand, at once and whole (resource version 0); it may be older than what was seen before, so it is for beginnings, with a watch from there on.
+	 */
+	readonly age?: 'newest' | 'any';
+	/** What is kept of each object as soon as it is read. */
+	readonly prune?: (object: JsonObject) => JsonObject;
 	readonly signal?: AbortSignal;
 }
 
 /** From where, for how long and of what. */
-export interface WatchOptions extends Omit<ListOptions, 'limit'> {
+export interface WatchOptions extends Pick<ListOptions, 'namespace' | 'labelSelector' | 'fieldSelector'> {
 	readonly resourceVersion: string;
 	readonly timeoutSeconds: number;
 	readonly signal: AbortSignal;
@@ -98,15 +106,20 @@ export class ApiClient {
 	}
 
 	/** Everything of a kind, page by page, as of one version. @throws ApiError (410 when the pages grew too old), ApiUnreachableError */
-	async list(kind: ResourceKind, { namespace, labelSelector, fieldSelector, limit = pageSize, signal }: ListOptions = {}): Promise<ListResult> {
+	async list(
+		kind: ResourceKind,
+		{ namespace, labelSelector, fieldSelector, limit = pageSize, age = 'newest', prune = (object) => object, signal }: ListOptions = {},
+	): Promise<ListResult> {
 		const items: JsonObject[] = [];
 		let token: string | undefined;
 		for (;;) {
-			const query = { limit: String(limit), continue: token, labelSelector, fieldSelector };
-			const page = await this.#json({ method: 'GET', path: pathOf(kind, namespace), query, signal });
-			items.push(...arrayAt(page, 'items').filter(isObject));
-			token = textAt(page, 'metadata', 'continue') || undefined;
-			if (token === undefined) return { items, resourceVersion: textAt(page, 'metadata', 'resourceVersion') ?? '' };
+			// A server that keeps no cache makes pages here, too.
+			const resourceVersion = age === 'any' && token === undefined ? '0' : undefined;
+			const query = { limit: String(limit), continue: token, resourceVersion, labelSelector, fieldSelector };
+			const page = await this.#ask({ method: 'GET', path: pathOf(kind, namespace), query, signal }, (response) => this.#page(response, prune));
+			for (const item of page.items) items.push(item);
+			token = textAt(page.list, 'metadata', 'continue') || undefined;
+			if (token === undefined) return { items, resourceVersion: textAt(page.list, 'metadata', 'resourceVersion') ?? '' };
 		}
 	}
 
@@ -169,27 +182,35 @@ export class ApiClient {
 	): AsyncGenerator<WatchEvent> {
 		const query = { watch: 'true', resourceVersion, labelSelector, fieldSelector, allowWatchBookmarks: 'true', timeoutSeconds: String(timeoutSeconds) };
 		const response = await send(this.#credentials, { method: 'GET', path: pathOf(kind, namespace), query, signal, timeoutMs: silenceMs, use: 'watch' });
-		response.setEncoding('utf8');
 		let rest = '';
-		try {
-			for await (const chunk of response as AsyncIterable<string>) {
-				const lines = (rest + chunk).split('\n');
-				rest = lines.pop() ?? '';
-				for (const line of lines) if (line !== '') yield toWatchEvent(line);
-			}
-		} catch (error) {
-			if (error instanceof ApiError || signal.aborted) throw error;
-			throw new ApiUnreachableError(this.#credentials.server, { cause: error });
+		for await (const piece of piecesOf(this.#credentials.server, response, signal)) {
+			const lines = (rest + piece).split('\n');
+			rest = lines.pop() ?? '';
+			for (const line of lines) if (line !== '') yield toWatchEvent(line);
 		}
 	}
 
-	async #json(request: Omit<ApiRequest, 'timeoutMs'>): Promise<JsonObject> {
+	/** Objects as they arrive: each is pruned before the next one is read. */
+	async #page(response: IncomingMessage, prune: (object: JsonObject) => JsonObject): Promise<{ readonly list: JsonObject; readonly items: JsonObject[] }> {
+		const reader = new ListReader();
+		const items: JsonObject[] = [];
+		for await (const piece of piecesOf(this.#credentials.server, response)) for (const object of reader.push(piece)) items.push(prune(object));
+		return { list: reader.end(), items };
+	}
+
+	#json(request: Omit<ApiRequest, 'timeoutMs'>): Promise<JsonObject> {
+		return this.#ask(request, async (response) => {
+			const body = parseJson(await textOf(this.#credentials.server, response));
+			return isObject(body) ? body : {};
+		});
+	}
+
+	/** Sends, and again where that may be, until the answer has been read whole. */
+	async #ask<T>(request: Omit<ApiRequest, 'timeoutMs'>, read: (response: IncomingMessage) => Promise<T>): Promise<T> {
 		const startMs = performance.now();
 		for (let attempt = 1; ; attempt++) {
 			try {
-				const response = await send(this.#credentials, { timeoutMs: answerTimeoutMs, ...request });
-				const body = parseJson(await textOf(this.#credentials.server, response));
-				return isObject(body) ? body : {};
+				return await read(await send(this.#credentials, { timeoutMs: answerTimeoutMs, ...request }));
 			} catch (error) {
 				if (attempt >= mostAttempts || performance.now() - startMs > repeatWithinMs || !mayRepeat(error, request.method)) throw error;
 				const asked = error instanceof ApiError ? error.retryAfterSeconds : undefined;

@@ -68,6 +68,16 @@ export async function textOf(server: string, response: IncomingMessage): Promise
 	return Buffer.concat(chunks).toString('utf8');
 }
 
+/** The body's text while it arrives. @throws ApiUnreachableError where it breaks off, unless by `signal` */
+export async function* piecesOf(server: string, response: IncomingMessage, signal?: AbortSignal): AsyncGenerator<string> {
+	response.setEncoding('utf8');
+	try {
+		for await (const piece of response as AsyncIterable<string>) yield piece;
+	} catch (error) {
+		throw signal?.aborted ? error : new ApiUnreachableError(server, { cause: error });
+	}
+}
+
 async function refusal(server: string, code: number, response: IncomingMessage): Promise<ApiError> {
 	const text = await textOf(server, response);
 	const retryAfter = response.headers['retry-after'];

@@ -23,6 +23,8 @@ export interface InformerOptions {
 	readonly labelSelector?: string;
 	/** Only objects with these fields. */
 	readonly fieldSelector?: string;
+	/** What the first list may be: `any` age, at once from what the server has at hand, is for kinds with many objects; the watch brings what was missing in it. Default: `newest`. */
+	readonly firstList?: 'newest' | 'any';
 	/** Leaves out what nobody here reads: a cluster's Nodes are large. Not for objects that are written back whole. */
 	readonly prune?: (object: JsonObject) => JsonObject;
 }
@@ -46,6 +48,8 @@ export class Informer {
 	/** Told of each failure while they wait for the first list. */
 	readonly #waiting = new Set<(failure: unknown) => void>();
 	#resourceVersion = '';
+	/** While a list is on its way: the versions that our own writes made, or removed, after it may have been read. */
+	#meanwhile: Map<string, string> | undefined;
 	#synced = false;
 	#connected = false;
 	#failingSinceMs: number | undefined;
@@ -128,6 +132,7 @@ export class Informer {
 		const known = this.#items.get(resourceKey(resource));
 		if (known !== undefined && !isNewer(resource.resourceVersion, known.resourceVersion)) return known;
 		this.#items.set(resourceKey(resource), resource);
+		this.#meanwhile?.set(resourceKey(resource), resource.resourceVersion);
 		this.#tell([{ type: known === undefined ? 'added' : 'changed', resource }]);
 		return resource;
 	}
@@ -137,6 +142,7 @@ export class Informer {
 		const known = this.#items.get(key);
 		if (known?.resourceVersion !== resourceVersion) return;
 		this.#items.delete(key);
+		this.#meanwhile?.set(key, resourceVersion);
 		this.#tell([{ type: 'removed', resource: known }]);
 	}
 
@@ -170,12 +176,23 @@ export class Informer {
 	}
 
 	async #list(signal: AbortSignal): Promise<void> {
-		const { client, kind, log } = this.#options;
-		const { items, resourceVersion } = await client.list(kind, { signal, ...this.#selectors() });
+		const { client, kind, log, firstList = 'newest', prune } = this.#options;
+		// Never to go back: once something is known, also from an earlier life, only the newest will do.
+		const age = this.#items.size === 0 && !this.#synced ? firstList : 'newest';
+		const meanwhile = new Map<string, string>();
+		this.#meanwhile = meanwhile;
+		const { items, resourceVersion } = await client
+			.list(kind, { signal, age, ...(prune === undefined ? {} : { prune }), ...this.#selectors() })
+			.finally(() => (this.#meanwhile = undefined));
 		const listed = new Map<string, Resource>();
 		for (const object of items) {
-			const resource = this.#toResource(object);
+			const resource = toResource(object);
 			listed.set(resourceKey(resource), resource);
+		}
+		for (const [key, version] of meanwhile) {
+			const known = this.#items.get(key);
+			if (known === undefined && listed.get(key)?.resourceVersion === version) listed.delete(key);
+			else if (known !== undefined && isNewer(version, resourceVersion)) listed.set(key, known);
 		}
 		const changes: ResourceChange[] = [];
 		for (const [key, resource] of this.#items) if (!listed.has(key)) changes.push({ type: 'removed', resource });

@@ -3,5 +3,6 @@
  * integers keep every digit. Members that nobody knows are kept, in order.
  */
 export * from './codec.ts';
+export * from './list-reader.ts';
 export * from './types.ts';
 export * from './value.ts';

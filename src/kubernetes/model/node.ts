@@ -40,8 +40,17 @@ export const nodeAnnotations = {
 	labels: annotation('labels'),
 } as const;
 
+/** All Nodes are looked at whenever one changes: what each of them says is worked out once. */
+const known = new WeakMap<Resource, NodeFacts>();
+
 /** Reads a Node; what does not parse is left out and named. */
-export function toNodeFacts({ name, labels, annotations, raw }: Resource): NodeFacts {
+export function toNodeFacts(node: Resource): NodeFacts {
+	const facts = known.get(node) ?? readFacts(node);
+	known.set(node, facts);
+	return facts;
+}
+
+function readFacts({ name, labels, annotations, raw }: Resource): NodeFacts {
 	const problems: string[] = [];
 	const read = <T>(key: keyof typeof nodeAnnotations, parse: (text: string) => T): T | undefined => {
 		const text = annotations[nodeAnnotations[key]];

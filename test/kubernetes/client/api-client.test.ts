@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { ApiClient, ApiError, ApiUnreachableError, coreKinds, loadCredentials } from '../../../src/kubernetes/index.ts';
+import { ApiClient, ApiError, ApiUnreachableError, coreKinds, type JsonObject, loadCredentials, textAt } from '../../../src/kubernetes/index.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'one', namespace: 'default' } };
@@ -112,4 +112,33 @@ test('a connection that is kept is used again', async (t) => {
 	await client.get(coreKinds.leases, 'one', 'default');
 	await client.get(coreKinds.leases, 'one', 'default');
 	t.is(sockets.size, 1);
+});
+
+test('a list of any age is asked for once where the server has it at hand, and page by page where it has not', async (t) => {
+	const asked: (string | undefined)[] = [];
+	const client = await clientOf(t, ({ url }, response) => {
+		asked.push(url?.split('?')[1]);
+		const item = (name: string) => ({ metadata: { name, labels: { dropped: 'x' } } });
+		const isSecond = url?.includes('continue=more');
+		response.write(
+			`{"kind":"LeaseList","metadata":{"resourceVersion":"9"${isSecond ? '' : ',"continue":"more"'}},"items":[${JSON.stringify(item(isSecond ? 'b' : 'a'))}`,
+		);
+		setImmediate(() => response.end(']}\n'));
+	});
+	const prune = ({ metadata }: JsonObject): JsonObject => ({ name: textAt({ metadata }, 'metadata', 'name') ?? '' });
+	t.deepEqual(await client.list(coreKinds.leases, { age: 'any', prune }), { items: [{ name: 'a' }, { name: 'b' }], resourceVersion: '9' });
+	t.deepEqual(asked, ['limit=500&resourceVersion=0', 'limit=500&continue=more']);
+	await client.list(coreKinds.leases, { limit: 2 });
+	t.deepEqual(asked.slice(2), ['limit=2', 'limit=2&continue=more']);
+});
+
+test('a list whose connection breaks in the middle is asked for again, and nothing of it comes twice', async (t) => {
+	let answers = 0;
+	const client = await clientOf(t, ({ socket }, response) => {
+		response.write('{"kind":"LeaseList","metadata":{"resourceVersion":"9"},"items":[{"metadata":{"name":"a"}}');
+		if (++answers === 1) setTimeout(() => socket.destroy(), 20);
+		else response.end(']}');
+	});
+	t.deepEqual(await client.list(coreKinds.leases), { items: [{ metadata: { name: 'a' } }], resourceVersion: '9' });
+	t.is(answers, 2);
 });

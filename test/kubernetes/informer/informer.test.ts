@@ -6,6 +6,7 @@ import {
 	ApiUnreachableError,
 	coreKinds,
 	Informer,
+	type InformerOptions,
 	KubernetesIpamStore,
 	type ListResult,
 	NotListedError,
@@ -22,7 +23,12 @@ class HeldClient extends ApiClient {
 		super({ server: 'http://127.0.0.1:1', namespace: 'default', options: async () => ({}) }, Math.random);
 	}
 
-	override list(): Promise<ListResult> {
+	readonly ages: (string | undefined)[] = [];
+	/** The open watch ends with this. */
+	expire: (error: Error) => void = () => {};
+
+	override list(...[, options]: Parameters<ApiClient['list']>): Promise<ListResult> {
+		this.ages.push(options?.age);
 		return new Promise((resolve, reject) => {
 			this.answer = resolve;
 			this.refuse = reject;
@@ -30,19 +36,26 @@ class HeldClient extends ApiClient {
 	}
 
 	override async *watch(...[, { signal }]: Parameters<ApiClient['watch']>) {
-		await new Promise((_, reject) => signal.addEventListener('abort', () => reject(new Error('ended'))));
+		await new Promise((_, reject) => {
+			this.expire = reject;
+			signal.addEventListener('abort', () => reject(new Error('ended')));
+		});
 	}
 }
 
 const away = new ApiUnreachableError('http://127.0.0.1:1', { cause: new Error('connect ECONNREFUSED') });
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-function setUp() {
+function setUp(options: Pick<InformerOptions, 'firstList'> = {}) {
 	const client = new HeldClient();
 	const clock = new FakeClock();
-	const informer = new Informer({ client, kind: coreKinds.nodes, log: silentLogger, clock, random: () => 0 });
-	return { client, clock, informer };
+	const log = recordingLogger();
+	const informer = new Informer({ client, kind: coreKinds.nodes, log, clock, random: () => 0, ...options });
+	return { client, clock, log, informer };
 }
+
+const node = (name: string, resourceVersion: string) => ({ metadata: { name, uid: name, resourceVersion } });
+const versions = ({ items }: Informer) => [...items.values()].map(({ name, resourceVersion }) => `${name} ${resourceVersion}`);
 
 const outcome = (wait: Promise<void>) =>
 	wait.then(
@@ -129,3 +142,64 @@ for (const { title, refusal, says } of refusals) {
 		informer.stop();
 	});
 }
+
+test('only a first list of all may be of any age: after a watch that expired nothing goes back in time', async (t) => {
+	const { client, informer } = setUp({ firstList: 'any' });
+	informer.start();
+	client.answer({ items: [], resourceVersion: '5' });
+	await turn();
+	client.expire(new ApiError(410, 'Expired', 'too old'));
+	await turn();
+	t.deepEqual(client.ages, ['any', 'newest']);
+	informer.stop();
+});
+
+test('with what an earlier life knew the first list is the newest, whatever it may be', (t) => {
+	const { client, informer } = setUp({ firstList: 'any' });
+	informer.restore([node('a', '7')]);
+	informer.start();
+	t.deepEqual(client.ages, ['newest']);
+	informer.stop();
+});
+
+test('a first list is the newest where nothing is said', (t) => {
+	const { client, informer } = setUp();
+	informer.start();
+	t.deepEqual(client.ages, ['newest']);
+	informer.stop();
+});
+
+test('what was written while an older list was on its way stays as it was written', async (t) => {
+	const { client, log, informer } = setUp();
+	informer.start();
+	client.answer({ items: [node('kept', '3'), node('changed', '2'), node('removed', '4')], resourceVersion: '5' });
+	await turn();
+	client.expire(new ApiError(410, 'Expired', 'too old'));
+	await turn();
+	informer.absorb(node('changed', '8'));
+	informer.absorb(node('made', '9'));
+	informer.absorb(node('made and gone', '6'));
+	informer.forget('removed', '4');
+	client.answer({ items: [node('kept', '3'), node('changed', '2'), node('removed', '4')], resourceVersion: '7' });
+	await turn();
+	t.deepEqual(versions(informer), ['kept 3', 'changed 8', 'made 9']);
+	t.deepEqual(
+		log.lines.filter(({ level }) => level === 'warn'),
+		[],
+	);
+	informer.stop();
+});
+
+test('a list of the newest that is older than what is known tells of a restored backup', async (t) => {
+	const { client, log, informer } = setUp();
+	informer.restore([node('a', '70')]);
+	informer.start();
+	client.answer({ items: [node('a', '7')], resourceVersion: '8' });
+	await turn();
+	t.deepEqual(versions(informer), ['a 7']);
+	t.deepEqual(
+		log.lines.filter(({ level }) => level === 'warn').map(({ fields }) => [fields['from'], fields['to']]),
+		[['70', '7']],
+	);
+	informer.stop();
+});

@@ -1,0 +1,28 @@
+import { existsSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { root } from './run.mjs';
+
+const packageFolder = join(root, 'node_modules/@kubernetes/client-node');
+
+/**
+ * Makes what the daemon needs of @kubernetes/client-node, reading kubeconfigs and getting credentials, one file: loading it takes an eighth of a second, loading the
+ * package's thousand modules most of a whole one, at every start. Made anew only for another version of the package. Returns the file.
+ */
+export async function bundleClient(outfile = join(root, 'dist/client-node.mjs')) {
+	const { version } = JSON.parse(readFileSync(join(packageFolder, 'package.json'), 'utf8'));
+	const mark = `// @kubernetes/client-node ${version}`;
+	if (existsSync(outfile) && readFileSync(outfile, 'utf8').startsWith(mark)) return outfile;
+	const { build } = await import('esbuild');
+	await build({
+		stdin: { contents: `export { KubeConfig } from ${JSON.stringify(join(packageFolder, 'dist/config.js'))};\n`, resolveDir: root, loader: 'js' },
+		outfile,
+		bundle: true,
+		platform: 'node',
+		format: 'esm',
+		target: 'node20',
+		// Some of its dependencies are CommonJS, and ask for modules of Node.js by `require`.
+		banner: { js: `${mark}\nimport { createRequire } from 'node:module';\nconst require = createRequire(import.meta.url);` },
+		logLevel: 'warning',
+	});
+	return outfile;
+}
