@@ -8,6 +8,7 @@ import { type ClaimContext, claimBlock, giveUpBlock, reconfirmUsed } from './cla
 import { type BlockAnswer, type GivenAddress, gatewayOf, giveFromBlock } from './gateway.ts';
 import { dropGatewayHandle, GatewayKeeper } from './gateway-keeper.ts';
 import { HandleKeeper } from './handle-keeper.ts';
+import { anyInterface, type InterfaceMatch, interfaceAttribute, mayBeOf } from './interfaces.ts';
 import { KeyedLock } from './keyed-lock.ts';
 import { blockName, handleName, sanitizeHandle } from './names.ts';
 import { poolOf, type SelectorMatch } from './pool.ts';
@@ -62,9 +63,9 @@ export class Allocator {
 		return this.#handleLock.run(handleName(request.handleId), () => this.#assignLocked(request));
 	}
 
-	/** Everything a handle holds. Nothing held is no error: releasing twice is releasing once. */
-	release(handleId: string): Promise<ReleaseOutcome> {
-		return this.#handleLock.run(handleName(handleId), async () => (await this.#locked()) ?? releaseHandle(await this.#releaseContext(), handleId));
+	/** Everything a handle holds, or what it holds for the interfaces that are meant. Nothing held is no error: releasing twice is releasing once. */
+	release(handleId: string, isMeant: InterfaceMatch = anyInterface): Promise<ReleaseOutcome> {
+		return this.#handleLock.run(handleName(handleId), async () => (await this.#locked()) ?? releaseHandle(await this.#releaseContext(), handleId, isMeant));
 	}
 
 	/** One address; with `handleId` or `sequenceNumber` only if it is still that owner's. */
@@ -209,17 +210,18 @@ export class Allocator {
 		return unavailable(source, `${known.address} is its address already, and block ${known.block} has no room for a gateway or is another node's`, false);
 	}
 
-	/** An address of this family that the handle holds already. */
+	/** An address of this family that the handle holds already, for this interface. */
 	async #known(
-		{ handleId, except }: AssignRequest,
+		{ handleId, except, attributes }: AssignRequest,
 		family: Family,
 		blocks: readonly PrefixKey[],
 		pools: readonly Pool[],
 	): Promise<AssignedAddress | undefined> {
 		for (const cidr of blocks.filter((block) => parsePrefix(block).family === family)) {
 			const block = await whereReadable(this.#options.store.blocks.read(blockName(cidr), 'fresh'), undefined);
-			const held = block === undefined ? [] : ordinalsOfHandle(block.value, sanitizeHandle(handleId)).map((ordinal) => ordinalToAddress(cidr, ordinal));
-			const address = held.find((each) => except?.includes(each) !== true);
+			const isMeant = mayBeOf(attributes[interfaceAttribute]);
+			const held = block === undefined ? [] : ordinalsOfHandle(block.value, sanitizeHandle(handleId), isMeant);
+			const address = held.map((ordinal) => ordinalToAddress(cidr, ordinal)).find((each) => except?.includes(each) !== true);
 			if (address !== undefined) return { family, address, block: cidr, pool: poolOf(pools, cidr)?.name, known: true };
 		}
 		return undefined;

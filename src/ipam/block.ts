@@ -4,6 +4,7 @@
  */
 import { type PrefixKey, parsePrefix } from '../core/index.ts';
 import { addressCount, addressToOrdinal, noReservations, ordinalToAddress, type Reservations } from './addresses.ts';
+import { anyInterface, type InterfaceMatch, interfaceAttribute } from './interfaces.ts';
 import { isGatewayHandle, sanitizeHandle } from './names.ts';
 import { type AllocationAttribute, type Block, hostAffinity } from './values.ts';
 
@@ -121,11 +122,11 @@ export function release(block: Block, requests: readonly ReleaseRequest[], coold
 	return { type: 'released', block: next, ordinals: released, countByHandle };
 }
 
-/** The ordinals a handle holds. */
-export function ordinalsOfHandle(block: Block, handleId: string): number[] {
+/** The ordinals a handle holds, for whichever of its interfaces are meant. */
+export function ordinalsOfHandle(block: Block, handleId: string, isMeant: InterfaceMatch = anyInterface): number[] {
 	const wanted = new Set(
-		block.attributes.flatMap(({ handleId: owner, releasedAt }, index) =>
-			owner !== undefined && releasedAt === undefined && sanitizeHandle(owner) === handleId ? [index] : [],
+		block.attributes.flatMap(({ handleId: owner, releasedAt, secondary }, index) =>
+			owner !== undefined && releasedAt === undefined && sanitizeHandle(owner) === handleId && isMeant(secondary?.[interfaceAttribute]) ? [index] : [],
 		),
 	);
 	return block.allocations.flatMap((index, ordinal) => (index !== null && wanted.has(index) ? [ordinal] : []));

@@ -125,17 +125,21 @@ export function findPodInconsistencies(
 		if (holder === undefined) for (const name of names) say(name, `it has ${address}, which is not allocated: the next pod may get it, too`);
 		else for (const name of names) if (ownerOf(holder) !== undefined && ownerOf(holder) !== name) say(name, `it has ${address}, which is ${ownerOf(holder)}'s`);
 	}
+	// A container with several interfaces: all of a handle are in use, or none is, as for the collector.
+	const inUse = new Set([...holders].flatMap(([address, holder]) => (users.get(address)?.includes(ownerOf(holder) ?? '') ? [keyOf(address, holder)] : [])));
 	for (const [address, holder] of holders) {
 		const owner = ownerOf(holder);
 		// A virtual machine's address outlives its pods.
 		if (owner === undefined || holder.secondary?.['vmi-name'] !== undefined) continue;
 		const pod = byName.get(owner);
 		if (pod === undefined) say(address, `it is ${owner}'s, which does not run (ipam gc takes it back)`);
-		else if (pod.addresses.length > 0 && !pod.addresses.flatMap(canonical).includes(address))
+		else if (pod.addresses.length > 0 && !inUse.has(keyOf(address, holder)))
 			say(address, `it is ${owner}'s, which has ${pod.addresses.join(', ')} (ipam gc takes it back)`);
 	}
 	return found;
 }
+
+const keyOf = (address: string, { handleId }: AllocationAttribute): string => (handleId === undefined ? address : sanitizeHandle(handleId));
 
 function holdersByAddress(blocks: readonly Block[]): ReadonlyMap<string, AllocationAttribute> {
 	const holders = new Map<string, AllocationAttribute>();

@@ -4,6 +4,7 @@
  */
 import { ordinalToAddress, type Reservations } from './addresses.ts';
 import { assignOrdinal, autoAssign, isFree, type Owner, ordinalsOfHandle } from './block.ts';
+import { interfaceAttribute, mayBeOf } from './interfaces.ts';
 import { gatewayHandle, sanitizeHandle } from './names.ts';
 import { type Block, hostAffinity, type Pool } from './values.ts';
 
@@ -70,13 +71,13 @@ function assign(block: Block, { owner, reservations, wanted, except }: BlockRequ
 		given: { address: ordinalToAddress(block.cidr, ordinal), ...beside },
 	});
 	if (wanted === undefined) {
-		const held = ordinalsOfHandle(block, handleId).find((ordinal) => except?.includes(ordinalToAddress(block.cidr, ordinal)) !== true);
+		const isMeant = mayBeOf(owner.attributes[interfaceAttribute]);
+		const held = ordinalsOfHandle(block, handleId, isMeant).find((ordinal) => except?.includes(ordinalToAddress(block.cidr, ordinal)) !== true);
 		if (held !== undefined) return given(block, held);
 		const { block: next, ordinals } = autoAssign(block, 1, owner, reservations);
 		return ordinals[0] === undefined ? { type: 'no-room' } : given(next, ordinals[0]);
 	}
 	const assigned = assignOrdinal(block, wanted, owner);
 	if (assigned.type === 'assigned') return given(assigned.block, wanted);
-	const taker = assigned.by?.handleId;
-	return taker !== undefined && sanitizeHandle(taker) === handleId ? given(block, wanted) : { type: 'no-room' };
+	return ordinalsOfHandle(block, handleId, mayBeOf(owner.attributes[interfaceAttribute])).includes(wanted) ? given(block, wanted) : { type: 'no-room' };
 }

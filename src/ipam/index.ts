@@ -17,6 +17,7 @@ export * from './gateway.ts';
 export { removeAsSeen } from './gateway-keeper.ts';
 export * from './handle.ts';
 export * from './host-local.ts';
+export * from './interfaces.ts';
 export * from './names.ts';
 export * from './pool.ts';
 export * from './release.ts';

@@ -5,6 +5,7 @@ import type { BlockCommitter, BlockStep } from './block-committer.ts';
 import { isoSeconds } from './claim.ts';
 import { blocksOf } from './handle.ts';
 import type { HandleKeeper } from './handle-keeper.ts';
+import type { InterfaceMatch } from './interfaces.ts';
 import { blockName, handleName, sanitizeHandle } from './names.ts';
 import { poolOf } from './pool.ts';
 import { type IpamStore, UnreadableError } from './store.ts';
@@ -36,23 +37,31 @@ export interface ReleaseGuard {
 /** The cooldown begins with the next full second: a time of Kubernetes has no fractions, and an address must not come back before its time. */
 const releasedAt = (clock: Clock): string => isoSeconds(Math.ceil(clock.wallMs() / 1000) * 1000);
 
-/** All addresses of a handle, then the handle. @throws UnreadableError. The blocks go first: a crash in between leaves a handle to be released again, never an address without one. */
-export async function releaseHandle({ store, committer, handles, clock, cooldownSeconds }: ReleaseContext, handleId: string): Promise<ReleaseOutcome> {
+/**
+ * All addresses of a handle that are for the interfaces meant, then the handle, as far as nothing is left of it. @throws UnreadableError. The blocks go first: a crash
+ * in between leaves a handle to be released again, never an address without one.
+ */
+export async function releaseHandle(
+	{ store, committer, handles, clock, cooldownSeconds }: ReleaseContext,
+	handleId: string,
+	isMeant: InterfaceMatch,
+): Promise<ReleaseOutcome> {
 	const handle = await store.handles.read(handleName(handleId), 'fresh');
 	const addresses: string[] = [];
 	let unreadable: UnreadableError | undefined;
 	for (const cidr of blocksOf(handle?.value)) {
-		const step: BlockStep<ReleaseResult | undefined> = (block) => {
+		const step: BlockStep<(ReleaseResult & { readonly others: boolean }) | undefined> = (block) => {
+			if (block === undefined) return { block, result: undefined };
 			const owner = sanitizeHandle(handleId);
-			const ordinals = block === undefined ? [] : ordinalsOfHandle(block, owner);
-			if (block === undefined || ordinals.length === 0) return { block, result: undefined };
+			const ordinals = ordinalsOfHandle(block, owner, isMeant);
+			const others = ordinalsOfHandle(block, owner).length > ordinals.length;
 			const outcome = release(
 				block,
 				ordinals.map((ordinal) => ({ ordinal })),
 				cooldownSeconds,
 				releasedAt(clock),
 			);
-			return { block: outcome.type === 'released' ? outcome.block : block, result: outcome };
+			return { block: outcome.type === 'released' ? outcome.block : block, result: { ...outcome, others } };
 		};
 		const released = await committer.commit(blockName(cidr), step).catch((error: unknown) => {
 			if (!(error instanceof UnreadableError)) throw error;
@@ -64,8 +73,9 @@ export async function releaseHandle({ store, committer, handles, clock, cooldown
 		}
 		if (released?.type === 'refused') return { type: 'refused', address: ordinalToAddress(cidr, released.ordinal), reason: released.reason };
 		addresses.push(...(released?.ordinals ?? []).map((ordinal) => ordinalToAddress(cidr, ordinal)));
-		// The count may say more than the block held (it is raised before the block is written): the block's word counts.
-		await handles.decrement(handleId, cidr, handle?.value.blocks[cidr] ?? 0);
+		// The count may say more than the block held (it is raised before the block is written): where nothing is left there, the block's word counts.
+		const count = released?.others ? released.ordinals.length : (handle?.value.blocks[cidr] ?? 0);
+		if (count > 0) await handles.decrement(handleId, cidr, count);
 	}
 	// The others are free; this one is asked for again.
 	if (unreadable !== undefined) throw unreadable;

@@ -4,9 +4,9 @@ import type { PoolUse } from './values.ts';
 
 /** What is asked for: one address of each family given, all or none. */
 export interface AssignRequest {
-	/** Asking again with the same handle gives the same addresses. */
+	/** Asking again with the same handle, for the same interface, gives the same addresses. */
 	readonly handleId: string;
-	/** Written beside the address: `node`, `pod`, `namespace`, `timestamp`, `type`. */
+	/** Written beside the address: `node`, `pod`, `namespace`, `timestamp`, `type`; `ifname`: which of the container's interfaces it is for. */
 	readonly attributes: Readonly<Record<string, string>>;
 	readonly families: readonly Family[];
 	readonly use: PoolUse;

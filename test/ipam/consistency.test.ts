@@ -124,6 +124,18 @@ const podCases: readonly {
 		problems: ["10.0.0.1: it is default/one's, which has 192.168.0.1 (ipam gc takes it back)"],
 	},
 	{
+		title: 'a pod’s status does not have the address of its second interface',
+		blocks: [
+			block({
+				allocations: [null, 0, 1, null],
+				unallocated: [0, 3],
+				attributes: [owned('one', 'net.one', { ifname: 'eth0' }), owned('one', 'net.one', { ifname: 'net1' })],
+			}),
+		],
+		pods: [pod('one', '10.0.0.1')],
+		problems: [],
+	},
+	{
 		title: 'a pod’s address is not allocated',
 		pods: [pod('one', '10.0.0.1'), pod('two', '10.0.0.2')],
 		problems: ['default/two: it has 10.0.0.2, which is not allocated: the next pod may get it, too'],

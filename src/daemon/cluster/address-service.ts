@@ -1,17 +1,22 @@
 import { z } from 'zod';
-import type { AddressGrantsView, CniAddRequest, CniAttachment, CniStatusView, Handlers, ReleasedView } from '../../control/index.ts';
+import type { AddressGrantsView, CniAddRequest, CniAttachment, CniCollectRequest, CniStatusView, Handlers, ReleasedView } from '../../control/index.ts';
 import { ControlError } from '../../control/index.ts';
 import type { Logger } from '../../core/index.ts';
 import {
 	type Allocator,
 	type AssignResult,
+	anyInterface,
 	blockName,
 	blocksOf,
 	handleName,
+	type InterfaceMatch,
 	type IpamStore,
+	interfaceAttribute,
+	mayBeOf,
 	ordinalsOfHandle,
 	ordinalToAddress,
 	podHandle,
+	saidOf,
 	sanitizeHandle,
 } from '../../ipam/index.ts';
 import { type ApiClient, coreKinds, type Informer, toResource } from '../../kubernetes/index.ts';
@@ -89,8 +94,8 @@ export function addressService({ node, allocator, store, client, pods, released,
 		const own = known ?? (asked && toResource(asked));
 		return [own?.annotations ?? {}, await store.namespaceAnnotations(pod.namespace)] as const;
 	};
-	const release = async (handleId: string): Promise<readonly string[]> => {
-		const outcome = await allocator.release(handleId);
+	const release = async (handleId: string, isMeant: InterfaceMatch = anyInterface): Promise<readonly string[]> => {
+		const outcome = await allocator.release(handleId, isMeant);
 		if (outcome.type === 'locked') throw readOnlyError(outcome.reason);
 		return outcome.type === 'released' ? outcome.addresses : [];
 	};
@@ -102,7 +107,12 @@ export function addressService({ node, allocator, store, client, pods, released,
 			const wanted = (['ipv4', 'ipv6'] as const).filter((family) => addresses[family] !== undefined);
 			const result = await allocator.assign({
 				handleId: podHandle(asked.network, asked.containerId),
-				attributes: { node, timestamp: goTime(new Date()), ...(asked.pod === undefined ? {} : { pod: asked.pod.name, namespace: asked.pod.namespace }) },
+				attributes: {
+					node,
+					timestamp: goTime(new Date()),
+					...ifnameOf(asked),
+					...(asked.pod === undefined ? {} : { pod: asked.pod.name, namespace: asked.pod.namespace }),
+				},
 				// Who asks for certain addresses gets these and no others, as from Calico.
 				families: wanted.length > 0 ? wanted : asked.families,
 				use: 'Workload',
@@ -116,7 +126,7 @@ export function addressService({ node, allocator, store, client, pods, released,
 		},
 		async cniDelete({ request }): Promise<ReleasedView> {
 			const asked = parse(attachmentSchema, request) as CniAttachment;
-			const addresses = [...(await release(podHandle(asked.network, asked.containerId)))];
+			const addresses = [...(await release(podHandle(asked.network, asked.containerId), ofInterface(asked)))];
 			// As a pod of Calico v2 holds them; its plugin of today looks there, too.
 			if (asked.pod !== undefined) addresses.push(...(await release(`${asked.pod.namespace}.${asked.pod.name}`)));
 			log.info('addresses of a container released', { container: asked.containerId, addresses });
@@ -125,7 +135,7 @@ export function addressService({ node, allocator, store, client, pods, released,
 		},
 		async cniCheck({ request }): Promise<AddressGrantsView> {
 			const asked = parse(checkSchema, request);
-			const held = await heldBy(store, podHandle(asked.network, asked.containerId));
+			const held = await heldBy(store, podHandle(asked.network, asked.containerId), ofInterface(asked));
 			const missing = asked.addresses.filter((address) => !held.some((grant) => grant.address === address));
 			if (held.length === 0 || missing.length > 0)
 				throw new ControlError(
@@ -137,11 +147,8 @@ export function addressService({ node, allocator, store, client, pods, released,
 		},
 		async cniCollect({ request }): Promise<ReleasedView> {
 			const asked = parse(collectSchema, request);
-			const valid = new Set(asked.validAttachments.map(({ containerId }) => podHandle(asked.network, containerId)));
 			const released: string[] = [];
-			for (const handleId of await handlesOfNode(store, node, asked.network)) {
-				if (!valid.has(handleId)) released.push(...(await release(handleId)));
-			}
+			for (const { handleId, gone } of goneOf(await handlesOfNode(store, node, asked.network), asked)) released.push(...(await release(handleId, gone)));
 			if (released.length > 0) log.info('addresses of containers that are gone released', { addresses: released });
 			return { addresses: released };
 		},
@@ -178,30 +185,58 @@ function granted(result: AssignResult): AddressGrantsView {
 	throw new ControlError(temporary ? 503 : 409, 'no-address', `${family}: ${reason}`, hint, { family, reason, temporary, pools });
 }
 
-/** The addresses of a handle, from the blocks themselves. */
-async function heldBy(store: IpamStore, handleId: string) {
+/** What an address remembers of the interface that it is for. */
+const ifnameOf = ({ ifname }: CniAttachment): Readonly<Record<string, string>> => (ifname === '' ? {} : { [interfaceAttribute]: ifname });
+
+const ofInterface = ({ ifname }: Pick<CniAttachment, 'ifname'>): InterfaceMatch => mayBeOf(ifname === '' ? undefined : ifname);
+
+/** The addresses of a handle that may be of the interfaces meant, from the blocks themselves. */
+async function heldBy(store: IpamStore, handleId: string, isMeant: InterfaceMatch) {
 	const handle = await store.handles.read(handleName(handleId), 'fresh');
 	const blocks = await Promise.all(blocksOf(handle?.value).map((cidr) => store.blocks.read(blockName(cidr), 'fresh')));
 	return blocks.flatMap((block) => {
 		if (block === undefined) return [];
 		const { cidr } = block.value;
 		const family = cidr.includes(':') ? ('ipv6' as const) : ('ipv4' as const);
-		return ordinalsOfHandle(block.value, sanitizeHandle(handleId)).map((ordinal) => ({ family, address: ordinalToAddress(cidr, ordinal), block: cidr }));
+		return ordinalsOfHandle(block.value, sanitizeHandle(handleId), isMeant).map((ordinal) => ({
+			family,
+			address: ordinalToAddress(cidr, ordinal),
+			block: cidr,
+		}));
+	});
+}
+
+/**
+ * What of these handles no valid attachment has: all of a container that has none, and of others what was given to interfaces that are gone. An address that
+ * does not say which interface it is for stays as long as its container has any. Pure.
+ */
+function goneOf(
+	handles: ReadonlyMap<string, ReadonlySet<string>>,
+	{ network, validAttachments }: CniCollectRequest,
+): readonly { readonly handleId: string; readonly gone: InterfaceMatch }[] {
+	return [...handles].flatMap(([handleId, ifnames]) => {
+		const valid = validAttachments.filter(({ containerId }) => podHandle(network, containerId) === handleId).map(({ ifname }) => ifname);
+		if (valid.length === 0) return [{ handleId, gone: anyInterface }];
+		const gone = new Set([...ifnames].filter((ifname) => !valid.includes(ifname)));
+		return gone.size === 0 ? [] : [{ handleId, gone: saidOf(gone) }];
 	});
 }
 
 /**
  * Handles of a network whose addresses were given on this node. Both a network's name and a container's ID may have dots: a handle that could be
- * another network's is passed over, since its owner would not know why its address went.
+ * another network's is passed over, since its owner would not know why its address went. With the interfaces
+ * that its addresses say they are for.
  */
-async function handlesOfNode(store: IpamStore, node: string, network: string): Promise<ReadonlySet<string>> {
-	const handles = new Set<string>();
+async function handlesOfNode(store: IpamStore, node: string, network: string): Promise<ReadonlyMap<string, ReadonlySet<string>>> {
+	const handles = new Map<string, Set<string>>();
 	for (const { value } of (await store.blocks.list()).items)
 		for (const { handleId, secondary } of value.attributes) {
 			const handle = sanitizeHandle(handleId ?? '');
 			// A virtual machine's address is under a name of its own, NETWORK.NAMESPACE-NAME, and outlives its containers; a tunnel has none.
 			const isContainers = secondary?.['type'] === undefined && secondary?.['vmi-name'] === undefined;
-			if (isContainers && handle.slice(0, Math.max(0, handle.lastIndexOf('.'))) === network && secondary?.['node'] === node) handles.add(handle);
+			if (!isContainers || handle.slice(0, Math.max(0, handle.lastIndexOf('.'))) !== network || secondary?.['node'] !== node) continue;
+			const ifname = secondary[interfaceAttribute];
+			handles.set(handle, new Set([...(handles.get(handle) ?? []), ...(ifname === undefined ? [] : [ifname])]));
 		}
 	return handles;
 }

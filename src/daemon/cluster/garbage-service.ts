@@ -10,11 +10,11 @@ import {
 	GarbageCollector,
 	type IpamStore,
 	type Leak,
-	type PodFacts,
 	type Retry,
 	valuesOf,
 } from '../../ipam/index.ts';
-import { type ApiClient, ApiError, arrayAt, coreKinds, type JsonObject, LeaderLease, objectAt, textAt, toResource } from '../../kubernetes/index.ts';
+import { type ApiClient, ApiError, coreKinds, LeaderLease, textAt, toResource } from '../../kubernetes/index.ts';
+import { podFacts } from './pod-facts.ts';
 
 /** `auto`: unless Calico's own collector runs in the cluster. */
 export type GarbageCollectionMode = 'auto' | 'on' | 'off';
@@ -197,20 +197,6 @@ const sum = (left: CollectedGarbage, right: CollectedGarbage): CollectedGarbage 
 	handles: left.handles + right.handles,
 	spared: left.spared + right.spared,
 });
-
-/** Of a Pod what tells whether it still has its addresses. Pure. */
-export function podFacts(pod: JsonObject): PodFacts & { readonly hostNetwork: boolean } {
-	const status = objectAt(pod, 'status');
-	const several = arrayAt(status, 'podIPs').flatMap((entry) => textAt(entry, 'ip') ?? []);
-	const single = textAt(status, 'podIP');
-	const phase = textAt(status, 'phase');
-	return {
-		node: textAt(pod, 'spec', 'nodeName'),
-		addresses: several.length > 0 ? several : single === undefined ? [] : [single],
-		finished: phase === 'Succeeded' || phase === 'Failed',
-		hostNetwork: objectAt(pod, 'spec')['hostNetwork'] === true,
-	};
-}
 
 /** The last look before something is taken: the pod itself, not a list of a moment ago. */
 async function podUses(client: ApiClient, { addresses }: Leak): Promise<boolean> {

@@ -26,7 +26,7 @@ import {
 	valuesOf,
 } from '../../ipam/index.ts';
 import { type ApiClient, ApiError, coreKinds, textAt } from '../../kubernetes/index.ts';
-import { podFacts } from './garbage-service.ts';
+import { podFacts } from './pod-facts.ts';
 import { readOnlyError } from './server-errors.ts';
 import type { AddressMode } from './state.ts';
 

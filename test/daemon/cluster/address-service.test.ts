@@ -138,3 +138,33 @@ test('a container whose address is another’s is found out', async (t) => {
 		message: /container two holds 10\.1\.[0-9.]+, not 10\.1\./,
 	});
 });
+
+test('two interfaces of a container in one network: an address for each, and each is checked and released by itself', async (t) => {
+	const { service, add, attachment, shared } = setUp();
+	const [first = ''] = await add('one');
+	const [second = ''] = await add('one', { ifname: 'net1' });
+	t.not(first, second);
+	const check = (ifname: string, address: string) => service.cniCheck({ request: { ...attachment('one'), ifname, addresses: [address] } });
+	await t.notThrowsAsync(async () => check('net1', second));
+	await t.throwsAsync(async () => check('net1', first), { instanceOf: ControlError, message: `container one holds ${second}, not ${first}` });
+	t.deepEqual(await service.cniDelete({ request: { ...attachment('one'), ifname: 'net1' } }), { addresses: [second] });
+	await t.notThrowsAsync(async () => check('eth0', first));
+	t.deepEqual(await service.cniDelete({ request: attachment('one') }), { addresses: [first] });
+	t.is(shared.handles.size, 0);
+});
+
+test('collecting takes back what interfaces had that are gone, and not what may be of one that is there', async (t) => {
+	const { service, add, allocator } = setUp();
+	const [first = ''] = await add('one');
+	const [second = ''] = await add('one', { ifname: 'net1' });
+	const [third = ''] = await add('two', { ifname: 'net1' });
+	await allocator.assign({ handleId: 'net.calico', attributes: { node: 'node-a', pod: 'calico', namespace: 'default' }, families: ['ipv4'], use: 'Workload' });
+	const collect = async (...attachments: [containerId: string, ifname: string][]) => {
+		const validAttachments = attachments.map(([containerId, ifname]) => ({ containerId, ifname }));
+		return (await service.cniCollect({ request: { network: 'net', validAttachments } })).addresses;
+	};
+	t.deepEqual(await collect(['one', 'eth0'], ['one', 'net1'], ['two', 'net1'], ['calico', 'eth0']), []);
+	t.deepEqual(await collect(['one', 'eth0'], ['two', 'net1'], ['calico', 'eth0']), [second]);
+	t.deepEqual((await collect(['calico', 'net1'])).toSorted(), [first, third].toSorted());
+	t.is((await collect()).length, 1);
+});
