@@ -40,7 +40,7 @@ export function testDaemon(test: TestFn, getServer: () => ServerUnderTest, folde
 			`node: ${node}\ndatastore: { type: kubernetes, kubeconfig: ${file} }\nbgp: { asNumber: 64512, listen: { address: ${address}, port: ${port} } }\nfib: { enabled: false }\nipam: { garbageCollection: on }\ncontrol: { socket: ${daemon.socket} }\nlog: { format: text }\n`,
 		);
 		/** An answer to ADD, or nothing to DEL. */
-		const plugin = async (whose: 'ours' | 'theirs', verb: 'ADD' | 'DEL', container: string): Promise<string> => {
+		const plugin = async (whose: 'ours' | 'theirs', verb: 'ADD' | 'DEL', container: string, ifname = 'eth0'): Promise<string> => {
 			const common = { cniVersion: '1.0.0', name: 'k8s-pod-network' };
 			const configuration =
 				whose === 'ours'
@@ -59,7 +59,7 @@ export function testDaemon(test: TestFn, getServer: () => ServerUnderTest, folde
 				env: {
 					CNI_COMMAND: verb,
 					CNI_CONTAINERID: container,
-					CNI_IFNAME: 'eth0',
+					CNI_IFNAME: ifname,
 					CNI_NETNS: '/var/run/netns/none',
 					CNI_PATH: '/none',
 					CNI_ARGS: `IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=${container}`,
@@ -97,6 +97,23 @@ export function testDaemon(test: TestFn, getServer: () => ServerUnderTest, folde
 		t.is(await plugin('theirs', 'DEL', 'second'), '');
 		t.is((await daemon.cli('ipam', 'show', '--ip', first)).code, 1);
 		t.regex((await calicoctl(file, ['ipam', 'show', `--ip=${second}`])).stdout, /not assigned/);
+
+		// Two interfaces of a container in one network are one handle to Calico, with two addresses.
+		const one = addressOf(await plugin('ours', 'ADD', 'pair'));
+		const other = addressOf(await plugin('ours', 'ADD', 'pair', 'net1'));
+		t.not(one, other);
+		t.is(addressOf(await plugin('ours', 'ADD', 'pair', 'net1')), other);
+		for (const each of [one, other]) t.regex((await calicoctl(file, ['ipam', 'show', `--ip=${each}`])).stdout, /is in use[\s\S]*pair/);
+		t.is(await plugin('ours', 'DEL', 'pair', 'net1'), '');
+		t.regex((await calicoctl(file, ['ipam', 'show', `--ip=${one}`])).stdout, /is in use/);
+		const third = addressOf(await plugin('ours', 'ADD', 'pair', 'net1'));
+		t.regex(third, /^10\.76\.0\.\d+$/);
+		const { stdout: checked } = await calicoctl(file, ['ipam', 'check', '--show-all-ips']);
+		t.regex(checked, /ifname=net1[\s\S]*Found 0 handles with no matching IPs \(and 1 handles with matches\)/);
+		// Its DEL of one interface takes both.
+		t.is(await plugin('theirs', 'DEL', 'pair', 'net1'), '');
+		for (const each of [one, third]) t.regex((await calicoctl(file, ['ipam', 'show', `--ip=${each}`])).stdout, /not assigned/);
+		t.regex((await calicoctl(file, ['ipam', 'check'])).stdout, /found 0 problems/);
 
 		// A pod of Calico's that is gone without a word.
 		const calico = new CalicoDriver(t, file);
