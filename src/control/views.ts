@@ -43,6 +43,8 @@ export interface StatusView {
 		readonly fromLastKnown: boolean;
 		/** Resources of addresses that are there and can't be read, as seen last. */
 		readonly unreadable?: readonly { readonly kind: string; readonly name: string; readonly problem: string }[];
+		/** Kinds that the API server does not let this node read: its words, and what is missing meanwhile (absent: all goes on with what was known of them). */
+		readonly refused?: readonly { readonly kind: string; readonly namespace?: string; readonly reason: string; readonly without?: string }[];
 	};
 	readonly config: { readonly file: string; readonly loadedAt: string; readonly lastReloadError?: ErrorView };
 	readonly process: { readonly residentBytes: number; readonly heapBytes: number; readonly cpuSeconds: number; readonly longestBlockSeconds: number };

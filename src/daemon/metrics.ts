@@ -17,6 +17,7 @@ export interface MetricSources {
 				awaySinceMs(): number | undefined;
 				readonly fromLastKnown: boolean;
 				readonly unreadable: readonly { readonly kind: string }[];
+				readonly refusals: readonly { readonly kind: string; readonly namespace?: string }[];
 				readonly garbage: { readonly addresses: number; readonly claims: number; readonly handles: number; readonly spared: number; readonly leading: boolean };
 		  }
 		| undefined;
@@ -159,6 +160,13 @@ const rows: readonly MetricRow[] = [
 			const here = cluster();
 			return here === undefined ? [] : one(here.fromLastKnown ? 1 : 0);
 		},
+	},
+	{
+		name: 'bgpmesh_apiserver_refused',
+		kind: 'gauge',
+		help: '1 for each kind of resource that the API server does not let this node read; none while it may read all.',
+		labels: ['kind', 'namespace'],
+		samples: ({ cluster }) => (cluster()?.refusals ?? []).map(({ kind, namespace }) => [{ kind, namespace: namespace ?? '' }, 1]),
 	},
 	{
 		name: 'bgpmesh_ipam_unreadable',

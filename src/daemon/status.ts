@@ -66,7 +66,7 @@ export function statusOf({ rooms, lastReloadError, ...sources }: StatusSources):
 }
 
 function clusterStatus(cluster: NonNullable<Rooms['cluster']>): NonNullable<StatusView['cluster']> {
-	const { server, layout, fromLastKnown, unreadable } = cluster;
+	const { server, layout, fromLastKnown, unreadable, refusals } = cluster;
 	const since = cluster.awaySinceMs();
 	return {
 		server,
@@ -74,6 +74,7 @@ function clusterStatus(cluster: NonNullable<Rooms['cluster']>): NonNullable<Stat
 		fromLastKnown,
 		...(since === undefined ? {} : { awaySince: new Date(since).toISOString() }),
 		...(unreadable.length === 0 ? {} : { unreadable }),
+		...(refusals.length === 0 ? {} : { refused: refusals }),
 	};
 }
 

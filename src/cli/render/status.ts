@@ -46,6 +46,10 @@ export function renderStatus(screen: Screen, status: StatusView): string {
 		...(cluster?.unreadable ?? []).map(
 			({ kind, name, problem }) => ['', { text: `${kind} ${name} can not be read, nothing is given of it: ${problem}`, style: 'bad' }] as const,
 		),
+		...(cluster?.refused ?? []).flatMap(({ reason, without }) => [
+			['', { text: `the API server refuses: ${reason}`, style: 'bad' }] as const,
+			['', { text: without === undefined ? 'it goes on with what was known of them' : `without: ${without}`, style: 'bad' }] as const,
+		]),
 		['Configuration', `${config.file}, read ${moment(config.loadedAt)}`],
 		[
 			'',

@@ -3,14 +3,13 @@ import type { Clock, Logger, PrefixKey, Random } from '../../core/index.ts';
 import { Allocator, conflictRetry, type UnreadableResource } from '../../ipam/index.ts';
 import {
 	ApiClient,
+	ApiError,
 	type ApiLayout,
 	type CalicoKinds,
 	type Credentials,
 	calicoKinds,
-	coreKinds,
 	detectLayout,
-	Informer,
-	type InformerOptions,
+	type Informer,
 	isRunningFelix,
 	KubernetesIpamStore,
 	lint,
@@ -23,6 +22,7 @@ import {
 	toResource,
 } from '../../kubernetes/index.ts';
 import { type AddressHandlers, addressService } from './address-service.ts';
+import { type ClusterCopies, clusterCopies, secretNamespaces } from './copies.ts';
 import { type GarbageCollectionMode, GarbageService } from './garbage-service.ts';
 import { type HostLocalLedger, openLedger } from './host-local-ledger.ts';
 import { hostLocalService, podRanges } from './host-local-service.ts';
@@ -32,7 +32,7 @@ import { NodeDuties } from './node-duties.ts';
 import type { NodeStatusSources } from './node-status.ts';
 import { NodeStatusReporter } from './node-status-reporter.ts';
 import { until, within } from './patience.ts';
-import { pruneNode, prunePod, pruneStatusRequest } from './prune.ts';
+import { type KindRefusal, kindRefusals, listedOrDoneWithout } from './refusals.ts';
 import { withTemporaryErrors } from './server-errors.ts';
 import { type AddressMode, type ClusterState, ProblemLog, readState } from './state.ts';
 
@@ -51,9 +51,6 @@ export interface ClusterOptions {
 	readonly random: Random;
 }
 
-/** Calico looks for the Secrets of passwords in its own namespace. */
-const secretNamespaces = ['kube-system', 'calico-system'];
-
 /** Changes that arrive together are one change, in milliseconds. */
 const settleMs = 50;
 const retryMs = 5000;
@@ -68,14 +65,7 @@ export class Cluster {
 	readonly #client: ApiClient;
 	readonly #store: KubernetesIpamStore;
 	readonly #kinds: CalicoKinds;
-	readonly #informers: {
-		readonly nodes: Informer;
-		readonly pods: Informer;
-		readonly bgpConfigurations: Informer;
-		readonly bgpPeers: Informer;
-		readonly bgpFilters: Informer;
-		readonly secrets: readonly Informer[];
-	};
+	readonly #informers: ClusterCopies['waitedFor'];
 	/** Who programs which routes: it is not waited for, since a cluster without Calico may lack it. */
 	readonly #felixConfigurations: Informer;
 	readonly #duties: NodeDuties;
@@ -95,21 +85,13 @@ export class Cluster {
 	private constructor(options: ClusterOptions, client: ApiClient, layout: ApiLayout, ledger: HostLocalLedger | undefined, lastKnown: LastKnown | undefined) {
 		const { node, log, clock, random } = options;
 		const kinds = calicoKinds(layout);
-		const informer = (kind: ResourceKind, more: Pick<InformerOptions, 'fieldSelector' | 'prune' | 'namespace' | 'firstList'> = {}) =>
-			new Informer({ client, kind, log, clock, random, ...more });
 		this.#options = options;
 		this.#kinds = kinds;
 		this.#client = client;
-		const nodes = informer(coreKinds.nodes, { prune: pruneNode, firstList: 'any' });
-		this.#informers = {
-			nodes,
-			pods: informer(coreKinds.pods, { fieldSelector: `spec.nodeName=${node}`, prune: prunePod, firstList: 'any' }),
-			bgpConfigurations: informer(kinds.bgpConfigurations),
-			bgpPeers: informer(kinds.bgpPeers),
-			bgpFilters: informer(kinds.bgpFilters),
-			secrets: secretNamespaces.map((namespace) => informer(coreKinds.secrets, { namespace })),
-		};
-		this.#felixConfigurations = informer(kinds.felixConfigurations);
+		const { waitedFor, felixConfigurations, statusRequests } = clusterCopies({ node, client, kinds, log, clock, random });
+		const { nodes } = waitedFor;
+		this.#informers = waitedFor;
+		this.#felixConfigurations = felixConfigurations;
 		this.#store = new KubernetesIpamStore({ client, layout, node, nodes, log, clock, random });
 		this.allocator = new Allocator({ node, store: this.#store, clock, random, retry: conflictRetry(random), log, selectorMatches: selectorMatchesIfReadable });
 		const retry = conflictRetry(random);
@@ -142,9 +124,8 @@ export class Cluster {
 			clock,
 			log,
 		});
-		const requests = informer(kinds.nodeStatuses, { prune: pruneStatusRequest });
-		this.#statusRequests = requests;
-		this.#reporter = new NodeStatusReporter({ node, client, kind: kinds.nodeStatuses, requests, clock, log });
+		this.#statusRequests = statusRequests;
+		this.#reporter = new NodeStatusReporter({ node, client, kind: kinds.nodeStatuses, requests: statusRequests, clock, log });
 		this.#problems = new ProblemLog(log);
 		this.#layout = layout;
 		this.#restored = lastKnown !== undefined;
@@ -166,12 +147,14 @@ export class Cluster {
 				return new Cluster(options, client, await (known === undefined ? detected : within(detected, patienceMs, options.clock)), ledger, undefined);
 			} catch (error) {
 				if (error instanceof NoCalicoResourcesError) known = undefined;
+				const isRefused = error instanceof ApiError && (error.code === 401 || error.code === 403);
 				const reason = error instanceof Error ? error.message : String(error);
 				if (known !== undefined) {
 					options.log.warn('the API server is away: beginning with what was known last', { server: credentials.server, reason, file });
 					return new Cluster(options, client, known.layout, ledger, known);
 				}
-				options.log.warn('waiting for the API server', { server: credentials.server, reason });
+				if (isRefused) options.log.error('the API server refuses this node, trying again', { server: credentials.server, code: error.code, reason });
+				else options.log.warn('waiting for the API server', { server: credentials.server, reason });
 				await new Promise<void>((resolve) => options.clock.after(retryMs, resolve));
 			}
 		}
@@ -185,14 +168,14 @@ export class Cluster {
 		const felix = [this.#felixConfigurations, this.#store.clusterInformer];
 		for (const informer of [...Object.values(single), ...secrets, this.#felixConfigurations]) informer.start();
 		this.#store.start();
-		const synced = Promise.all(all.map((informer) => new Promise<void>((resolve) => informer.onSynced(resolve)))).then(() => {
+		const synced = Promise.all(all.map(listedOrDoneWithout)).then(() => {
 			this.#keeper?.changed();
 			this.#garbage.start();
 			return this.#duties.perform();
 		});
 		if (!this.#restored) await synced;
 		// Where Felix runs, what it programs must be known before our first route.
-		const known = Promise.all(felix.map((informer) => new Promise<void>((resolve) => informer.onSynced(resolve))));
+		const known = Promise.all(felix.map(listedOrDoneWithout));
 		if ([...single.pods.items.values()].some(isRunningFelix)) await within(known, patienceMs, this.#options.clock).catch(() => undefined);
 		const first = this.state();
 		this.#problems.tell(first.problems);
@@ -284,7 +267,14 @@ export class Cluster {
 
 	/** The API server has not answered yet: what is known is of an earlier process. */
 	get fromLastKnown(): boolean {
-		return this.#restored && !this.#copies().every(([, { synced }]) => synced);
+		return this.#restored && !this.#copies().every(([, { synced, refusal }]) => synced || refusal !== undefined);
+	}
+
+	/** Kinds that the API server does not let this node read, what it says, and what is missing without them. */
+	get refusals(): readonly KindRefusal[] {
+		const { secrets, ...single } = this.#informers;
+		const all = [...Object.values(single), ...secrets, this.#felixConfigurations, this.#statusRequests, ...this.#store.informers];
+		return kindRefusals(all, this.#store.namespaces);
 	}
 
 	/** Answers those who ask about this node by a CalicoNodeStatus, from now on. */

@@ -10,6 +10,9 @@ export function asTemporary(error: unknown): unknown {
 		const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
 		return new ControlError(503, 'no-api-server', `${error.message}${cause}`, waitHint);
 	}
+	const refused = error instanceof NotListedError ? error.cause : error;
+	if (refused instanceof ApiError && refused.code === 403)
+		return new ControlError(503, 'forbidden', `the API server refuses: ${refused.message}`, 'config/rbac has the rights that a node needs');
 	if (error instanceof NotListedError) return new ControlError(503, 'no-api-server', error.message, waitHint);
 	if (error instanceof ApiError && (error.code === 429 || error.code >= 500))
 		return new ControlError(503, 'no-api-server', `the API server answered ${error.code}: ${error.message}`, waitHint);

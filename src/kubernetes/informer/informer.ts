@@ -25,6 +25,10 @@ export interface InformerOptions {
 	readonly fieldSelector?: string;
 	/** What the first list may be: `any` age, at once from what the server has at hand, is for kinds with many objects; the watch brings what was missing in it. Default: `newest`. */
 	readonly firstList?: 'newest' | 'any';
+	/** What is missing without this kind, in words. Present: it is done without where the server does not let this node read it. */
+	readonly without?: string;
+	/** A server that does not have this kind, as those of older Calico, has none of it. */
+	readonly mayLack?: true;
 	/** Leaves out what nobody here reads: a cluster's Nodes are large. Not for objects that are written back whole. */
 	readonly prune?: (object: JsonObject) => JsonObject;
 }
@@ -45,14 +49,17 @@ export class Informer {
 	readonly #items = new Map<string, Resource>();
 	readonly #listeners = new Set<(changes: readonly ResourceChange[]) => void>();
 	readonly #syncedListeners: (() => void)[] = [];
+	readonly #answeredListeners: (() => void)[] = [];
 	/** Told of each failure while they wait for the first list. */
 	readonly #waiting = new Set<(failure: unknown) => void>();
 	#resourceVersion = '';
 	/** While a list is on its way: the versions that our own writes made, or removed, after it may have been read. */
 	#meanwhile: Map<string, string> | undefined;
 	#synced = false;
+	#answered = false;
 	#connected = false;
 	#failingSinceMs: number | undefined;
+	#refusal: string | undefined;
 	#failure: unknown;
 	#stop = new AbortController();
 
@@ -75,9 +82,20 @@ export class Informer {
 		return this.#connected;
 	}
 
-	/** Milliseconds since 1970 of the first of the failures that go on; `undefined` while connected. */
+	/** Milliseconds since 1970 of the first of the failures that go on; `undefined` while connected, and where the server answers that it refuses. */
 	get failingSinceMs(): number | undefined {
 		return this.#failingSinceMs;
+	}
+
+	/** What the server says while it does not let us read this kind: who may not do what with which resource. */
+	get refusal(): string | undefined {
+		return this.#refusal;
+	}
+
+	/** What is read, and what is missing without it. */
+	get subject(): Pick<InformerOptions, 'kind' | 'namespace' | 'without'> {
+		const { kind, namespace, without } = this.#options;
+		return { kind, ...(namespace === undefined ? {} : { namespace }), ...(without === undefined ? {} : { without }) };
 	}
 
 	/** Begins with objects of an earlier life: the first list tells what differs from them. Before `start`; nobody is told. */
@@ -98,11 +116,17 @@ export class Informer {
 		else this.#syncedListeners.push(listener);
 	}
 
+	/** The first list is in, or the server has said that there will be none: it refuses, or does not have this kind. */
+	onAnswered(listener: () => void): void {
+		if (this.#answered) listener();
+		else this.#answeredListeners.push(listener);
+	}
+
 	/** Waits for the first list so long, in milliseconds, and no longer than the server answers. @throws NotListedError */
 	async listed(patienceMs: number): Promise<void> {
 		if (this.#synced) return;
 		const { kind, clock } = this.#options;
-		if (this.#failingSinceMs !== undefined) throw new NotListedError(kind.kind, { cause: this.#failure });
+		if (this.#failure !== undefined) throw new NotListedError(kind.kind, { cause: this.#failure });
 		await new Promise<void>((resolve, reject) => {
 			const end = (settle: () => void) => {
 				timer.cancel();
@@ -147,7 +171,7 @@ export class Informer {
 	}
 
 	async #run(signal: AbortSignal): Promise<void> {
-		const { kind, log, clock, random } = this.#options;
+		const { kind, log, random } = this.#options;
 		let failures = 0;
 		while (!signal.aborted) {
 			try {
@@ -162,17 +186,46 @@ export class Informer {
 					continue;
 				}
 				failures++;
-				this.#connected = false;
-				this.#failingSinceMs ??= clock.wallMs();
-				this.#failure = error;
-				for (const fail of [...this.#waiting]) fail(error);
-				if (!(error instanceof ApiError || error instanceof ApiUnreachableError)) log.error('watch failed', { kind: kind.kind, error: String(error) });
-				else if (failures === 1)
-					log.warn(`${whyNot(error)}, going on with what is known`, { kind: kind.kind, reason: error.message, cause: String(error.cause ?? '') });
+				this.#failed(error, failures === 1);
 				// Aborted while waiting: the loop ends.
 				await sleep(backoffMs(reconnectBackoff, failures, random), undefined, { signal }).catch(() => undefined);
 			}
 		}
+	}
+
+	#failed(error: unknown, isFirst: boolean): void {
+		const { kind, namespace, log, clock, without, mayLack } = this.#options;
+		const what = { kind: kind.kind, ...(namespace === undefined ? {} : { namespace }), ...(without === undefined ? {} : { without }) };
+		const refused = error instanceof ApiError && error.code === 403;
+		// Nothing is known of it that could go: an API server that begins may lack kinds for a moment.
+		const lacking = error instanceof ApiError && error.code === 404 && mayLack === true && this.#items.size === 0;
+		if (refused && this.#refusal === undefined) {
+			const message = 'the API server does not let this node read a kind, which needs the rights to list and watch it';
+			if (without === undefined) log.error(message, { ...what, reason: error.message });
+			else log.warn(message, { ...what, reason: error.message });
+		} else if (lacking) {
+			if (!this.#synced) log.info('the API server does not have a kind', what);
+			this.#becomeSynced();
+		} else if (!(error instanceof ApiError || error instanceof ApiUnreachableError)) log.error('watch failed', { ...what, error: String(error) });
+		else if (isFirst && !refused)
+			log.warn('API server away, going on with what is known', { ...what, reason: error.message, cause: String(error.cause ?? '') });
+		this.#connected = false;
+		this.#failure = error;
+		this.#refusal = refused ? error.message : undefined;
+		this.#failingSinceMs = refused || lacking ? undefined : (this.#failingSinceMs ?? clock.wallMs());
+		for (const fail of [...this.#waiting]) fail(error);
+		if (refused) this.#becomeAnswered();
+	}
+
+	#becomeSynced(): void {
+		this.#synced = true;
+		for (const listener of this.#syncedListeners.splice(0)) listener();
+		this.#becomeAnswered();
+	}
+
+	#becomeAnswered(): void {
+		this.#answered = true;
+		for (const listener of this.#answeredListeners.splice(0)) listener();
 	}
 
 	async #list(signal: AbortSignal): Promise<void> {
@@ -215,11 +268,9 @@ export class Informer {
 		this.#resourceVersion = resourceVersion;
 		this.#reached();
 		this.#tell(changes);
-		if (!this.#synced) {
-			this.#synced = true;
-			log.info('in sync', { kind: kind.kind, objects: listed.size });
-			for (const listener of this.#syncedListeners.splice(0)) listener();
-		}
+		if (this.#synced) return;
+		log.info('in sync', { kind: kind.kind, objects: listed.size });
+		this.#becomeSynced();
 	}
 
 	async #watch(signal: AbortSignal): Promise<void> {
@@ -266,9 +317,12 @@ export class Informer {
 	}
 
 	#reached(): void {
-		if (this.#failingSinceMs !== undefined)
-			this.#options.log.info('API server is back', { kind: this.#options.kind.kind, awayMs: this.#options.clock.wallMs() - this.#failingSinceMs });
+		const { kind, log, clock } = this.#options;
+		if (this.#failingSinceMs !== undefined) log.info('API server is back', { kind: kind.kind, awayMs: clock.wallMs() - this.#failingSinceMs });
+		if (this.#refusal !== undefined) log.info('the API server lets this node read a kind now', { kind: kind.kind });
 		this.#failingSinceMs = undefined;
+		this.#refusal = undefined;
+		this.#failure = undefined;
 		this.#connected = true;
 	}
 
@@ -281,9 +335,3 @@ export class Informer {
 export function isNewer(left: string, right: string): boolean {
 	return left.length === right.length ? left > right : left.length > right.length;
 }
-
-/** A server that refuses is not away: somebody has to give a right, and no waiting helps. */
-const whyNot = (error: ApiError | ApiUnreachableError): string =>
-	error instanceof ApiError && (error.code === 401 || error.code === 403)
-		? 'the API server does not let this node read a kind: it needs the rights to list and watch it'
-		: 'API server away';

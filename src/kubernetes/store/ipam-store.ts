@@ -1,7 +1,7 @@
 import type { Clock, Logger, PrefixKey, Random } from '../../core/index.ts';
 import { type Affinity, affinityLabels, type Block, type Handle, type IpamStore, type Pool, type UnreadableResource } from '../../ipam/index.ts';
 import type { ApiClient, ResourceKind } from '../client/api-client.ts';
-import { Informer } from '../informer/informer.ts';
+import { Informer, type InformerOptions } from '../informer/informer.ts';
 import { textAt } from '../json/index.ts';
 import { cidrsOfBlock, fromAffinity, fromBlock, fromHandle, toAffinity, toBlock, toHandle, toIpamConfig, toPool, toReservation } from '../model/ipam.ts';
 import { toNodeFacts } from '../model/node.ts';
@@ -49,18 +49,18 @@ export class KubernetesIpamStore implements IpamStore {
 
 	constructor({ client, layout, node, nodes, log, clock, random }: KubernetesIpamStoreOptions) {
 		const kinds = calicoKinds(layout);
-		const informer = (kind: ResourceKind, labelSelector?: string) =>
-			new Informer({ client, kind, log, clock, random, ...(labelSelector === undefined ? {} : { labelSelector }) });
+		const informer = (kind: ResourceKind, more: Pick<InformerOptions, 'labelSelector' | 'mayLack'> = {}) =>
+			new Informer({ client, kind, log, clock, random, ...more });
 		const labels = affinityLabels(node, 'host', '' as PrefixKey);
 		this.#client = client;
 		this.#log = log;
-		this.claims = informer(kinds.affinities, `projectcalico.org/hostname-hash=${labels['projectcalico.org/hostname-hash']}`);
+		this.claims = informer(kinds.affinities, { labelSelector: `projectcalico.org/hostname-hash=${labels['projectcalico.org/hostname-hash']}` });
 		this.#claimLabels = new ClaimLabels({ client, kind: kinds.affinities, node, log, clock, random, claims: this.claims });
 		this.poolInformer = informer(kinds.pools);
-		this.clusterInformer = informer(kinds.clusterInformations);
+		this.clusterInformer = informer(kinds.clusterInformations, { mayLack: true });
 		this.#settings = {
-			reservations: informer(kinds.reservations),
-			configs: informer(kinds.ipamConfigs),
+			reservations: informer(kinds.reservations, { mayLack: true }),
+			configs: informer(kinds.ipamConfigs, { mayLack: true }),
 			namespaces: informer(coreKinds.namespaces),
 		};
 		this.#nodes = nodes;
@@ -99,18 +99,23 @@ export class KubernetesIpamStore implements IpamStore {
 
 	/** Follows the cluster until `stop`. */
 	start(): void {
-		for (const informer of this.#informers()) if (informer !== this.claims) informer.start();
+		for (const informer of this.informers) if (informer !== this.claims) informer.start();
 		this.#claimLabels.start();
 	}
 
 	stop(): void {
 		this.#claimLabels.stop();
-		for (const informer of this.#informers()) informer.stop();
+		for (const informer of this.informers) informer.stop();
 	}
 
 	/** All informers have listed once. */
 	async synced(): Promise<void> {
-		await Promise.all(this.#informers().map((informer) => new Promise<void>((resolve) => informer.onSynced(resolve))));
+		await Promise.all(this.informers.map((informer) => new Promise<void>((resolve) => informer.onSynced(resolve))));
+	}
+
+	/** The cluster's namespaces, as far as they are known. */
+	get namespaces(): Informer {
+		return this.#settings.namespaces;
 	}
 
 	async affinitiesOf(node: string): Promise<readonly Affinity[]> {
@@ -166,7 +171,8 @@ export class KubernetesIpamStore implements IpamStore {
 		return [...new Map(all).values()];
 	}
 
-	#informers(): Informer[] {
+	/** All that are followed here. */
+	get informers(): readonly Informer[] {
 		return [this.claims, this.poolInformer, this.clusterInformer, ...Object.values(this.#settings)];
 	}
 

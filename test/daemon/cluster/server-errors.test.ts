@@ -21,6 +21,8 @@ for (const [title, error, code] of [
 	['does not answer', new ApiUnreachableError('https://127.0.0.1:1', { cause: new Error('socket hang up') }), 'no-api-server'],
 	['has not listed anything since the start', new NotListedError('IPPool', { cause: undefined }), 'no-api-server'],
 	['is overloaded', new ApiError(429, 'TooManyRequests', 'slow down'), 'no-api-server'],
+	['refuses', new ApiError(403, 'Forbidden', 'may not list'), 'forbidden'],
+	['refused the list', new NotListedError('Pod', { cause: new ApiError(403, 'Forbidden', 'may not list') }), 'forbidden'],
 	['failed', new ApiError(500, 'InternalError', 'etcd is away'), 'no-api-server'],
 	['lets others write first, again and again', new RetriesExhaustedError('block: still conflicting'), 'conflict'],
 ] as const)
@@ -32,7 +34,7 @@ for (const [title, error, code] of [
 
 for (const [title, error] of [
 	['a request that is wrong', new ControlError(400, 'bad-request', 'release what?')],
-	['what the API server does not allow', new ApiError(403, 'Forbidden', 'may not list')],
+	['what the API server has nothing to say to', new ApiError(404, 'NotFound', 'no such thing')],
 	['a mistake of ours', new TypeError('undefined is no function')],
 ] as const)
 	test(`${title} stays what it is`, async (t) => t.is(await told(error), error));

@@ -48,8 +48,8 @@ const kinds = calicoKinds(layout);
 const crdKind = { kind: 'CustomResourceDefinition', apiVersion: 'apiextensions.k8s.io/v1', plural: 'customresourcedefinitions', namespaced: false };
 
 /** A kubeconfig for a server, beside `folder`'s other files. */
-export function kubeconfig({ url, certificateAuthority, token }: ServerUnderTest, folder: string): string {
-	const file = join(folder, 'kubeconfig');
+export function kubeconfig({ url, certificateAuthority, token }: ServerUnderTest, folder: string, name = 'kubeconfig'): string {
+	const file = join(folder, name);
 	const cluster = { server: url, 'certificate-authority-data': Buffer.from(certificateAuthority).toString('base64') };
 	writeFileSync(
 		file,
@@ -64,6 +64,10 @@ export function kubeconfig({ url, certificateAuthority, token }: ServerUnderTest
 	);
 	return file;
 }
+
+/** The kubeconfig of a node: where rights are enforced, it has those of `config/rbac` and no others. */
+export const daemonKubeconfig = (server: ServerUnderTest, folder: string): string =>
+	kubeconfig({ ...server, token: server.nodeToken ?? server.token }, folder, 'daemon-kubeconfig');
 
 export async function connect(server: ServerUnderTest, folder: string): Promise<ApiClient> {
 	const client = new ApiClient(await loadCredentials(kubeconfig(server, folder)), Math.random);
@@ -277,7 +281,7 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 
 	test.serial('two daemons find each other from Node resources, give addresses to containers and announce their blocks', async (t) => {
 		const api = await client();
-		const file = kubeconfig(getServer(), folder);
+		const file = daemonKubeconfig(getServer(), folder);
 		const port = 20_000 + (process.pid % 20_000);
 		await api.create(kinds.pools, {
 			apiVersion: layout,
@@ -404,6 +408,14 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 			(daemon) => daemon.ask('peers', {}),
 			({ peers }) => peers.length === 1,
 		);
+		// With no more rights than config/rbac gives. Secrets of Calico's own namespace, which is not there, are nobody's to read.
+		for (const daemon of daemons) {
+			t.deepEqual(
+				daemon.log.split('\n').filter((line) => /forbidden/.test(line) && !line.includes('calico-system')),
+				[],
+			);
+			t.is(((await daemon.ask('status')) as StatusView).cluster?.refused, undefined);
+		}
 	});
 
 	test.serial('a daemon that starts while the API server is away begins with what was known last, and catches up later', async (t) => {
@@ -411,10 +423,10 @@ export function testCluster(test: TestFn, getServer: () => ServerUnderTest, fold
 		const direct = getServer();
 		const road = await openRoad(Number(new URL(direct.url).port));
 		t.teardown(() => road.close());
-		const proxied = kubeconfig({ ...direct, url: `https://127.0.0.1:${road.port}` }, mkdtempSync(join(folder, 'road-')));
+		const proxied = daemonKubeconfig({ ...direct, url: `https://127.0.0.1:${road.port}` }, mkdtempSync(join(folder, 'road-')));
 		const [second, port] = [1 + (process.pid % 250), 20_000 + (process.pid % 20_000)];
 		const [lone, other] = [new RunningDaemon(), new RunningDaemon()];
-		for (const [index, [daemon, file]] of [[lone, proxied] as const, [other, kubeconfig(direct, folder)] as const].entries()) {
+		for (const [index, [daemon, file]] of [[lone, proxied] as const, [other, daemonKubeconfig(direct, folder)] as const].entries()) {
 			const [name, address] = [`lone-${index}`, `127.${second}.1.${index + 1}`];
 			await api.create(coreKinds.nodes, {
 				apiVersion: 'v1',

@@ -6,7 +6,7 @@ import type { TestFn } from 'ava';
 import { ControlClient } from '../../../src/control/index.ts';
 import { type ApiClient, arrayAt, calicoKinds, coreKinds, isObject, type JsonObject, objectAt, textAt } from '../../../src/kubernetes/index.ts';
 import { RunningDaemon } from '../../support/daemon.ts';
-import { connect, kubeconfig } from './cluster.ts';
+import { connect, daemonKubeconfig } from './cluster.ts';
 import type { ServerUnderTest } from './transcript.ts';
 
 const layout = 'crd.projectcalico.org/v1';
@@ -56,7 +56,7 @@ export function testDuties(test: TestFn, getServer: () => ServerUnderTest, folde
 		const port = 20_000 + (process.pid % 20_000);
 		writeFileSync(
 			daemon.configFile,
-			`node: ${node}\ndatastore: { type: kubernetes, kubeconfig: ${kubeconfig(getServer(), folder)} }\nbgp: { asNumber: 64512, listen: { address: 127.0.0.1, port: ${port} } }\nfib: { enabled: false }\ncontrol: { socket: ${daemon.socket} }\nlog: { format: text }\n${more}`,
+			`node: ${node}\ndatastore: { type: kubernetes, kubeconfig: ${daemonKubeconfig(getServer(), folder)} }\nbgp: { asNumber: 64512, listen: { address: 127.0.0.1, port: ${port} } }\nfib: { enabled: false }\ncontrol: { socket: ${daemon.socket} }\nlog: { format: text }\n${more}`,
 		);
 		return daemon;
 	};

@@ -9,6 +9,8 @@ export interface ServerUnderTest {
 	readonly token: string;
 	/** Of somebody without any role. */
 	readonly strangerToken: string;
+	/** Of the service account that nodes have, where rights are enforced. */
+	readonly nodeToken?: string;
 	stop(): Promise<void>;
 }
 

@@ -46,7 +46,7 @@ class HeldClient extends ApiClient {
 const away = new ApiUnreachableError('http://127.0.0.1:1', { cause: new Error('connect ECONNREFUSED') });
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-function setUp(options: Pick<InformerOptions, 'firstList'> = {}) {
+function setUp(options: Pick<InformerOptions, 'firstList' | 'without' | 'mayLack'> = {}) {
 	const client = new HeldClient();
 	const clock = new FakeClock();
 	const log = recordingLogger();
@@ -122,26 +122,83 @@ test('a store that never heard from the API server refuses, whatever it is asked
 	informer.stop();
 });
 
-const refusals = [
-	{ title: 'a server that refuses is told as that', refusal: new ApiError(403, 'Forbidden', 'nodes is forbidden'), says: /rights to list and watch/ },
-	{ title: 'a server that is away is told as away', refusal: away, says: /^API server away/ },
+const forbidden = new ApiError(403, 'Forbidden', 'nodes is forbidden: User "system:serviceaccount:kube-system:bgpmesh" cannot list resource "nodes"');
+const missing = new ApiError(404, 'NotFound', 'the server could not find the requested resource');
+const failures: readonly {
+	readonly title: string;
+	readonly options: Pick<InformerOptions, 'without' | 'mayLack'>;
+	readonly error: Error;
+	readonly says: readonly [level: string, message: RegExp];
+	readonly seen: { readonly synced: boolean; readonly answered: boolean; readonly refusal?: string; readonly away: boolean };
+}[] = [
+	{
+		title: 'a server that is away is told as away',
+		options: { without: 'x', mayLack: true },
+		error: away,
+		says: ['warn', /^API server away/],
+		seen: { synced: false, answered: false, away: true },
+	},
+	{
+		title: 'a kind that may not be read, and is needed, is an error, and no server that is away',
+		options: {},
+		error: forbidden,
+		says: ['error', /rights to list and watch/],
+		seen: { synced: false, answered: true, refusal: forbidden.message, away: false },
+	},
+	{
+		title: 'a kind that may not be read, and can be done without, is a warning',
+		options: { without: 'nothing much' },
+		error: forbidden,
+		says: ['warn', /rights to list and watch/],
+		seen: { synced: false, answered: true, refusal: forbidden.message, away: false },
+	},
+	{
+		title: 'a kind that the server does not have, and may lack, has no objects',
+		options: { mayLack: true },
+		error: missing,
+		says: ['info', /does not have a kind/],
+		seen: { synced: true, answered: true, away: false },
+	},
+	{
+		title: 'a kind that the server does not have, and should, is waited for',
+		options: {},
+		error: missing,
+		says: ['warn', /^API server away/],
+		seen: { synced: false, answered: false, away: true },
+	},
 ];
-for (const { title, refusal, says } of refusals) {
+for (const { title, options, error, says, seen } of failures) {
 	test(title, async (t) => {
-		const client = new HeldClient();
-		const log = recordingLogger();
-		const informer = new Informer({ client, kind: coreKinds.nodes, log, clock: new FakeClock(), random: () => 0 });
+		const { client, log, informer } = setUp(options);
+		let answered = false;
+		informer.onAnswered(() => {
+			answered = true;
+		});
 		informer.start();
-		client.refuse(refusal);
+		client.refuse(error);
 		await turn();
 		t.deepEqual(
 			log.lines.map(({ level, fields }) => [level, fields['kind']]),
-			[['warn', 'Node']],
+			[[says[0], 'Node']],
 		);
-		t.regex(log.lines[0]?.message ?? '', says);
+		t.regex(log.lines[0]?.message ?? '', says[1]);
+		const { synced, refusal, failingSinceMs } = informer;
+		t.deepEqual({ synced, answered, ...(refusal === undefined ? {} : { refusal }), away: failingSinceMs !== undefined }, seen);
+		t.is((await outcome(informer.listed(0))) === 'listed', synced);
 		informer.stop();
 	});
 }
+
+test('what is known of a kind stays while the server seems not to have it', async (t) => {
+	const { client, informer } = setUp({ mayLack: true });
+	informer.restore([node('a', '7')]);
+	informer.start();
+	client.refuse(missing);
+	await turn();
+	t.deepEqual(versions(informer), ['a 7']);
+	t.false(informer.synced);
+	informer.stop();
+});
 
 test('only a first list of all may be of any age: after a watch that expired nothing goes back in time', async (t) => {
 	const { client, informer } = setUp({ firstList: 'any' });

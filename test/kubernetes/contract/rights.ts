@@ -1,0 +1,126 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { TestFn } from 'ava';
+import { parseAllDocuments } from 'yaml';
+import { ControlClient, type StatusView } from '../../../src/control/index.ts';
+import { type ApiClient, arrayAt, calicoKinds, coreKinds, type JsonObject, parseJson, type ResourceKind, textAt } from '../../../src/kubernetes/index.ts';
+import { RunningDaemon } from '../../support/daemon.ts';
+import { connect, daemonKubeconfig } from './cluster.ts';
+import { ask, type ServerUnderTest } from './transcript.ts';
+
+const folderOfRights = resolve(fileURLToPath(import.meta.url), '../../../../../config/rbac');
+const account = 'system:serviceaccount:kube-system:bgpmesh';
+const layout = 'crd.projectcalico.org/v1';
+const rbac = 'rbac.authorization.k8s.io/v1';
+const roles: ResourceKind = { kind: 'ClusterRole', apiVersion: rbac, plural: 'clusterroles', namespaced: false };
+const kindsOfRights: Readonly<Record<string, ResourceKind>> = {
+	ServiceAccount: { kind: 'ServiceAccount', apiVersion: 'v1', plural: 'serviceaccounts', namespaced: true },
+	ClusterRole: roles,
+	ClusterRoleBinding: { kind: 'ClusterRoleBinding', apiVersion: rbac, plural: 'clusterrolebindings', namespaced: false },
+	Role: { kind: 'Role', apiVersion: rbac, plural: 'roles', namespaced: true },
+	RoleBinding: { kind: 'RoleBinding', apiVersion: rbac, plural: 'rolebindings', namespaced: true },
+};
+
+/** The objects of a file of `config/rbac`. */
+export const rights = (file: string): JsonObject[] =>
+	parseAllDocuments(readFileSync(join(folderOfRights, file), 'utf8')).map((document) => document.toJSON() as JsonObject);
+
+/** Gives the service account of `config/rbac` its rights, and asks for a token of it. */
+export async function tokenOfNode(server: ServerUnderTest, folder: string): Promise<string> {
+	const api = await connect(server, folder);
+	for (const object of rights('node.yaml')) {
+		const kind = kindsOfRights[textAt(object, 'kind') ?? ''];
+		if (kind === undefined) throw new Error(`what is ${textAt(object, 'kind')}?`);
+		await api.create(kind, object, textAt(object, 'metadata', 'namespace'));
+	}
+	const request = { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec: { expirationSeconds: 86_400 } };
+	const { text } = await ask(server, { method: 'POST', path: '/api/v1/namespaces/kube-system/serviceaccounts/bgpmesh/token', body: request });
+	return textAt(parseJson(text), 'status', 'token') ?? '';
+}
+
+/** What a daemon does where a right is missing. Only where rights are enforced. */
+export function testRights(test: TestFn, getServer: () => ServerUnderTest, folder: string): void {
+	const resources = (rule: JsonObject) => arrayAt(rule, 'resources');
+	/** The ClusterRole without a resource; the way back. */
+	const without = async (api: ApiClient, resource: string) => {
+		const rules = arrayAt(
+			rights('node.yaml').find((object) => textAt(object, 'kind') === 'ClusterRole'),
+			'rules',
+		) as readonly JsonObject[];
+		const patched = rules.map((rule) => ({ ...rule, resources: resources(rule).filter((name) => name !== resource) }));
+		const set = (value: readonly JsonObject[]) => api.patch(roles, 'bgpmesh-node', { rules: value }, 'application/merge-patch+json');
+		await set(patched.filter((rule) => rule.resources.length > 0));
+		return () => set(rules);
+	};
+	const setUp = async (api: ApiClient, node: string) => {
+		await api.create(coreKinds.nodes, {
+			apiVersion: 'v1',
+			kind: 'Node',
+			metadata: { name: node, annotations: { 'projectcalico.org/IPv4Address': '127.0.0.1/8' } },
+		});
+		const daemon = new RunningDaemon();
+		const port = 20_000 + (process.pid % 20_000);
+		writeFileSync(
+			daemon.configFile,
+			`node: ${node}\ndatastore: { type: kubernetes, kubeconfig: ${daemonKubeconfig(getServer(), folder)} }\nbgp: { asNumber: 64512, listen: { address: 127.0.0.1, port: ${port} } }\nfib: { enabled: false }\ncontrol: { socket: ${daemon.socket} }\nlog: { format: text }\n`,
+		);
+		return daemon;
+	};
+
+	test.serial('a daemon that may not read Pods goes on without them, says so, and takes the right as soon as it is given', async (t) => {
+		const api = await connect(getServer(), folder);
+		const giveBack = await without(api, 'pods');
+		const daemon = await setUp(api, 'podless');
+		await daemon.start(t);
+		t.is(daemon.exitCode, undefined, daemon.log);
+		const reason = `pods is forbidden: User "${account}" cannot list resource "pods" in API group "" at the cluster scope`;
+		const { cluster } = (await daemon.ask('status')) as StatusView;
+		t.like(cluster?.refused?.[0], { kind: 'Pod', reason });
+		t.is(cluster?.refused?.length, 1);
+		t.is(cluster?.awaySince, undefined);
+		t.true((await daemon.cli('status')).stdout.includes(`the API server refuses: ${reason}`));
+		t.true(daemon.log.includes('the API server does not let this node read a kind') && daemon.log.includes(account));
+		t.true((await new ControlClient(daemon.socket).metrics()).includes('bgpmesh_apiserver_refused{kind="Pod",namespace=""} 1'));
+		await giveBack();
+		await daemon.until(
+			'the right is seen',
+			(client) => client.ask('status', {}),
+			(status) => status.cluster?.refused === undefined,
+		);
+		t.false((await new ControlClient(daemon.socket).metrics()).includes('bgpmesh_apiserver_refused{'));
+		await api.remove(coreKinds.nodes, 'podless');
+	});
+
+	test.serial('a daemon that may not read what it can not do without waits, names the right, and starts when it has it', async (t) => {
+		const api = await connect(getServer(), folder);
+		const giveBack = await without(api, 'bgppeers');
+		const daemon = await setUp(api, 'peerless');
+		const started = daemon.start(t);
+		while (!daemon.log.includes('does not let this node')) await new Promise((resolve) => setTimeout(resolve, 50));
+		t.regex(
+			daemon.log,
+			new RegExp(`error .*kind=BGPPeer .*bgppeers.crd.projectcalico.org is forbidden: User \\\\?"${account}\\\\?" cannot list resource \\\\?"bgppeers\\\\?"`),
+		);
+		t.false(daemon.log.includes(' ready '));
+		await giveBack();
+		await started;
+		t.is(daemon.exitCode, undefined, daemon.log);
+		await api.remove(coreKinds.nodes, 'peerless');
+	});
+
+	test.serial('every right of the manifest is one that is used, and no resource is named twice', (t) => {
+		const named = rights('node.yaml').flatMap((object) => arrayAt(object, 'rules').flatMap((rule) => resources(rule as JsonObject)));
+		const known = new Set<unknown>(
+			[calicoKinds(layout), calicoKinds('projectcalico.org/v3'), coreKinds].flatMap((kinds) => Object.values(kinds).map(({ plural }) => plural)),
+		);
+		t.deepEqual(
+			named.filter((name) => !known.has(String(name).split('/')[0])),
+			[],
+		);
+		t.deepEqual(
+			[...known].filter((plural) => !named.includes(plural as string)),
+			[],
+		);
+	});
+}
