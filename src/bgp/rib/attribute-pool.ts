@@ -20,6 +20,8 @@ export const Kind = {
 	twoOctetAs: 64,
 	/** Made by export policy: lives as long as the cache that holds it. */
 	exported: 128,
+	/** Import made more octets of it than there are in any message; what is kept is what tells it from others. */
+	tooLong: 256,
 } as const;
 
 /**
@@ -36,7 +38,7 @@ export class AttributePool {
 
 	// Identity.
 	peer: Uint16Array;
-	kind: Uint8Array;
+	kind: Uint16Array;
 	/** Kernel metric that a policy asked for, plus one; 0 for none. */
 	priority: Uint32Array;
 	/** Hash of the bytes alone: sets of different peers with equal bytes have equal ones. */
@@ -82,7 +84,7 @@ export class AttributePool {
 	constructor(random: Random, capacity: number) {
 		this.#seed = Math.trunc(random() * 0x1_0000_0000) | 0;
 		this.peer = new Uint16Array(capacity);
-		this.kind = new Uint8Array(capacity);
+		this.kind = new Uint16Array(capacity);
 		this.priority = new Uint32Array(capacity);
 		this.contentHash = new Int32Array(capacity);
 		this.length = new Uint16Array(capacity);

@@ -39,6 +39,7 @@ export const Reason = {
 	ownNextHop: 6,
 	leak: 7,
 	firstAs: 8,
+	tooLong: 9,
 } as const;
 
 /** By `Reason`. */
@@ -52,6 +53,7 @@ export const reasonTexts = [
 	'NEXT_HOP is an address of this node',
 	'route leak (RFC 9234)',
 	"first AS number is not the peer's",
+	'attributes longer than any message',
 ] as const;
 
 /** LOCAL_PREF of a route that has none. RFC 4271 §5.1.5 leaves it to us; everybody takes 100. */
@@ -123,6 +125,7 @@ export function summarize(pool: AttributePool, id: number, scan: AttributeScan, 
 	if ((flags & Flag.external) !== 0 && (flags & Flag.gracefulShutdown) !== 0) pool.localPref[id] = 0;
 	if (peer.id !== 0 && peer.isOwnAddress(nextHops.text(pool.nextHop[id] ?? 0))) reason ||= Reason.ownNextHop;
 	if (((pool.kind[id] ?? 0) & Kind.rejected) !== 0) reason = peer.deniesImport ? Reason.noPolicy : Reason.policy;
+	if (((pool.kind[id] ?? 0) & Kind.tooLong) !== 0) reason = Reason.tooLong;
 	pool.flags[id] = flags;
 	pool.reason[id] = reason;
 }

@@ -32,6 +32,9 @@ export const Imported = {
 	byPrefix: -2,
 } as const;
 
+/** RFC 8654 §3: no message is longer, so nobody could be told more. */
+const mostBytes = 0xffff;
+
 /** How stored blocks are read: 4-octet AS numbers, every attribute allowed, any next hop. */
 export const storedContext: PacketContext = packetContext({ extendedNextHop: () => true });
 
@@ -162,16 +165,18 @@ export class Importer {
 		return this.#intern(peer, kind, priority, 0, encodeAttributes(attributes, storedContext));
 	}
 
-	/** The set that export policy made of `id`, which came from `peer`; nobody holds a new one yet. */
+	/** The set that export policy made of `id`, which came from `peer`; nobody holds a new one yet. 0: no message could hold it. */
 	exported(peer: RibPeer, id: number, state: PolicyState): number {
 		const kind = (this.#pool.kind[id] ?? 0) | kindOf(state) | Kind.exported;
-		return this.#intern(peer, kind, state.priority, id, encodeAttributes(state.attributes, storedContext));
+		const block = encodeAttributes(state.attributes, storedContext);
+		return block.length > mostBytes ? 0 : this.#intern(peer, kind, state.priority, id, block);
 	}
 
-	/** `id` with other attributes (a community added, say), made from the same received set; nobody holds a new one yet. */
+	/** `id` with other attributes (a community added, say), made from the same received set; nobody holds a new one yet. `id` itself where no message could hold it. */
 	variant(peer: RibPeer, id: number, kind: number, attributes: PathAttributes): number {
 		const kinds = ((this.#pool.kind[id] ?? 0) & ~Kind.twoOctetAs) | kind;
-		return this.#intern(peer, kinds, this.priorityOf(id), this.received(id), encodeAttributes(attributes, storedContext), this.#pool.added[id]);
+		const block = encodeAttributes(attributes, storedContext);
+		return block.length > mostBytes ? id : this.#intern(peer, kinds, this.priorityOf(id), this.received(id), block, this.#pool.added[id]);
 	}
 
 	/** The set as it came, of which import made `id`. */
@@ -235,8 +240,12 @@ export class Importer {
 	#make({ peer, id, usable, attributes, hops }: Incoming, decided: Decided | undefined): number {
 		const pool = this.#pool;
 		const kind = (pool.kind[id] ?? 0) & ~Kind.twoOctetAs;
-		const made = (kinds: number, priority: number | undefined, changed: PathAttributes) =>
-			this.#intern(peer, kinds, priority, id, encodeAttributes(changed, storedContext), hopsOf(changed.asPath) - hops());
+		const made = (kinds: number, priority: number | undefined, changed: PathAttributes) => {
+			const block = encodeAttributes(changed, storedContext);
+			// AS numbers of two octets become four, and policy adds what it likes.
+			if (block.length > mostBytes) return this.#intern(peer, kind | Kind.tooLong, undefined, id, encodeAttributes(withoutLists(changed), storedContext));
+			return this.#intern(peer, kinds, priority, id, block, hopsOf(changed.asPath) - hops());
+		};
 		if (decided !== undefined && !decided.accepted) {
 			return usable ? this.#intern(peer, kind | Kind.rejected, undefined, id, pool.bytes(id)) : made(kind | Kind.rejected, undefined, attributes());
 		}
@@ -282,6 +291,13 @@ export class Importer {
 		const undecided = this.#undecided.get(this.#pool.source[id] ?? 0);
 		for (const [outcome, made] of undecided?.made ?? []) if (made === id) undecided?.made?.delete(outcome);
 	}
+}
+
+/** What has a length of its own, with an empty AS_PATH. */
+function withoutLists({ origin, nextHop, mpReach, med, localPref }: PathAttributes): PathAttributes {
+	const kept = { origin, nextHop, mpReach, med, localPref, asPath: [] };
+	// What is not there is left out, so that none is undefined.
+	return Object.fromEntries(Object.entries(kept).filter(([, value]) => value !== undefined)) as PathAttributes;
 }
 
 /** What import policy says; `undefined` without one. */

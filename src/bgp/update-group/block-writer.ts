@@ -206,6 +206,8 @@ export class BlockWriter {
 		const wide = this.bytes.slice(0, this.length);
 		judgeAttributes(wide, 0, wide.length, storedContext, scan);
 		const narrow = encodeAttributes(attributesOf(wide, scan, storedContext), twoOctetContext);
+		// AS_TRANS beside every real number: half as long again as what came.
+		if (narrow.length > this.bytes.length) this.bytes = new Uint8Array(narrow.length);
 		this.bytes.set(narrow);
 		this.length = narrow.length;
 	}

@@ -18,7 +18,7 @@ export interface ExportContext {
 	readonly options: RibOptions;
 	readonly peerName: (peer: number) => string;
 	readonly attributes: (id: number) => PathAttributes;
-	/** The set that policy made of `id`; nobody holds a new one yet. */
+	/** The set that policy made of `id`; nobody holds a new one yet. 0: no message could hold it. */
 	readonly exported: (id: number, state: PolicyState) => number;
 	readonly priorityOf: (id: number) => number | undefined;
 }
@@ -49,6 +49,7 @@ const firstTree = -3;
 export class Exporter {
 	readonly terms: ExportTerms;
 	readonly #context: ExportContext;
+	readonly #tooLong: (id: number) => void;
 	readonly #program: PolicyProgram | undefined;
 	/** By set: 0 not asked yet, `refused`, `byPrefix`, a shared tree, or the set to send; empty without policy. */
 	#decided = new Int32Array(0);
@@ -60,9 +61,11 @@ export class Exporter {
 	#lastAsked = 0;
 	#lastPermitted = false;
 
-	constructor(terms: ExportTerms, context: ExportContext) {
+	/** `tooLong` is told of sets of which policy made more than any message holds. */
+	constructor(terms: ExportTerms, context: ExportContext, tooLong: (id: number) => void) {
 		this.terms = terms;
 		this.#context = context;
+		this.#tooLong = tooLong;
 		this.#program = terms.policies === undefined || terms.policies.length === 0 ? undefined : new PolicyProgram(terms.policies);
 		if (this.#program !== undefined) this.#decided = new Int32Array(context.pool.capacity);
 	}
@@ -196,6 +199,10 @@ export class Exporter {
 		if (!state.changed) return id;
 		const { pool, exported } = this.#context;
 		const made = exported(id, state);
+		if (made === 0) {
+			this.#tooLong(id);
+			return 0;
+		}
 		pool.retain(made);
 		// Policy may have added NO_EXPORT, or a next hop that the peer can't be told.
 		if (this.#permits(made)) return made;

@@ -29,7 +29,7 @@ export class Outgoing {
 		this.#terms = terms;
 		this.#context = context;
 		this.#table = context.table;
-		this.exporter = new Exporter(terms, context);
+		this.exporter = new Exporter(terms, context, this.#reportTooLong);
 		this.#writer = new UpdateWriter(terms, context, context.table.prefixes);
 		this.#packer = new Packer(context.pool, this.#writer);
 	}

@@ -34,6 +34,7 @@ export class UpdateWriter {
 	readonly #fourOctetAs: boolean;
 	/** The most bytes that one prefix takes. */
 	readonly #nlriBytes: number;
+	readonly #scratch = new Uint8Array(20);
 
 	constructor(terms: ExportTerms, context: ExportContext, prefixes: PrefixTable) {
 		this.#prefixes = prefixes;
@@ -50,8 +51,10 @@ export class UpdateWriter {
 		block.write(id);
 		const { nextHop } = block;
 		const fixed = headerBytes + 4 + block.length + (nextHop === undefined ? 0 : 4 + 5 + nextHop.length);
-		const limit = fixed + this.#nlriBytes <= usualMessage ? usualMessage : this.#extended ? longestMessage : 0;
-		if (fixed + this.#nlriBytes > limit) return false;
+		// Near the limit the octets count that the prefixes take, not those that they might.
+		const widest = fixed + this.#nlriBytes <= usualMessage ? this.#nlriBytes : this.#widest(list);
+		const limit = fixed + widest <= usualMessage ? usualMessage : this.#extended ? longestMessage : 0;
+		if (fixed + widest > limit) return false;
 		for (let index = 0; index < list.count; ) {
 			const chunk = log.room(Math.min(limit, fixed + (list.count - index) * this.#nlriBytes));
 			const { bytes, used: head } = chunk;
@@ -60,12 +63,12 @@ export class UpdateWriter {
 			if (nextHop === undefined) {
 				at = this.#copyBlock(bytes, at);
 				const routes = at;
-				({ index, at } = this.#writePrefixes(list, index, bytes, at, head + limit));
+				({ index, at } = this.#writePrefixes(list, index, bytes, at, head + limit, widest));
 				finish(bytes, head, at, 0, routes - head - headerBytes - 4);
 			} else {
 				const reach = at;
 				at = this.#writeReach(nextHop, bytes, at);
-				({ index, at } = this.#writePrefixes(list, index, bytes, at, head + limit - block.length));
+				({ index, at } = this.#writePrefixes(list, index, bytes, at, head + limit - block.length, widest));
 				writeU16(bytes, reach + 2, at - reach - 4);
 				at = this.#copyBlock(bytes, at);
 				finish(bytes, head, at, 0, at - head - headerBytes - 4);
@@ -125,16 +128,23 @@ export class UpdateWriter {
 		}
 	}
 
-	/** As many prefixes as fit before `end`, one at least. */
-	#writePrefixes(list: PrefixList, index: number, bytes: Uint8Array, at: number, end: number): { index: number; at: number } {
+	/** As many prefixes, of at most `widest` octets each, as fit before `end`, one at least. */
+	#writePrefixes(list: PrefixList, index: number, bytes: Uint8Array, at: number, end: number, widest = this.#nlriBytes): { index: number; at: number } {
 		const { ids, pathIds, count } = list;
 		const prefixes = this.#prefixes;
-		const last = end - this.#nlriBytes;
+		const last = end - widest;
 		while (index < count && at <= last) {
 			if (this.#addPath) at = writeU32(bytes, at, pathIds[index] ?? 0);
 			at = prefixes.write(ids[index++] ?? 0, bytes, at);
 		}
 		return { index, at };
+	}
+
+	/** The octets of the longest prefix of a list. */
+	#widest({ ids, count }: PrefixList): number {
+		let widest = 0;
+		for (let index = 0; index < count; index++) widest = Math.max(widest, this.#prefixes.write(ids[index] ?? 0, this.#scratch, 0));
+		return widest + (this.#addPath ? 4 : 0);
 	}
 
 	#copyBlock(bytes: Uint8Array, at: number): number {
