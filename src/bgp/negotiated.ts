@@ -41,7 +41,7 @@ export interface Negotiated {
 	readonly peerRestartSeconds: number;
 	/** Both sides set the N bit (RFC 8538). */
 	readonly notificationRestart: boolean;
-	/** Our own role towards the peer, once both agreed (RFC 9234). */
+	/** Our own role towards an external peer, which agreed or named none (RFC 9234 §4.2). */
 	readonly localRole: Role | undefined;
 }
 

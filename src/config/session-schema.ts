@@ -122,7 +122,7 @@ export const sessionShape = {
 	enforceFirstAs: key(flag.default(true), "the first AS of an external peer's routes must be its own (RFC 4271, 6.3)", 'routes'),
 	role: key(
 		oneOf('provider', 'route-server', 'route-server-client', 'customer', 'peer').exactOptional(),
-		'our role towards the peer (RFC 9234)',
+		'our role towards the peer (RFC 9234), also where it names none',
 		'reset',
 		'none',
 	),

@@ -18,11 +18,19 @@ export const systemClock: Clock = {
 	monotonicMs: () => performance.now(),
 	wallMs: () => Date.now(),
 	after(delayMs, callback) {
-		const handle = setTimeout(callback, delayMs);
-		handle.unref();
+		let handle: NodeJS.Timeout | undefined;
+		const wait = (leftMs: number): void => {
+			const now = Math.min(leftMs, longestTimeoutMs);
+			handle = setTimeout(() => (leftMs > now ? wait(leftMs - now) : callback()), now);
+			handle.unref();
+		};
+		wait(delayMs);
 		return { cancel: () => clearTimeout(handle) };
 	},
 };
+
+/** `setTimeout` takes 31 bits of milliseconds, not quite 25 days, and fires at once for more. */
+const longestTimeoutMs = 2 ** 31 - 1;
 
 /** Randomness as a dependency: a number in [0, 1). */
 export type Random = () => number;

@@ -146,6 +146,7 @@ const malformed: readonly { title: string; wire: string; remedy: string; context
 	{ title: '[C116] NEXT_HOP of 16 octets', wire: `${origin} ${asPath} 40 03 10 20010db8000000000000000000000001`, remedy: 'treat-as-withdraw' },
 	{ title: '[C117] NEXT_HOP 0.0.0.0', wire: `${origin} ${asPath} 40 03 04 00000000`, remedy: 'treat-as-withdraw' },
 	{ title: '[C117] NEXT_HOP 224.0.0.1', wire: `${origin} ${asPath} 40 03 04 e0000001`, remedy: 'treat-as-withdraw' },
+	{ title: '[C117] NEXT_HOP 0.0.0.1', wire: `${origin} ${asPath} 40 03 04 00000001`, remedy: 'treat-as-withdraw' },
 	{ title: '[C117] NEXT_HOP 240.0.0.1', wire: `${origin} ${asPath} 40 03 04 f0000001`, remedy: 'treat-as-withdraw' },
 	{ title: '[C117] NEXT_HOP 255.255.255.255', wire: `${origin} ${asPath} 40 03 04 ffffffff`, remedy: 'treat-as-withdraw' },
 	{ title: '[C119] MULTI_EXIT_DISC of 3 octets', wire: `${mandatory} 80 04 03 000000`, remedy: 'treat-as-withdraw' },

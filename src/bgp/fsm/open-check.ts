@@ -82,7 +82,8 @@ export function checkOpen(received: OpenMessage, sent: OpenMessage, local: Local
 		peerRestarting: helper?.restarting ?? false,
 		peerRestartSeconds: helper?.restartSeconds ?? 0,
 		notificationRestart: ours.gracefulRestart?.notification === true && helper?.notification === true,
-		localRole: kind === 'external' && theirs.roles.size > 0 ? local.options.role : undefined,
+		// RFC 9234 §4.2: what is configured counts, whether or not the peer says what it is.
+		localRole: kind === 'external' ? local.options.role : undefined,
 	};
 	return { type: 'accepted', negotiated };
 }

@@ -22,7 +22,7 @@ export const Flag = {
 	llgrStale: 1 << 11,
 	noLlgr: 1 << 12,
 	onlyToCustomer: 1 << 13,
-	/** Some extended community is non-transitive (RFC 4360 §6). */
+	/** Some extended community is non-transitive (RFC 4360 §6, RFC 5701 §2). */
 	nonTransitive: 1 << 14,
 	/** As it came it had an attribute that was discarded (RFC 7606 §2). */
 	discarded: 1 << 15,
@@ -113,8 +113,11 @@ export function summarize(pool: AttributePool, id: number, scan: AttributeScan, 
 				for (let at = start; at < end; at += 4) if (u32(bytes, at) === options.clusterId) reason ||= Reason.ownCluster;
 				break;
 			case AttributeCode.extendedCommunities:
-				for (let at = start; at < end; at += 8) if (((bytes[at] ?? 0) & 0x40) !== 0) flags |= Flag.nonTransitive;
+			case AttributeCode.ipv6ExtendedCommunities: {
+				const size = scan.codes[index] === AttributeCode.extendedCommunities ? 8 : 20;
+				for (let at = start; at < end; at += size) if (((bytes[at] ?? 0) & 0x40) !== 0) flags |= Flag.nonTransitive;
 				break;
+			}
 			case AttributeCode.onlyToCustomer:
 				flags |= Flag.onlyToCustomer;
 				reason ||= leaks(peer, u32(bytes, start)) ? Reason.leak : Reason.none;
@@ -137,11 +140,14 @@ function summarizeAsPath(pool: AttributePool, id: number, bytes: Uint8Array, sta
 	let ours = pool.added[id] ?? 0;
 	/** Of the path as it came; 0 for a set. */
 	let first: number | undefined;
+	/** The first segment that is none of a confederation. */
+	let outer: number | undefined;
 	for (let at = start; at < end; ) {
 		const type = bytes[at] ?? 0;
 		const count = bytes[at + 1] ?? 0;
 		// RFC 4271 §9.1.2.2 (a), RFC 5065 §5.3.
 		length += type === 2 ? count : type === 1 ? 1 : 0;
+		if (type <= 2) outer ??= at;
 		at += 2;
 		for (const segmentEnd = at + count * 4; at < segmentEnd; at += 4) {
 			// What import added is no loop.
@@ -153,7 +159,7 @@ function summarizeAsPath(pool: AttributePool, id: number, bytes: Uint8Array, sta
 	}
 	pool.asPathLength[id] = Math.min(length, 0xffff);
 	// RFC 4271 §9.1.2.2 (c): as everybody else in the AS sees it.
-	pool.neighborAs[id] = end > start && bytes[start] === 2 ? u32(bytes, start + 2) : 0;
+	pool.neighborAs[id] = outer !== undefined && bytes[outer] === 2 ? u32(bytes, outer + 2) : 0;
 	if (peer.id === 0) return Reason.none;
 	if (own > peer.options.allowOwnAs) return Reason.ownAs;
 	return peer.external && peer.options.enforceFirstAs && (first ?? 0) !== peer.asNumber ? Reason.firstAs : Reason.none;

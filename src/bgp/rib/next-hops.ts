@@ -55,6 +55,13 @@ export class NextHops {
 		return this.bytes(id).length === 4 ? 'ipv4' : 'ipv6';
 	}
 
+	/** Does it mean something on one link alone: a link-local address (RFC 4291 §2.5.6), without a global one before it? */
+	isLinkLocal(id: number): boolean {
+		const bytes = this.bytes(id);
+		if (bytes.length < 16) return false;
+		return (bytes[0] === 0xfe && ((bytes[1] ?? 0) & 0xc0) === 0x80) || bytes.subarray(0, 16).every((byte) => byte === 0);
+	}
+
 	/** The interface that packets to it leave through, where that is known. */
 	interfaceOf(id: number): string | undefined {
 		return this.#interfaces[id];

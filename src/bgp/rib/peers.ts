@@ -124,9 +124,10 @@ export class RibPeer {
 		this.importProgram = policies.length === 0 || this.deniesImport ? undefined : new PolicyProgram(policies);
 	}
 
-	/** Of this node: NEXT_HOPs that are not to be followed. RFC 4271 §6.3. A neighbour on this very host shares our loopback addresses: from it they say nothing. */
+	/** Of this node: NEXT_HOPs that are not to be followed. RFC 4271 §6.3. Any loopback address is; but a neighbour on this very host shares them: from it they say nothing. */
 	isOwnAddress(address: string | undefined): boolean {
-		if (address === undefined || (this.#onThisHost && isLoopback(address))) return false;
+		if (address === undefined) return false;
+		if (isLoopback(address)) return !this.#onThisHost;
 		return address === this.#localAddress || this.#ownAddresses.has(address);
 	}
 

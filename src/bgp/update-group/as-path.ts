@@ -6,8 +6,9 @@ export function isPrivateAs(asNumber: number): boolean {
 }
 
 /**
- * Writes the AS_PATH at `[start, end)` of `bytes` (4-octet numbers) to `out` at `at`, private numbers left out if so asked and
- * `prepend` put in front (RFC 4271 §5.1.2 b: into the first segment if that is a sequence with room). Returns where it ends.
+ * Writes the AS_PATH at `[start, end)` of `bytes` (4-octet numbers) to `out` at `at`, confederation segments left out, which never leave their
+ * confederation (RFC 5065 §5.3), private numbers left out if so asked, and `prepend` put in front (RFC 4271 §5.1.2 b: into the first segment if that
+ * is a sequence with room). Returns where it ends.
  */
 export function writeAsPath(
 	bytes: Uint8Array,
@@ -19,25 +20,31 @@ export function writeAsPath(
 	at: number,
 ): number {
 	let segment = start;
-	const firstCount = start < end && bytes[start] === sequence ? (bytes[start + 1] ?? 0) : 0;
+	while (segment < end && isConfederation(bytes, segment)) segment = endOf(bytes, segment);
+	const firstCount = segment < end && bytes[segment] === sequence ? (bytes[segment + 1] ?? 0) : 0;
 	if (prepend.length > 0) {
 		const joins = firstCount > 0 && firstCount + prepend.length <= 255 && !dropPrivate;
 		out[at++] = sequence;
 		out[at++] = prepend.length + (joins ? firstCount : 0);
 		for (const asNumber of prepend) at = writeU32(out, at, asNumber);
 		if (joins) {
-			segment = start + 2 + firstCount * 4;
-			for (let index = start + 2; index < segment; index++) out[at++] = bytes[index] ?? 0;
+			const numbers = segment + 2;
+			segment = numbers + firstCount * 4;
+			for (let index = numbers; index < segment; index++) out[at++] = bytes[index] ?? 0;
 		}
 	}
 	while (segment < end) {
-		const count = bytes[segment + 1] ?? 0;
-		const segmentEnd = segment + 2 + count * 4;
-		at = dropPrivate ? writePublic(bytes, segment, segmentEnd, out, at) : copy(bytes, segment, segmentEnd, out, at);
+		const segmentEnd = endOf(bytes, segment);
+		if (!isConfederation(bytes, segment)) at = dropPrivate ? writePublic(bytes, segment, segmentEnd, out, at) : copy(bytes, segment, segmentEnd, out, at);
 		segment = segmentEnd;
 	}
 	return at;
 }
+
+/** AS_CONFED_SEQUENCE and AS_CONFED_SET. RFC 5065 §3. */
+const isConfederation = (bytes: Uint8Array, segment: number): boolean => (bytes[segment] ?? 0) > sequence;
+
+const endOf = (bytes: Uint8Array, segment: number): number => segment + 2 + (bytes[segment + 1] ?? 0) * 4;
 
 /** One segment without its private numbers; nothing where none is left. */
 function writePublic(bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {

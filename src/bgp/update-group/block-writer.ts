@@ -7,6 +7,8 @@ import type { ExportTerms } from './export-terms.ts';
 import { type ExportContext, setsSelf } from './exporter.ts';
 
 const { optional, transitive, extendedLength } = AttributeFlag;
+/** A route from outside that is about to go. */
+const lastResort = Flag.external | Flag.gracefulShutdown;
 const twoOctetContext = packetContext({ fourOctetAs: false });
 
 /**
@@ -78,7 +80,7 @@ export class BlockWriter {
 				this.#writeNumber(optional, AttributeCode.clusterList, this.#clusterId);
 				wantsCluster = false;
 			}
-			this.#attribute(code, slab, at, value, next, flags, kind, reflects);
+			this.#attribute(id, code, slab, at, value, next, flags, kind, reflects);
 			at = next;
 		}
 		if (wantsNextHop) this.#writeNextHop(nextHop);
@@ -90,7 +92,7 @@ export class BlockWriter {
 	}
 
 	/** One attribute of the stored block: as it is, not at all, or rewritten. */
-	#attribute(code: number, slab: Uint8Array, at: number, value: number, next: number, flags: number, kind: number, reflects: boolean): void {
+	#attribute(id: number, code: number, slab: Uint8Array, at: number, value: number, next: number, flags: number, kind: number, reflects: boolean): void {
 		switch (code) {
 			case AttributeCode.asPath:
 				if (this.#external && !this.#transparent) {
@@ -107,6 +109,11 @@ export class BlockWriter {
 				break;
 			case AttributeCode.localPref:
 				if (this.#external) return;
+				// RFC 8326 §4.1: also where policy gave it another one.
+				if ((flags & lastResort) === lastResort) {
+					this.#writeNumber(transitive, AttributeCode.localPref, this.#localPref(id, flags));
+					return;
+				}
 				break;
 			case AttributeCode.originatorId:
 				if (this.#external) return;
@@ -119,8 +126,9 @@ export class BlockWriter {
 				}
 				break;
 			case AttributeCode.extendedCommunities:
+			case AttributeCode.ipv6ExtendedCommunities:
 				if (this.#external && (flags & Flag.nonTransitive) !== 0) {
-					this.#writeTransitive(slab, value, next);
+					this.#writeTransitive(code, code === AttributeCode.extendedCommunities ? 8 : 20, slab, value, next);
 					return;
 				}
 				break;
@@ -133,9 +141,9 @@ export class BlockWriter {
 	#chooseNextHop(id: number, flags: number, kind: number): Uint8Array {
 		const { pool, nextHops } = this.#context;
 		const stored = pool.nextHop[id] ?? 0;
-		if (setsSelf(this.#terms, kind, flags, stored)) return this.#self;
+		if (setsSelf(this.#terms, kind, flags, stored, nextHops.isLinkLocal(stored))) return this.#self;
 		const bytes = nextHops.bytes(stored);
-		// RFC 2545 §3: a link-local address goes no further than its link, which is not known to be the peer's.
+		// RFC 2545 §3: the link-local address stays on its link.
 		return bytes.length === 32 ? bytes.subarray(0, 16) : bytes;
 	}
 
@@ -179,15 +187,15 @@ export class BlockWriter {
 		this.length += length;
 	}
 
-	/** RFC 4360 §6: non-transitive ones stay in the AS. */
-	#writeTransitive(slab: Uint8Array, start: number, end: number): void {
+	/** RFC 4360 §6, RFC 5701 §2: of communities of `size` octets the non-transitive ones stay in the AS. */
+	#writeTransitive(code: number, size: number, slab: Uint8Array, start: number, end: number): void {
 		const kept: number[] = [];
-		for (let at = start; at < end; at += 8) if (((slab[at] ?? 0) & 0x40) === 0) kept.push(at);
+		for (let at = start; at < end; at += size) if (((slab[at] ?? 0) & 0x40) === 0) kept.push(at);
 		if (kept.length === 0) return;
-		this.#head(optional | transitive, AttributeCode.extendedCommunities, kept.length * 8);
+		this.#head(optional | transitive, code, kept.length * size);
 		for (const at of kept) {
-			copyBytes(slab, at, this.bytes, this.length, 8);
-			this.length += 8;
+			copyBytes(slab, at, this.bytes, this.length, size);
+			this.length += size;
 		}
 	}
 

@@ -144,8 +144,10 @@ export class Exporter {
 	#hasNextHop(id: number, flags: number): boolean {
 		const { family, extendedNextHop, nextHopSelf } = this.terms;
 		const { pool, nextHops } = this.#context;
-		if (setsSelf(this.terms, pool.kind[id] ?? 0, flags, pool.nextHop[id] ?? 0)) return nextHopSelf.length > 0;
-		return family === 'ipv6' || extendedNextHop || nextHops.family(pool.nextHop[id] ?? 0) === 'ipv4';
+		const nextHop = pool.nextHop[id] ?? 0;
+		const linkLocal = nextHops.isLinkLocal(nextHop);
+		if (setsSelf(this.terms, pool.kind[id] ?? 0, flags, nextHop, linkLocal)) return nextHopSelf.length > 0;
+		return !linkLocal && (family === 'ipv6' || extendedNextHop || nextHops.family(nextHop) === 'ipv4');
 	}
 
 	#decide(id: number, program: PolicyProgram): number {
@@ -204,8 +206,8 @@ export class Exporter {
 			return 0;
 		}
 		pool.retain(made);
-		// Policy may have added NO_EXPORT, or a next hop that the peer can't be told.
-		if (this.#permits(made)) return made;
+		// Policy may have set a next hop that the peer can't be told. What it says in communities (NO_EXPORT, say) is for the peer to obey.
+		if (this.#hasNextHop(made, pool.flags[made] ?? 0)) return made;
 		pool.release(made);
 		return 0;
 	}
@@ -216,8 +218,11 @@ export function sourceOf(flags: number): RouteSource {
 	return (flags & Flag.local) !== 0 ? 'local' : (flags & Flag.external) !== 0 ? 'external' : 'internal';
 }
 
-/** Is NEXT_HOP to be our own address? RFC 4271 §5.1.3; policy before the session's mode, and that before the rule. */
-export function setsSelf(terms: ExportTerms, kind: number, flags: number, nextHop: number): boolean {
+/**
+ * Is NEXT_HOP to be our own address? RFC 4271 §5.1.3; policy before the session's mode, and that before the rule. A link-local next hop goes
+ * no further than its link (RFC 2545 §3), which is not known to be the peer's: where nobody wants it kept, we stand in for it.
+ */
+export function setsSelf(terms: ExportTerms, kind: number, flags: number, nextHop: number, linkLocal: boolean): boolean {
 	if (nextHop === 0) return true;
 	if ((kind & Kind.nextHopKeep) !== 0) return false;
 	if ((kind & Kind.nextHopSelf) !== 0) return true;
@@ -226,10 +231,10 @@ export function setsSelf(terms: ExportTerms, kind: number, flags: number, nextHo
 			return false;
 		case 'self':
 			// RFC 4456 §10: a reflector leaves what it reflects as it is; `self` is for what comes from outside or from here.
-			return terms.kind === 'external' || (flags & (Flag.external | Flag.local)) !== 0;
+			return terms.kind === 'external' || linkLocal || (flags & (Flag.external | Flag.local)) !== 0;
 		case 'auto':
 			// A route server (RFC 7947 §2.2) is not on the path.
-			return terms.kind === 'external' && terms.client !== 'route-server';
+			return terms.kind === 'external' ? terms.client !== 'route-server' : linkLocal;
 		default:
 			return terms.nextHopMode satisfies never;
 	}

@@ -58,3 +58,14 @@ test('RFC 8326: a route with GRACEFUL_SHUTDOWN from an external peer has LOCAL_P
 	await bench.settle();
 	t.is(bench.peers.inside.table.get(theirs)?.localPref, 0);
 });
+
+test('RFC 8326: that holds whatever LOCAL_PREF import policy gave it', async (t) => {
+	const raising = { ...acceptAll, terms: [{ match: {}, action: 'accept' as const, operations: [{ type: 'set-local-pref' as const, value: 200 }] }] };
+	const outside = { asNumber: 65002, options: { ...open, importPolicies: [raising] } };
+	const bench = await WireBench.start(t, { peers: { outside, inside: { options: { reflectorClient: true } } } });
+	await bench.connect();
+	bench.peers.outside.announce([theirs]);
+	bench.peers.outside.announce([ours], { communities: [WellKnownCommunity.gracefulShutdown] });
+	await bench.settle();
+	t.deepEqual([bench.peers.inside.table.get(theirs)?.localPref, bench.peers.inside.table.get(ours)?.localPref], [200, 0]);
+});

@@ -54,6 +54,19 @@ for (const { title, peer, asNumber, marked } of [
 	});
 }
 
+test('[C46][C223] a neighbour that does not say what it is counts as what our role makes of it', async (t) => {
+	const silent = ({ capabilities: _, ...rest }: WirePeerOptions): WirePeerOptions => rest;
+	const bench = await WireBench.start(t, { peers: { provider: silent(provider), customer: silent(customer), inside } });
+	await bench.connect();
+	bench.peers.customer.announce([prefix], { onlyToCustomer: 65003, asPath: path(65003) });
+	bench.peers.provider.announce(['10.2.0.0/16'], { asPath: path(65002) });
+	bench.peers.inside.announce(['10.3.0.0/16'], { onlyToCustomer: 65009 });
+	await bench.settle();
+	t.is(bench.rib.routes({ received: 'customer' })[0]?.ineligible, 'route leak (RFC 9234)');
+	t.is(bench.peers.inside.table.get('10.2.0.0/16')?.onlyToCustomer, 65002);
+	t.deepEqual([bench.peers.provider.prefixes, bench.peers.customer.prefixes], [[], ['10.2.0.0/16', '10.3.0.0/16']]);
+});
+
 test('[C225] to a customer and a peer our own OTC is added, to a provider none', async (t) => {
 	const bench = await WireBench.start(t, { peers: { provider, customer, lateral, inside } });
 	await bench.connect();

@@ -214,7 +214,7 @@ const outcomes: readonly { title: string; open: OpenMessage; local?: LocalSide; 
 		read: (n) => n.localRole,
 		is: 'peer',
 	},
-	{ title: '[C46] no role is no obstacle', open: peer(), local: side({ role: 'provider' }), read: (n) => n.localRole, is: undefined },
+	{ title: '[C46] no role is no obstacle, ours counts', open: peer(), local: side({ role: 'provider' }), read: (n) => n.localRole, is: 'provider' },
 	{
 		title: '[C44] inside the AS roles mean nothing',
 		open: openMessage({ asNumber: 65001, routerId: 5, capabilities: [{ type: 'role', role: 'provider' }] }),

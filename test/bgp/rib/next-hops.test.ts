@@ -148,3 +148,20 @@ test('export policy refuses by the interface of the next hop, and is asked again
 	t.deepEqual(b.prefixes, ['10.2.0.0/24', '192.168.1.0/26']);
 	t.is(other.messages, messages, 'who does not ask for interfaces hears nothing');
 });
+
+for (const { title, from, ineligible } of [
+	{ title: 'from elsewhere it is one of ours', from: {}, ineligible: 'NEXT_HOP is an address of this node' },
+	{ title: 'from a neighbour on this host it says nothing', from: { peerAddress: Uint8Array.of(127, 0, 0, 2) }, ineligible: undefined },
+]) {
+	test(`[C118] a loopback address as the next hop: ${title}`, (t) => {
+		const bench = new RibBench();
+		const peer = bench.peer('a', { negotiated: from });
+		peer.announce(['10.1.0.0/24'], { nextHop: Uint8Array.of(127, 9, 9, 9) });
+		peer.announce(['2001:db8:1::/48'], { nextHop: Uint8Array.from({ length: 16 }, (_, index) => (index === 15 ? 1 : 0)) });
+		bench.run();
+		t.deepEqual(
+			bench.rib.routes({ received: 'a' }).map((route) => route.ineligible),
+			[ineligible, ineligible],
+		);
+	});
+}

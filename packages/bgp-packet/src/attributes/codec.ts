@@ -31,6 +31,8 @@ export interface AttributeCodec<Name extends string, Value> {
 	readonly refused?: Refusal;
 	/** What is wrong with the value at `[start, end)`. Allocates nothing. This alone judges; both decoders ask it. */
 	check(bytes: Uint8Array, start: number, end: number, context: PacketContext): Fault | undefined;
+	/** Is something in the value at `[start, end)`, which `check` let pass, that goes no further? Allocates little. */
+	untidy?(bytes: Uint8Array, start: number, end: number): boolean;
 	/** The value of bytes that `check` let pass. */
 	decode(reader: Reader, context: PacketContext): Value;
 	encode(writer: Writer, value: Value, context: PacketContext): void;

@@ -3,7 +3,7 @@ import type { PacketContext } from '../context.ts';
 import { PacketError, type Remedy, remedyLevels } from '../errors.ts';
 import { readU16 } from '../reader.ts';
 import { type Fault, fault } from './codec.ts';
-import { codecByCode } from './table.ts';
+import { codecByCode, unusedFlags } from './table.ts';
 
 /**
  * What an attribute block amounts to, as bits of one number, so that it can be kept beside interned bytes: it depends on
@@ -23,7 +23,7 @@ export const Summary = {
 	unreach: 128,
 	/** Attributes besides MP_UNREACH_NLRI are there. */
 	others: 256,
-	/** The bytes cannot be passed on as they are: something is to be dropped, or a Partial bit is missing. */
+	/** The bytes cannot be passed on as they are: something is to be dropped, or a bit of the flags is not as it is sent. */
 	rewrite: 512,
 } as const;
 
@@ -157,7 +157,7 @@ function judgeOne(
 		else {
 			// RFC 4271 §5: passed on with the Partial bit, or not at all (`passedOn`).
 			const passes = AttributeFlag.transitive | AttributeFlag.partial;
-			if ((flags & passes) !== passes) scan.summary |= Summary.rewrite;
+			if ((flags & passes) !== passes || (flags & unusedFlags) !== 0) scan.summary |= Summary.rewrite;
 			keep(scan, code, flags, start, valueStart, end);
 		}
 		return;
@@ -190,6 +190,7 @@ function judgeOne(
 	}
 	if (badFlags) record(scan, flagFaults[codec.flagsRemedy], bytes, start, end);
 	if (badValue !== undefined) record(scan, badValue, bytes, start, end);
+	if ((flags & codec.strayFlags) !== 0 || (badValue === undefined && codec.untidy?.(bytes, valueStart, end) === true)) scan.summary |= Summary.rewrite;
 	if (!badFlags && badValue === undefined) keep(scan, code, flags, start, valueStart, end);
 	// What is withdrawn instead must be known: the routes are readable unless the value asks for a reset.
 	else if (isMp(code) && badValue?.remedy !== 'session-reset') keep(scan, code, flags, start, valueStart, end);

@@ -1,11 +1,10 @@
 import { AttributeCode, AttributeFlag, UpdateSubcode } from '../constants.ts';
 import { type AttributeCodec, fault } from './codec.ts';
 
-/** Can the IPv4 address at `offset` be a host's? Not 0.0.0.0, class D, class E, or broadcast. */
+/** Can the IPv4 address at `offset` be a host's? Not one of this network (0.0.0.0/8, RFC 1122 §3.2.1.3), class D, class E, or broadcast. */
 export function isHostIpv4(bytes: Uint8Array, offset: number): boolean {
 	const first = bytes[offset] ?? 0;
-	if (first >= 224) return false;
-	return (first | (bytes[offset + 1] ?? 0) | (bytes[offset + 2] ?? 0) | (bytes[offset + 3] ?? 0)) !== 0;
+	return first > 0 && first < 224;
 }
 
 const badLength = fault('treat-as-withdraw', 'NEXT_HOP is not 4 bytes');

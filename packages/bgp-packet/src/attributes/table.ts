@@ -1,3 +1,4 @@
+import { AttributeFlag } from '../constants.ts';
 import type { Remedy } from '../errors.ts';
 import { aggregator, as4Aggregator } from './aggregator.ts';
 import { as4Path, asPath } from './as-path.ts';
@@ -59,16 +60,35 @@ export type WireAttributes = { readonly [R in Row as R['name']]?: ReturnType<R['
 /** The attributes of a route, AS numbers already as RFC 6793 §4.2.3 says. */
 export type PathAttributes = Omit<WireAttributes, 'as4Path' | 'as4Aggregator'>;
 
+/** RFC 4271 §4.3: the lower four bits have no meaning; they are sent as 0. */
+export const unusedFlags = 0x0f;
+
 /** A row without its types, for loops over the table. All have one shape, which keeps the walk over bytes fast. */
 export interface AnyCodec extends Pick<AttributeCodec<Row['name'], unknown>, 'name' | 'code' | 'flags' | 'check' | 'decode' | 'encode'> {
 	readonly flagsRemedy: Remedy;
 	readonly refusedFromExternal: Fault | undefined;
 	readonly refusedFromFourOctetAs: Fault | undefined;
+	/** Bits of the flags that are not to be sent: the lower ones, and Partial where it has no meaning (RFC 4271 §4.3). */
+	readonly strayFlags: number;
+	readonly untidy: ((bytes: Uint8Array, start: number, end: number) => boolean) | undefined;
 }
 
-function anyCodec({ name, code, flags, flagsRemedy = 'treat-as-withdraw', refused, check, decode, encode }: AttributeCodec<Row['name'], unknown>): AnyCodec {
+function anyCodec({
+	name,
+	code,
+	flags,
+	flagsRemedy = 'treat-as-withdraw',
+	refused,
+	check,
+	untidy,
+	decode,
+	encode,
+}: AttributeCodec<Row['name'], unknown>): AnyCodec {
+	const mayBePartial = flags === (AttributeFlag.optional | AttributeFlag.transitive);
+	const strayFlags = unusedFlags | (mayBePartial ? 0 : AttributeFlag.partial);
 	const refusal = (sender: Refusal['sender']) => (refused?.sender === sender ? refused.fault : undefined);
-	return { name, code, flags, flagsRemedy, refusedFromExternal: refusal('external'), refusedFromFourOctetAs: refusal('four-octet-as'), check, decode, encode };
+	const refusals = { refusedFromExternal: refusal('external'), refusedFromFourOctetAs: refusal('four-octet-as') };
+	return { name, code, flags, flagsRemedy, ...refusals, strayFlags, untidy, check, decode, encode };
 }
 
 // A row is looked up by the code that stands beside the bytes: each `encode` gets only what its own `decode` made.
