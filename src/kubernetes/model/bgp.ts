@@ -119,7 +119,7 @@ function secretKeyOf(password: JsonObject): SecretKey | undefined {
 	return name === undefined || key === undefined ? undefined : { name, key };
 }
 
-/** Go's duration text (`2m0s`, `90s`, `1h30m`) in whole seconds. */
+/** Go's duration text (`2m0s`, `90s`, `1h30m`) in whole seconds, rounded as Calico does. */
 export function secondsOf(spec: JsonObject, key: string): number | undefined {
 	const text = textOf(spec, key);
 	if (text === undefined || !/^(\d+(\.\d+)?(h|m|s|ms))+$/.test(text)) return undefined;
@@ -127,7 +127,7 @@ export function secondsOf(spec: JsonObject, key: string): number | undefined {
 	let seconds = 0;
 	// The pattern above holds: every match has a number and one of the units.
 	for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g)) seconds += Number(amount) * units[unit as keyof typeof units];
-	return Math.floor(seconds);
+	return Math.round(seconds);
 }
 
 /** A BGPPeer. */
@@ -142,7 +142,8 @@ export interface BgpPeer {
 	readonly localWorkloadSelector: string | undefined;
 	readonly asNumber: number | undefined;
 	readonly localAsNumber: number | undefined;
-	readonly nextHopMode: 'auto' | 'self' | 'keep';
+	/** `keep-external`: of `keepOriginalNextHop`, which Calico obeys towards other ASes alone. */
+	readonly nextHopMode: 'auto' | 'self' | 'keep' | 'keep-external';
 	readonly password: SecretKey | undefined;
 	readonly useNodeAddress: boolean;
 	readonly restartSeconds: number | undefined;
@@ -159,7 +160,6 @@ export interface BgpPeer {
 export function toBgpPeer(resource: Resource): BgpPeer {
 	const spec = specOf(resource);
 	for (const key of ['nodeSelector', 'peerSelector', 'localWorkloadSelector']) checkSelector(resource, key, textOf(spec, key));
-	const mode = textOf(spec, 'nextHopMode');
 	return {
 		name: resource.name,
 		node: textOf(spec, 'node') || undefined,
@@ -169,7 +169,7 @@ export function toBgpPeer(resource: Resource): BgpPeer {
 		localWorkloadSelector: textOf(spec, 'localWorkloadSelector') || undefined,
 		asNumber: asNumberOf(resource, spec, 'asNumber'),
 		localAsNumber: asNumberOf(resource, spec, 'localASNumber'),
-		nextHopMode: mode === 'Self' ? 'self' : mode === 'Keep' || (mode === undefined && flagOr(spec, 'keepOriginalNextHop', false)) ? 'keep' : 'auto',
+		nextHopMode: nextHopModeOf(spec),
 		password: secretKeyOf(isObject(spec['password']) ? spec['password'] : {}),
 		useNodeAddress: textOf(spec, 'sourceAddress') !== 'None',
 		restartSeconds: secondsOf(spec, 'maxRestartTime'),
@@ -180,6 +180,20 @@ export function toBgpPeer(resource: Resource): BgpPeer {
 		filters: textsOf(spec, 'filters'),
 		reversePeering: textOf(spec, 'reversePeering') === 'Manual' ? 'Manual' : 'Auto',
 	};
+}
+
+/** The older `keepOriginalNextHop` counts where `nextHopMode` says nothing. */
+function nextHopModeOf(spec: JsonObject): BgpPeer['nextHopMode'] {
+	switch (textOf(spec, 'nextHopMode')) {
+		case 'Self':
+			return 'self';
+		case 'Keep':
+			return 'keep';
+		case undefined:
+			return flagOr(spec, 'keepOriginalNextHop', false) ? 'keep-external' : 'auto';
+		default:
+			return 'auto';
+	}
 }
 
 function checkSelector(resource: Resource, key: string, text: string | undefined): void {

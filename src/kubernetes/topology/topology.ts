@@ -55,6 +55,8 @@ interface Plan {
 	/** The node at the other side, if it is one of the cluster's. */
 	readonly node: NodeFacts | undefined;
 	readonly resource: BgpPeer | undefined;
+	/** The way back of a session that the other side's resource names. */
+	readonly reversed?: true;
 }
 
 /** Calico `confd/pkg/backends/calico` updatePeersV1 and the mesh of its BIRD templates. */
@@ -175,29 +177,37 @@ function targetsOf({ nodes }: TopologyInput, self: NodeFacts, { peer, peerSelect
 		);
 }
 
-/** Nodes whose resource names this node, where both are of one AS: the session needs its other side. */
+/**
+ * Nodes whose resource names this node: the session needs its other side. A selector names it whatever its AS, an address only with this node's AS (the
+ * cluster's, where the resource has none) and port, and in one family.
+ */
 function reversePlans(input: TopologyInput, self: NodeFacts, resource: BgpPeer): Plan[] {
-	const namesSelf =
-		resource.peer === undefined
-			? resource.peerSelector !== undefined && selectorMatches(resource.peerSelector, self.labels)
-			: addressesOf(self).includes(resource.peer.address);
-	if (!namesSelf) return [];
-	const ownAs = self.asNumber ?? input.configuration.asNumber;
+	if (!namesNode(input, resource, self)) return [];
+	const { peer } = resource;
 	return input.nodes
-		.filter((node) => node.name !== self.name && selects(resource, node) && (node.asNumber ?? input.configuration.asNumber) === ownAs)
+		.filter((node) => node.name !== self.name && selects(resource, node))
 		.flatMap((node) =>
 			addressesOf(node)
-				.filter((address) => hasFamilyOf(self, address))
-				.map((address): Plan => ({ kind: 'Node', address, port: undefined, node, resource })),
+				.filter((address) => hasFamilyOf(self, address) && (peer === undefined || isV6(peer.address) === isV6(address)))
+				.map((address): Plan => ({ kind: 'Node', address, port: undefined, node, resource, reversed: true })),
 		);
+}
+
+function namesNode({ configuration, listenPortOf }: TopologyInput, { peer, peerSelector, asNumber }: BgpPeer, self: NodeFacts): boolean {
+	if (peerSelector !== undefined) return selectorMatches(peerSelector, self.labels);
+	if (peer === undefined || !addressesOf(self).includes(peer.address)) return false;
+	if (peer.port !== undefined && peer.port !== (listenPortOf(self.name) ?? configuration.listenPort)) return false;
+	return (asNumber ?? configuration.asNumber) === (self.asNumber ?? configuration.asNumber);
 }
 
 function toPeer(input: TopologyInput, self: NodeFacts, plan: Plan, problems: string[]): PeerOptions[] {
 	const { configuration } = input;
 	const { resource, node, address, kind } = plan;
 	const ownAddress = isV6(address) ? self.ipv6?.address : self.ipv4?.address;
-	const ownAs = resource?.localAsNumber ?? self.asNumber ?? configuration.asNumber;
-	const asNumber = node === undefined ? (resource?.asNumber ?? configuration.asNumber) : (node.asNumber ?? configuration.asNumber);
+	// On the way back `localASNumber` is what the other side is there.
+	const [ownOfResource, theirOfResource] = plan.reversed ? [undefined, resource?.localAsNumber] : [resource?.localAsNumber, undefined];
+	const ownAs = ownOfResource ?? self.asNumber ?? configuration.asNumber;
+	const asNumber = theirOfResource ?? (node === undefined ? resource?.asNumber : node.asNumber) ?? configuration.asNumber;
 	const label = resource === undefined ? `mesh with ${address}` : `BGPPeer ${resource.name}`;
 	const secret = resource === undefined ? configuration.meshPassword : resource.password;
 	const md5Key = secret === undefined ? undefined : input.password(secret);
@@ -218,10 +228,10 @@ function toPeer(input: TopologyInput, self: NodeFacts, plan: Plan, problems: str
 			address,
 			asNumber,
 			port: plan.port ?? portOf(input, plan),
-			localAsNumber: resource?.localAsNumber,
+			localAsNumber: ownOfResource,
 			// As BIRD's `local as`: towards that neighbour we are this AS and no other one.
-			replaceOwnAs: resource?.localAsNumber !== undefined,
-			noPrependInbound: resource?.localAsNumber !== undefined,
+			replaceOwnAs: ownOfResource !== undefined,
+			noPrependInbound: ownOfResource !== undefined,
 			// BIRD takes what a route server sends.
 			enforceFirstAs: false,
 			// Calico compares the addresses as text, and so must we: compared as numbers, both sides could wait for each other.
@@ -232,7 +242,7 @@ function toPeer(input: TopologyInput, self: NodeFacts, plan: Plan, problems: str
 			md5Key,
 			ttlSecurityHops: resource?.ttlSecurityHops,
 			multihopTtl: resource?.ttlSecurityHops === undefined ? 255 : undefined,
-			nextHopMode: resource?.nextHopMode ?? 'auto',
+			nextHopMode: nextHopModeOf(resource, internal),
 			nextHopSelf: { ...(self.ipv4 === undefined ? {} : { ipv4: self.ipv4.address }), ...(self.ipv6 === undefined ? {} : { ipv6: self.ipv6.address }) },
 			allowOwnAs: resource?.allowOwnAs ?? 0,
 			gracefulRestart: { restartSeconds: resource === undefined ? configuration.meshRestartSeconds : (resource.restartSeconds ?? 120), notification: true },
@@ -244,6 +254,12 @@ function toPeer(input: TopologyInput, self: NodeFacts, plan: Plan, problems: str
 			description: resource === undefined ? 'node-to-node mesh' : resource.name,
 		}),
 	];
+}
+
+function nextHopModeOf(resource: BgpPeer | undefined, internal: boolean): PeerOptions['nextHopMode'] {
+	const mode = resource?.nextHopMode ?? 'auto';
+	if (mode !== 'keep-external') return mode;
+	return internal ? 'auto' : 'keep';
 }
 
 /** `Mesh_10_0_1_3`, `Node_fd00__1_port_1790`: the names Calico's users know from BIRD. */

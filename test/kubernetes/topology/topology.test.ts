@@ -95,6 +95,58 @@ test('the way back of a session is there without being named, unless it is manua
 	t.deepEqual(names(seenFrom('c', { ...alone, peers })), []);
 });
 
+const racks = [
+	node('a', '10.0.1.2/24', { 'projectcalico.org/ASNumber': '65001', 'projectcalico.org/IPv6Address': 'fd00::2/64' }),
+	node('b', '10.0.1.10/24', { 'projectcalico.org/ASNumber': '65002', 'projectcalico.org/IPv6Address': 'fd00::10/64' }, { role: 'rr' }),
+];
+/** What node b makes of a resource that is about node a's sessions: each with the AS that it expects of a. */
+const waysBack: readonly { readonly title: string; readonly spec: JsonObject; readonly found: readonly (readonly [string, number])[] }[] = [
+	{
+		title: 'to whom a selector names, in both families and whatever the ASes are',
+		spec: { peerSelector: "role == 'rr'" },
+		found: [
+			['Node_10_0_1_2', 65001],
+			['Node_fd00__2', 65001],
+		],
+	},
+	{ title: 'to whom an address names with its AS, in that family', spec: { peerIP: '10.0.1.10', asNumber: 65002 }, found: [['Node_10_0_1_2', 65001]] },
+	{ title: 'over IPv6, where that is the address', spec: { peerIP: 'fd00::10', asNumber: 65002 }, found: [['Node_fd00__2', 65001]] },
+	{ title: 'not to whom an address names with another AS', spec: { peerIP: '10.0.1.10', asNumber: 65003 }, found: [] },
+	{ title: 'not to whom an address names without its AS, where that is not the cluster’s', spec: { peerIP: '10.0.1.10' }, found: [] },
+	{ title: 'to whom an address names with its port', spec: { peerIP: '10.0.1.10:179', asNumber: 65002 }, found: [['Node_10_0_1_2', 65001]] },
+	{ title: 'not to whom an address names with another port', spec: { peerIP: '10.0.1.10:1179', asNumber: 65002 }, found: [] },
+	{
+		title: 'to the AS that the other side is there',
+		spec: { peerIP: '10.0.1.10', asNumber: 65002, localASNumber: 65099 },
+		found: [['Node_10_0_1_2', 65099]],
+	},
+];
+for (const { title, spec, found } of waysBack) {
+	test(`the way back of a session leads ${title}`, (t) => {
+		const { peers } = seenFrom('b', { nodes: racks, peers: [peer('p', { node: 'a', ...spec })], configuration: { nodeToNodeMesh: false } });
+		t.deepEqual(
+			peers.map(({ name, asNumber }) => [name, asNumber]),
+			found.map((row) => [...row]),
+		);
+		for (const back of peers) t.is(back.localAsNumber, undefined);
+	});
+}
+
+const nextHops: readonly (readonly [spec: JsonObject, internal: string, external: string])[] = [
+	[{}, 'auto', 'auto'],
+	[{ keepOriginalNextHop: true }, 'auto', 'keep'],
+	[{ keepOriginalNextHop: true, nextHopMode: 'Auto' }, 'auto', 'auto'],
+	[{ keepOriginalNextHop: true, nextHopMode: 'Self' }, 'self', 'self'],
+	[{ nextHopMode: 'Keep' }, 'keep', 'keep'],
+];
+for (const [spec, internal, external] of nextHops) {
+	test(`next hops with ${JSON.stringify(spec)}: ${internal} inside the AS, ${external} towards others`, (t) => {
+		const modeOf = (asNumber: number) =>
+			seenFrom('a', { nodes: [three[0] as NodeFacts], peers: [peer('p', { peerIP: '10.9.0.1', asNumber, ...spec })] }).peers[0]?.nextHopMode;
+		t.deepEqual([modeOf(64512), modeOf(65001)], [internal, external] as never);
+	});
+}
+
 test('a global peer wins over a node-specific one of the same address and port', (t) => {
 	const peers = [peer('a-specific', { node: 'a', peerIP: '10.9.0.1', asNumber: 65001 }), peer('z-global', { peerIP: '10.9.0.1', asNumber: 65002 })];
 	t.deepEqual(
