@@ -8,6 +8,7 @@ import { toPool, toPoolRouting } from '../model/ipam.ts';
 import { toNodeFacts } from '../model/node.ts';
 import { type Resource, ResourceError, specOf } from '../model/resource.ts';
 import { felixPrograms, kindOf, kindsOfRoute, programs } from '../topology/cluster-routes.ts';
+import { notObeyedRules } from './not-obeyed.ts';
 import { configurationRules, peerRules } from './peers.ts';
 import { poolRules } from './pools.ts';
 import { selectorRules, sessionRules } from './sessions.ts';
@@ -27,6 +28,7 @@ export function lint(resources: LintResources): readonly LintFinding[] {
 		...peerRules(model),
 		...configurationRules(model),
 		...sessionRules(model),
+		...notObeyedRules(resources),
 	);
 	const order = ({ severity, rule, subject, problem }: LintFinding) => `${severity} ${rule} ${subject} ${problem}`;
 	return findings.sort((left, right) => (order(left) < order(right) ? -1 : 1));

@@ -42,6 +42,8 @@ const apart = (clusterId: string) => ({
 	bgpConfigurations: bgp(meshOff),
 });
 
+const services = { serviceExternalIPs: [{ cidr: '203.0.113.0/28' }] };
+
 const rows: readonly { readonly title: string; readonly given: Partial<LintResources>; readonly finds: readonly string[] }[] = [
 	{ title: 'a sound mesh with the defaults', given: {}, finds: [] },
 	{
@@ -52,6 +54,41 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 			bgpConfigurations: bgp(meshOff),
 		},
 		finds: [],
+	},
+	{
+		title: 'services that should be announced',
+		given: { bgpConfigurations: bgp(services) },
+		finds: ['warning not-obeyed BGPConfiguration default: serviceExternalIPs: no addresses of services are announced'],
+	},
+	{
+		title: 'no services, and the metric that is the default',
+		given: { bgpConfigurations: bgp({ serviceClusterIPs: [], ipv4NormalRoutePriority: 1024 }) },
+		finds: [],
+	},
+	{
+		title: 'another metric of routes',
+		given: { bgpConfigurations: bgp({ ipv6NormalRoutePriority: 512 }) },
+		finds: ['warning not-obeyed BGPConfiguration default: ipv6NormalRoutePriority: the metric'],
+	},
+	{
+		title: 'what only the cluster’s configuration may say, said of a node',
+		given: { bgpConfigurations: [resource('BGPConfiguration', 'node.a', { nodeToNodeMeshEnabled: false, asNumber: 65001, listenPort: 1790 })] },
+		finds: ['warning not-obeyed BGPConfiguration node.a: nodeToNodeMeshEnabled, asNumber: it counts in `default` alone'],
+	},
+	{
+		title: 'what only others do for a neighbour',
+		given: {
+			bgpPeers: [
+				peer('tor', {
+					peerIP: '10.0.1.1',
+					asNumber: 65001,
+					failureDetectionMode: 'BFDIfDirectlyConnected',
+					restartMode: 'GracefulRestart',
+					birdGatewayMode: 'Recursive',
+				}),
+			],
+		},
+		finds: ['warning not-obeyed BGPPeer tor: failureDetectionMode: '],
 	},
 	{
 		title: 'both program IPIP routes',
@@ -99,6 +136,7 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 			'error pool-in-services IPPool p: ',
 			'error pool-link-local IPPool r: ',
 			'error two-tunnels IPPool q: ',
+			'warning not-obeyed BGPConfiguration default: serviceClusterIPs: ',
 			'warning vxlan IPPool q: VXLAN routes are programmed by Felix alone',
 		],
 	},
