@@ -11,26 +11,30 @@ export const speaks = (version: unknown): version is CniVersion => cniVersions.s
 /** The specification's form of a network's name and of a container's ID. */
 export const isCniName = (text: string): boolean => /^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(text);
 
-/** The network configuration on standard input, as far as an IPAM plugin cares. Keys of `ipam` are calico-ipam's; `socket` and what follows it are ours. */
+/** The network configuration on standard input, as far as every verb cares. What one verb alone needs is read when it needs it, so that nothing keeps DEL from what it can do. */
 export interface NetworkConfiguration {
 	readonly cniVersion: CniVersion;
 	readonly name: string;
+	/** The daemon's control socket. */
+	readonly socket: string;
+	/** All of it, as it came. */
+	readonly document: Json;
+}
+
+/** What ADD is to give. The keys are calico-ipam's; `gateway`, `routes` and `prefix` are ours. */
+export interface AddressKeys {
 	readonly assignIpv4: boolean;
 	readonly assignIpv6: boolean;
 	readonly ipv4Pools: readonly string[];
 	readonly ipv6Pools: readonly string[];
-	/** The daemon's control socket. */
-	readonly socket: string;
+	/** Certain addresses, as written, without prefix lengths: `args.cni.ips`, then `ips` of the capability of that name. */
+	readonly wantedAddresses: readonly string[];
 	/** What the result names as gateway, by family; `auto`: one inside the address's block, from the daemon; `undefined`: none. */
 	readonly gateways: Readonly<Record<AddressGrant['family'], string | undefined>>;
 	/** What the result has as routes in place of a default route by each gateway; `undefined`: nothing is said. */
 	readonly routes: readonly Json[] | undefined;
 	/** `host`: /32 and /128, as Calico; `block`: the block's length, as with a gateway from the daemon always. */
 	readonly prefix: 'host' | 'block';
-	/** GC: attachments that are still there. */
-	readonly validAttachments: readonly { readonly containerId: string; readonly ifname: string }[] | undefined;
-	/** CHECK: what ADD answered; `undefined`: the runtime does not say. */
-	readonly previousAddresses: readonly string[] | undefined;
 }
 
 const defaultSocket = '/run/bgpmesh/bgpmesh.sock';
@@ -42,7 +46,6 @@ const isObject = (value: unknown): value is Json => typeof value === 'object' &&
 /** Reads standard input. @throws CniError */
 export function parseConfiguration(text: string): NetworkConfiguration {
 	const config = decode(text);
-	const ipam = isObject(config['ipam']) ? config['ipam'] : {};
 	const version = config['cniVersion'] ?? '0.3.1';
 	if (!speaks(version))
 		throw new CniError(CniCode.incompatibleVersion, `cniVersion ${JSON.stringify(version)} is not supported`, `this plugin speaks ${cniVersions.join(', ')}`);
@@ -55,16 +58,30 @@ export function parseConfiguration(text: string): NetworkConfiguration {
 	return {
 		cniVersion: version,
 		name,
+		socket: textOf(ipamOf(config), 'socket') ?? defaultSocket,
+		document: config,
+	};
+}
+
+/** The part of the configuration that is for IPAM plugins; without it everything is as by default. */
+function ipamOf(config: Json): Json {
+	const ipam = config['ipam'] ?? {};
+	if (!isObject(ipam)) throw new CniError(CniCode.invalidConfiguration, `ipam is ${JSON.stringify(ipam)}`, 'expected an object with "type": "bgpmesh-ipam"');
+	return ipam;
+}
+
+/** What ADD is to give. @throws CniError */
+export function addressKeys({ document }: NetworkConfiguration): AddressKeys {
+	const ipam = ipamOf(document);
+	return {
 		assignIpv4: flag(ipam, 'assign_ipv4', true),
 		assignIpv6: flag(ipam, 'assign_ipv6', false),
 		ipv4Pools: textList(ipam, 'ipv4_pools'),
 		ipv6Pools: textList(ipam, 'ipv6_pools'),
-		socket: textOf(ipam, 'socket') ?? defaultSocket,
+		wantedAddresses: [...wanted(document, ['args', 'cni', 'ips']), ...wanted(document, ['runtimeConfig', 'ips'])],
 		gateways: gatewaysOf(ipam),
 		routes: routesOf(ipam),
-		prefix: textOf(ipam, 'prefix') === 'block' ? 'block' : 'host',
-		validAttachments: attachments(config['cni.dev/valid-attachments']),
-		previousAddresses: previousAddresses(config['prevResult']),
+		prefix: prefixOf(ipam),
 	};
 }
 
@@ -102,8 +119,25 @@ function textOf(ipam: Json, key: string): string | undefined {
 	return value;
 }
 
+/** Addresses, with or without a prefix length, which says nothing here: CNI's conventions have both, and `host-local` passes over it, too. */
+function wanted(config: Json, path: readonly string[]): readonly string[] {
+	const value = path.reduce<unknown>((outer, key) => (isObject(outer) ? outer[key] : undefined), config) ?? [];
+	if (!Array.isArray(value) || !value.every((item): item is string => typeof item === 'string'))
+		throw new CniError(CniCode.invalidConfiguration, `${path.join('.')} is ${JSON.stringify(value)}`, 'expected a list of addresses');
+	return value.map(withoutLength);
+}
+
+/** `10.0.0.5/24` is `10.0.0.5`. */
+export const withoutLength = (address: string): string => address.trim().replace(/\/\d+$/, '');
+
+function prefixOf(ipam: Json): AddressKeys['prefix'] {
+	const prefix = textOf(ipam, 'prefix') ?? 'host';
+	if (prefix !== 'host' && prefix !== 'block') throw new CniError(CniCode.invalidConfiguration, `ipam.prefix is "${prefix}"`, 'expected "host" or "block"');
+	return prefix;
+}
+
 /** `"gateway": "auto"` speaks for both families. */
-function gatewaysOf(ipam: Json): NetworkConfiguration['gateways'] {
+function gatewaysOf(ipam: Json): AddressKeys['gateways'] {
 	const ipv4 = textOf(ipam, 'gateway');
 	const ipv6 = textOf(ipam, 'gateway6') ?? (ipv4 === 'auto' ? 'auto' : undefined);
 	if ((ipv4 === 'auto' || ipv6 === 'auto') && ipam['prefix'] === 'host')
@@ -116,7 +150,7 @@ function gatewaysOf(ipam: Json): NetworkConfiguration['gateways'] {
 }
 
 /** host-local's key; what it says is the main plugin's business. */
-function routesOf(ipam: Json): NetworkConfiguration['routes'] {
+function routesOf(ipam: Json): AddressKeys['routes'] {
 	const value = ipam['routes'];
 	if (value === undefined) return undefined;
 	if (!Array.isArray(value) || !value.every((route): route is Json => isObject(route) && typeof route['dst'] === 'string'))
@@ -124,8 +158,11 @@ function routesOf(ipam: Json): NetworkConfiguration['routes'] {
 	return value;
 }
 
-function attachments(value: unknown): NetworkConfiguration['validAttachments'] {
-	if (value === undefined) return undefined;
+/** GC: the attachments that are still there. @throws CniError */
+export function validAttachments({ document }: NetworkConfiguration): readonly { readonly containerId: string; readonly ifname: string }[] {
+	const value = document['cni.dev/valid-attachments'];
+	if (value === undefined)
+		throw new CniError(CniCode.invalidConfiguration, 'GC without cni.dev/valid-attachments', 'the runtime names the attachments that are still there');
 	// An attachment that was misread would lose its address.
 	if (!Array.isArray(value) || !value.every(isAttachment))
 		throw new CniError(
@@ -139,8 +176,12 @@ function attachments(value: unknown): NetworkConfiguration['validAttachments'] {
 const isAttachment = (value: unknown): value is { readonly containerID: string; readonly ifname: string } =>
 	isObject(value) && typeof value['containerID'] === 'string' && typeof value['ifname'] === 'string';
 
-function previousAddresses(result: unknown): NetworkConfiguration['previousAddresses'] {
-	if (!isObject(result)) return undefined;
-	const ips = Array.isArray(result['ips']) ? result['ips'] : [];
-	return ips.filter(isObject).flatMap(({ address }) => (typeof address === 'string' ? [address.split('/')[0] ?? ''] : []));
+/** CHECK: the addresses that ADD answered. @throws CniError */
+export function previousAddresses({ document }: NetworkConfiguration): readonly string[] {
+	const result = document['prevResult'];
+	if (result === undefined) throw new CniError(CniCode.invalidConfiguration, 'CHECK without prevResult', 'the runtime says what ADD answered');
+	const ips = isObject(result) ? (result['ips'] ?? []) : undefined;
+	if (!Array.isArray(ips) || !ips.every((item): item is { readonly address: string } => isObject(item) && typeof item['address'] === 'string'))
+		throw new CniError(CniCode.invalidConfiguration, `prevResult is ${JSON.stringify(result)}`, 'expected what ADD answered: { "ips": [{ "address": CIDR }] }');
+	return ips.map(({ address }) => withoutLength(address));
 }

@@ -1,4 +1,4 @@
-import { isCniName } from './configuration.ts';
+import { isCniName, withoutLength } from './configuration.ts';
 import { CniCode, CniError } from './errors.ts';
 
 export const cniCommands = ['ADD', 'DEL', 'CHECK', 'STATUS', 'GC', 'VERSION'] as const;
@@ -10,11 +10,13 @@ export interface CniEnvironment {
 	readonly containerId: string;
 	readonly ifname: string;
 	readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string | undefined } | undefined;
-	/** `IP=` of CNI_ARGS: the address wanted. */
-	readonly wantedAddress: string | undefined;
+	/** `IP=` of CNI_ARGS: the addresses wanted, one or, as the plugin `static` takes them, several between commas; without prefix lengths. */
+	readonly wantedAddresses: readonly string[];
 }
 
 const aboutContainers: ReadonlySet<CniCommand> = new Set(['ADD', 'DEL', 'CHECK']);
+/** At DEL it may be gone. CNI §2. */
+const needsNamespace: ReadonlySet<CniCommand> = new Set(['ADD', 'CHECK']);
 
 /** @throws CniError */
 export function parseEnvironment(environment: Readonly<Record<string, string | undefined>>): CniEnvironment {
@@ -33,6 +35,8 @@ export function parseEnvironment(environment: Readonly<Record<string, string | u
 	// The kernel's rule for a name of an interface, as the specification repeats it.
 	if (aboutContainers.has(command) && (!/^[^\s/:]{1,15}$/.test(ifname) || ifname === '.' || ifname === '..'))
 		throw new CniError(CniCode.invalidEnvironment, `CNI_IFNAME is '${ifname}'`, 'expected the name of an interface: at most 15 characters, no space, / or :');
+	if (needsNamespace.has(command) && (environment['CNI_NETNS'] ?? '') === '')
+		throw new CniError(CniCode.invalidEnvironment, `CNI_NETNS is ''`, `${command} is about a container's network namespace, and the runtime says which`);
 	const args = parseArguments(environment['CNI_ARGS'] ?? '');
 	// What is to be taken away is taken away, whoever asks and however.
 	if (command !== 'DEL') refuseUnknown(args);
@@ -43,7 +47,10 @@ export function parseEnvironment(environment: Readonly<Record<string, string | u
 		containerId,
 		ifname,
 		pod: name === undefined || namespace === undefined ? undefined : { name, namespace, uid: args.get('K8S_POD_UID') },
-		wantedAddress: args.get('IP'),
+		wantedAddresses: (args.get('IP') ?? '')
+			.split(',')
+			.map(withoutLength)
+			.filter((address) => address !== ''),
 	};
 }
 

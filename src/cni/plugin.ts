@@ -1,5 +1,5 @@
 import { ControlError, NoDaemonError } from '../control/index.ts';
-import { type CniVersion, cniVersions, type NetworkConfiguration } from './configuration.ts';
+import { addressKeys, type CniVersion, cniVersions, type NetworkConfiguration, previousAddresses, validAttachments } from './configuration.ts';
 import type { AskDaemon } from './daemon.ts';
 import type { CniCommand, CniEnvironment } from './environment.ts';
 import { CniCode, CniError } from './errors.ts';
@@ -17,47 +17,53 @@ export async function runPlugin(environment: CniEnvironment, configuration: Netw
 	}
 }
 
-async function answer(
-	{ command, containerId, ifname, pod, wantedAddress }: CniEnvironment,
-	configuration: NetworkConfiguration,
-	ask: AskDaemon,
-): Promise<object | undefined> {
-	const { cniVersion, name: network, assignIpv4, assignIpv6, ipv4Pools, ipv6Pools, previousAddresses, validAttachments } = configuration;
+async function answer(environment: CniEnvironment, configuration: NetworkConfiguration, ask: AskDaemon): Promise<object | undefined> {
+	const { command, containerId, ifname, pod } = environment;
+	const { cniVersion, name: network } = configuration;
 	const since = introduced[command];
 	if (since !== undefined && cniVersions.indexOf(cniVersion) < cniVersions.indexOf(since))
 		throw new CniError(CniCode.incompatibleVersion, `${command} does not exist in CNI ${cniVersion}`, `it came with ${since}`);
 	switch (command) {
 		case 'VERSION':
 			return { cniVersion, supportedVersions: cniVersions };
-		case 'ADD': {
-			const families = [...(assignIpv4 ? ['ipv4' as const] : []), ...(assignIpv6 ? ['ipv6' as const] : [])];
-			const gateways = families.filter((family) => configuration.gateways[family] === 'auto');
-			const request = { network, containerId, ifname, pod, families, ipv4Pools, ipv6Pools, wantedAddress, ...(gateways.length === 0 ? {} : { gateways }) };
-			const { addresses } = await ask('cniAdd', { request });
-			const without = addresses.find(({ family, gateway }) => gateways.includes(family) && gateway === undefined);
-			// Answered all the same, the main plugin would refuse it without saying why.
-			if (without !== undefined)
-				throw new CniError(CniCode.noAddress, `the daemon gave ${without.address} without a gateway`, 'is the daemon older than the plugin? restart bgpmeshd');
-			return addResult(configuration, addresses);
-		}
+		case 'ADD':
+			return add(environment, configuration, ask);
 		case 'DEL':
 			await ask('cniDelete', { request: { network, containerId, ifname, pod } });
 			return undefined;
 		case 'CHECK':
-			if (previousAddresses === undefined) throw new CniError(CniCode.invalidConfiguration, 'CHECK without prevResult', 'the runtime says what ADD answered');
-			await ask('cniCheck', { request: { network, containerId, ifname, pod, addresses: previousAddresses } });
+			await ask('cniCheck', { request: { network, containerId, ifname, pod, addresses: previousAddresses(configuration) } });
 			return undefined;
 		case 'STATUS':
 			await ask('cniStatus', {});
 			return undefined;
 		case 'GC':
-			if (validAttachments === undefined)
-				throw new CniError(CniCode.invalidConfiguration, 'GC without cni.dev/valid-attachments', 'the runtime names the attachments that are still there');
-			await ask('cniCollect', { request: { network, validAttachments } });
+			await ask('cniCollect', { request: { network, validAttachments: validAttachments(configuration) } });
 			return undefined;
 		default:
 			return command satisfies never;
 	}
+}
+
+async function add(environment: CniEnvironment, configuration: NetworkConfiguration, ask: AskDaemon): Promise<object> {
+	const { containerId, ifname, pod } = environment;
+	const keys = addressKeys(configuration);
+	const { assignIpv4, assignIpv6, ipv4Pools, ipv6Pools } = keys;
+	const families = [...(assignIpv4 ? ['ipv4' as const] : []), ...(assignIpv6 ? ['ipv6' as const] : [])];
+	// Of both families, whichever are asked for: what is asked for by address is given whatever its family.
+	const gateways = (['ipv4', 'ipv6'] as const).filter((family) => keys.gateways[family] === 'auto');
+	const wantedAddresses = [...environment.wantedAddresses, ...keys.wantedAddresses];
+	const request = {
+		...{ network: configuration.name, containerId, ifname, pod, families, ipv4Pools, ipv6Pools },
+		...(wantedAddresses.length === 0 ? {} : { wantedAddresses }),
+		...(gateways.length === 0 ? {} : { gateways }),
+	};
+	const { addresses } = await ask('cniAdd', { request });
+	const without = addresses.find(({ family, gateway }) => gateways.includes(family) && gateway === undefined);
+	// Answered all the same, the main plugin would refuse it without saying why.
+	if (without !== undefined)
+		throw new CniError(CniCode.noAddress, `the daemon gave ${without.address} without a gateway`, 'is the daemon older than the plugin? restart bgpmeshd');
+	return addResult(configuration.cniVersion, keys, addresses);
 }
 
 /** The daemon's refusal, or its absence, in CNI's words. */

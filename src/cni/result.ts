@@ -1,8 +1,8 @@
 import type { AddressGrant } from '../control/index.ts';
-import type { NetworkConfiguration } from './configuration.ts';
+import type { AddressKeys, CniVersion } from './configuration.ts';
 
 /** What ADD answers, in the shape of the caller's version: 0.x names the family of each address. */
-export function addResult({ cniVersion, gateways, prefix, routes: configured }: NetworkConfiguration, grants: readonly AddressGrant[]): object {
+export function addResult(cniVersion: CniVersion, { gateways, prefix, routes: configured }: AddressKeys, grants: readonly AddressGrant[]): object {
 	const ips = grants.map(({ address, family, block, gateway: own }) => {
 		const isAuto = gateways[family] === 'auto';
 		const gateway = isAuto ? own : gateways[family];

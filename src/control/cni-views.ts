@@ -13,8 +13,8 @@ export interface CniAddRequest extends CniAttachment {
 	readonly families: readonly Family[];
 	readonly ipv4Pools: readonly string[];
 	readonly ipv6Pools: readonly string[];
-	/** One certain address; its family is its own. */
-	readonly wantedAddress: string | undefined;
+	/** Certain addresses, one of a family at most: then these and no others, whatever `families` says; absent: any. */
+	readonly wantedAddresses?: readonly string[];
 	/** Families that want a gateway inside the address's block; absent: none does. */
 	readonly gateways?: readonly Family[];
 }

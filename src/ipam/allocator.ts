@@ -143,9 +143,9 @@ export class Allocator {
 			const placement = wanted === undefined ? await this.#place(source, tried) : await this.#placeRequested(source, wanted);
 			if (placement.type === 'unavailable') {
 				// Whoever has an address already is not refused another: it is told the same, whatever became of the pools meanwhile.
-				const held = wanted === undefined ? await this.#handles.blocksOf(request.handleId) : [];
+				const held = await this.#handles.blocksOf(request.handleId);
 				const known = await this.#known(request, family, held, source.pools);
-				return known === undefined ? placement : this.#again(source, request, known);
+				return known === undefined ? placement : this.#again(source, request, known, wanted);
 			}
 			const { cidr } = placement;
 			// The order is Calico's: the handle first, so that no address is ever held by a handle that does not say so.
@@ -154,7 +154,7 @@ export class Allocator {
 				const known = await this.#known(request, family, counted.blocks, source.pools);
 				if (known !== undefined) {
 					this.#settle(cidr);
-					return this.#again(source, request, known);
+					return this.#again(source, request, known, wanted);
 				}
 				await this.#handles.incrementExisting(request.handleId, cidr);
 			}
@@ -203,7 +203,8 @@ export class Allocator {
 	}
 
 	/** What the handle has already, with the gateway that it may not have been given with. */
-	async #again(source: Source, request: AssignRequest, known: AssignedAddress): Promise<AssignResult> {
+	async #again(source: Source, request: AssignRequest, known: AssignedAddress, wanted = known.address): Promise<AssignResult> {
+		if (wanted !== known.address) return unavailable(source, `${known.address} is its address already, not ${wanted}`, false);
 		if (!source.gateway) return { type: 'assigned', addresses: [known] };
 		const given = await this.#give(source, known.block, request, known.address);
 		if (given !== undefined) return { type: 'assigned', addresses: [{ ...known, ...given }] };

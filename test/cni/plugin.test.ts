@@ -80,6 +80,27 @@ test('an old caller is told the family of each address', async (t) => {
 	t.deepEqual(JSON.parse(output), { cniVersion: '0.3.1', ips: [{ version: '4', address: '10.0.0.5/26' }], routes: [], dns: {} });
 });
 
+const wanted: readonly { title: string; args?: string; overrides: object; addresses: readonly string[] }[] = [
+	{ title: 'IP of CNI_ARGS', args: 'IP=10.0.0.9', overrides: {}, addresses: ['10.0.0.9'] },
+	{ title: 'several of CNI_ARGS, as the plugin static takes them', args: 'IP=10.0.0.9/24, fd00::9/64', overrides: {}, addresses: ['10.0.0.9', 'fd00::9'] },
+	{ title: 'args.cni.ips', overrides: { args: { cni: { ips: ['10.0.0.9'] } } }, addresses: ['10.0.0.9'] },
+	{ title: 'the capability ips, with a prefix length', overrides: { runtimeConfig: { ips: ['10.0.0.9/24', 'fd00::9'] } }, addresses: ['10.0.0.9', 'fd00::9'] },
+	{
+		title: 'all of them',
+		args: 'IP=10.0.0.9',
+		overrides: { args: { cni: { ips: ['10.0.0.9'] } }, runtimeConfig: { ips: ['fd00::9/64'], portMappings: [] } },
+		addresses: ['10.0.0.9', '10.0.0.9', 'fd00::9'],
+	},
+];
+for (const { title, args, overrides, addresses } of wanted)
+	test(`ADD asks for certain addresses: ${title}`, async (t) => {
+		const { socket, asked, close } = await daemon({ '/v1/cni/add': { status: 200, body: grant } });
+		const { code } = await run({ CNI_COMMAND: 'ADD', ...pod, ...(args === undefined ? {} : { CNI_ARGS: args }) }, network(socket, overrides));
+		close();
+		t.is(code, 0);
+		t.like(asked, [{ body: { request: { wantedAddresses: addresses } } }]);
+	});
+
 const withGateway = { ...grant.addresses[0], gateway: '10.0.0.1' };
 const six = { family: 'ipv6', address: 'fd00::5', block: 'fd00::/122', gateway: 'fd00::1' };
 
@@ -175,8 +196,43 @@ const refusals: readonly { title: string; environment: Record<string, string>; i
 		message: /ipam\.routes is/,
 	},
 	{
+		title: 'addresses asked for in no list',
+		environment: { CNI_COMMAND: 'ADD', ...pod },
+		input: (socket) => network(socket, { runtimeConfig: { ips: '10.0.0.9' } }),
+		code: 7,
+		message: /runtimeConfig\.ips is "10\.0\.0\.9"/,
+	},
+	{
+		title: 'a prefix that is neither',
+		environment: { CNI_COMMAND: 'ADD', ...pod },
+		input: (socket) => network(socket, {}, { prefix: 'blok' }),
+		code: 7,
+		message: /ipam\.prefix is "blok"/,
+	},
+	{
+		title: 'an ipam that is no object',
+		environment: { CNI_COMMAND: 'ADD', ...pod },
+		input: (socket) => network(socket, { ipam: 'bgpmesh-ipam' }),
+		code: 7,
+		message: /ipam is "bgpmesh-ipam"/,
+	},
+	{
+		title: 'ADD without a network namespace',
+		environment: { ...pod, CNI_COMMAND: 'ADD', CNI_NETNS: '' },
+		input: (socket) => network(socket),
+		code: 4,
+		message: /CNI_NETNS is ''/,
+	},
+	{
+		title: 'CHECK of an answer that is none',
+		environment: { CNI_COMMAND: 'CHECK', ...pod },
+		input: (socket) => network(socket, { prevResult: { ips: [{ addres: '10.0.0.5/32' }] } }),
+		code: 7,
+		message: /prevResult is/,
+	},
+	{
 		title: 'no interface',
-		environment: { CNI_COMMAND: 'ADD', CNI_CONTAINERID: 'c0ffee' },
+		environment: { ...pod, CNI_COMMAND: 'ADD', CNI_IFNAME: '' },
 		input: (socket) => network(socket),
 		code: 4,
 		message: /CNI_IFNAME is ''/,
@@ -283,10 +339,13 @@ test('a refusal is told in the version of the caller, whatever else is wrong', a
 	t.like(JSON.parse(output), { cniVersion: '0.4.0', code: 7 });
 });
 
-test('DEL takes away whatever the arguments say', async (t) => {
-	const { socket, close } = await daemon({ '/v1/cni/del': { status: 200, body: { addresses: [] } } });
-	t.deepEqual(await run({ CNI_COMMAND: 'DEL', ...pod, CNI_ARGS: 'COLOUR=blue' }, network(socket)), { code: 0, output: '' });
+test('DEL takes away whatever the arguments and the keys of ADD say, and without a namespace', async (t) => {
+	const { socket, asked, close } = await daemon({ '/v1/cni/del': { status: 200, body: { addresses: [] } } });
+	const environment = { CNI_COMMAND: 'DEL', ...pod, CNI_NETNS: '', CNI_ARGS: 'COLOUR=blue' };
+	const input = network(socket, { runtimeConfig: { ips: 1 }, prevResult: 'none' }, { assign_ipv4: 'maybe', ipv4_pools: 'blue', gateway: 7, prefix: 'x' });
+	t.deepEqual(await run(environment, input), { code: 0, output: '' });
 	close();
+	t.is(asked.length, 1);
 });
 
 const newest = { cniVersion: '1.1.0' };

@@ -52,7 +52,7 @@ export const addSchema = z.object({
 	families: z.array(z.enum(['ipv4', 'ipv6'])).min(1, 'assign_ipv4 or assign_ipv6 must be true'),
 	ipv4Pools: z.array(z.string()),
 	ipv6Pools: z.array(z.string()),
-	wantedAddress: z.string().optional(),
+	wantedAddresses: z.array(z.string()).optional(),
 	gateways: z.array(z.enum(['ipv4', 'ipv6'])).optional(),
 });
 export const attachmentSchema = z.object(attachment);
@@ -103,7 +103,8 @@ export function addressService({ node, allocator, store, client, pods, released,
 		async cniAdd({ request }): Promise<AddressGrantsView> {
 			const asked = parse(addSchema, request) as CniAddRequest;
 			const wishes = podWishes(...(await annotations(asked.pod)));
-			const addresses = { ...byFamily(asked.wantedAddress === undefined ? [] : [asked.wantedAddress]), ...wishes.addresses };
+			// What the runtime asks for is about this attachment, the annotation about all of the pod's.
+			const addresses = asked.wantedAddresses === undefined ? wishes.addresses : byFamily(asked.wantedAddresses);
 			const wanted = (['ipv4', 'ipv6'] as const).filter((family) => addresses[family] !== undefined);
 			const result = await allocator.assign({
 				handleId: podHandle(asked.network, asked.containerId),

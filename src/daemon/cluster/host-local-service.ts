@@ -1,9 +1,10 @@
 import { type AddressGrant, type AddressGrantsView, ControlError, type Handlers } from '../../control/index.ts';
-import { AddressError, type Family, hostPrefix, type Logger, type PrefixKey, parseAddress, parsePrefix, prefixContains } from '../../core/index.ts';
+import { type Family, hostPrefix, type Logger, type PrefixKey, parseAddress, parsePrefix, prefixContains } from '../../core/index.ts';
 import { isGivable, nextAddress, rangeGateway, rangesOf, uselessRange } from '../../ipam/index.ts';
 import { type Informer, toNodeFacts } from '../../kubernetes/index.ts';
 import { addSchema, attachmentSchema, checkSchema, collectSchema, parse } from './address-service.ts';
 import type { HostLocalLedger } from './host-local-ledger.ts';
+import { byFamily } from './pod-wishes.ts';
 
 export interface HostLocalServiceOptions {
 	readonly node: string;
@@ -43,7 +44,7 @@ export function hostLocalService({ node, ledger, ranges, log }: HostLocalService
 				`node ${node} has no ${family} range: spec.podCIDRs of its Node`,
 				'kube-controller-manager with --allocate-node-cidrs gives them',
 			);
-		if (wanted !== undefined && familyOfText(wanted) === family) {
+		if (wanted !== undefined) {
 			if (!own.some((cidr) => isGivable(cidr, wanted))) throw new ControlError(409, 'no-address', `${family}: ${wanted} is not given by ${own.join(', ')}`);
 			if (ledger.isTaken(wanted)) throw new ControlError(409, 'no-address', `${family}: ${wanted} is taken`);
 			return wanted;
@@ -60,7 +61,7 @@ export function hostLocalService({ node, ledger, ranges, log }: HostLocalService
 	return {
 		cniAdd: ({ request }): Promise<AddressGrantsView> =>
 			inTurn(async () => {
-				const { network, containerId, ifname, pod, families, ipv4Pools, ipv6Pools, wantedAddress, gateways = [] } = parse(addSchema, request);
+				const { network, containerId, ifname, pod, ipv4Pools, ipv6Pools, wantedAddresses = [], gateways = [], ...asked } = parse(addSchema, request);
 				if (ipv4Pools.length + ipv6Pools.length > 0)
 					throw new ControlError(
 						400,
@@ -68,13 +69,19 @@ export function hostLocalService({ node, ledger, ranges, log }: HostLocalService
 						'there are no pools to choose: this node gives addresses of its podCIDRs',
 						'remove ipv4_pools and ipv6_pools, or ipam.mode: host-local',
 					);
+				const wanted = byFamily(wantedAddresses);
+				// As with blocks: who asks for certain addresses gets these and no others.
+				const families = wantedAddresses.length === 0 ? asked.families : (['ipv4', 'ipv6'] as const).filter((family) => wanted[family] !== undefined);
 				const owner = { network, containerId, ifname, pod: pod && `${pod.namespace}/${pod.name}` };
 				const held = ledger.addressesOf(owner);
-				const missing = families.filter((family) => !held.some((address) => parseAddress(address).family === family));
+				const heldOf = (family: Family) => held.find((address) => parseAddress(address).family === family);
+				const other = families.find((family) => wanted[family] !== undefined && heldOf(family) !== undefined && !held.includes(wanted[family] ?? ''));
+				if (other !== undefined) throw new ControlError(409, 'no-address', `${other}: ${heldOf(other)} is its address already, not ${wanted[other]}`);
+				const missing = families.filter((family) => heldOf(family) === undefined);
 				const given: string[] = [];
 				try {
 					for (const family of missing) {
-						const address = choose(family, wantedAddress);
+						const address = choose(family, wanted[family]);
 						await ledger.take(address, owner);
 						given.push(address);
 					}
@@ -122,16 +129,6 @@ export function hostLocalService({ node, ledger, ranges, log }: HostLocalService
 			return { ready: true };
 		},
 	};
-}
-
-/** @throws ControlError */
-function familyOfText(address: string): Family {
-	try {
-		return parseAddress(address).family;
-	} catch (error) {
-		if (error instanceof AddressError) throw new ControlError(400, 'bad-request', error.message);
-		throw error;
-	}
 }
 
 /** `spec.podCIDRs` of a node, as it is known now. */

@@ -60,7 +60,7 @@ test('who asks for addresses gets these and no others, of whatever family', asyn
 	t.deepEqual(await add('six'), ['fd00::7']);
 	annotate('four', { 'cni.projectcalico.org/ipAddrs': '["10.2.0.7"]' });
 	t.deepEqual(await add('four', { families: ['ipv4', 'ipv6'] }), ['10.2.0.7']);
-	t.deepEqual(await add('by-argument', { wantedAddress: '10.1.0.9' }), ['10.1.0.9']);
+	t.deepEqual(await add('by-argument', { wantedAddresses: ['10.1.0.9'] }), ['10.1.0.9']);
 });
 
 test('a refusal says to programs which pools were considered, and whether to come again', async (t) => {
@@ -167,4 +167,28 @@ test('collecting takes back what interfaces had that are gone, and not what may 
 	t.deepEqual(await collect(['one', 'eth0'], ['two', 'net1'], ['calico', 'eth0']), [second]);
 	t.deepEqual((await collect(['calico', 'net1'])).toSorted(), [first, third].toSorted());
 	t.is((await collect()).length, 1);
+});
+
+test('what the runtime asks for goes before the annotation of the pod, and is refused for a reason that can be read', async (t) => {
+	const { add, annotate, shared } = setUp();
+	annotate('one', { 'cni.projectcalico.org/ipAddrs': '["10.1.0.7","fd00::7"]' });
+	t.deepEqual(await add('one', { ifname: 'net1', wantedAddresses: ['10.1.0.9'] }), ['10.1.0.9']);
+	t.deepEqual((await add('one')).toSorted(), ['10.1.0.7', 'fd00::7']);
+	t.deepEqual(await add('one', { ifname: 'net1', wantedAddresses: ['10.1.0.9'] }), ['10.1.0.9']);
+	const refusals: readonly [container: string, more: object, message: RegExp][] = [
+		['one', { ifname: 'net1', wantedAddresses: ['10.1.0.10'] }, /10\.1\.0\.9 is its address already, not 10\.1\.0\.10/],
+		['two', { wantedAddresses: ['10.1.0.9'] }, /ipv4: 10\.1\.0\.9 is taken/],
+		['two', { wantedAddresses: ['10.9.0.1'] }, /ipv4: 10\.9\.0\.1 is in no pool/],
+		['two', { wantedAddresses: ['10.1.0.20', '10.1.0.21'] }, /10\.1\.0\.20 and 10\.1\.0\.21 are both of ipv4/],
+		['two', { wantedAddresses: ['10.1.0.300'] }, /10\.1\.0\.300/],
+		['two', { wantedAddresses: ['10.1.0.20', 'fd01::1'] }, /ipv6: fd01::1 is in no pool/],
+	];
+	for (const [container, more, message] of refusals) await t.throwsAsync(add(container, more), { instanceOf: ControlError, message });
+	t.is(shared.handles.size, 1, 'nothing is left of what was refused');
+	// As with Calico a reservation is about what is given to those who take any.
+	shared.reservations = [prefixKey('10.1.0.30/32')];
+	t.deepEqual(await add('two', { wantedAddresses: ['10.1.0.30'] }), ['10.1.0.30']);
+	t.deepEqual(await add('two', { wantedAddresses: ['10.1.0.30'] }), ['10.1.0.30']);
+	shared.pools = [];
+	t.deepEqual(await add('two', { wantedAddresses: ['10.1.0.30'] }), ['10.1.0.30'], 'whoever has it is told so, whatever became of the pool');
 });

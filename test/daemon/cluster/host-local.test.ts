@@ -24,7 +24,6 @@ async function start(folder: string, cidrs: readonly PrefixKey[] = ranges) {
 		families: ['ipv4' as const],
 		ipv4Pools: [],
 		ipv6Pools: [],
-		wantedAddress: undefined,
 		...more,
 	});
 	return {
@@ -120,11 +119,16 @@ test('half an answer is taken back', async (t) => {
 
 test('a certain address is given where it is free and one of the range’s', async (t) => {
 	const { add } = await start(makeFolder());
-	t.deepEqual(await add('one', { wantedAddress: '10.244.1.5' }), ['10.244.1.5 of 10.244.1.0/29']);
-	await t.throwsAsync(add('two', { wantedAddress: '10.244.1.5' }), { message: /10\.244\.1\.5 is taken/ });
-	await t.throwsAsync(add('two', { wantedAddress: '10.244.1.1' }), { message: /is not given by/ });
-	await t.throwsAsync(add('two', { wantedAddress: '10.9.0.1' }), { message: /is not given by/ });
-	await t.throwsAsync(add('two', { wantedAddress: 'ten' }), { message: /ten/ });
+	t.deepEqual(await add('one', { wantedAddresses: ['10.244.1.5'] }), ['10.244.1.5 of 10.244.1.0/29']);
+	await t.throwsAsync(add('two', { wantedAddresses: ['10.244.1.5'] }), { message: /10\.244\.1\.5 is taken/ });
+	await t.throwsAsync(add('two', { wantedAddresses: ['10.244.1.1'] }), { message: /is not given by/ });
+	await t.throwsAsync(add('two', { wantedAddresses: ['10.9.0.1'] }), { message: /is not given by/ });
+	await t.throwsAsync(add('two', { wantedAddresses: ['ten'] }), { message: /ten/ });
+	t.deepEqual(await add('one', { wantedAddresses: ['10.244.1.5'] }), ['10.244.1.5 of 10.244.1.0/29']);
+	await t.throwsAsync(add('one', { wantedAddresses: ['10.244.1.6'] }), { message: 'ipv4: 10.244.1.5 is its address already, not 10.244.1.6' });
+	t.deepEqual(await add('six', { wantedAddresses: ['fd00:1::9'] }), ['fd00:1::9 of fd00:1::/64'], 'of whatever family');
+	await t.throwsAsync(add('both', { wantedAddresses: ['10.244.1.6', 'fd00:1::9'] }), { message: 'ipv6: fd00:1::9 is taken' });
+	t.deepEqual(await add('both', { wantedAddresses: ['10.244.1.6'] }), ['10.244.1.6 of 10.244.1.0/29'], 'all or none');
 	await t.throwsAsync(add('two', { ipv4Pools: ['pods'] }), { message: /no pools to choose/ });
 });
 

@@ -517,7 +517,10 @@ async function openRoad(target: number): Promise<{ readonly port: number; cut():
 async function plugin(socket: string, environment: Record<string, string>): Promise<string> {
 	const { spawn } = await import('node:child_process');
 	const { text } = await import('node:stream/consumers');
-	const child = spawn(process.execPath, [resolve(crds, '../../bin/bgpmesh-ipam.js')], { env: environment, stdio: ['pipe', 'pipe', 'inherit'] });
+	const child = spawn(process.execPath, [resolve(crds, '../../bin/bgpmesh-ipam.js')], {
+		env: { CNI_NETNS: '/run/netns/none', ...environment },
+		stdio: ['pipe', 'pipe', 'inherit'],
+	});
 	child.stdin.end(JSON.stringify({ cniVersion: '1.0.0', name: 'k8s-pod-network', ipam: { type: 'bgpmesh-ipam', socket } }));
 	return text(child.stdout);
 }

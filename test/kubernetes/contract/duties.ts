@@ -134,7 +134,6 @@ export function testDuties(test: TestFn, getServer: () => ServerUnderTest, folde
 				families: ['ipv4' as const],
 				ipv4Pools: [],
 				ipv6Pools: [],
-				wantedAddress: undefined,
 			};
 			return (await client.ask('cniAdd', { request })).addresses.map(({ address, block }) => `${address} of ${block}`);
 		};
