@@ -26,9 +26,18 @@ export const askDaemon =
 		const { status, content } = parseAnswer(socket, await exchange(socket, method === 'GET' ? head : head + body, waitMs));
 		// The daemon answers what the table says, and refuses in one form.
 		if (status === 200) return content as AnswerOf<typeof name>;
-		const { error } = content as { error: { code: string; message: string; hint?: string } };
-		throw new ControlError(status, error.code, error.message, error.hint);
+		const { code, message, hint } = refusalOf(content) ?? {};
+		if (code === undefined || message === undefined) throw new NoDaemonError(socket, notOurs);
+		throw new ControlError(status, code, message, hint);
 	};
+
+/** Somebody else answers there. */
+export const notOurs = 'EPROTO';
+
+/** What a daemon says when it refuses. */
+function refusalOf(content: unknown): { readonly code?: string; readonly message?: string; readonly hint?: string } | undefined {
+	return typeof content === 'object' && content !== null ? (content as { error?: { code: string; message: string; hint?: string } }).error : undefined;
+}
 
 /** Sends, and gives everything that came until the other side ended. */
 function exchange(socket: string, message: string, waitMs: number): Promise<Buffer> {
@@ -48,7 +57,7 @@ function exchange(socket: string, message: string, waitMs: number): Promise<Buff
 	});
 }
 
-/** @throws NoDaemonError where the answer broke off */
+/** @throws NoDaemonError where the answer broke off, or is none of ours */
 function parseAnswer(socket: string, answer: Buffer): { readonly status: number; readonly content: unknown } {
 	const end = answer.indexOf('\r\n\r\n');
 	const head = end < 0 ? '' : answer.toString('latin1', 0, end);
@@ -57,5 +66,9 @@ function parseAnswer(socket: string, answer: Buffer): { readonly status: number;
 	const body = answer.subarray(end + 4);
 	// A daemon that ends while it answers: what it did is found again by asking again.
 	if (status === undefined || (length !== undefined && body.length < Number(length))) throw new NoDaemonError(socket, 'ECONNRESET');
-	return { status: Number(status), content: JSON.parse(body.toString('utf8')) };
+	try {
+		return { status: Number(status), content: JSON.parse(body.toString('utf8')) };
+	} catch (error) {
+		throw new NoDaemonError(socket, notOurs, { cause: error });
+	}
 }

@@ -38,9 +38,15 @@ async function standardInput(): Promise<string> {
 	}
 }
 
+/** A caller that is not there any more is told by the exit code alone; it releases what it did not hear of. */
 function print(line: string): void {
 	let rest = Buffer.from(`${line}\n`);
-	while (rest.length > 0) rest = rest.subarray(writeSync(1, rest));
+	try {
+		while (rest.length > 0) rest = rest.subarray(writeSync(1, rest));
+	} catch (error) {
+		if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
+		process.exitCode = 1;
+	}
 }
 
 /** The version in which to answer, whatever else is wrong with the input; the newest if we do not speak it. */

@@ -1,6 +1,6 @@
 import { ControlError, NoDaemonError } from '../control/index.ts';
 import { addressKeys, type CniVersion, cniVersions, type NetworkConfiguration, previousAddresses, validAttachments } from './configuration.ts';
-import type { AskDaemon } from './daemon.ts';
+import { type AskDaemon, notOurs } from './daemon.ts';
 import type { CniCommand, CniEnvironment } from './environment.ts';
 import { CniCode, CniError } from './errors.ts';
 import { addResult } from './result.ts';
@@ -59,6 +59,8 @@ async function add(environment: CniEnvironment, configuration: NetworkConfigurat
 		...(gateways.length === 0 ? {} : { gateways }),
 	};
 	const { addresses } = await ask('cniAdd', { request });
+	// An answer without an address is no success: the main plugin would refuse it without saying why.
+	if (!Array.isArray(addresses) || addresses.length === 0) throw new NoDaemonError(configuration.socket, notOurs);
 	const without = addresses.find(({ family, gateway }) => gateways.includes(family) && gateway === undefined);
 	// Answered all the same, the main plugin would refuse it without saying why.
 	if (without !== undefined)
@@ -69,19 +71,25 @@ async function add(environment: CniEnvironment, configuration: NetworkConfigurat
 /** The daemon's refusal, or its absence, in CNI's words. */
 function asCniError(error: unknown, { command }: CniEnvironment): CniError {
 	if (error instanceof CniError) return error;
-	if (error instanceof NoDaemonError) {
-		const code = command === 'STATUS' ? CniCode.notAvailable : CniCode.tryAgainLater;
-		return new CniError(
-			code,
-			error.message,
-			'is bgpmeshd running on this node? systemctl status bgpmeshd; the socket is ipam.socket of the network configuration',
-		);
-	}
+	// STATUS has a code of its own for whatever keeps a node from giving addresses; to the others all of these are a matter of time.
+	const later = command === 'STATUS' ? CniCode.notAvailable : CniCode.tryAgainLater;
+	if (error instanceof NoDaemonError) return new CniError(later, error.message, whyNoDaemon[error.code] ?? whyNoDaemon['ENOENT']);
 	if (error instanceof ControlError) {
 		const hint = error.hint ?? '';
-		if (error.status === 503) return new CniError(command === 'STATUS' ? CniCode.notAvailable : CniCode.tryAgainLater, error.message, hint);
+		if (error.status >= 500 || command === 'STATUS') return new CniError(later, error.message, hint);
+		if (error.status === 404 || error.status === 405) return new CniError(later, error.message, 'is the daemon older than the plugin? restart bgpmeshd');
 		if (error.code === 'address-mismatch') return new CniError(CniCode.addressMismatch, error.message, hint);
 		return new CniError(error.status === 400 ? CniCode.invalidConfiguration : CniCode.noAddress, error.message, hint);
 	}
 	return new CniError(CniCode.ioFailure, error instanceof Error ? error.message : String(error));
 }
+
+const theSocket = 'the socket is ipam.socket of the network configuration';
+
+/** What helps, by how the daemon was missed. */
+const whyNoDaemon: Readonly<Record<string, string>> = {
+	ENOENT: `is bgpmeshd running on this node? systemctl status bgpmeshd; ${theSocket}`,
+	EACCES: `the plugin may not use the socket: it belongs to root and the group control.group; ${theSocket}`,
+	ETIMEDOUT: 'bgpmeshd has the request and does not answer: its log says why',
+	[notOurs]: `what answers there is not bgpmeshd, or one of another version; ${theSocket}`,
+};

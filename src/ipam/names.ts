@@ -37,6 +37,10 @@ export function handleName(handleId: string): string {
 	return handleId.toLowerCase();
 }
 
+/** Can it be the name of a resource? RFC 1123 as Kubernetes has it, once in lower case; CNI lets names have more, such as `_`. */
+export const isHandle = (handleId: string): boolean =>
+	handleId.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(handleName(handleId));
+
 /** The labels by which affinities are listed: without them Calico does not see one. */
 export function affinityLabels(node: string, type: 'host' | 'virtual', cidr: PrefixKey): Readonly<Record<string, string>> {
 	return {

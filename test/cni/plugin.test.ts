@@ -1,52 +1,9 @@
-import { spawn } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
-import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
-import { text } from 'node:stream/consumers';
 import test from 'ava';
+import { bundle, daemon, network, newSocket, pod, runPlugin as run } from '../support/cni-plugin.ts';
 
-const repository = resolve(import.meta.dirname ?? '.', '../../..');
-const plugin = join(mkdtempSync(join(tmpdir(), 'cni-plugin-')), 'bgpmesh-ipam');
+test.before(bundle);
 
-// What is shipped is one file; it is made by the scripts, which are plain JavaScript.
-test.before(async () => {
-	const { bundlePlugin } = (await import(join(repository, 'scripts/lib/bundle-plugin.mjs'))) as { bundlePlugin(outfile: string): Promise<string> };
-	await bundlePlugin(plugin);
-});
-
-/** Runs the plugin as a container runtime does. */
-async function run(environment: Record<string, string>, input: string): Promise<{ code: number | null; output: string }> {
-	const child = spawn(process.execPath, [plugin], { env: environment, stdio: ['pipe', 'pipe', 'inherit'] });
-	child.stdin.end(input);
-	const output = await text(child.stdout);
-	const code = child.exitCode ?? (await new Promise<number | null>((done) => child.once('exit', done)));
-	return { code, output };
-}
-
-/** A daemon that answers one path, and remembers what it was asked. */
-async function daemon(answers: Record<string, { status: number; body: object }>) {
-	const asked: { path: string; body: unknown }[] = [];
-	const socket = join(mkdtempSync(join(tmpdir(), 'cni-')), 'bgpmesh.sock');
-	const server = createServer(async (request, response) => {
-		const body = await text(request);
-		asked.push({ path: request.url ?? '', body: body === '' ? undefined : JSON.parse(body) });
-		const { status, body: answer } = answers[request.url ?? ''] ?? { status: 404, body: { error: { code: 'no-such-endpoint', message: 'nothing' } } };
-		response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
-	});
-	await new Promise<void>((done) => server.listen(socket, done));
-	return { socket, asked, close: () => server.close() };
-}
-
-const pod = {
-	CNI_CONTAINERID: 'c0ffee',
-	CNI_NETNS: '/run/netns/x',
-	CNI_IFNAME: 'eth0',
-	CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=default;K8S_POD_NAME=web-1;K8S_POD_UID=u1',
-};
-const network = (socket: string, overrides: object = {}, ipam: object = {}) =>
-	JSON.stringify({ cniVersion: '1.0.0', name: 'k8s-pod-network', type: 'ptp', ipam: { type: 'bgpmesh-ipam', socket, ...ipam }, ...overrides });
 const grant = { addresses: [{ family: 'ipv4', address: '10.0.0.5', block: '10.0.0.0/26' }] };
 
 test('ADD asks for an address for the pod and answers as the specification says', async (t) => {
@@ -382,7 +339,7 @@ for (const { command, overrides, path, body } of questions) {
 }
 
 test('a daemon that ends in the middle of its answer is one to ask again', async (t) => {
-	const socket = join(mkdtempSync(join(tmpdir(), 'cni-')), 'bgpmesh.sock');
+	const socket = newSocket();
 	const server = createTcpServer((connection) => {
 		connection.once('data', () => connection.end('HTTP/1.1 200 OK\r\ncontent-length: 400\r\n\r\n{"addresses":'));
 	});

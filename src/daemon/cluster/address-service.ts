@@ -12,6 +12,7 @@ import {
 	type InterfaceMatch,
 	type IpamStore,
 	interfaceAttribute,
+	isHandle,
 	mayBeOf,
 	ordinalsOfHandle,
 	ordinalToAddress,
@@ -102,12 +103,20 @@ export function addressService({ node, allocator, store, client, pods, released,
 	return {
 		async cniAdd({ request }): Promise<AddressGrantsView> {
 			const asked = parse(addSchema, request) as CniAddRequest;
+			const handleId = podHandle(asked.network, asked.containerId);
+			if (!isHandle(handleId))
+				throw new ControlError(
+					400,
+					'bad-request',
+					`${handleId} can not be the name of a resource`,
+					"the network's name and the container's ID: letters, digits, - and ., 253 at most, as Kubernetes takes them",
+				);
 			const wishes = podWishes(...(await annotations(asked.pod)));
 			// What the runtime asks for is about this attachment, the annotation about all of the pod's.
 			const addresses = asked.wantedAddresses === undefined ? wishes.addresses : byFamily(asked.wantedAddresses);
 			const wanted = (['ipv4', 'ipv6'] as const).filter((family) => addresses[family] !== undefined);
 			const result = await allocator.assign({
-				handleId: podHandle(asked.network, asked.containerId),
+				handleId,
 				attributes: {
 					node,
 					timestamp: goTime(new Date()),

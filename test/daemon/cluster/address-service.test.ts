@@ -192,3 +192,14 @@ test('what the runtime asks for goes before the annotation of the pod, and is re
 	shared.pools = [];
 	t.deepEqual(await add('two', { wantedAddresses: ['10.1.0.30'] }), ['10.1.0.30'], 'whoever has it is told so, whatever became of the pool');
 });
+
+for (const [title, network] of [
+	['a letter that no resource has in its name', 'my_net'],
+	['more letters than a resource has', 'n'.repeat(260)],
+] as const)
+	test(`a network's name with ${title} is refused, and released in silence`, async (t) => {
+		const { service, add, attachment, shared } = setUp();
+		await t.throwsAsync(add('one', { network }), { instanceOf: ControlError, message: /can not be the name of a resource/ });
+		t.is(shared.handles.size, 0);
+		t.deepEqual(await service.cniDelete({ request: attachment('one', network) }), { addresses: [] });
+	});
