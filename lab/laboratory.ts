@@ -7,8 +7,8 @@ import { type ClusterCommands, LabCluster } from './cluster.ts';
 import { CommandError, isRunning, startIn, stop } from './commands.ts';
 import { clusterDaemonConfig, daemonConfig, torConfig } from './daemon-config.ts';
 import { buildNetwork, type LabNetwork } from './network.ts';
-import { peersOf, routesOf } from './observe.ts';
-import { type PingTarget, pingAll } from './pings.ts';
+import { leadsTo, peersOf, poolsOf, routesOf, usedOf } from './observe.ts';
+import { type PingOptions, type PingTarget, pingAll } from './pings.ts';
 import type { PeerRow, PingRow, RouteRow } from './report.ts';
 import { type LabNode, type LabTopology, sessionsOf } from './topology.ts';
 
@@ -32,6 +32,9 @@ export interface Sight {
 	readonly sessions: readonly PeerRow[];
 	readonly routes: Readonly<Record<string, readonly RouteRow[]>>;
 }
+
+/** So long a daemon may take to hear of a change. */
+const hearsaySeconds = 30;
 
 /** A running laboratory: network, top-of-rack router, and a daemon on each node. */
 export class Laboratory {
@@ -171,6 +174,41 @@ export class Laboratory {
 		return established === this.sessionsConfigured && complete;
 	};
 
+	/** Until a node's daemon knows a pool. @throws AbortError, CommandError when it takes too long */
+	async knowsPool(node: LabNode, pool: string, signal: AbortSignal): Promise<void> {
+		const known = await this.#hears(async () => (await poolsOf(this.socket(node))).some(({ name }) => name === pool), signal);
+		if (!known) throw new CommandError(`the daemon of ${node.name}`, null, `it does not know the pool ${pool} after ${hearsaySeconds} s`);
+	}
+
+	/** Which of these addresses somebody has still, to the knowledge of a node's daemon, after it had the time to hear. @throws AbortError */
+	async stillUsed(node: LabNode, addresses: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
+		let used = addresses;
+		await this.#hears(async () => {
+			used = await usedOf(this.socket(node), used);
+			return used.length === 0;
+		}, signal);
+		return used;
+	}
+
+	/** Until every other node has a route to each of these addresses of a node, through the tunnel from the other subnet. `false`: not in time. @throws AbortError */
+	reachable(node: LabNode, addresses: readonly string[], signal: AbortSignal): Promise<boolean> {
+		const others = this.topology.nodes.filter(({ name }) => name !== node.name);
+		return this.#hears(async () => {
+			const routes = await this.#routes();
+			return others.every(({ name, subnet }) => leadsTo(routes[name] ?? [], addresses, subnet.name !== node.subnet.name));
+		}, signal);
+	}
+
+	/** `false`: not in time. */
+	async #hears(look: () => Promise<boolean>, signal: AbortSignal): Promise<boolean> {
+		const deadline = performance.now() + hearsaySeconds * 1000;
+		while (!(await look())) {
+			if (performance.now() > deadline) return false;
+			await pause(200, undefined, { signal });
+		}
+		return true;
+	}
+
 	/** Every pod is attached by the plugins, as a container runtime does: again where the daemon is still starting. @throws CommandError */
 	async attachPods(mostSeconds: number, signal: AbortSignal): Promise<void> {
 		const deadline = performance.now() + mostSeconds * 1000;
@@ -202,6 +240,22 @@ export class Laboratory {
 			nodes.map((from) => this.#target(from, 'service', serviceAddress)),
 			{ count, waitSeconds },
 		);
+	}
+
+	/** From the pods of these nodes, in turn, to each of these addresses. */
+	pingFrom(nodes: readonly LabNode[], targets: readonly Pick<PingTarget, 'to' | 'address'>[], options: PingOptions): Promise<PingRow[]> {
+		return pingAll(
+			targets.flatMap(({ to, address }, index) => {
+				const from = nodes[index % nodes.length];
+				return from === undefined ? [] : [this.#target(from, to, address)];
+			}),
+			options,
+		);
+	}
+
+	/** Further namespaces, without an interface that is up. @throws CommandError */
+	addNamespaces(names: readonly string[]): Promise<void> {
+		return this.#network.add(names);
 	}
 
 	#target({ pod }: LabNode, to: string, address: string): PingTarget {

@@ -6,6 +6,8 @@ import type { LabTopology } from './topology.ts';
 export interface LabNetwork {
 	/** The kernel's name of a namespace of the laboratory (`node-a`, `pod-a`, `tor`, ...). */
 	namespace(name: string): string;
+	/** Makes further namespaces, that go with the others. @throws CommandError */
+	add(names: readonly string[]): Promise<void>;
 	remove(): void;
 }
 
@@ -23,7 +25,12 @@ export async function buildNetwork(topology: LabTopology, prefix: string, cni: b
 				if (step.sysctls.length > 0) await must('ip', ['netns', 'exec', namespace(step.namespace), 'sysctl', '-q', '-w', ...step.sysctls]);
 			}),
 		);
-		return { namespace, remove };
+		const add = async (further: readonly string[]) => {
+			const added = further.map(namespace);
+			names.push(...added);
+			await must('ip', ['-batch', '-'], added.map((name) => `netns add ${name}`).join('\n'));
+		};
+		return { namespace, add, remove };
 	} catch (error) {
 		remove();
 		throw error;

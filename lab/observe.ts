@@ -1,4 +1,5 @@
-import { ControlClient, ControlError, NoDaemonError, type PeersView } from '../src/control/index.ts';
+import { ControlClient, ControlError, NoDaemonError, type PeersView, type PoolView } from '../src/control/index.ts';
+import { hostPrefix, parseAddress, parsePrefix, prefixContains } from '../src/core/index.ts';
 import { run } from './commands.ts';
 import type { PeerRow, RouteRow } from './report.ts';
 import type { LabNode, LabTopology } from './topology.ts';
@@ -22,6 +23,19 @@ function notYet(error: unknown): PeersView {
 	if (error instanceof NoDaemonError || error instanceof ControlError) return { peers: [] };
 	throw error;
 }
+
+/** Which of these addresses somebody has, as the daemon of a node knows it. @throws NoDaemonError, ControlError */
+export async function usedOf(socket: string, addresses: readonly string[]): Promise<readonly string[]> {
+	const client = new ControlClient(socket);
+	const used: string[] = [];
+	for (const address of addresses) {
+		if ((await client.ask('ipamAddress', { address })).state === 'used') used.push(address);
+	}
+	return used;
+}
+
+/** The pools as the daemon of a node knows them. @throws NoDaemonError, ControlError */
+export const poolsOf = async (socket: string): Promise<readonly PoolView[]> => (await new ControlClient(socket).ask('pools', {})).pools;
 
 interface KernelRoute {
 	readonly type?: string;
@@ -47,4 +61,11 @@ export function parseRoutes(json: string, blocks: ReadonlySet<string>): RouteRow
 		...(gateway === undefined ? {} : { via: gateway }),
 		...(dev === undefined ? {} : { device: dev }),
 	}));
+}
+
+/** Do routes lead to each of these addresses, through the tunnel or past it? */
+export function leadsTo(routes: readonly RouteRow[], addresses: readonly string[], tunnelled: boolean): boolean {
+	const fitting = routes.filter(({ type, device }) => type !== 'blackhole' && (device === 'tunl0') === tunnelled);
+	const prefixes = fitting.map(({ prefix }) => parsePrefix(prefix.includes('/') ? prefix : hostPrefix(prefix)));
+	return addresses.map(parseAddress).every((address) => prefixes.some((prefix) => prefixContains(prefix, address)));
 }

@@ -1,5 +1,5 @@
 import { stringify } from 'yaml';
-import type { LabTopology } from './topology.ts';
+import type { LabNode, LabTopology } from './topology.ts';
 
 const layout = 'crd.projectcalico.org/v1';
 const reflectorLabel = 'route-reflector';
@@ -59,14 +59,22 @@ function nodeResources({ nodes, clusterId }: LabTopology, reflectors: boolean): 
 	});
 }
 
+/** A pool of one node with room for a crowd of pods. */
+export const crowdPool = 'crowd';
+
+/** The file with it. */
+export const crowdFile = ({ name }: LabNode): ResourceFile => ({ name: 'crowd.yaml', text: documents([poolResource(crowdPool, name, '192.168.128.0/24')]) });
+
 function poolResources({ nodes }: LabTopology): object[] {
-	return nodes.map(({ name, block }) => ({
-		apiVersion: layout,
-		kind: 'IPPool',
-		metadata: { name: `pods-${name}` },
-		spec: { cidr: block, blockSize: 26, ipipMode: 'CrossSubnet', vxlanMode: 'Never', natOutgoing: false, nodeSelector: `kubernetes.io/hostname == '${name}'` },
-	}));
+	return nodes.map(({ name, block }) => poolResource(`pods-${name}`, name, block));
 }
+
+const poolResource = (name: string, node: string, cidr: string): object => ({
+	apiVersion: layout,
+	kind: 'IPPool',
+	metadata: { name },
+	spec: { cidr, blockSize: 26, ipipMode: 'CrossSubnet', vxlanMode: 'Never', natOutgoing: false, nodeSelector: `kubernetes.io/hostname == '${node}'` },
+});
 
 const configuration = ({ asNumber }: LabTopology, mesh: boolean): object => ({
 	apiVersion: layout,

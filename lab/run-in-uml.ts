@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import type { InsideOptions } from './inside.ts';
 import type { RunOptions } from './options.ts';
 import type { LabEvent } from './report.ts';
+import { scenarios } from './scenarios.ts';
 import { bundle, runInUml } from './uml/index.ts';
 
 /** A run in a kernel of its own. */
@@ -18,6 +19,8 @@ export interface InUmlOptions extends RunOptions {
 	readonly emit: (event: LabEvent) => void;
 }
 
+/** The router, four nodes, the API server. */
+const ownMemoryMiB = 1536;
 const keptSeconds = 7 * 24 * 3600;
 
 /** Runs the laboratory inside user-mode-linux and gives its exit code. @throws UmlError */
@@ -29,7 +32,7 @@ export async function runLabInUml(options: InUmlOptions): Promise<number> {
 	await copyFile(resolve(dirname(daemonEntry), '../package.json'), join(folder, 'package.json'));
 	// The API server finds the schemas and definitions of resources above itself.
 	await cp(resolve(dirname(daemonEntry), '../config'), join(folder, 'config'), { recursive: true });
-	const { mode, keep, json, scenarios } = options;
+	const { mode, keep, json, scenarios: names } = options;
 	const [main, daemon, cli, plugin] = await Promise.all([
 		bundle(join(here, 'inside.js'), folder, 'inside'),
 		bundle(daemonEntry, join(folder, 'daemon'), 'bgpmeshd'),
@@ -41,7 +44,7 @@ export async function runLabInUml(options: InUmlOptions): Promise<number> {
 		static: options.static,
 		keep,
 		json,
-		scenarios,
+		scenarios: names,
 		...(logs === undefined ? {} : { logs }),
 		folder,
 		daemon: [process.execPath, daemon],
@@ -55,8 +58,8 @@ export async function runLabInUml(options: InUmlOptions): Promise<number> {
 		args: [main, JSON.stringify(inside)],
 		cwd: folder,
 		writable: logs === undefined ? [folder] : [folder, logs],
-		timeoutSeconds: keep ? keptSeconds : 400 + 400 * scenarios.length,
-		memoryMiB: 1536,
+		timeoutSeconds: keep ? keptSeconds : 400 + 400 * names.length,
+		memoryMiB: ownMemoryMiB + Math.max(0, ...names.map((name) => scenarios[name]?.memoryMiB ?? 0)),
 		signal,
 		onOutput(stream, chunk) {
 			if (stream === 'stderr') {

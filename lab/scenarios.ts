@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Laboratory } from './laboratory.ts';
 import { countPings, type PingTarget, pingAll } from './pings.ts';
 import type { PingCounts, PingRow, ScenarioResult } from './report.ts';
-import { meshFile, nodesFile, reflectorFile } from './resources.ts';
+import { crowdFile, crowdPool, meshFile, nodesFile, reflectorFile } from './resources.ts';
 import { type LabMode, type LabTopology, labTopology } from './topology.ts';
 
 /** Something that happens to a laboratory that works, and what it must not cost. */
@@ -12,6 +12,8 @@ export interface Scenario {
 	readonly needsCluster?: boolean;
 	/** Only in this layout. */
 	readonly mode?: LabMode;
+	/** What it needs beside what the laboratory itself has, where the laboratory runs in a kernel of its own. */
+	readonly memoryMiB?: number;
 	readonly run: (laboratory: Laboratory, signal: AbortSignal) => Promise<ScenarioResult>;
 }
 
@@ -98,6 +100,55 @@ const meshToReflector: Scenario['run'] = async (laboratory, signal) => {
 	return { name: 'mesh-to-reflector', ...counts, ok: counts.lost === 0 && problems.length === 0, text };
 };
 
+const crowd = 100;
+/** So many pings at the same time: a `ping` that waits seconds for a processor takes its answers for lost. */
+const pingsAtOnce = 10;
+
+/**
+ * A hundred pods are attached to the first node at the same moment, and detached: each by a process of `ptp` and one of our plugin. The
+ * node's pool has not that many addresses, so another one is applied first; the blocks that the node takes of it are announced, or no
+ * packet from the other nodes would arrive.
+ */
+const pods: Scenario['run'] = async (laboratory, signal) => {
+	const { cluster } = laboratory;
+	const [node, ...others] = laboratory.topology.nodes;
+	if (cluster === undefined || node === undefined) throw new RangeError('a laboratory without nodes or an API server');
+	await cluster.apply([crowdFile(node)]);
+	await laboratory.knowsPool(node, crowdPool, signal);
+	const names = Array.from({ length: crowd }, (_, index) => `crowd-${index + 1}`);
+	await laboratory.addNamespaces(names);
+	const call = (verb: 'ADD' | 'DEL') => Promise.allSettled(names.map((pod) => cluster.plugin(verb, { node, socket: laboratory.socket(node), pod })));
+	const problems: string[] = [];
+	const failed = (verb: string, results: readonly PromiseSettledResult<string>[]) => {
+		const reasons = results.flatMap((result) => (result.status === 'rejected' ? [String(result.reason)] : []));
+		if (reasons.length > 0) problems.push(`${reasons.length} ${verb} failed, the first with: ${reasons[0]}`);
+	};
+
+	const attached = await call('ADD');
+	failed('ADD', attached);
+	const given = attached.flatMap((result, index) => (result.status === 'fulfilled' ? [{ to: names[index] ?? '', address: result.value }] : []));
+	const owners = new Set([...given.map(({ address }) => address), ...laboratory.topology.nodes.map(({ pod }) => pod.address)]);
+	const twice = given.length + laboratory.topology.nodes.length - owners.size;
+	if (twice > 0) problems.push(`${twice} addresses were given twice`);
+	const addresses = given.map(({ address }) => address);
+	const attachedAt = performance.now();
+	if (!(await laboratory.reachable(node, addresses, signal))) problems.push('not every other node has the routes');
+	const routesSeconds = (performance.now() - attachedAt) / 1000;
+	const pings: PingRow[] = [];
+	for (let first = 0; first < given.length; first += pingsAtOnce)
+		pings.push(...(await laboratory.pingFrom(others, given.slice(first, first + pingsAtOnce), { count: 2, waitSeconds: 5 })));
+	const counts = countPings(pings);
+	const unreached = pings.flatMap(({ from, to, address, lost }) => (lost > 0 ? [`${lost} from ${from} to ${to} (${address})`] : []));
+	if (unreached.length > 0) problems.push(`pings were lost: ${unreached.join(', ')}`);
+
+	failed('DEL', await call('DEL'));
+	const left = await laboratory.stillUsed(node, addresses, signal);
+	if (left.length > 0) problems.push(`addresses were left behind: ${left.join(', ')}`);
+	const reached = `${counts.lost} of ${counts.sent} pings to them from the other nodes lost`;
+	const text = `${given.length} of ${crowd} pods were attached to ${node.name} at once, the others' routes were there ${routesSeconds.toFixed(1)} s later, ${reached}, and detached${problems.map((problem) => `; ${problem}`).join('')}`;
+	return { name: 'pods', ...counts, ok: counts.lost === 0 && counts.sent > 0 && problems.length === 0, text };
+};
+
 /** What `--scenario` knows. */
 export const scenarios: Readonly<Record<string, Scenario>> = {
 	'mesh-to-reflector': {
@@ -105,6 +156,12 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
 		needsCluster: true,
 		mode: 'mesh',
 		run: meshToReflector,
+	},
+	pods: {
+		describe: 'a hundred pods are attached to one node at once by the CNI plugins, reached from the others, and detached',
+		needsCluster: true,
+		memoryMiB: 5120,
+		run: pods,
 	},
 	crash: { describe: 'a daemon is killed with SIGKILL and started again; no packet may be lost', run: restart('SIGKILL', 'crash') },
 	restart: { describe: 'a daemon is stopped with SIGTERM and started again; no packet may be lost', run: restart('SIGTERM', 'restart') },

@@ -6,7 +6,9 @@ import type { InterfaceAddress } from './types.ts';
 
 /** The kernel's interfaces. Implemented for netlink, and by a fake. */
 export interface LinkKernel {
+	/** @throws DumpInterruptedError when they change faster than they can be read */
 	links(): Promise<readonly Link[]>;
+	/** @throws DumpInterruptedError likewise */
 	addresses(): Promise<readonly LinkAddress[]>;
 	/** Makes an interface of a kind, loading its module where needed. @throws Error */
 	addLink(link: { readonly name: string; readonly kind: string }): Promise<void>;

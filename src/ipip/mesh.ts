@@ -1,4 +1,5 @@
 import type { Clock, Encapsulate, Logger, Random, Timer } from '../core/index.ts';
+import { DumpInterruptedError } from '../linux/index.ts';
 import { type DeviceStep, deviceSteps, linkAddress, tunnelMtuBytes } from './device.ts';
 import { encapsulation } from './encapsulation.ts';
 import { interfaceAddresses, type LinkKernel } from './links.ts';
@@ -31,6 +32,8 @@ export interface IpipDependencies {
 
 const defaults = { device: 'tunl0', guard: true, auditSeconds: 60 };
 const eventDelayMs = 50;
+/** Until the interfaces are read again that changed faster than they could be read. */
+const interruptedDelayMs = 1000;
 const mostStepsInARow = 10;
 
 /** Keeps the tunnel device, its guard and the masquerade as they should be. */
@@ -61,9 +64,7 @@ export class IpipMesh {
 
 	/** Looks at the interfaces, sets up what is needed, and watches. Resolves after the first pass, however it went. */
 	async start(): Promise<void> {
-		this.#dependencies.links.watch(() => {
-			if (!this.#timers.has('event')) this.#arm('event', eventDelayMs, () => this.#refresh());
-		});
+		this.#dependencies.links.watch(() => this.#lookIn(eventDelayMs));
 		if (!this.#options.guard) this.#guard.set(noGuardRules, false);
 		this.#armAudit();
 		await this.#refresh();
@@ -141,6 +142,12 @@ export class IpipMesh {
 				this.#complained = '';
 			} catch (error) {
 				const reason = error instanceof Error ? error.message : String(error);
+				if (error instanceof DumpInterruptedError) {
+					// Nothing is wrong: many pods come or go at once.
+					this.#dependencies.log.debug('the interfaces changed while they were read', { reason });
+					this.#lookIn(interruptedDelayMs);
+					continue;
+				}
 				// A kernel without ipip stays so; it is asked again at each audit.
 				if (reason !== this.#complained) this.#dependencies.log.error('the tunnel device is not as it should be', { device: this.#options.device, reason });
 				this.#complained = reason;
@@ -197,6 +204,11 @@ export class IpipMesh {
 			this.#armAudit();
 			return this.#refresh();
 		});
+	}
+
+	/** Changes that come before are seen by the same look. */
+	#lookIn(delayMs: number): void {
+		if (!this.#timers.has('event')) this.#arm('event', delayMs, () => this.#refresh());
 	}
 
 	#arm(name: 'audit' | 'event', delayMs: number, callback: () => Promise<void>): void {

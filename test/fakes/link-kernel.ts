@@ -1,6 +1,6 @@
 import { formatAddress } from '../../src/core/index.ts';
 import type { LinkKernel } from '../../src/ipip/index.ts';
-import type { Link, LinkAddress } from '../../src/linux/index.ts';
+import { DumpInterruptedError, type Link, type LinkAddress } from '../../src/linux/index.ts';
 
 /** Interfaces that behave: a new tunnel device is down, has the usual MTU and no address; what is there already is refused. */
 export class FakeLinkKernel implements LinkKernel {
@@ -11,8 +11,14 @@ export class FakeLinkKernel implements LinkKernel {
 	changes = 0;
 	/** Set: no interface can be made, as in a kernel without ipip. */
 	refusal: Error | undefined;
+	/** So many of the next readings are interrupted, as while others make and remove interfaces. */
+	interrupted = 0;
 
 	async links(): Promise<readonly Link[]> {
+		if (this.interrupted > 0) {
+			this.interrupted--;
+			throw new DumpInterruptedError('the table changed during each of 5 dumps');
+		}
 		return [...this.#links];
 	}
 

@@ -192,3 +192,18 @@ test('stopping leaves device and rules, and sets off nothing more', async (t) =>
 	t.is(rules.length, before);
 	t.true((await device())?.up);
 });
+
+test('interfaces that change faster than they can be read are read again a second later; nothing is wrong', async (t) => {
+	const { mesh, links, log, device, pass } = setUp(t);
+	links.interrupted = 3;
+	await mesh.setPools([pool]);
+	await mesh.setTunnelAddresses(['192.168.1.0']);
+	await mesh.start();
+	t.is(links.changes, 0);
+	await pass(1000);
+	t.deepEqual(await device(), { up: true, mtuBytes: 1480, addresses: ['192.168.1.0/32'] });
+	t.deepEqual(
+		log.lines.filter(({ level }) => level === 'error'),
+		[],
+	);
+});

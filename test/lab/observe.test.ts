@@ -1,5 +1,5 @@
 import test from 'ava';
-import { parseRoutes } from '../../lab/observe.ts';
+import { leadsTo, parseRoutes } from '../../lab/observe.ts';
 import { countPings, parsePing } from '../../lab/pings.ts';
 
 const statistics = (sent: number, received: number) => `PING 192.168.3.10 (192.168.3.10) 56(84) bytes of data.
@@ -49,4 +49,18 @@ test('routes of the kernel are told apart: own block, same subnet, tunnel, from 
 test('no route gives no row', (t) => {
 	t.deepEqual(parseRoutes('', new Set()), []);
 	t.deepEqual(parseRoutes('[ ]\n', new Set()), []);
+});
+
+test('routes lead to an address when one covers it and goes the right way; the own block of a node leads nowhere', (t) => {
+	const routes = [
+		{ prefix: '192.168.1.0/26', type: 'blackhole', device: 'lo' },
+		{ prefix: '192.168.2.0/26', type: 'direct', device: 'eth0' },
+		{ prefix: '192.168.3.0/26', type: 'tunnelled', device: 'tunl0' },
+		{ prefix: '192.168.3.200', type: 'tunnelled', device: 'tunl0' },
+	] as const;
+	t.true(leadsTo(routes, ['192.168.3.1', '192.168.3.200'], true));
+	t.false(leadsTo(routes, ['192.168.3.1', '192.168.3.201'], true));
+	t.false(leadsTo(routes, ['192.168.3.1'], false));
+	t.true(leadsTo(routes, ['192.168.2.63'], false));
+	t.false(leadsTo(routes, ['192.168.1.5'], false));
 });
