@@ -12,6 +12,7 @@ const kinds = {
 	'apis/coordination.k8s.io/v1': ['Lease'],
 	'apis/discovery.k8s.io/v1': ['EndpointSlice'],
 	'apis/networking.k8s.io/v1': ['NetworkPolicy'],
+	'apis/rbac.authorization.k8s.io/v1': ['ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding'],
 	'apis/apiextensions.k8s.io/v1': ['CustomResourceDefinition'],
 };
 const kept = new Set(['type', 'format', 'required', 'default', 'enum', 'nullable']);

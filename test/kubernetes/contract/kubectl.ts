@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import type { TestFn } from 'ava';
 import type { ServerUnderTest } from './transcript.ts';
 
@@ -10,6 +11,9 @@ interface Outcome {
 	readonly stdout: string;
 	readonly stderr: string;
 }
+
+const rightsOfNode = resolve(fileURLToPath(import.meta.url), '../../../../../config/rbac/node.yaml');
+const unknown = 'apiVersion: nothing.example.com/v1\nkind: Thing\nmetadata: { name: x }\n';
 
 const definition = `
 apiVersion: apiextensions.k8s.io/v1
@@ -135,6 +139,24 @@ export function testKubectl(test: TestFn, kubectl: string | undefined, getServer
 		await says(/Server Version: v1\.34/, '', 'version');
 		await says(/admin/, '', 'auth', 'whoami');
 		await says(/^yes/, '', 'auth', 'can-i', 'delete', 'nodes');
+		await says(/clusterrole\S+\/bgpmesh-node (created|configured|unchanged)[\s\S]*rolebinding\S+\/bgpmesh-node/, '', 'apply', '-f', rightsOfNode);
+		await says(/clusterrole\S+\/bgpmesh-node unchanged[\s\S]*rolebinding\S+\/bgpmesh-node unchanged/, '', 'apply', '-f', rightsOfNode);
+		await says(/bgpmesh-node +Role\/bgpmesh-node +\d+s/, '', 'get', 'rolebindings', '-n', 'kube-system');
+		await says(/ipamblocks\.crd\.projectcalico\.org +\[\] +\[\] +\[get list create update delete\]/, '', 'describe', 'clusterrole', 'bgpmesh-node');
+		await says(/clusterrole\S+\/typed created/, '', 'create', 'clusterrole', 'typed', '--verb=get,list', '--resource=pods', '--save-config');
+		await says(/^get list pods$/, '', 'get', 'clusterrole', 'typed', '-o', 'jsonpath={.rules[0].verbs[*]} {.rules[0].resources[0]}');
+		await says(/clusterrolebinding\S+\/typed created/, '', 'create', 'clusterrolebinding', 'typed', '--clusterrole=typed', '--user=u', '--serviceaccount=a:b');
+		await says(
+			/^User u ServiceAccount b$/,
+			'',
+			'get',
+			'clusterrolebinding',
+			'typed',
+			'-o',
+			'jsonpath={.subjects[0].kind} {.subjects[0].name} {.subjects[1].kind} {.subjects[1].name}',
+		);
+		// Validation asks for a document that has the kind, in one form after another, and there is none.
+		await refuses(/no matches for kind "Thing" in version "nothing.example.com\/v1"/, unknown, 'apply', '-f', '-');
 		await says(/Name: +p[\s\S]*Spec:/, '', 'describe', 'pool', 'p');
 		await says(/^(kind: Pool|apiVersion)/m, '', 'get', 'pool', 'p', '-o', 'yaml');
 		await says(/"p" deleted.*\(server dry run\)/, '', 'delete', 'pool', 'p', '--dry-run=server');

@@ -1,3 +1,4 @@
+import { stringifyJson } from '../../json/index.ts';
 import { collectionOf, keyOf } from '../resources/index.ts';
 import { loadRules } from '../rules/index.ts';
 import { hasRules } from '../schema/index.ts';
@@ -5,12 +6,13 @@ import { aggregated, apiGroup, groupList, legacyVersions, resourceList, versionI
 import { health } from './health.ts';
 import { list, revisionParameter, waitFor } from './list.ts';
 import { openApiDocument, openApiIndex, openApiV2 } from './openapi.ts';
+import { binaryOpenApi, binaryOpenApiNames, encodeOpenApiV2 } from './openapi-binary.ts';
 import { booleanParameter } from './options.ts';
 import { patch } from './patch.ts';
 import { formOf, presentObject } from './present.ts';
 import { selfReview } from './reviews.ts';
 import { scale } from './scale.ts';
-import { ApiError, methodNotAllowed, noSuchPath, notFound } from './status.ts';
+import { methodNotAllowed, noSuchPath, notFound } from './status.ts';
 import type { Answer, Api, Request, Target } from './types.ts';
 import { watch } from './watch.ts';
 import { create, remove, removeMany, replace } from './write.ts';
@@ -57,9 +59,13 @@ function openApi({ registry }: Api, request: Request, [version = '', ...path]: r
 	const document = version === 'v3' ? openApiDocument(registry, path.join('/')) : undefined;
 	if (document !== undefined) return { code: 200, body: document };
 	if (version !== 'v2') throw noSuchPath();
-	if (!/json|\*/.test(request.accept) && request.accept !== '')
-		throw new ApiError(406, 'NotAcceptable', 'only the following media types are accepted: application/json', {});
-	return { code: 200, body: openApiV2(registry) };
+	const v2 = openApiV2(registry);
+	for (const choice of request.accept.split(',')) {
+		const media = choice.split(';')[0]?.trim() ?? '';
+		if (binaryOpenApiNames.includes(media)) return { code: 200, bytes: encodeOpenApiV2(v2), contentType: binaryOpenApi };
+		if (['', '*/*', 'application/*', 'application/json'].includes(media)) return { code: 200, text: `${stringifyJson(v2)}\n`, contentType: 'application/json' };
+	}
+	return { code: 406, bytes: new Uint8Array(0), contentType: '' };
 }
 
 /** Which groups, versions and resources there are; `undefined` for paths below. */

@@ -38,6 +38,7 @@ export interface Target {
 export type Answer =
 	| { readonly code: number; readonly body: JsonObject; readonly warnings?: readonly string[] }
 	| { readonly code: number; readonly text: string; readonly contentType?: string; readonly warnings?: readonly string[] }
+	| { readonly code: number; readonly bytes: Uint8Array; readonly contentType: string; readonly warnings?: readonly string[] }
 	| { readonly code: number; readonly stream: (write: (chunk: string | Uint8Array) => boolean, end: () => void) => void };
 
 /** What every handler works with. */

@@ -7,7 +7,7 @@ import { type Answer, type Api, ApiError, dispatch, internal, type Request, tooL
 import { ObjectTooLargeError, StoreFailedError } from '../store/index.ts';
 import { type Authenticator, authorize } from './auth.ts';
 import type { Certificate } from './certificate.ts';
-import { encode, type Wishes } from './encode.ts';
+import { type Encoded, encode, type Wishes } from './encode.ts';
 import { RequestMetrics } from './metrics.ts';
 
 /** As kube-apiserver. */
@@ -119,18 +119,21 @@ async function send(response: ServerResponse, answer: Answer, message: IncomingM
 	}
 	const { method = 'GET' } = message;
 	for (const warning of answer.warnings ?? []) response.appendHeader('Warning', `299 - ${JSON.stringify(warning)}`);
-	const finished = 'text' in answer && answer.contentType !== undefined;
-	const { contentType, bytes, compressed } = finished
-		? { contentType: answer.contentType, bytes: Buffer.from(answer.text), compressed: false }
-		: await encode('text' in answer ? answer.text : stringifyJson(answer.body), wishesOf(message));
+	const { contentType, bytes, compressed } = await encodedAnswer(answer, message);
 	if (response.destroyed) return;
 	response.writeHead(answer.code, {
-		'Content-Type': contentType,
+		...(contentType === '' ? {} : { 'Content-Type': contentType }),
 		'Content-Length': bytes.length,
 		'Cache-Control': 'no-cache, private',
 		...(compressed ? { 'Content-Encoding': 'gzip', Vary: 'Accept-Encoding' } : {}),
 	});
 	response.end(method === 'HEAD' ? undefined : bytes);
+}
+
+async function encodedAnswer(answer: Exclude<Answer, { readonly stream: unknown }>, message: IncomingMessage): Promise<Encoded> {
+	if ('bytes' in answer) return { contentType: answer.contentType, bytes: answer.bytes, compressed: false };
+	if ('text' in answer && answer.contentType !== undefined) return { contentType: answer.contentType, bytes: Buffer.from(answer.text), compressed: false };
+	return encode('text' in answer ? answer.text : stringifyJson(answer.body), wishesOf(message));
 }
 
 function wishesOf({ method = 'GET', url = '/', headers }: IncomingMessage): Wishes {

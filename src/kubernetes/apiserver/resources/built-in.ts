@@ -66,6 +66,10 @@ const rows: readonly Row[] = [
 	{ group: 'coordination.k8s.io', kind: 'Lease', plural: 'leases' },
 	{ group: 'discovery.k8s.io', kind: 'EndpointSlice', plural: 'endpointslices' },
 	{ group: 'networking.k8s.io', kind: 'NetworkPolicy', plural: 'networkpolicies', shortNames: ['netpol'] },
+	{ group: 'rbac.authorization.k8s.io', kind: 'ClusterRole', plural: 'clusterroles', clusterScoped: true },
+	{ group: 'rbac.authorization.k8s.io', kind: 'ClusterRoleBinding', plural: 'clusterrolebindings', clusterScoped: true },
+	{ group: 'rbac.authorization.k8s.io', kind: 'Role', plural: 'roles' },
+	{ group: 'rbac.authorization.k8s.io', kind: 'RoleBinding', plural: 'rolebindings' },
 	{
 		group: 'apiextensions.k8s.io',
 		kind: 'CustomResourceDefinition',

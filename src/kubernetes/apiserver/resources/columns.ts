@@ -153,6 +153,8 @@ export const builtInColumns: Readonly<Record<string, readonly Column[]>> = {
 		{ ...nameColumn, priority: 1 },
 	].map((shown) => (shown.name === 'Last Seen' ? { ...shown, value: (object: JsonObject, nowMs: number) => ageCell(lastSeen(object), nowMs) } : shown)),
 	networkpolicies: [nameColumn, column('Pod-Selector', (object) => labelText(objectAt(object, 'spec', 'podSelector', 'matchLabels'))), ageColumn],
+	rolebindings: bindingColumns(),
+	clusterrolebindings: bindingColumns(),
 	customresourcedefinitions: plainColumns,
 };
 
@@ -251,3 +253,19 @@ export function byJsonPath(object: JsonObject, path: string): JsonValue | undefi
 
 /** One value, whatever it is: of an array's items nobody has asked yet. */
 const present = (value: JsonValue | undefined): JsonValue[] => (value === undefined ? [] : [value]);
+
+function bindingColumns(): readonly Column[] {
+	const subjects = (object: JsonObject, kind: string): string =>
+		arrayAt(object, 'subjects')
+			.filter((subject) => textAt(subject, 'kind') === kind)
+			.map((subject) => `${kind === 'ServiceAccount' ? `${textAt(subject, 'namespace') ?? ''}/` : ''}${textAt(subject, 'name') ?? ''}`)
+			.join(', ');
+	return [
+		nameColumn,
+		column('Role', (object) => `${textAt(object, 'roleRef', 'kind') ?? ''}/${textAt(object, 'roleRef', 'name') ?? ''}`),
+		ageColumn,
+		column('Users', (object) => subjects(object, 'User'), 1),
+		column('Groups', (object) => subjects(object, 'Group'), 1),
+		column('ServiceAccounts', (object) => subjects(object, 'ServiceAccount'), 1),
+	];
+}

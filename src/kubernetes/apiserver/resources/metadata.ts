@@ -41,13 +41,19 @@ export function validateMetadata(type: ResourceType, object: JsonObject, previou
 
 /** Is it a name for this kind? */
 export function validateName({ rules: { nameFormat } }: ResourceType, name: string): Cause[] {
-	const { pattern, rule, most } = nameRules[nameFormat];
 	if (name === '') return [cause.required('metadata.name', 'name or generateName is required')];
 	const shown = stringifyJson(name);
+	if (nameFormat === 'segment') return segmentProblems(name).map((problem) => cause.invalid('metadata.name', shown, problem));
+	const { pattern, rule, most } = nameRules[nameFormat];
 	return [
 		...(name.length > most ? [cause.invalid('metadata.name', shown, `must be no more than ${most} characters`)] : []),
 		...(pattern.test(name) ? [] : [cause.invalid('metadata.name', shown, rule)]),
 	];
+}
+
+function segmentProblems(name: string): string[] {
+	if (name === '.' || name === '..') return [`may not be '${name}'`];
+	return ['/', '%'].filter((character) => name.includes(character)).map((character) => `may not contain '${character}'`);
 }
 
 function validateUnchanged(metadata: JsonObject, previous: JsonObject): Cause[] {

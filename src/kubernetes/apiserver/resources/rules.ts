@@ -3,6 +3,7 @@ import { type Cause, cause } from '../api/status.ts';
 import { commonRules } from './common-rules.ts';
 import { endpointSliceRules, networkPolicyRules } from './network-rules.ts';
 import { qosClass } from './pod-quality.ts';
+import { clusterRoleBindingRules, clusterRoleRules, roleBindingRules, roleRules } from './rbac-rules.ts';
 import type { Rules } from './types.ts';
 
 /** Sets members of an object that are absent. */
@@ -264,4 +265,8 @@ export const builtInRules: Readonly<Record<string, Rules>> = {
 	events: eventRules,
 	leases: leaseRules,
 	networkpolicies: networkPolicyRules,
+	roles: roleRules,
+	clusterroles: clusterRoleRules,
+	rolebindings: roleBindingRules,
+	clusterrolebindings: clusterRoleBindingRules,
 };

@@ -28,8 +28,8 @@ export interface Rules {
 	readonly deleteReturnsObject: boolean;
 	/** DELETE of the whole collection is possible. */
 	readonly deleteCollection: boolean;
-	/** Names: `subdomain` (RFC 1123, dots allowed), `label` (RFC 1123), `service` (RFC 1035). */
-	readonly nameFormat: 'subdomain' | 'label' | 'service';
+	/** Names: `subdomain` (RFC 1123, dots allowed), `label` (RFC 1123), `service` (RFC 1035), `segment` (whatever can stand in a path). */
+	readonly nameFormat: 'subdomain' | 'label' | 'service' | 'segment';
 	/** Seconds that a deletion waits for somebody (a kubelet) to confirm it, unless the request says; 0: none. */
 	graceSeconds(object: JsonObject): number;
 	/** Fills in what is not said, before anybody is asked who set what. */

@@ -8,6 +8,7 @@ import { lists } from './lists.ts';
 import { options } from './options.ts';
 import { patches } from './patches.ts';
 import { questions } from './questions.ts';
+import { rightsObjects } from './rights.ts';
 import { rules } from './rules.ts';
 import { scaling } from './scale.ts';
 import { surroundings } from './surroundings.ts';
@@ -30,4 +31,5 @@ export const scenarios: Readonly<Record<string, readonly Step[]>> = {
 	questions,
 	scale: scaling,
 	surroundings,
+	'roles and bindings': rightsObjects,
 };

@@ -42,6 +42,10 @@ const secret = (name: string, type: string, data = {}): Step => ({
 
 /** What stands around the objects: health, who may what; and what objects of built-in kinds become that do not say everything. */
 export const surroundings: readonly Step[] = [
+	{ title: 'OpenAPI v2 as JSON', path: '/openapi/v2', only: ['swagger'] },
+	{ title: 'OpenAPI v2 in binary', path: '/openapi/v2', accept: 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf', only: [] },
+	{ title: 'OpenAPI v2 in binary, by its newer name', path: '/openapi/v2', accept: 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf', only: [] },
+	{ title: 'OpenAPI v2 as what it is not', path: '/openapi/v2', accept: 'text/html' },
 	{ title: 'one check of health', path: '/healthz/ping' },
 	{ title: 'where objects are kept is well', path: '/readyz/etcd' },
 	{ title: 'a check that is none', path: '/readyz/bogus', only: text },
