@@ -3,7 +3,7 @@ import { hostPrefix, parsePrefix, prefixCovers } from '../core/index.ts';
 import { addressToOrdinal, blockOf, isBlockEdge, ordinalToAddress } from './addresses.ts';
 import { endCooldowns, ordinalIn, ordinalsOfHandle } from './block.ts';
 import { BlockCommitter } from './block-committer.ts';
-import { blockToBorrowFrom, findNewBlock, type Landscape, ownBlockWithRoom, ownClaims, unselectedBlocks } from './block-finder.ts';
+import { blockToBorrowFrom, findNewBlock, type Landscape, ownBlockWithRoom, ownClaims } from './block-finder.ts';
 import { type ClaimContext, claimBlock, giveUpBlock, reconfirmUsed } from './claim.ts';
 import { type BlockAnswer, type GivenAddress, gatewayOf, giveFromBlock } from './gateway.ts';
 import { dropGatewayHandle, GatewayKeeper } from './gateway-keeper.ts';
@@ -17,6 +17,7 @@ import { type ReleaseGuard, type ReleaseOutcome, releaseAddress, releaseHandle }
 import type { AssignedAddress, AssignRequest, AssignResult, Unavailable } from './requests.ts';
 import { type Source, sourceOf } from './source.ts';
 import { cidrsOf, type IpamStore, type Listing, type Retry, UnreadableError, type Versioned, whereReadable } from './store.ts';
+import { finishClaims, giveUpUnselected, type UpkeepContext } from './upkeep.ts';
 import { type Block, hostAffinity, type Pool, safetyBlocksPerHost } from './values.ts';
 
 export interface AllocatorOptions {
@@ -38,6 +39,7 @@ export class Allocator {
 	readonly #handles: HandleKeeper;
 	readonly #gateways: GatewayKeeper;
 	readonly #claims: ClaimContext;
+	readonly #upkeep: UpkeepContext;
 	/** One request at a time for a handle: asking twice at once gives one address too. */
 	readonly #handleLock = new KeyedLock();
 	/** One claim at a time: requests that arrive together share the block that the first of them claims. */
@@ -56,6 +58,7 @@ export class Allocator {
 		this.#handles = new HandleKeeper(options.store.handles, options.retry);
 		this.#gateways = new GatewayKeeper(options.store.handles, options.retry);
 		this.#claims = { store: options.store, clock: options.clock, retry: options.retry };
+		this.#upkeep = { ...options, claims: this.#claims, claiming: (act) => this.#claimLock.run('claim', act) };
 	}
 
 	/** One address of each family asked for, or none and the reason. */
@@ -78,28 +81,15 @@ export class Allocator {
 	 * announced. Crashes and lost races leave such claims; whoever sees this node's claims change calls it.
 	 */
 	async finishClaims(): Promise<void> {
-		const { store, node, log } = this.#options;
-		if ((await store.readOnlyReason()) !== undefined) return;
-		for (const cidr of ownClaims(await store.affinitiesOf(node), node).unfinished) {
-			if (await this.#claimLock.run('claim', () => whereReadable(reconfirmUsed(this.#claims, node, cidr), false)))
-				log.info('claim of a block in use confirmed again', { block: cidr });
-		}
+		if ((await this.#options.store.readOnlyReason()) === undefined) await finishClaims(this.#upkeep);
 	}
 
 	/**
 	 * Gives up this node's empty blocks in pools that do not select it any more. The Node must be known: one without labels is selected by few.
-	 * `withdrawn` waits until nobody here announces a block.
+	 * `withdrawn` waits until nobody here announces a block. The answer: in how many milliseconds it is worth another attempt although nothing changes.
 	 */
-	async giveUpUnselected(withdrawn: (cidr: PrefixKey) => Promise<boolean>): Promise<void> {
-		const { store, node, selectorMatches, log } = this.#options;
-		if ((await store.readOnlyReason()) !== undefined) return;
-		const [labels, pools, affinities] = await Promise.all([store.nodeLabels(node), store.pools(), store.affinitiesOf(node)]);
-		const { confirmed, unfinished } = ownClaims(affinities, node);
-		for (const cidr of unselectedBlocks([...confirmed, ...unfinished], pools, ({ nodeSelector }) => selectorMatches(nodeSelector, labels) !== false)) {
-			const giveUp = () => whereReadable(giveUpBlock(this.#claims, node, cidr, { requireEmpty: true, withdrawn }), 'changed');
-			const outcome = await this.#claimLock.run('claim', giveUp);
-			if (outcome === 'released') log.info('empty block given up: its pool does not select this node any more', { block: cidr });
-		}
+	async giveUpUnselected(withdrawn: (cidr: PrefixKey) => Promise<boolean>): Promise<number | undefined> {
+		return (await this.#options.store.readOnlyReason()) === undefined ? giveUpUnselected(this.#upkeep, withdrawn) : undefined;
 	}
 
 	async #locked(): Promise<ReleaseOutcome | undefined> {

@@ -141,6 +141,14 @@ export function endCooldowns(block: Block, cooldownSeconds: number, nowMs: numbe
 	return over.length === 0 ? block : free(block, over);
 }
 
+/** In how many milliseconds nothing cools down any more; `undefined` where an address is in use, or none cools down. */
+export function cooledDownInMs(block: Block, cooldownSeconds: number, nowMs: number): number | undefined {
+	const held = block.allocations.flatMap((index) => (index === null ? [] : [block.attributes[index]])).filter((attribute) => !servesTheBlock(attribute));
+	const since = held.map((attribute) => (attribute?.releasedAt === undefined ? Number.NaN : Date.parse(attribute.releasedAt)));
+	const endMs = Math.max(...since) + cooldownSeconds * 1000;
+	return since.length === 0 || Number.isNaN(endMs) ? undefined : Math.max(0, endMs - nowMs);
+}
+
 /** Points ordinals at an attribute that says since when nobody owns them. */
 function cool(block: Block, ordinals: readonly number[], nowIso: string): Block {
 	const allocations = [...block.allocations];

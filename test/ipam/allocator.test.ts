@@ -457,6 +457,29 @@ test('an empty block whose pool does not select this node any more is withdrawn,
 	t.is(claims().length, 3, 'selected');
 });
 
+test('a block that only a cooldown keeps says when it may be given up, one in use or still announced when that is known', async (t) => {
+	const pools = [pool({ name: 'left', nodeSelector: 'gpu', namespaceSelector: 'left' })];
+	const shared = cluster({ pools, config: { strictAffinity: false, autoAllocateBlocks: true, maxBlocksPerHost: 0, cooldownSeconds: 60 } });
+	const clock = new FakeClock();
+	const { allocator } = nodeOf(shared, 'node-a', { cached: true }, clock);
+	const giveUp = (answer = true) => allocator.giveUpUnselected(async () => answer);
+	await addressesOf(allocator.assign(request('one', { pools: { ipv4: ['left'] } })));
+	await addressesOf(allocator.assign(request('two', { pools: { ipv4: ['left'] } })));
+	t.is(await giveUp(), undefined, 'in use: whoever gives it back tells');
+	await allocator.release('one');
+	clock.advance(10_000);
+	t.is(await giveUp(), undefined, 'one is in use still');
+	await allocator.release('two');
+	t.is(await giveUp(), 60_000, 'the last one counts');
+	clock.advance(45_500);
+	t.is(await giveUp(), 14_500);
+	clock.advance(14_500);
+	t.is(await giveUp(false), 30_000, 'announced still');
+	t.is(shared.blocks.size, 1);
+	t.is(await giveUp(), undefined);
+	t.deepEqual([shared.blocks.size, shared.affinities.size], [0, 0]);
+});
+
 const notToBeHad: readonly { readonly title: string; readonly asked: readonly string[]; readonly reason: string }[] = [
 	{ title: 'a name that nobody has', asked: ['good', 'typo'], reason: 'typo (there is no such pool)' },
 	{ title: 'a CIDR that is no pool', asked: ['good', '10.8.0.0/24'], reason: '10.8.0.0/24 (there is no such pool)' },

@@ -8,9 +8,9 @@ import { TunnelAddressKeeper, tunnelAddressPools } from './tunnel-address.ts';
 
 export interface NodeDutiesOptions {
 	readonly node: string;
-	readonly client: ApiClient;
-	readonly nodes: Informer;
-	readonly pools: Informer;
+	readonly client: Pick<ApiClient, 'patch'>;
+	readonly nodes: Pick<Informer, 'items' | 'synced' | 'absorb'>;
+	readonly pools: Pick<Informer, 'items' | 'synced'>;
 	readonly allocator: Allocator;
 	readonly store: IpamStore;
 	readonly mode: AddressMode;
@@ -33,7 +33,8 @@ export class NodeDuties {
 	readonly #tunnel: TunnelAddressKeeper;
 	#running: Promise<void> | undefined;
 	#again = false;
-	#retry: Timer | undefined;
+	/** When there is something to do that no change tells of. */
+	#next: Timer | undefined;
 	/** This process has said that the network is up. */
 	#saidUp = false;
 	#stopped = false;
@@ -61,7 +62,7 @@ export class NodeDuties {
 	/** Nothing more is written. `leaving`: nobody follows at once, so the scheduler is told that pods find no network here. */
 	async stop(leaving: boolean): Promise<void> {
 		this.#stopped = true;
-		this.#retry?.cancel();
+		this.#next?.cancel();
 		await this.#running;
 		if (leaving && this.#saidUp) await this.#sayNetwork('down');
 	}
@@ -70,24 +71,24 @@ export class NodeDuties {
 		const { clock, log } = this.#options;
 		while (this.#again && !this.#stopped) {
 			this.#again = false;
-			try {
-				await this.#perform();
-			} catch (error) {
+			this.#next?.cancel();
+			const nextMs = await this.#perform().catch((error: unknown) => {
 				log.warn('could not write about this node', { error: error instanceof Error ? error.message : String(error) });
-				this.#retry?.cancel();
-				this.#retry = clock.after(retryMs, () => void this.perform());
-			}
+				return retryMs;
+			});
+			if (nextMs !== undefined && !this.#stopped) this.#next = clock.after(nextMs, () => void this.perform());
 		}
 	}
 
-	async #perform(): Promise<void> {
+	/** Says in how many milliseconds it is to be called again although nothing changes. */
+	async #perform(): Promise<number | undefined> {
 		const { node, nodes, pools, allocator, mode, log } = this.#options;
 		// What is known of an earlier process only is nothing to decide on: the first lists are the occasion.
-		if (!nodes.synced || !pools.synced) return;
+		if (!nodes.synced || !pools.synced) return undefined;
 		const resource = nodes.items.get(node);
 		if (resource === undefined) {
 			log.warn('this node is not in the cluster', { node, hint: 'is `node` in the configuration the name of its Node resource?' });
-			return;
+			return undefined;
 		}
 		const facts = toNodeFacts(resource);
 		await this.#annotate(ownAddresses(facts));
@@ -103,6 +104,7 @@ export class NodeDuties {
 		// Calico with USE_POD_CIDR: the second address of the node's range.
 		const [range] = rangesOf(facts.podCidrs, 'ipv4');
 		await this.#tunnel.reconcile(range === undefined ? { ...given, pools: [] } : { ...given, fixed: rangeGateway(range) });
+		return undefined;
 	}
 
 	/** `null` removes one. */
