@@ -1,5 +1,6 @@
 import {
 	encodeMessage,
+	headerLength,
 	type Message,
 	MessageType,
 	maximumExtendedMessageLength,
@@ -16,6 +17,7 @@ import type { MessageCounters } from './counters.ts';
 import type { SessionTimers } from './timers.ts';
 
 const context = packetContext();
+const extendedContext = packetContext({ extendedMessage: true });
 const keepalive = encodeMessage({ type: 'keepalive' }, context);
 
 /** Writes a session's messages to its connection, counts them, and watches that they get away (RFC 9687). */
@@ -43,8 +45,10 @@ export class MessageSender {
 		this.#bytes(keepalive, MessageType.keepalive);
 	}
 
-	notification(message: NotificationMessage): void {
-		this.#message(message, MessageType.notification);
+	/** `extended`: the peer takes long messages. Of the data, which may be a whole message of the peer, what there is room for is sent. */
+	notification(message: NotificationMessage, extended: boolean): void {
+		const most = (extended ? maximumExtendedMessageLength : maximumMessageLength) - headerLength - 2;
+		this.#message({ ...message, data: message.data.subarray(0, most) }, MessageType.notification, extended);
 	}
 
 	/** Asks for the routes of every family. */
@@ -71,8 +75,8 @@ export class MessageSender {
 		return false;
 	}
 
-	#message(message: Message, type: number): void {
-		this.#bytes(encodeMessage(message, context), type);
+	#message(message: Message, type: number, extended = false): void {
+		this.#bytes(encodeMessage(message, extended ? extendedContext : context), type);
 	}
 
 	#bytes(bytes: Uint8Array, type: number): void {

@@ -327,7 +327,7 @@ export class Session implements ConnectionHandler, AttemptHandler, TimerHandler,
 			this.#cause = { type: 'notification-sent', code: notice.code, subcode: notice.subcode };
 		}
 		this.#host.notified('sent', notice);
-		this.#sender.notification(notice);
+		this.#sender.notification(notice, state === 'established' && this.#negotiated?.extendedMessageSend === true);
 	}
 
 	#close(): void {

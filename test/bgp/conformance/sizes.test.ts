@@ -1,6 +1,7 @@
 import test from 'ava';
 import { type Capability, encodeMessage, type PathAttributes, packetContext, updateMessage } from 'bgp-packet';
 import { parsePrefix } from '../../../src/core/index.ts';
+import { bytes } from '../../support/hex.ts';
 import { acceptAll, open, WireBench, type WirePeer } from '../../support/wire-bench.ts';
 
 const prefix = '10.1.0.0/24';
@@ -110,4 +111,32 @@ for (const { title, options, has } of [
 		t.deepEqual(bench.peers.to.prefixes, ['10.2.0.0/16']);
 		t.is(bench.rib.routes({ received: 'from' }).find((route) => route.prefix === prefix)?.ineligible, has);
 	});
+}
+
+const marker = 'ff'.repeat(16);
+const zeros = '00'.repeat(5000);
+const unknownWellKnown = `50fa1388 ${zeros}`;
+const refresh = `${marker} 139f 05 0001 01 01 ${zeros}`;
+for (const { title, message, code, data } of [
+	{ title: 'an attribute', message: `${marker} 13a3 02 0000 138c ${unknownWellKnown}`, code: [3, 2], data: unknownWellKnown },
+	{ title: 'a ROUTE-REFRESH', message: refresh, code: [7, 1], data: refresh },
+]) {
+	for (const { whom, capabilities, most } of [
+		{ whom: 'a neighbour that takes them', capabilities: longMessages, most: 0xffff },
+		{ whom: 'a neighbour that sends them and has not said so', capabilities: [], most: 4096 - 21 },
+	]) {
+		test(`[C7][C12] a NOTIFICATION about ${title} of 5000 octets to ${whom} has as much of it as there is room for, and others notice nothing`, async (t) => {
+			const peers = { from: { ...client, capabilities: [...capabilities, { type: 'enhanced-route-refresh' } as const] }, other: client };
+			const bench = await WireBench.start(t, { peers });
+			await bench.connect();
+			const { raw } = bench.peers.from;
+			raw?.sendBytes(bytes(message));
+			const notification = await raw?.receiveNotification();
+			t.deepEqual([notification?.code, notification?.subcode], code);
+			t.deepEqual(notification?.data, bytes(data).subarray(0, most));
+			bench.rib.originate('10.3.0.0/16' as never, { nextHop: '10.9.0.1' });
+			await bench.settle();
+			t.true(bench.peers.other.holds('10.3.0.0/16'));
+		});
+	}
 }
