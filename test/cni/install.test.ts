@@ -1,10 +1,12 @@
-import { execFile, execFileSync } from 'node:child_process';
+import { execFile, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { chmodSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
+import { text } from 'node:stream/consumers';
 import test from 'ava';
-import { type ConflistOptions, conflist, isOurs, shadowedBy, withInterpreter } from '../../src/cni/install/conflist.ts';
-import { type Installed, main } from '../../src/cni/install/index.ts';
+import { type ConflistOptions, conflist, installedText, isOurs, shadowedBy, shadowing, wasInstalled } from '../../src/cni/install/conflist.ts';
+import { type Installed, main, type Uninstalled } from '../../src/cni/install/index.ts';
 
 const options: ConflistOptions = {
 	name: 'k8s-pod-network',
@@ -48,13 +50,18 @@ for (const text of ['{', 'null', '{"plugins":{}}', '{"plugins":[null,{"type":"pt
 test('what the runtime takes before ours is the first of the names', (t) => {
 	t.is(shadowedBy('10-bgpmesh.conflist', ['20-z.conf', '10-bgpmesh.conflist', '05-b.conf', '00-a.conflist', '00-notes.txt']), '00-a.conflist');
 	t.is(shadowedBy('10-bgpmesh.conflist', ['10-calico.conflist', '10-bgpmesh.conflist']), undefined);
+	t.deepEqual(shadowing('10-bgpmesh.conflist', ['99-z.conf', '10-calico.conflist', '10-bgpmesh.conflist', '05-b.conf', 'notes']), [
+		'10-calico.conflist',
+		'99-z.conf',
+	]);
 });
 
 test('the plugin begins with an absolute path, unless the kernel does not take that', (t) => {
-	const text = '#!/usr/bin/env node\n"use strict";\n';
-	t.is(withInterpreter(text, '/opt/node/bin/node'), '#!/opt/node/bin/node\n"use strict";\n');
-	t.is(withInterpreter(text, '/opt/with space/node'), text);
-	t.is(withInterpreter(text, `/${'x'.repeat(130)}`), text);
+	const plain = '#!/usr/bin/env node\n"use strict";\n';
+	const mark = '// installed by bgpmesh-cni';
+	t.is(installedText(plain, '/opt/node/bin/node'), `#!/opt/node/bin/node\n${mark}\n"use strict";\n`);
+	for (const node of ['/opt/with space/node', `/${'x'.repeat(130)}`]) t.is(installedText(plain, node), `#!/usr/bin/env node\n${mark}\n"use strict";\n`);
+	t.deepEqual([wasInstalled(installedText(plain, '/n')), wasInstalled(plain), wasInstalled('')], [true, false, false]);
 });
 
 const repository = resolve(import.meta.dirname ?? '.', '../../..');
@@ -81,7 +88,21 @@ function setUp() {
 	};
 	const install = (...given: string[]) => run('install', '--bin-dir', binDir, '--conf-dir', confDir, ...given);
 	const installed = (...given: string[]) => JSON.parse(install('--json', ...given).output) as Installed;
-	return { folder, bundle, binDir, confDir, run, install, installed, plugin: join(binDir, 'bgpmesh-ipam'), list: join(confDir, '10-bgpmesh.conflist') };
+	const uninstall = (...given: string[]) => run('uninstall', '--bin-dir', binDir, '--conf-dir', confDir, ...given);
+	const uninstalled = (...given: string[]) => (JSON.parse(uninstall('--json', ...given).output) as Uninstalled).files.map(({ change }) => change);
+	return {
+		folder,
+		bundle,
+		binDir,
+		confDir,
+		run,
+		install,
+		installed,
+		uninstall,
+		uninstalled,
+		plugin: join(binDir, 'bgpmesh-ipam'),
+		list: join(confDir, '10-bgpmesh.conflist'),
+	};
 }
 
 test('install writes plugin and configuration, and nothing the second time', (t) => {
@@ -130,6 +151,97 @@ test('somebody else’s configuration is overwritten with --force alone, and not
 	t.true(isOurs(readFileSync(list, 'utf8')));
 });
 
+test('a program of somebody else’s is overwritten with --force alone, and nothing is half done', (t) => {
+	const { install, binDir, plugin, folder } = setUp();
+	mkdirSync(binDir);
+	writeFileSync(plugin, '#!/bin/sh\necho theirs\n');
+	const { code, complaints } = install();
+	t.is(code, 1);
+	t.regex(complaints, /bgpmesh-ipam was not put there by bgpmesh-cni: --force overwrites it/);
+	t.deepEqual(readdirSync(folder).sort(), ['bin', 'bundle.cjs']);
+	t.is(install('--force').code, 0);
+	t.is(execFileSync(plugin, { encoding: 'utf8' }), 'here\n');
+});
+
+test('a program that runs is replaced under it', async (t) => {
+	const { install, bundle, plugin } = setUp();
+	writeFileSync(bundle, '#!/usr/bin/env node\nconsole.log("old"); process.stdin.once("data", () => { console.log("still"); process.exit(); });\n');
+	install();
+	const running = spawn(plugin, { stdio: ['pipe', 'pipe', 'inherit'] });
+	await once(running.stdout, 'readable');
+	writeFileSync(bundle, '#!/usr/bin/env node\nconsole.log("new");\n');
+	t.is(install().code, 0);
+	t.is(execFileSync(plugin, { encoding: 'utf8' }), 'new\n');
+	running.stdin.end('.');
+	t.is(await text(running.stdout), 'old\nstill\n');
+});
+
+test('what else is configured, and who can read credentials, is pointed out', (t) => {
+	const { installed, confDir, binDir } = setUp();
+	mkdirSync(confDir);
+	mkdirSync(binDir);
+	writeFileSync(join(binDir, 'calico'), '');
+	writeFileSync(join(confDir, '10-calico.conflist'), '{}');
+	const notes = () => installed('--plugin', 'calico').notes;
+	t.regex(notes()[0] ?? '', /10-calico\.conflist is there, too: the runtime takes 10-bgpmesh\.conflist/);
+	t.regex(notes()[1] ?? '', /calico-kubeconfig does not exist/);
+	const kubeconfig = join(confDir, 'calico-kubeconfig');
+	writeFileSync(kubeconfig, '', { mode: 0o644 });
+	t.regex(notes()[1] ?? '', /calico-kubeconfig has credentials and can be read by others than its owner: chmod 600/);
+	chmodSync(kubeconfig, 0o600);
+	t.is(notes().length, 1);
+});
+
+test('uninstall removes what install put there, and nothing the second time', (t) => {
+	const { install, uninstall, uninstalled, binDir, confDir } = setUp();
+	install();
+	writeFileSync(join(binDir, 'ptp'), '');
+	writeFileSync(join(binDir, 'bgpmesh-ipam.77.new'), 'half of it');
+	writeFileSync(join(confDir, '20-other.conflist'), '{}');
+	t.deepEqual(uninstalled('--dry-run'), ['would be removed', 'would be removed', 'would be removed']);
+	t.deepEqual(readdirSync(binDir), ['bgpmesh-ipam', 'bgpmesh-ipam.77.new', 'ptp']);
+	const { code, output } = uninstall();
+	t.is(code, 0);
+	t.regex(output, /10-bgpmesh\.conflist: removed\n.*bgpmesh-ipam: removed\n.*77\.new: removed\nnote: containers that have their addresses/);
+	t.deepEqual([readdirSync(binDir), readdirSync(confDir)], [['ptp'], ['20-other.conflist']]);
+	t.deepEqual(uninstalled(), ['absent', 'absent']);
+});
+
+test('uninstall where nothing ever was', (t) => {
+	const { uninstall } = setUp();
+	const { code, output } = uninstall();
+	t.is(code, 0);
+	t.regex(output, /^.*10-bgpmesh\.conflist: absent\n.*bgpmesh-ipam: absent\n$/);
+});
+
+test('uninstall refuses what install has not put there, and then removes nothing', (t) => {
+	for (const kind of ['list', 'plugin'] as const) {
+		const { install, uninstall, binDir, confDir, ...files } = setUp();
+		install();
+		writeFileSync(files[kind], '{"plugins":[]}');
+		const { code, complaints } = uninstall();
+		t.is(code, 1);
+		t.regex(complaints, /--force removes it/);
+		t.deepEqual([readdirSync(binDir), readdirSync(confDir)], [['bgpmesh-ipam'], ['10-bgpmesh.conflist']]);
+		t.is(uninstall('--force').code, 0);
+		t.deepEqual([readdirSync(binDir), readdirSync(confDir)], [[], []]);
+	}
+});
+
+for (const [title, configuration] of [
+	['a list', { plugins: [{ type: 'macvlan', ipam: { type: 'bgpmesh-ipam' } }] }],
+	['a single plugin', { type: 'macvlan', ipam: { type: 'bgpmesh-ipam' } }],
+] as const)
+	test(`the plugin stays while another configuration asks for it: ${title}`, (t) => {
+		const { install, uninstall, confDir, binDir } = setUp();
+		install();
+		writeFileSync(join(confDir, '50-storage.conf'), JSON.stringify(configuration));
+		const { code, output } = uninstall();
+		t.is(code, 0);
+		t.regex(output, /bgpmesh-ipam: kept\nnote: .*50-storage\.conf asks for bgpmesh-ipam\n$/);
+		t.deepEqual([readdirSync(binDir), readdirSync(confDir)], [['bgpmesh-ipam'], ['50-storage.conf']]);
+	});
+
 test('a configuration that the runtime takes before ours is pointed out', (t) => {
 	const { installed, confDir } = setUp();
 	mkdirSync(confDir);
@@ -162,7 +274,12 @@ test('a folder that cannot be made is said, with its name', (t) => {
 
 const wrong: readonly (readonly [string, ...string[]])[] = [
 	['what is to be done', ''],
-	['only install can be done', 'remove'],
+	["'remove': expected install or uninstall", 'remove'],
+	["'install uninstall': expected", 'install', 'uninstall'],
+	['--plugin: uninstall does not have it', 'uninstall', '--plugin', 'ptp'],
+	['--socket x.sock: expected an absolute path', 'install', '--socket', 'x.sock'],
+	['--node node: expected an absolute path', 'install', '--node', 'node'],
+	['--bin-dir is empty', 'install', '--bin-dir='],
 	['--plugin macvlan: expected one of ptp, bridge, calico', 'install', '--plugin', 'macvlan'],
 	['--mtu 20: expected bytes', 'install', '--mtu', '20'],
 	['--families ipv5: expected', 'install', '--families', 'ipv5'],

@@ -42,30 +42,45 @@ export function conflist({ name, plugin, families, mtuBytes, socket, kubeconfig 
 }
 
 /** Was this file written for `bgpmesh-ipam`? Whatever else is there is somebody else's. */
-export function isOurs(text: string): boolean {
-	let value: unknown;
+export const isOurs = (text: string): boolean =>
+	pluginsOf(text).some((plugin) => (plugin as { ipam?: { type?: unknown } } | null)?.ipam?.type === 'bgpmesh-ipam');
+
+/** The plugins of a list, or the one of a configuration that is none. */
+function pluginsOf(text: string): readonly unknown[] {
 	try {
-		value = JSON.parse(text);
+		const value: unknown = JSON.parse(text);
+		const plugins = (value as { plugins?: unknown } | null)?.plugins;
+		return plugins === undefined ? [value] : Array.isArray(plugins) ? plugins : [];
 	} catch {
-		return false;
+		return [];
 	}
-	const plugins = (value as { plugins?: unknown } | null)?.plugins;
-	if (!Array.isArray(plugins)) return false;
-	return plugins.some((plugin) => (plugin as { ipam?: { type?: unknown } } | null)?.ipam?.type === 'bgpmesh-ipam');
 }
+
+/** What of a folder a runtime reads: these endings, by name. */
+const isConfiguration = (file: string): boolean => /\.(conf|conflist|json)$/.test(file);
 
 /** What the runtime reads in place of ours: it takes the first file of the folder, by name. */
 export function shadowedBy(file: string, others: readonly string[]): string | undefined {
-	const [first] = others.filter((other) => /\.(conf|conflist|json)$/.test(other) && other < file).sort();
+	const [first] = others.filter((other) => isConfiguration(other) && other < file).sort();
 	return first;
 }
+
+/** Configurations that the runtime passes over while ours is there. */
+export const shadowing = (file: string, others: readonly string[]): readonly string[] =>
+	others.filter((other) => isConfiguration(other) && other > file).sort();
 
 /** The longest first line that every kernel runs a program by. */
 const mostShebang = 127;
 
-/** The plugin's text for a runtime, whose PATH may be without Node.js: begun by the absolute path where the kernel takes that. */
-export function withInterpreter(text: string, node: string): string {
+/** The second line of what was installed: `uninstall` removes nothing else. */
+const mark = '// installed by bgpmesh-cni';
+
+/** The plugin's text for a runtime, whose PATH may be without Node.js: begun by the absolute path where the kernel takes that, and marked as installed. */
+export function installedText(text: string, node: string): string {
 	const line = `#!${node}`;
-	if (/\s/.test(node) || line.length > mostShebang) return text;
-	return text.replace(/^#!.*\n/, `${line}\n`);
+	const takes = !/\s/.test(node) && line.length <= mostShebang;
+	return text.replace(/^(#!.*)\n/, (_, first: string) => `${takes ? line : first}\n${mark}\n`);
 }
+
+/** Is this program one that `install` put there? */
+export const wasInstalled = (text: string): boolean => text.split('\n', 2)[1] === mark;

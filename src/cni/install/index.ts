@@ -1,8 +1,11 @@
-/** `bgpmesh-cni install`: the plugin and its network configuration, put where a container runtime looks for them. */
-import { InstallError, type Installed, install } from './install.ts';
-import { type InstallOptions, parseOptions, UsageError, usage } from './options.ts';
+/** `bgpmesh-cni`: the plugin and its network configuration, put where a container runtime looks for them, and taken away again. */
+import { InstallError } from './files.ts';
+import { install } from './install.ts';
+import { type Command, parseCommand, UsageError, usage } from './options.ts';
+import { uninstall } from './uninstall.ts';
 
 export type { Installed } from './install.ts';
+export type { Uninstalled } from './uninstall.ts';
 
 export interface Surroundings {
 	readonly arguments: readonly string[];
@@ -17,9 +20,7 @@ export interface Surroundings {
 /** Gives the exit code: 0 done, 1 refused or failed, 2 wrong usage. */
 export function main({ arguments: given, bundle, node, write, complain }: Surroundings): number {
 	try {
-		const options = parseOptions(given, node);
-		if (options === 'help') write(usage);
-		else write(render(options, install(options, bundle)));
+		write(perform(parseCommand(given, node), bundle));
 		return 0;
 	} catch (error) {
 		if (error instanceof UsageError) {
@@ -33,8 +34,28 @@ export function main({ arguments: given, bundle, node, write, complain }: Surrou
 	}
 }
 
-function render({ json, dryRun }: InstallOptions, installed: Installed): string {
-	if (json) return `${JSON.stringify(installed)}\n`;
-	const lines = installed.files.map(({ file, change }) => `${file}: ${change}`);
-	return [...lines, ...(dryRun ? [JSON.stringify(installed.conflist, undefined, 2)] : []), ...installed.notes.map((note) => `note: ${note}`), ''].join('\n');
+function perform(command: Command, bundle: string): string {
+	switch (command.verb) {
+		case 'help':
+			return usage;
+		case 'install': {
+			const { json, dryRun } = command.options;
+			const installed = install(command.options, bundle);
+			return json ? `${JSON.stringify(installed)}\n` : render(installed, dryRun ? [JSON.stringify(installed.conflist, undefined, 2)] : []);
+		}
+		case 'uninstall': {
+			const uninstalled = uninstall(command.options);
+			return command.options.json ? `${JSON.stringify(uninstalled)}\n` : render(uninstalled, []);
+		}
+		default:
+			return command satisfies never;
+	}
 }
+
+interface Done {
+	readonly files: readonly { readonly file: string; readonly change: string }[];
+	readonly notes: readonly string[];
+}
+
+const render = ({ files, notes }: Done, more: readonly string[]): string =>
+	[...files.map(({ file, change }) => `${file}: ${change}`), ...more, ...notes.map((note) => `note: ${note}`), ''].join('\n');

@@ -1,10 +1,8 @@
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { conflist, isOurs, shadowedBy, withInterpreter } from './conflist.ts';
+import { conflist, installedText, isOurs, shadowedBy, shadowing, wasInstalled } from './conflist.ts';
+import { conflistName, contentOf, holds, InstallError, namesIn, pluginName, writeAtomically } from './files.ts';
 import type { InstallOptions } from './options.ts';
-
-const conflistName = '10-bgpmesh.conflist';
-const pluginName = 'bgpmesh-ipam';
 
 /** What was done, or would be. */
 export interface Installed {
@@ -14,22 +12,21 @@ export interface Installed {
 	readonly notes: readonly string[];
 }
 
-/** It can't be done as things are; the message says why, and what helps. */
-export class InstallError extends Error {
-	override readonly name = 'InstallError';
-}
-
 /** Puts plugin and configuration where the container runtime looks; done twice it changes nothing. @throws InstallError, errors of the file system */
 export function install(options: InstallOptions, bundle: string): Installed {
-	const { binDir, confDir, dryRun, force, node, plugin } = options;
+	const { binDir, confDir, dryRun, force, node } = options;
 	if (!existsSync(bundle)) throw new InstallError(`${bundle} does not exist: npm run build makes it`);
 	const list = conflist(options);
 	const target = join(confDir, conflistName);
-	if (existsSync(target) && !force && !isOurs(readFileSync(target, 'utf8')))
-		throw new InstallError(`${target} is not a configuration for ${pluginName}: --force overwrites it`);
+	const program = join(binDir, pluginName);
+	if (!force) {
+		if (!isOurs(contentOf(target) ?? JSON.stringify(list))) throw new InstallError(`${target} is not a configuration for ${pluginName}: --force overwrites it`);
+		const content = installedText(readFileSync(bundle, 'utf8'), node);
+		if (!wasInstalled(contentOf(program) ?? content)) throw new InstallError(`${program} was not put there by bgpmesh-cni: --force overwrites it`);
+	}
 	// The plugin first: a configuration tells the runtime that the node is ready.
 	const files = [
-		{ file: join(binDir, pluginName), content: withInterpreter(readFileSync(bundle, 'utf8'), node), mode: 0o755 },
+		{ file: program, content: installedText(readFileSync(bundle, 'utf8'), node), mode: 0o755 },
 		{ file: target, content: `${JSON.stringify(list, undefined, 2)}\n`, mode: 0o644 },
 	].map(({ file, content, mode }) => {
 		if (holds(file, content, mode)) return { file, change: 'unchanged' as const };
@@ -37,40 +34,26 @@ export function install(options: InstallOptions, bundle: string): Installed {
 		writeAtomically(file, content, mode);
 		return { file, change: 'written' as const };
 	});
+	return { files, conflist: list, notes: notesOn(options) };
+}
+
+/** What keeps the runtime from using it, or from using something else that is there. */
+function notesOn({ binDir, confDir, plugin, kubeconfig }: InstallOptions): readonly string[] {
 	const notes: string[] = [];
 	if (!existsSync(join(binDir, plugin)))
 		notes.push(
 			`${join(binDir, plugin)} does not exist: ${plugin === 'calico' ? "Calico's install-cni brings it" : `Debian's containernetworking-plugins has it in /usr/lib/cni`}`,
 		);
-	const first = existsSync(confDir) ? shadowedBy(conflistName, readdirSync(confDir)) : undefined;
+	const names = namesIn(confDir);
+	const first = shadowedBy(conflistName, names);
 	if (first !== undefined) notes.push(`${join(confDir, first)} comes before ${conflistName}: the runtime takes the first`);
-	return { files, conflist: list, notes };
+	for (const other of shadowing(conflistName, names))
+		notes.push(`${join(confDir, other)} is there, too: the runtime takes ${conflistName}, pods that have their network from the other keep it until they end`);
+	if (plugin === 'calico') notes.push(...notesOnKubeconfig(kubeconfig));
+	return notes;
 }
 
-function holds(file: string, content: string, mode: number): boolean {
-	return existsSync(file) && (statSync(file).mode & 0o777) === mode && readFileSync(file, 'utf8') === content;
-}
-
-/** Nobody ever sees half of it: written beside, then renamed, which also replaces a program that runs. */
-function writeAtomically(file: string, content: string, mode: number): void {
-	const folder = join(file, '..');
-	mkdirSync(folder, { recursive: true });
-	// The runtime reads *.conf, *.conflist and *.json alone.
-	const beside = `${file}.${process.pid}.new`;
-	try {
-		const descriptor = openSync(beside, 'w', mode);
-		try {
-			let rest = Buffer.from(content);
-			while (rest.length > 0) rest = rest.subarray(writeSync(descriptor, rest));
-			fsyncSync(descriptor);
-		} finally {
-			closeSync(descriptor);
-		}
-		// Whatever the umask.
-		chmodSync(beside, mode);
-		renameSync(beside, file);
-	} catch (error) {
-		rmSync(beside, { force: true });
-		throw error;
-	}
+function notesOnKubeconfig(file: string): readonly string[] {
+	if (!existsSync(file)) return [`${file} does not exist: the plugin calico can not read policy without it`];
+	return (statSync(file).mode & 0o077) === 0 ? [] : [`${file} has credentials and can be read by others than its owner: chmod 600`];
 }
