@@ -1,14 +1,28 @@
-/**
- * `npm run fuzz [-- SEED [SECONDS|COUNTm]]`: sets up what is missing, compiles, and feeds the codec mutated and generated messages, by default
- * for a minute with a seed from the clock, which it prints; then a speaker whole sessions with reordered, malformed and cut-off input,
- * for a quarter of that time. `10000000m` is so many messages. Real messages come from the shared vectors where these are present.
- */
+/** `npm run fuzz`: sets up what is missing, compiles, and fuzzes codec and speaker. Real messages come from the shared vectors where these are present. */
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { handOver, root } from './lib/run.mjs';
 import { setUp } from './lib/setup.mjs';
 
-const [seed = String(Date.now() & 0x7fffffff), budget = '60'] = process.argv.slice(2);
+const usage = `Usage: npm run fuzz [-- SEED [SECONDS|COUNTm]]
+
+Feeds the codec mutated and generated messages, by default for a minute with a seed from the clock, which it prints; then a speaker whole
+sessions with reordered, malformed and cut-off input, for a quarter of that time. Exit code 1 on a failure, which is printed with its bytes.
+
+  npm run fuzz                      # a minute
+  npm run fuzz -- 7 600             # ten minutes, with a seed that was printed
+  npm run fuzz -- 7 10000000m       # ten million messages`;
+
+const given = process.argv.slice(2);
+if (given.includes('--help') || given.includes('-h')) {
+	process.stdout.write(`${usage}\n`);
+	process.exit(0);
+}
+if (given.length > 2 || !/^\d+$/.test(given[0] ?? '0') || !/^\d+m?$/.test(given[1] ?? '0')) {
+	process.stderr.write(`not a seed and a number of seconds or messages: ${given.join(' ')}\n\n${usage}\n`);
+	process.exit(2);
+}
+const [seed = String(Date.now() & 0x7fffffff), budget = '60'] = given;
 const vectors = join(process.env['BGPMESH_SHARED_DATA'] ?? join(root, '../shared/data'), 'vectors');
 const files = existsSync(vectors) ? readdirSync(vectors).map((name) => join(vectors, name)) : [];
 

@@ -87,7 +87,7 @@ function valueLevel(code: number, value: readonly number[], context: PacketConte
 		case 2:
 			return isPath(value, asBytes, !context.external) ? 0 : 2;
 		case 3:
-			return value.length === 4 && number(value) !== 0 && (value[0] ?? 0) < 224 ? 0 : 2;
+			return value.length === 4 && (value[0] ?? 0) !== 0 && (value[0] ?? 0) < 224 ? 0 : 2;
 		case 4:
 		case 5:
 		case 9:
@@ -139,7 +139,7 @@ function routesLevel(code: number, value: readonly number[], context: PacketCont
 	if (code === 15) return 0;
 	const [first = 0] = nextHop;
 	const zero = (bytes: readonly number[]) => bytes.every((byte) => byte === 0);
-	if (nextHopLength === 4) return zero(nextHop) || first >= 224 ? 2 : 0;
+	if (nextHopLength === 4) return first === 0 || first >= 224 ? 2 : 0;
 	const linkLocal = nextHop[16] === 0xfe && ((nextHop[17] ?? 0) & 0xc0) === 0x80;
 	if (first === 0xff) return 2;
 	return zero(nextHop.slice(0, 16)) && !linkLocal ? 2 : 0;
