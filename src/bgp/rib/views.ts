@@ -146,7 +146,7 @@ function advertised(context: ViewContext, table: RouteTable, prefix: number, nam
 	const peer = context.peers.byName(name);
 	const group = peer === undefined ? undefined : context.groupOf(table, peer.id);
 	if (peer === undefined || group === undefined) return [];
-	return group.outgoing.sentTo(peer.id, prefix).map(({ set, source, pathId }) => {
+	return group.outgoing.advertised(peer.id, prefix).map(({ set, source, pathId }) => {
 		const view = viewOf(context, table, prefix, { set: source, path: source, pathId }, group.outgoing.attributesSent(set));
 		return group.terms.addPath ? { ...view, pathId } : view;
 	});

@@ -95,7 +95,7 @@ export class BlockWriter {
 	#attribute(id: number, code: number, slab: Uint8Array, at: number, value: number, next: number, flags: number, kind: number, reflects: boolean): void {
 		switch (code) {
 			case AttributeCode.asPath:
-				if (this.#external && !this.#transparent) {
+				if (this.#external) {
 					this.#writeAsPath(slab, value, next);
 					return;
 				}
@@ -177,7 +177,8 @@ export class BlockWriter {
 	}
 
 	#writeAsPath(slab: Uint8Array, start: number, end: number): void {
-		const { prepend, removePrivateAs } = this.#terms;
+		const prepend = this.#transparent ? [] : this.#terms.prepend;
+		const removePrivateAs = this.#terms.removePrivateAs && !this.#transparent;
 		const head = this.length;
 		// Room for the longer kind of header; the path moves up where the shorter one is enough.
 		const pathEnd = writeAsPath(slab, start, end, prepend, removePrivateAs, this.bytes, head + 4);

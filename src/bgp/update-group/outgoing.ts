@@ -10,6 +10,9 @@ import type { CatchUp } from './member.ts';
 import { Packer } from './packer.ts';
 import { UpdateWriter } from './update-writer.ts';
 
+/** So many octets of attributes fit into any message, also with what is added on sending, AS4_PATH included. */
+const surelyFit = 2000;
+
 /**
  * What the members of a group are told, as calls of `Packer`: changes, the table bit by bit, or the present state of what one of
  * them missed. With path identifiers (RFC 7911) each path is told for itself, otherwise the best one.
@@ -89,12 +92,17 @@ export class Outgoing {
 		return this.present(prefix).filter(({ set }) => this.#context.pool.peer[set] !== peer);
 	}
 
+	/** Of these those that fit into a message. */
+	advertised(peer: number, prefix: number): SentPath[] {
+		return this.sentTo(peer, prefix).filter(({ set }) => this.#fits(set, prefix));
+	}
+
 	/** How many routes a peer has been sent, or is about to be. */
 	advertisedTo(peer: number): number {
 		let sent = this.#sent;
 		if (sent === undefined) {
 			sent = new Map();
-			for (let prefix = 1; prefix < this.#table.prefixes.limit; prefix++) for (const { set } of this.present(prefix)) this.#count(sent, 0, set);
+			for (let prefix = 1; prefix < this.#table.prefixes.limit; prefix++) for (const { set } of this.present(prefix)) this.#count(sent, prefix, 0, set);
 			this.#sent = sent;
 		}
 		let total = 0;
@@ -116,7 +124,7 @@ export class Outgoing {
 			const sends = this.exporter.resolve(after[index] ?? 0, table, prefix);
 			if (sent === 0 && sends === 0) continue;
 			if (sent !== 0 && sends !== 0 && this.#isSame(sent, sends)) continue;
-			if (this.#sent !== undefined) this.#count(this.#sent, sent, sends);
+			if (this.#sent !== undefined) this.#count(this.#sent, prefix, sent, sends);
 			for (const catchUp of behind) catchUp.miss(prefix);
 			if (!aloud) continue;
 			const from = pool.peer[sends] ?? 0;
@@ -152,24 +160,29 @@ export class Outgoing {
 			const sends = this.exporter.resolvePaths(after, table, prefix);
 			for (const { set, pathId } of sent) {
 				if (sends.some((path) => path.pathId === pathId)) continue;
-				if (this.#sent !== undefined) this.#count(this.#sent, set, 0);
+				if (this.#sent !== undefined) this.#count(this.#sent, prefix, set, 0);
 				for (const catchUp of behind) catchUp.missPath(prefix, pathId);
 				if (aloud) this.#packer.withdraw(pool.peer[set] ?? 0, prefix, pathId);
 			}
 			for (const { set, pathId } of sends) {
 				const old = sent.find((path) => path.pathId === pathId)?.set ?? 0;
 				if (old === set) continue;
-				if (this.#sent !== undefined) this.#count(this.#sent, old, set);
+				if (this.#sent !== undefined) this.#count(this.#sent, prefix, old, set);
 				for (const catchUp of behind) catchUp.miss(prefix);
 				if (aloud) this.#packer.announce(set, prefix, pathId);
 			}
 		}
 	}
 
-	#count(sent: Map<number, number>, before: number, after: number): void {
+	#count(sent: Map<number, number>, prefix: number, before: number, after: number): void {
 		const { peer } = this.#context.pool;
-		if (before !== 0) sent.set(peer[before] ?? 0, (sent.get(peer[before] ?? 0) ?? 0) - 1);
-		if (after !== 0) sent.set(peer[after] ?? 0, (sent.get(peer[after] ?? 0) ?? 0) + 1);
+		if (before !== 0 && this.#fits(before, prefix)) sent.set(peer[before] ?? 0, (sent.get(peer[before] ?? 0) ?? 0) - 1);
+		if (after !== 0 && this.#fits(after, prefix)) sent.set(peer[after] ?? 0, (sent.get(peer[after] ?? 0) ?? 0) + 1);
+	}
+
+	/** Few sets are so long that one has to look. */
+	#fits(set: number, prefix: number): boolean {
+		return (this.#context.pool.length[set] ?? 0) <= surelyFit || this.#writer.fits(set, prefix);
 	}
 
 	/** Everybody but the source; a route of this node has none. */

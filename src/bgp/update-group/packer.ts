@@ -23,6 +23,7 @@ export class Packer {
 	#setCount = 0;
 	readonly #withdrawn = new Map<Audience, PrefixList>();
 	readonly #list = prefixList(batchCapacity);
+	readonly #single = prefixList(1);
 
 	constructor(pool: AttributePool, writer: UpdateWriter) {
 		this.#pool = pool;
@@ -82,13 +83,24 @@ export class Packer {
 					list.pathIds[list.count++] = this.#pathId[entry] ?? 0;
 				}
 				const audience = audienceOf(set);
-				if (this.#writer.announce(log, set, audience, list)) continue;
-				this.#writer.withdraw(log, audience, list);
-				tooLong(set);
+				if (!this.#writer.announce(log, set, audience, list)) this.#oneByOne(log, set, audience, tooLong);
 			}
 		}
 		this.#count = 0;
 		this.#setCount = 0;
+	}
+
+	/** Of prefixes that do not all fit beside the attributes shorter ones may. */
+	#oneByOne(log: MessageLog, set: number, audience: Audience, tooLong: (set: number) => void): void {
+		const [list, single] = [this.#list, this.#single];
+		single.count = 1;
+		for (let index = 0; index < list.count; index++) {
+			single.ids[0] = list.ids[index] ?? 0;
+			single.pathIds[0] = list.pathIds[index] ?? 0;
+			if (this.#writer.announce(log, set, audience, single)) continue;
+			this.#writer.withdraw(log, audience, single);
+			tooLong(set);
+		}
 	}
 
 	#grow(): void {

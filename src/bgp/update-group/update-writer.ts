@@ -45,16 +45,15 @@ export class UpdateWriter {
 		this.#nlriBytes = 1 + prefixes.width + (terms.addPath ? 4 : 0);
 	}
 
-	/** Announces the prefixes with the set `id`. `false`: it does not fit into a message that the peer accepts (RFC 8654 §5), nothing is written. */
+	/** Announces the prefixes with the set `id`. `false`: with one of them at least it does not fit into a message that the peer accepts (RFC 8654 §5), nothing is written. */
 	announce(log: MessageLog, id: number, audience: Audience, list: PrefixList): boolean {
 		const block = this.#block;
-		block.write(id);
+		const fixed = this.#fixedBytes(id);
 		const { nextHop } = block;
-		const fixed = headerBytes + 4 + block.length + (nextHop === undefined ? 0 : 4 + 5 + nextHop.length);
 		// Near the limit the octets count that the prefixes take, not those that they might.
 		const widest = fixed + this.#nlriBytes <= usualMessage ? this.#nlriBytes : this.#widest(list);
-		const limit = fixed + widest <= usualMessage ? usualMessage : this.#extended ? longestMessage : 0;
-		if (fixed + widest > limit) return false;
+		const limit = this.#limitFor(fixed + widest);
+		if (limit === 0) return false;
 		for (let index = 0; index < list.count; ) {
 			const chunk = log.room(Math.min(limit, fixed + (list.count - index) * this.#nlriBytes));
 			const { bytes, used: head } = chunk;
@@ -76,6 +75,11 @@ export class UpdateWriter {
 			log.commit(at, audience);
 		}
 		return true;
+	}
+
+	/** Does a route of the set `id` fit into a message that the peer accepts? */
+	fits(id: number, prefix: number): boolean {
+		return this.#limitFor(this.#fixedBytes(id) + this.#widthOf(prefix)) > 0;
 	}
 
 	/** Is the same sent of two sets, routes aside? */
@@ -140,11 +144,28 @@ export class UpdateWriter {
 		return { index, at };
 	}
 
+	/** Writes the block of `id`; the octets of a message with it and no routes. */
+	#fixedBytes(id: number): number {
+		this.#block.write(id);
+		const { length, nextHop } = this.#block;
+		return headerBytes + 4 + length + (nextHop === undefined ? 0 : 4 + 5 + nextHop.length);
+	}
+
+	/** The longest message to send so many octets in, 0 where the peer accepts none. */
+	#limitFor(octets: number): number {
+		if (octets <= usualMessage) return usualMessage;
+		return this.#extended && octets <= longestMessage ? longestMessage : 0;
+	}
+
 	/** The octets of the longest prefix of a list. */
 	#widest({ ids, count }: PrefixList): number {
 		let widest = 0;
-		for (let index = 0; index < count; index++) widest = Math.max(widest, this.#prefixes.write(ids[index] ?? 0, this.#scratch, 0));
-		return widest + (this.#addPath ? 4 : 0);
+		for (let index = 0; index < count; index++) widest = Math.max(widest, this.#widthOf(ids[index] ?? 0));
+		return widest;
+	}
+
+	#widthOf(prefix: number): number {
+		return this.#prefixes.write(prefix, this.#scratch, 0) + (this.#addPath ? 4 : 0);
 	}
 
 	#copyBlock(bytes: Uint8Array, at: number): number {

@@ -52,6 +52,13 @@ test('[C13] without extended messages routes share UPDATEs up to the last octet'
 	await bench.settle();
 	t.deepEqual(bench.peers.plain.prefixes, ['10.1.0.0/16', '10.2.0.0/16']);
 	t.is(longest(bench.peers.plain), 4096);
+	const sent = () => [bench.rib.routes({ advertised: 'plain' }).map((row) => `${row.prefix}`), bench.rib.counts('plain')[0]?.advertised];
+	t.deepEqual(sent(), [['10.1.0.0/16', '10.2.0.0/16'], 2]);
+	// With the same attributes what is longer does not go, and takes nothing with it.
+	bench.peers.from.announce(['10.1.0.0/16', '10.3.0.0/24', '10.4.0.0/16'], sized(4096 - reflection + 1));
+	await bench.settle();
+	t.deepEqual(bench.peers.plain.prefixes, ['10.1.0.0/16', '10.2.0.0/16', '10.4.0.0/16']);
+	t.deepEqual(sent(), [['10.1.0.0/16', '10.2.0.0/16', '10.4.0.0/16'], 3]);
 });
 
 const oldFamily: Capability = { type: 'multiprotocol', afi: 1, safi: 1 };
