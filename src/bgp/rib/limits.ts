@@ -58,7 +58,7 @@ const isPowerOfTwo = (count: number): boolean => (count & (count - 1)) === 0;
 /** The objects say more than the fast path keeps; both find the same. */
 function describeMalformed(message: Uint8Array, context: PacketContext): { readonly problems: readonly string[]; readonly routes?: readonly string[] } {
 	try {
-		const update = decodeMessage(message, context);
+		const update = decodeMessage(message, { ...context, extendedMessage: true });
 		return update.type === 'update' ? { problems: update.problems.map((problem) => problem.message), routes: routesOf(update) } : { problems: [] };
 	} catch (error) {
 		if (!(error instanceof PacketError)) throw error;

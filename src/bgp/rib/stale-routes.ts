@@ -47,8 +47,8 @@ export class StaleRoutes {
 				this.#remove(peer, family, false);
 				continue;
 			}
-			// RFC 4724 §4.2: what was stale already did not survive a second restart.
-			this.#removeAtOnce(peer, family);
+			// RFC 4724 §4.2: what was stale already did not survive a second restart. What only waited to be refreshed was as good as ever.
+			if (!state.refreshing) this.#removeAtOnce(peer, family);
 			markStale(this.#context.tables[family], peer, state);
 			this.#after(peer, family, restartSeconds, () => this.#restartTimeOver(peer, family));
 		}

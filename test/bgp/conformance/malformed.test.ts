@@ -66,3 +66,13 @@ test('[C231] what is well-formed is not logged', (t) => {
 	t.deepEqual(said(log), []);
 	t.deepEqual(rib.rib.malformed('a'), { treatedAsWithdraw: 0, attributesDiscarded: 0 });
 });
+
+test('[C231] of a long message the log says what is wrong with its attributes, not with its length', (t) => {
+	const log = recordingLogger();
+	const peer = bench(log).peer('a');
+	const block = bytes(`${mandatory} 800403 000000 d0fa1388 ${'00'.repeat(5000)}`);
+	const length = 23 + block.length + 4;
+	const head = [...new Uint8Array(16).fill(0xff), length >> 8, length & 0xff, 2, 0, 0, block.length >> 8, block.length & 0xff];
+	peer.sendBytes(Uint8Array.of(...head, ...block, ...bytes('18 0a0101')));
+	t.like(said(log), [{ remedy: 'treat-as-withdraw', problems: ['MULTI_EXIT_DISC is not 4 bytes'], routes: ['10.1.1.0/24'] }]);
+});

@@ -1,0 +1,42 @@
+import test from 'ava';
+import { RibBench } from '../../support/rib-bench.ts';
+
+const prefixes = ['10.1.0.0/24', '10.2.0.0/24'];
+const restarting = {
+	negotiated: { enhancedRefresh: true, peerRestartSeconds: 60 },
+	families: [{ family: 'ipv4' as const, gracefulRestart: { forwarding: true } }],
+};
+
+/** A neighbour with two routes that is in the midst of a refresh: one was sent again. */
+function refreshing() {
+	const bench = new RibBench();
+	const peer = bench.peer('a', restarting);
+	const other = bench.peer('b');
+	peer.announce(prefixes);
+	peer.receiver.refresh('ipv4', 'begin');
+	peer.announce(prefixes.slice(0, 1));
+	bench.run();
+	return { bench, peer, other };
+}
+
+test('[C191][C204] a session that is lost in the midst of a refresh takes no routes with it', (t) => {
+	const { bench, peer, other } = refreshing();
+	peer.end('retain');
+	bench.run();
+	t.deepEqual(other.prefixes, prefixes);
+	peer.restart();
+	peer.announce(prefixes.slice(1));
+	peer.endOfRib('ipv4');
+	bench.run();
+	t.deepEqual(other.prefixes, prefixes.slice(1));
+});
+
+test('[C208] what was stale when the session was lost a second time goes', (t) => {
+	const { bench, peer, other } = refreshing();
+	peer.end('retain');
+	peer.restart();
+	peer.announce(prefixes.slice(0, 1));
+	peer.end('retain');
+	bench.run();
+	t.deepEqual(other.prefixes, prefixes.slice(0, 1));
+});
