@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { gunzipSync } from 'node:zlib';
+import test from 'ava';
 import { decodeAttributes, decodeMessage, encodeMessage, type Message, PacketError, packetContext } from 'bgp-packet';
 
 import { formatAddress, formatPrefix, parseAddress } from '../../src/core/index.ts';
+import { bytes } from '../support/hex.ts';
 import { type MrtRecord, readMrt, readMrtFile } from '../support/mrt.ts';
 import { dataTest, sharedDataFiles, sharedDataPath } from '../support/shared-data.ts';
 import { attributeText, updateLines } from './bgpdump.ts';
@@ -138,4 +140,46 @@ dataTest(`${addPathTable}: every path has the identifier and the attributes that
 		}
 	}
 	t.deepEqual(lines, expected);
+});
+
+/** One record of TABLE_DUMP_V2. */
+function tableRecord(subtype: number, body: string): Uint8Array {
+	const content = bytes(body);
+	return Uint8Array.of(...bytes('00000001 000d'), 0, subtype, 0, 0, 0, content.length, ...content);
+}
+
+for (const { title, subtype, head, entry, prefix, afi, addPath } of [
+	{ title: 'IPv4', subtype: 6, head: '0001 01 18 0a0105', entry: '0000 00000002 0004 40010100', prefix: '10.1.5.0/24', afi: 1, addPath: false },
+	{ title: 'IPv6', subtype: 6, head: '0002 01 20 20010db8', entry: '0000 00000002 0004 40010100', prefix: '2001:db8::/32', afi: 2, addPath: false },
+	{
+		title: 'identified paths',
+		subtype: 12,
+		head: '0001 01 18 0a0105',
+		entry: '0000 00000002 00000007 0004 40010100',
+		prefix: '10.1.5.0/24',
+		afi: 1,
+		addPath: true,
+	},
+]) {
+	test(`RIB_GENERIC of ${title} is read as the family's own record is`, (t) => {
+		const [record] = readMrt(tableRecord(subtype, `00000009 ${head} 0001 ${entry}`));
+		t.like(record, {
+			type: 'rib',
+			afi,
+			safi: 1,
+			addPath,
+			entries: [{ peerIndex: 0, originatedSeconds: 2, pathId: addPath ? 7 : undefined, attributes: bytes('40010100') }],
+		});
+		t.is(
+			record?.type === 'rib'
+				? formatPrefix(Uint8Array.of(...record.prefix.bytes, ...new Uint8Array(16)).slice(0, afi === 1 ? 4 : 16), record.prefix.length)
+				: '',
+			prefix,
+		);
+	});
+}
+
+test('RIB_GENERIC of a family that is not read is told as unknown, one that is cut off as damaged', (t) => {
+	const kinds = ['00000009 0001 80 58 000000000000000000', '00000009 0001 01 18 0a0105 0002 0000'].map((body) => [...readMrt(tableRecord(6, body))][0]?.type);
+	t.deepEqual(kinds, ['unknown', 'damaged']);
 });

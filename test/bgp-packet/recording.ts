@@ -20,7 +20,7 @@ export class Recording {
 			const open = decodeMessage(message, packetContext());
 			if (open.type === 'open') this.#senders.set(sender, open.capabilities);
 		}
-		const plain = packetContext({ fourOctetAs, external: peer.peerAs !== peer.localAs, addPath: () => addPath });
+		const plain = packetContext({ extendedMessage: true, fourOctetAs, external: peer.peerAs !== peer.localAs, addPath: () => addPath });
 		const sends = lastCapability(this.#senders.get(sender) ?? [], 'add-path')?.families.filter(({ mode }) => mode !== 'receive') ?? [];
 		// The other side's OPEN is not always recorded: what cannot be read without path identifiers has them.
 		if (sends.length === 0 || decodes(message, plain)) return plain;

@@ -233,6 +233,10 @@ const ribSubtypes: Readonly<Record<number, { readonly afi: number; readonly safi
 	11: { afi: 2, safi: 2, addPath: true },
 };
 
+/** RFC 6396 §4.3.3, RFC 8050 §4.2: of any family, which is in the record. */
+const ribGeneric = 6;
+const ribGenericAddPath = 12;
+
 function tableDumpV2(subtype: number, body: Uint8Array, stamp: Stamp): MrtRecord {
 	const cursor = new Cursor(body);
 	if (subtype === 1) {
@@ -244,9 +248,13 @@ function tableDumpV2(subtype: number, body: Uint8Array, stamp: Stamp): MrtRecord
 		});
 		return { ...stamp, type: 'peer-index', peers };
 	}
-	const table = ribSubtypes[subtype];
-	if (table === undefined) return { ...stamp, type: 'unknown', mrtType: MrtType.tableDumpV2, subtype, body };
+	const known = ribSubtypes[subtype];
+	const generic = subtype === ribGeneric || subtype === ribGenericAddPath;
+	if (known === undefined && !generic) return { ...stamp, type: 'unknown', mrtType: MrtType.tableDumpV2, subtype, body };
 	cursor.uint(4);
+	const table = known ?? { afi: cursor.uint(2), safi: cursor.uint(1), addPath: subtype === ribGenericAddPath };
+	// What an entry of another family is as long as, only that family knows.
+	if (table.safi !== 1 && table.safi !== 2) return { ...stamp, type: 'unknown', mrtType: MrtType.tableDumpV2, subtype, body };
 	const length = cursor.uint(1);
 	const prefix = { length, bytes: cursor.take((length + 7) >> 3) };
 	const entries = Array.from({ length: cursor.uint(2) }, () => ({
