@@ -1,5 +1,6 @@
 import { parse as parseYaml } from 'yaml';
-import { isArray, isObject, type JsonObject, JsonSyntaxError, type JsonValue, parseJson, stringifyJson, textAt } from '../../json/index.ts';
+import { isObject, type JsonObject, JsonSyntaxError, type JsonValue, parseJson, stringifyJson, textAt } from '../../json/index.ts';
+import { goKind } from '../patch/index.ts';
 import { decodeMessage, openEnvelope, ProtobufError } from '../protobuf/index.ts';
 import { apiVersionOf, definitionOf, type Registry, type ResourceType } from '../resources/index.ts';
 import { Schema } from '../schema/index.ts';
@@ -33,12 +34,6 @@ export function bodyValue(
 export function duplicateFields({ method, body, contentType }: Request): readonly string[] {
 	if ((method !== 'POST' && method !== 'PUT') || contentType.startsWith(binary) || contentType.includes('yaml')) return [];
 	return scanJson(body.toString()).duplicates;
-}
-
-/** What Go's parser calls it. */
-export function goKind(value: JsonValue): string {
-	if (isArray(value)) return 'array';
-	return typeof value === 'boolean' ? 'bool' : typeof value === 'bigint' ? 'number' : typeof value;
 }
 
 /** The beginning of a body, as it is named where it can't be understood. */

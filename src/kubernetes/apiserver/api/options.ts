@@ -1,7 +1,8 @@
 import { at, isArray, isObject, type JsonObject, type JsonValue, stringifyJson } from '../../json/index.ts';
 import { type DeleteOptions, deleteOptions } from '../objects/index.ts';
+import { goKind } from '../patch/index.ts';
 import type { Registry } from '../resources/index.ts';
-import { bodyValue, goKind } from './body.ts';
+import { bodyValue } from './body.ts';
 import { ApiError, badRequest, type Cause, cause, invalid } from './status.ts';
 import type { Request } from './types.ts';
 

@@ -1,9 +1,9 @@
 import { isArray, isObject, type JsonObject, type JsonValue, objectAt, stringifyJson, textAt, withAt } from '../../json/index.ts';
 import { decideCreate, decideUpdate, resetFields, writerOf } from '../objects/index.ts';
-import { apply, type FieldConflict, jsonPatch, mergePatch, PatchError, strategicMergePatch } from '../patch/index.ts';
+import { apply, type FieldConflict, goKind, jsonPatch, mergePatch, PatchError, strategicMergePatch } from '../patch/index.ts';
 import { collectionOf, keyOf, type ResourceType } from '../resources/index.ts';
 import { prune } from '../schema/index.ts';
-import { bodyValue, goKind, ofKind, placed } from './body.ts';
+import { bodyValue, ofKind, placed } from './body.ts';
 import { checkWriteOptions } from './options.ts';
 import { inVersion } from './present.ts';
 import { ApiError, badRequest, notFound } from './status.ts';
@@ -30,7 +30,7 @@ export async function patch(api: Api, request: Request, target: Target): Promise
 
 function checkFormat(type: ResourceType, media: string): void {
 	if (patchers[media] === undefined) throw new ApiError(415, 'UnsupportedMediaType', '415: Unsupported Media Type', {});
-	if (!type.custom || media !== 'application/strategic-merge-patch+json') return;
+	if (!type.custom || media !== strategicMedia) return;
 	const accepted = ['application/json-patch+json', 'application/merge-patch+json', 'application/apply-patch+yaml'];
 	throw new ApiError(415, 'UnsupportedMediaType', `the body of the request was in an unknown format - accepted media types include: ${accepted.join(', ')}`);
 }
@@ -40,13 +40,17 @@ export function patched(api: Api, request: Request, target: Target, document: Js
 	const media = request.contentType.split(';')[0]?.trim() ?? '';
 	checkFormat(target.type, media);
 	const how = patchers[media];
+	const undecodable = (why: string): ApiError =>
+		badRequest(`${media === strategicMedia ? '' : 'error decoding patch: '}${why.replace('json parse error: ', '')}`);
 	return how === undefined ? document : attempt(() => how(target, document, bodyValue(request, api.registry, undecodable)));
 }
 
-const undecodable = (why: string): ApiError => badRequest(`error decoding patch: ${why.replace('json parse error: ', '')}`);
+const strategicMedia = 'application/strategic-merge-patch+json';
 
 /** A patch that makes an object unreadable is at fault, not the request. */
 function decoded(request: Request, target: Target, patched: JsonObject) {
+	if ((textAt(patched, 'metadata', 'name') ?? '') === '')
+		throw badRequest(`the name of the object (${target.name} based on URL) was undeterminable: name must be provided`);
 	const body = placed(target, ofKind(target.type, patched));
 	try {
 		return normalized(request, target.type, body);
@@ -60,13 +64,19 @@ type Patcher = (target: Target, document: JsonObject, patch: JsonValue) => JsonV
 
 const patchers: Readonly<Record<string, Patcher>> = {
 	'application/json-patch+json': (_, document, patch) => jsonPatch(document, patch),
-	'application/merge-patch+json': (_, document, patch) => mergePatch(document, asObject(patch)),
-	'application/strategic-merge-patch+json': ({ type }, document, patch) => strategicMergePatch(type.schema, document, asObject(patch)),
+	'application/merge-patch+json': (_, document, patch) => {
+		if (patch === null) throw new PatchError('malformed', 'Invalid JSON Patch');
+		return mergePatch(document, asObject(patch, 'error decoding patch: '));
+	},
+	[strategicMedia]: ({ type }, document, patch) => {
+		// Nothing, to Go, is an object without members; and a typed object is of its kind, whatever the patch says.
+		const { apiVersion, kind } = document;
+		return { ...strategicMergePatch(type.schema, document, patch === null ? {} : asObject(patch, '')), apiVersion, kind };
+	},
 };
 
-function asObject(patch: JsonValue): JsonObject {
-	if (!isObject(patch))
-		throw new PatchError('malformed', `error decoding patch: json: cannot unmarshal ${goKind(patch)} into Go value of type map[string]interface {}`);
+function asObject(patch: JsonValue, prefix: string): JsonObject {
+	if (!isObject(patch)) throw new PatchError('malformed', `${prefix}json: cannot unmarshal ${goKind(patch)} into Go value of type map[string]interface {}`);
 	return patch;
 }
 
@@ -75,7 +85,7 @@ function attempt(decide: () => JsonValue): JsonValue {
 		return decide();
 	} catch (error) {
 		if (!(error instanceof PatchError)) throw error;
-		if (error.kind === 'keyless') throw new ApiError(500, '', error.message);
+		if (error.kind === 'unmergeable') throw new ApiError(500, '', error.message);
 		if (error.kind === 'malformed') throw badRequest(error.message);
 		throw new ApiError(422, 'Invalid', 'the server rejected our request due to an error in our request', {});
 	}

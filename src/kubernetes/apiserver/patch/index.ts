@@ -1,5 +1,6 @@
 /** Patches as kubectl sends them, and who manages which field. Everything here maps values to values. */
 export * from './field-set.ts';
+export { goKind } from './go-text.ts';
 export * from './json-patch.ts';
 export * from './managed-fields.ts';
 export * from './merge-patch.ts';

@@ -1,9 +1,10 @@
 import { isArray, isObject, type JsonValue, sameJson } from '../../json/index.ts';
+import { goKind } from './go-text.ts';
 
-/** A patch that cannot be applied: `kind` says whether it is malformed, does not fit the object, or has list items without key. */
+/** A patch that cannot be applied: `kind` says whether it is malformed, does not fit the object, or can not be merged (items without key, unknown directives, another order than said). */
 export class PatchError extends Error {
 	override readonly name = 'PatchError';
-	readonly kind: 'malformed' | 'unfit' | 'keyless';
+	readonly kind: 'malformed' | 'unfit' | 'unmergeable';
 
 	constructor(kind: PatchError['kind'], message: string) {
 		super(message);
@@ -15,11 +16,12 @@ const unfit = (message: string): PatchError => new PatchError('unfit', message);
 
 /** RFC 6902: all operations, or none. @throws PatchError */
 export function jsonPatch(document: JsonValue, patch: JsonValue): JsonValue {
-	if (!isArray(patch)) throw new PatchError('malformed', 'a JSON patch is an array of operations');
+	if (!isArray(patch))
+		throw new PatchError('malformed', `error decoding patch: json: cannot unmarshal ${goKind(patch)} into Go value of type []handlers.jsonPatchOp`);
 	let result = document;
 	for (const operation of patch) {
 		if (!isObject(operation) || typeof operation['op'] !== 'string' || typeof operation['path'] !== 'string') {
-			throw new PatchError('malformed', 'an operation of a JSON patch has op and path');
+			throw unfit('an operation of a JSON patch has op and path');
 		}
 		const path = pointer(operation['path']);
 		const from = typeof operation['from'] === 'string' ? pointer(operation['from']) : undefined;
@@ -30,26 +32,25 @@ export function jsonPatch(document: JsonValue, patch: JsonValue): JsonValue {
 
 function operate(document: JsonValue, op: string, path: readonly string[], value: JsonValue | undefined, from: readonly string[] | undefined): JsonValue {
 	const source = (): readonly string[] => {
-		if (from === undefined) throw new PatchError('malformed', `${op} needs from`);
+		if (from === undefined) throw unfit(`${op} needs from`);
 		return from;
 	};
 	switch (op) {
 		case 'add':
 			return edit(document, path, 'add', value ?? null);
 		case 'replace':
-			read(document, path);
 			return edit(document, path, 'replace', value ?? null);
 		case 'remove':
 			return edit(document, path, 'remove', null);
 		case 'copy':
-			return edit(document, path, 'add', read(document, source()));
+			return edit(document, path, 'add', copied(document, source()));
 		case 'move':
 			return edit(edit(document, source(), 'remove', null), path, 'add', read(document, source()));
 		case 'test':
 			if (!sameJson(found(document, path) ?? null, value ?? null)) throw unfit(`testing value /${path.join('/')} failed`);
 			return document;
 		default:
-			throw new PatchError('malformed', `Unexpected kind: ${op}`);
+			throw unfit(`Unexpected kind: ${op}`);
 	}
 }
 
@@ -71,6 +72,12 @@ function found(document: JsonValue, path: readonly string[]): JsonValue | undefi
 		else return undefined;
 	}
 	return current;
+}
+
+/** What is not there is copied as `null`, if what it would be in is there: so does kube-apiserver, and so it replaces what is not there. */
+function copied(document: JsonValue, path: readonly string[]): JsonValue {
+	read(document, path.slice(0, -1));
+	return found(document, path) ?? null;
 }
 
 function read(document: JsonValue, path: readonly string[]): JsonValue {

@@ -1,5 +1,6 @@
 import { isArray, isObject, type JsonArray, type JsonObject, type JsonValue, sameJson, stringifyJson } from '../../json/index.ts';
 import { anything, type Schema } from '../schema/index.ts';
+import { goText } from './go-text.ts';
 import { PatchError } from './json-patch.ts';
 
 const orderPrefix = '$setElementOrder/';
@@ -15,10 +16,14 @@ export function strategicMergePatch(schema: Schema, document: JsonObject, patch:
 	const how = patch[directive];
 	if (how === 'replace') return plain(patch);
 	if (how === 'delete') return {};
-	if (how !== undefined && how !== 'merge') throw new PatchError('malformed', `unknown patch type: ${stringifyJson(how)}`);
+	if (how !== undefined && how !== 'merge') throw new PatchError('unmergeable', `unknown patch type: ${goText(how)} in map: ${goText(patch)}`);
 	const members = new Map(Object.entries(document));
 	const keep = patch[retainKeys];
-	if (isArray(keep)) for (const name of members.keys()) if (!keep.includes(name)) members.delete(name);
+	if (isArray(keep)) {
+		if (Object.entries(patch).some(([name, value]) => value !== null && !name.startsWith('$') && !keep.includes(name)))
+			throw new PatchError('malformed', 'invalid patch format of retainKeys');
+		for (const name of members.keys()) if (!keep.includes(name)) members.delete(name);
+	}
 	for (const [name, value] of Object.entries(patch)) {
 		if (value === undefined || name === directive || name === retainKeys || name.startsWith(orderPrefix)) continue;
 		if (name.startsWith(deletePrefix)) {
@@ -41,7 +46,10 @@ export function strategicMergePatch(schema: Schema, document: JsonObject, patch:
 function mergeMember(schema: Schema, current: JsonValue | undefined, value: JsonValue, order: JsonValue | undefined): JsonValue | undefined {
 	if (isArray(value)) {
 		if (!schema.patchStrategies.includes('merge')) return value;
-		return mergeList(schema, isArray(current) ? current : [], value, isArray(order) ? order : undefined);
+		checkOrder(schema, value, isArray(order) ? order : undefined);
+		// Where there is no list the patch's own is taken as it is, items with the same key and all.
+		if (!isArray(current)) return newList(schema, value);
+		return mergeList(schema, current, value, isArray(order) ? order : undefined);
 	}
 	if (!isObject(value)) return value;
 	if (value[directive] === 'delete') return undefined;
@@ -56,6 +64,28 @@ function plain(value: JsonObject): JsonObject {
 	return Object.fromEntries(Object.entries(rest).filter(([name]) => !name.startsWith(orderPrefix) && !name.startsWith(deletePrefix)));
 }
 
+const hasDirective = (item: JsonValue, how: string): boolean => isObject(item) && item[directive] === how;
+
+function newList(schema: Schema, patch: JsonArray): JsonArray {
+	return patch
+		.filter((item) => !hasDirective(item, 'delete') && !(hasDirective(item, 'replace') && isObject(item) && Object.keys(item).length === 1))
+		.map((item) => (isObject(item) ? strategicMergePatch(schema.items ?? anything, {}, item) : item));
+}
+
+/** What a patch puts into a list has the order that it says the list is to have. @throws PatchError */
+function checkOrder({ mergeKey }: Schema, patch: JsonArray, order: JsonArray | undefined): void {
+	if (order === undefined) return;
+	const keyOf = (item: JsonValue) => stringifyJson((mergeKey !== undefined && isObject(item) ? item[mergeKey] : item) ?? null);
+	const items = patch.filter((item) => !hasDirective(item, 'delete') && !hasDirective(item, 'replace'));
+	const wanted = order.map(keyOf);
+	let place = 0;
+	for (const item of items) {
+		place = wanted.indexOf(keyOf(item), place) + 1;
+		if (place === 0)
+			throw new PatchError('unmergeable', `The order in patch list:\n${goText(items)}\n doesn't match $setElementOrder list:\n${goText(order)}\n`);
+	}
+}
+
 function mergeList(schema: Schema, current: JsonArray, patch: JsonArray, order: JsonArray | undefined): JsonArray {
 	const { mergeKey } = schema;
 	if (mergeKey === undefined) {
@@ -64,7 +94,7 @@ function mergeList(schema: Schema, current: JsonArray, patch: JsonArray, order: 
 	}
 	const keyOf = (item: JsonValue): string => {
 		const key = isObject(item) ? item[mergeKey] : undefined;
-		if (key === undefined) throw new PatchError('keyless', `map: ${stringifyJson(item)} does not contain declared merge key: ${mergeKey}`);
+		if (key === undefined) throw new PatchError('unmergeable', `map: ${goText(item)} does not contain declared merge key: ${mergeKey}`);
 		return stringifyJson(key);
 	};
 	if (patch.some((item) => isObject(item) && item[directive] === 'replace')) return patch.filter((item) => isObject(item) && item[directive] !== 'replace');

@@ -1,3 +1,4 @@
+import { type JsonObject, objectAt, withAt } from '../../json/index.ts';
 import type { Rules } from './types.ts';
 
 /** What most built-in kinds have in common. */
@@ -14,3 +15,8 @@ export const commonRules: Rules = {
 	prepare: (object) => object,
 	validate: () => [],
 };
+
+/** Sets members of an object that are absent. */
+export function withDefaults(object: JsonObject, path: readonly string[], defaults: JsonObject): JsonObject {
+	return withAt(object, path, { ...defaults, ...objectAt(object, ...path) });
+}

@@ -1,4 +1,5 @@
-import { arrayAt, at, isObject, type JsonObject, type JsonValue, withAt } from '../../json/index.ts';
+import { arrayAt, at, isObject, type JsonObject, type JsonValue, stringifyJson, withAt } from '../../json/index.ts';
+import { cause } from '../api/status.ts';
 import { commonRules } from './common-rules.ts';
 import type { Rules } from './types.ts';
 
@@ -22,6 +23,10 @@ export const endpointSliceRules: Rules = {
 			['endpoints'],
 			(endpoint) => ({ ...endpoint, conditions: endpoint['conditions'] ?? {} }),
 		),
+	validate: (object, previous) =>
+		previous !== undefined && at(object, 'addressType') !== at(previous, 'addressType')
+			? [cause.invalid('addressType', stringifyJson(at(object, 'addressType') ?? null), 'field is immutable')]
+			: [],
 };
 
 /** A policy that does not say what it is about is about what comes in, and about what goes out where it has rules for that. */
@@ -30,8 +35,9 @@ export const networkPolicyRules: Rules = {
 	unconditionalUpdate: false,
 	generation: true,
 	defaults(object) {
-		if (!isObject(object['spec']) || arrayAt(object, 'spec', 'policyTypes').length > 0) return object;
-		const withTypes = withAt(object, ['spec', 'policyTypes'], ['Ingress', ...(arrayAt(object, 'spec', 'egress').length > 0 ? ['Egress'] : [])]);
+		if (!isObject(object['spec'])) return object;
+		const types = ['Ingress', ...(arrayAt(object, 'spec', 'egress').length > 0 ? ['Egress'] : [])];
+		const withTypes = arrayAt(object, 'spec', 'policyTypes').length > 0 ? object : withAt(object, ['spec', 'policyTypes'], types);
 		const ports = (rule: JsonObject): JsonValue => each(rule, ['ports'], (port) => ({ ...port, protocol: port['protocol'] ?? 'TCP' }));
 		return each(each(withTypes, ['spec', 'ingress'], ports), ['spec', 'egress'], ports);
 	},

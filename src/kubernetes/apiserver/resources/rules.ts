@@ -1,15 +1,10 @@
 import { arrayAt, at, isObject, type JsonObject, type JsonValue, objectAt, stringifyJson, textAt, withAt } from '../../json/index.ts';
 import { type Cause, cause } from '../api/status.ts';
-import { commonRules } from './common-rules.ts';
+import { commonRules, withDefaults } from './common-rules.ts';
 import { endpointSliceRules, networkPolicyRules } from './network-rules.ts';
-import { qosClass } from './pod-quality.ts';
+import { podRules } from './pod-rules.ts';
 import { clusterRoleBindingRules, clusterRoleRules, roleBindingRules, roleRules } from './rbac-rules.ts';
 import type { Rules } from './types.ts';
-
-/** Sets members of an object that are absent. */
-function withDefaults(object: JsonObject, path: readonly string[], defaults: JsonObject): JsonObject {
-	return withAt(object, path, { ...defaults, ...objectAt(object, ...path) });
-}
 
 const namespaceRules: Rules = {
 	...commonRules,
@@ -91,85 +86,6 @@ function immutableCauses(object: JsonObject, previous: JsonObject | undefined, m
 		.map((member) => cause.forbidden(member, 'field is immutable when `immutable` is set'));
 }
 
-const podRules: Rules = {
-	...commonRules,
-	generation: true,
-	deleteReturnsObject: true,
-	graceSeconds(object) {
-		// Nobody would confirm the end of a pod that runs nowhere, or no longer.
-		const phase = textAt(object, 'status', 'phase');
-		if ((textAt(object, 'spec', 'nodeName') ?? '') === '' || phase === 'Succeeded' || phase === 'Failed') return 0;
-		return Number(at(object, 'spec', 'terminationGracePeriodSeconds') ?? 30);
-	},
-	defaults(object) {
-		const filled = withDefaults(object, ['spec'], {
-			restartPolicy: 'Always',
-			terminationGracePeriodSeconds: 30,
-			dnsPolicy: 'ClusterFirst',
-			securityContext: {},
-			schedulerName: 'default-scheduler',
-			enableServiceLinks: true,
-		});
-		return withAt(filled, ['spec', 'containers'], arrayAt(filled, 'spec', 'containers').map(containerDefaults));
-	},
-	prepare(object, previous) {
-		const result = withDefaults(object, ['spec'], {
-			preemptionPolicy: 'PreemptLowerPriority',
-			priority: 0,
-			tolerations: [
-				{ key: 'node.kubernetes.io/not-ready', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 },
-				{ key: 'node.kubernetes.io/unreachable', operator: 'Exists', effect: 'NoExecute', tolerationSeconds: 300 },
-			],
-		});
-		if (previous !== undefined) return result;
-		return { ...result, status: { phase: 'Pending', qosClass: qosClass(object) } };
-	},
-	validate: (object, previous) => [
-		...(arrayAt(object, 'spec', 'containers').length === 0 ? [cause.required('spec.containers')] : []),
-		...(previous !== undefined && withoutMutable(object) !== withoutMutable(previous)
-			? [
-					cause.forbidden(
-						'spec',
-						'pod updates may not change fields other than `spec.containers[*].image`,`spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)',
-					),
-				]
-			: []),
-	],
-};
-
-/** A pod's spec less what may change. */
-function withoutMutable(object: JsonObject): string {
-	const {
-		activeDeadlineSeconds: _,
-		tolerations: __,
-		containers: ___,
-		initContainers: ____,
-		terminationGracePeriodSeconds: _____,
-		...rest
-	} = objectAt(object, 'spec');
-	const images = arrayAt(object, 'spec', 'containers').map((container) => (isObject(container) ? { ...container, image: '' } : container));
-	return stringifyJson({ ...sortedMembers(rest), images });
-}
-
-const sortedMembers = (object: JsonObject): JsonObject => Object.fromEntries(Object.entries(object).sort(([left], [right]) => (left < right ? -1 : 1)));
-
-function containerDefaults(container: JsonValue): JsonValue {
-	if (!isObject(container)) return container;
-	const image = textAt(container, 'image') ?? '';
-	const tag = image.slice(image.lastIndexOf('/') + 1);
-	const latest = !tag.includes('@') && (!tag.includes(':') || tag.endsWith(':latest'));
-	const { limits, requests } = objectAt(container, 'resources');
-	// Who is limited and says no more asks for as much.
-	const asked = isObject(limits) ? { requests: { ...limits, ...(isObject(requests) ? requests : {}) } } : {};
-	return {
-		terminationMessagePath: '/dev/termination-log',
-		terminationMessagePolicy: 'File',
-		imagePullPolicy: latest ? 'Always' : 'IfNotPresent',
-		...container,
-		resources: { ...objectAt(container, 'resources'), ...asked },
-	};
-}
-
 const serviceRules: Rules = {
 	...commonRules,
 	nameFormat: 'service',
@@ -226,7 +142,10 @@ const nodeRules: Rules = {
 	...commonRules,
 	defaults(object) {
 		const podCidr = textAt(object, 'spec', 'podCIDR');
-		return podCidr === undefined || at(object, 'spec', 'podCIDRs') !== undefined ? object : withAt(object, ['spec', 'podCIDRs'], [podCidr]);
+		const withRanges = podCidr === undefined || at(object, 'spec', 'podCIDRs') !== undefined ? object : withAt(object, ['spec', 'podCIDRs'], [podCidr]);
+		// All of what a node has is for pods, unless it says otherwise.
+		const capacity = at(object, 'status', 'capacity');
+		return capacity === undefined || at(object, 'status', 'allocatable') !== undefined ? withRanges : withAt(withRanges, ['status', 'allocatable'], capacity);
 	},
 };
 

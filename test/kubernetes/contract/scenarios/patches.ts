@@ -34,8 +34,20 @@ const service = (title: string, body: JsonValue): Step => ({
 	path: '/api/v1/namespaces/patches/services/s',
 	contentType: 'application/strategic-merge-patch+json',
 	body,
-	only: ['spec.ports', 'spec.selector', 'reason', 'code'],
+	only: ['spec.ports', 'spec.selector', 'reason', 'code', 'message'],
 });
+
+const said = ['reason', 'code', 'message'];
+const slices = '/apis/discovery.k8s.io/v1/namespaces/patches/endpointslices';
+const nodeStatus = (title: string, status: JsonValue): Step => ({
+	title,
+	method: 'PATCH',
+	path: '/api/v1/nodes/patched/status',
+	contentType: 'application/strategic-merge-patch+json',
+	body: { status },
+	only: ['status.addresses', 'status.capacity', 'status.allocatable'],
+});
+const full = (title: string, spec: JsonValue): Step => ({ ...strategic(title, { spec }, [...said, 'details.causes']), path: `${pods}/full` });
 
 export const patches: readonly Step[] = [
 	namespace('patches'),
@@ -145,4 +157,84 @@ export const patches: readonly Step[] = [
 	service('a selector is replaced', { spec: { selector: { $patch: 'replace', c: 'd' } } }),
 	service('ports are replaced', { spec: { ports: [{ $patch: 'replace' }, { port: 60, name: 'only' }] } }),
 	service('an item without its key', { spec: { ports: [{ name: 'nothing' }] } }),
+	service('what is put in stands elsewhere than in the order that is wished for', {
+		spec: { '$setElementOrder/ports': [{ port: 60 }], ports: [{ port: 61, name: 'more' }] },
+	}),
+	service('a directive that is none, in an item', { spec: { ports: [{ port: 60, $patch: 'nonsense' }] } }),
+	service('keys that are retained, and others that are set', { spec: { $retainKeys: ['selector'], ports: [{ port: 60 }] } }),
+	service('a kind that is another one', { kind: 'Pod', apiVersion: 'v2', spec: { selector: { c: 'd' } } }),
+	service('a service that has no name any more', { metadata: { name: null } }),
+	service('nothing at all', null),
+	service('a list', [1]),
+	service('no JSON', 'x'),
+	...['null', '[1]'].map((text): Step => ({ ...merge(`a merge patch that is ${text}`, text), only: said })),
+	merge('metadata that is nothing', { metadata: null }),
+	json('an operation that is none', [{ op: 'nonsense', path: '/data/a' }], said),
+	json('an operation without a name', [{ path: '/data/a', value: '1' }], said),
+	json('no list of operations', {}, said),
+	json('a value takes a place that is empty', [{ op: 'replace', path: '/metadata/labels/none', value: 'y' }], ['metadata.labels']),
+	{
+		title: 'a node',
+		method: 'POST',
+		path: '/api/v1/nodes',
+		body: { apiVersion: 'v1', kind: 'Node', metadata: { name: 'patched' } },
+		only: ['kind'],
+	},
+	nodeStatus('two addresses of one type', {
+		addresses: [
+			{ type: 'InternalIP', address: '10.0.0.1' },
+			{ type: 'InternalIP', address: 'fd00::1' },
+		],
+	}),
+	nodeStatus('one more, by the key that they share', { addresses: [{ type: 'InternalIP', address: '10.0.0.9' }] }),
+	nodeStatus('what there is on it', { capacity: { cpu: '2', memory: '1Gi' } }),
+	{
+		title: 'a pod with volumes and a toleration',
+		method: 'POST',
+		path: pods,
+		body: {
+			apiVersion: 'v1',
+			kind: 'Pod',
+			metadata: { name: 'full' },
+			spec: {
+				containers: [{ name: 'c', image: 'i:1' }],
+				volumes: [
+					{ name: 'm', configMap: { name: 'm' } },
+					{ name: 's', secret: { secretName: 's', defaultMode: 256 } },
+					{ name: 'h', hostPath: { path: '/h' } },
+				],
+				tolerations: [{ key: 'node.kubernetes.io/unreachable', operator: 'Exists' }],
+			},
+		},
+		only: ['spec.volumes', 'spec.tolerations'],
+	},
+	full('a toleration that was there goes', { tolerations: [{ key: 'z', operator: 'Exists' }] }),
+	full('a container more', { containers: [{ name: 'd', image: 'i:1' }] }),
+	{
+		title: 'a network policy with its types and a port',
+		method: 'POST',
+		path: '/apis/networking.k8s.io/v1/namespaces/patches/networkpolicies',
+		body: {
+			apiVersion: 'networking.k8s.io/v1',
+			kind: 'NetworkPolicy',
+			metadata: { name: 'n' },
+			spec: { podSelector: {}, policyTypes: ['Ingress'], ingress: [{ ports: [{ port: 'web' }] }] },
+		},
+		only: ['spec'],
+	},
+	{
+		title: 'a slice',
+		method: 'POST',
+		path: slices,
+		body: { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata: { name: 'e' }, addressType: 'IPv4', endpoints: [{ addresses: ['10.0.0.1'] }] },
+		only: ['kind'],
+	},
+	{
+		title: 'a slice of another family',
+		method: 'PATCH',
+		path: `${slices}/e`,
+		contentType: 'application/merge-patch+json',
+		body: { addressType: 'IPv6', endpoints: [{ addresses: ['fd00::1'] }] },
+		only: said,
+	},
 ];
