@@ -40,7 +40,7 @@ for (const [document, patch, result] of mergeRows) {
 	test(`merge patch: ${JSON.stringify(document)} and ${JSON.stringify(patch)}`, (t) => t.true(sameJson(mergePatch(document, patch), result)));
 }
 
-/** RFC 6902, appendix A, and what it says of errors. */
+/** RFC 6902, appendix A, and what is an error. */
 const patchRows: readonly (readonly [title: string, document: JsonValue, patch: JsonValue, result: JsonValue | PatchError['kind']])[] = [
 	['a member is added', { a: 1 }, [{ op: 'add', path: '/b', value: 2 }], { a: 1, b: 2 }],
 	['an element is inserted', { a: [1, 3] }, [{ op: 'add', path: '/a/1', value: 2 }], { a: [1, 2, 3] }],
@@ -63,8 +63,13 @@ const patchRows: readonly (readonly [title: string, document: JsonValue, patch: 
 	['a parent is missing', { a: 1 }, [{ op: 'add', path: '/b/c', value: 1 }], 'unfit'],
 	['an index is out of range', { a: [1] }, [{ op: 'add', path: '/a/3', value: 1 }], 'unfit'],
 	['an index has a leading zero', { a: [1] }, [{ op: 'remove', path: '/a/00' }], 'unfit'],
-	['what is replaced is not there', { a: 1 }, [{ op: 'replace', path: '/b', value: 1 }], 'unfit'],
-	['an operation is unknown', { a: 1 }, [{ op: 'spam', path: '/b' }], 'malformed'],
+	// As kube-apiserver, other than RFC 6902.
+	['what is replaced is not there', { a: 1 }, [{ op: 'replace', path: '/b', value: 1 }], { a: 1, b: 1 }],
+	['what is copied is not there', { a: 1 }, [{ op: 'copy', from: '/b', path: '/c' }], { a: 1, c: null }],
+	['an element that is replaced is not there', { a: [] }, [{ op: 'replace', path: '/a/0', value: 1 }], 'unfit'],
+	['what is copied lies in nothing', { a: 1 }, [{ op: 'copy', from: '/b/c', path: '/c' }], 'unfit'],
+	['an operation is unknown', { a: 1 }, [{ op: 'spam', path: '/b' }], 'unfit'],
+	['a patch is no list', { a: 1 }, {}, 'malformed'],
 	['a path is no pointer', { a: 1 }, [{ op: 'add', path: 'b', value: 1 }], 'malformed'],
 ];
 for (const [title, document, patch, result] of patchRows) {
