@@ -13,6 +13,7 @@ const packages = {
 	'io.k8s.api.coordination.v1': 'api/coordination/v1',
 	'io.k8s.api.discovery.v1': 'api/discovery/v1',
 	'io.k8s.api.networking.v1': 'api/networking/v1',
+	'io.k8s.api.policy.v1': 'api/policy/v1',
 	'io.k8s.api.rbac.v1': 'api/rbac/v1',
 	'io.k8s.apimachinery.pkg.apis.meta.v1': 'apimachinery/pkg/apis/meta/v1',
 };

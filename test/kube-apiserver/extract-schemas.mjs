@@ -8,7 +8,7 @@ import { writeFileSync } from 'node:fs';
 
 const [, , server = '', token = ''] = process.argv;
 const kinds = {
-	'api/v1': ['Namespace', 'Node', 'Pod', 'Secret', 'ConfigMap', 'Service', 'ServiceAccount', 'Endpoints', 'Event'],
+	'api/v1': ['Namespace', 'Node', 'Pod', 'Secret', 'ConfigMap', 'Service', 'ServiceAccount', 'Endpoints', 'Event', 'Eviction'],
 	'apis/coordination.k8s.io/v1': ['Lease'],
 	'apis/discovery.k8s.io/v1': ['EndpointSlice'],
 	'apis/networking.k8s.io/v1': ['NetworkPolicy'],

@@ -155,6 +155,10 @@ export function testKubectl(test: TestFn, kubectl: string | undefined, getServer
 			'-o',
 			'jsonpath={.subjects[0].kind} {.subjects[0].name} {.subjects[1].kind} {.subjects[1].name}',
 		);
+		await says(/node\/drained created/, 'apiVersion: v1\nkind: Node\nmetadata: { name: drained }\n', 'create', '-f', '-');
+		await says(/pod\/d created/, pod('i:1').replace('name: p,', 'name: d,').replace('spec: {', 'spec: { nodeName: drained,'), 'create', '-f', '-');
+		await says(/evicting pod kubectl\/d|node\/drained drained/, '', 'drain', 'drained', '--force', '--grace-period=0', '--timeout=60s');
+		await refuses(/pods "d" not found/, '', 'get', 'pod', 'd', '-n', 'kubectl');
 		// Validation asks for a document that has the kind, in one form after another, and there is none.
 		await refuses(/no matches for kind "Thing" in version "nothing.example.com\/v1"/, unknown, 'apply', '-f', '-');
 		await says(/Name: +p[\s\S]*Spec:/, '', 'describe', 'pool', 'p');

@@ -5,6 +5,7 @@ const builtInVerbs = ['create', 'delete', 'deletecollection', 'get', 'list', 'pa
 const customVerbs = ['delete', 'deletecollection', 'get', 'list', 'patch', 'create', 'update', 'watch'];
 const verbsOf = ({ custom, rules }: ResourceType): string[] =>
 	custom ? customVerbs : builtInVerbs.filter((verb) => rules.deleteCollection || verb !== 'deletecollection');
+const evictionKind = { group: 'policy', version: 'v1', kind: 'Eviction' };
 const statusVerbs = ['get', 'patch', 'update'];
 
 /** Versions of a group, the one to prefer first. */
@@ -70,6 +71,7 @@ function legacyRows(type: ResourceType): JsonObject[] {
 			...(categories.length === 0 ? {} : { categories }),
 			storageVersionHash: Buffer.from(`${type.group}/${kind}`).toString('base64').slice(0, 12),
 		},
+		...(type.eviction ? [{ name: `${plural}/eviction`, singularName: '', namespaced, ...evictionKind, verbs: ['create'] }] : []),
 		...(type.status ? [{ name: `${plural}/status`, singularName: '', namespaced, kind, verbs: statusVerbs }] : []),
 		...(type.scale === undefined
 			? []
@@ -98,6 +100,7 @@ function aggregatedRow(type: ResourceType): JsonObject {
 	const { group, version, kind, plural, singular, namespaced, shortNames, categories, status } = type;
 	const responseKind = { group, version, kind };
 	const subresources: JsonArray = [
+		...(type.eviction ? [{ subresource: 'eviction', responseKind: evictionKind, verbs: ['create'] }] : []),
 		...(status ? [{ subresource: 'status', responseKind, verbs: statusVerbs }] : []),
 		...(type.scale === undefined ? [] : [{ subresource: 'scale', responseKind: { group: 'autoscaling', version: 'v1', kind: 'Scale' }, verbs: statusVerbs }]),
 	];

@@ -3,6 +3,7 @@ import { collectionOf, keyOf } from '../resources/index.ts';
 import { loadRules } from '../rules/index.ts';
 import { hasRules } from '../schema/index.ts';
 import { aggregated, apiGroup, groupList, legacyVersions, resourceList, versionInfo } from './discovery.ts';
+import { evict } from './eviction.ts';
 import { health } from './health.ts';
 import { list, revisionParameter, waitFor } from './list.ts';
 import { openApiDocument, openApiIndex, openApiV2 } from './openapi.ts';
@@ -100,7 +101,8 @@ export function targetOf({ registry }: Pick<Api, 'registry'>, root: 'api' | 'api
 	if (type === undefined || more.length > 0) throw noSuchPath();
 	const namespace = spaced ? (steps[1] ?? '') : '';
 	if (type.namespaced && !spaced && name !== '') throw noSuchPath();
-	if (subresource !== '' && !(subresource === 'status' && type.status) && !(subresource === 'scale' && type.scale !== undefined)) throw noSuchPath();
+	const has = { status: type.status, scale: type.scale !== undefined, eviction: type.eviction === true };
+	if (subresource !== '' && !(Object.hasOwn(has, subresource) && has[subresource as keyof typeof has])) throw noSuchPath();
 	return { type, namespace, name, subresource };
 }
 
@@ -114,6 +116,10 @@ function asksRules({ method, body }: Request, { type }: Target): boolean {
 async function act(api: Api, request: Request, target: Target): Promise<Answer> {
 	const { type, namespace, name, subresource } = target;
 	const collection = name === '';
+	if (subresource === 'eviction') {
+		if (request.method !== 'POST') throw methodNotAllowed();
+		return evict(api, request, target);
+	}
 	if (subresource === 'scale' && type.scale !== undefined) return scale(api, request, target, type.scale);
 	switch (request.method) {
 		case 'GET': {

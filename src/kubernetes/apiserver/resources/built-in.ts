@@ -14,6 +14,7 @@ interface Row {
 	readonly categories?: readonly string[];
 	readonly clusterScoped?: true;
 	readonly status?: true;
+	readonly eviction?: true;
 	readonly selectable?: readonly string[];
 	readonly deprecation?: string;
 }
@@ -49,6 +50,7 @@ const rows: readonly Row[] = [
 		shortNames: ['po'],
 		categories: ['all'],
 		status: true,
+		eviction: true,
 		selectable: [
 			'spec.nodeName',
 			'spec.restartPolicy',
@@ -98,6 +100,7 @@ export function builtInTypes(definitions: Definitions): ResourceType[] {
 			custom: false,
 			status: row.status === true,
 			scale: undefined,
+			...(row.eviction === undefined ? {} : { eviction: row.eviction }),
 			schema: new Schema({ $ref: name }, definitions),
 			columns: builtInColumns[row.plural] ?? plainColumns,
 			selectableFields: new Map((row.selectable ?? []).map((field) => [field, field.split('.')])),

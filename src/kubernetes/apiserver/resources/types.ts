@@ -56,6 +56,8 @@ export interface ResourceType {
 	/** `status` is written through its own subresource only. */
 	readonly status: boolean;
 	readonly scale: { readonly spec: readonly string[]; readonly status: readonly string[]; readonly selector: readonly string[] } | undefined;
+	/** May be asked to go (`eviction`), rather than be deleted. */
+	readonly eviction?: true;
 	readonly schema: Schema;
 	readonly columns: readonly Column[];
 	/** Fields that a field selector may name besides metadata.name and metadata.namespace, each as a path. */

@@ -1,3 +1,4 @@
+import type { JsonObject } from '../../../../src/kubernetes/index.ts';
 import type { Step } from '../transcript.ts';
 import { configMap, define, namespace, widget } from './objects.ts';
 
@@ -13,6 +14,15 @@ const make = (name: string, metadata = {}): Step => ({
 	capture: { uid: 'metadata.uid', version: 'metadata.resourceVersion' },
 });
 const options = (preconditions: Readonly<Record<string, string>>) => ({ apiVersion: 'v1', kind: 'DeleteOptions', preconditions });
+
+const evictable = '/api/v1/namespaces/evictions/pods';
+const podNamed = (name: string) => ({ apiVersion: 'v1', kind: 'Pod', metadata: { name }, spec: { containers: [{ name: 'c', image: 'i:1' }] } });
+const eviction = (title: string, name: string, more: JsonObject = {}, query = ''): Step => ({
+	title,
+	method: 'POST',
+	path: `${evictable}/${name}/eviction${query}`,
+	body: { apiVersion: 'policy/v1', kind: 'Eviction', metadata: { name }, ...more },
+});
 
 export const deletion: readonly Step[] = [
 	namespace('deletions'),
@@ -114,4 +124,20 @@ export const deletion: readonly Step[] = [
 	{ title: 'with all that it defined', path: `${widgets}/v`, until: 404, only: ['metadata.name'] },
 	{ title: 'the default namespace stays', method: 'DELETE', path: '/api/v1/namespaces/default', only: ['reason', 'code', 'message'] },
 	{ title: 'a namespace begins to go', method: 'DELETE', path: '/api/v1/namespaces/deletions', only: ['kind', 'status.phase', 'metadata.name'] },
+	eviction('an eviction where there is no namespace', 'evicted'),
+	namespace('evictions'),
+	...['evicted', 'tried'].map((name): Step => ({ title: `a pod ${name}`, method: 'POST', path: evictable, body: podNamed(name), only: ['kind'] })),
+	{ ...eviction('evicted', 'evicted'), title: 'an eviction is only made', method: 'GET' },
+	eviction('an eviction of another name', 'evicted', { metadata: { name: 'other' } }),
+	eviction('an eviction of nobody', 'absent'),
+	{ ...eviction('an eviction that is none', 'evicted', { kind: 'Binding', apiVersion: 'v1' }), only: ['reason', 'code'] },
+	eviction('an eviction with what it does not have', 'evicted', { surprise: 1 }, '?fieldValidation=Strict'),
+	eviction('an eviction of another one', 'evicted', { deleteOptions: { preconditions: { uid: 'another' } } }),
+	eviction('an eviction without earnest', 'tried', {}, '?dryRun=All'),
+	eviction('an eviction whose options are without earnest', 'tried', { deleteOptions: { dryRun: ['All'] } }),
+	{ title: 'who was only asked is still there', path: `${evictable}/tried`, only: ['metadata.name'] },
+	eviction('an eviction', 'evicted'),
+	{ title: 'who was evicted is gone', path: `${evictable}/evicted`, only: ['reason', 'code'] },
+	eviction('an eviction at once', 'tried', { deleteOptions: { gracePeriodSeconds: 0 } }),
+	{ title: 'who was evicted at once is gone', path: `${evictable}/tried`, only: ['reason', 'code'] },
 ];
