@@ -30,6 +30,8 @@ export class MemoryCluster {
 	readonly handles = new Map<string, Versioned<Handle>>();
 	/** Of blocks: there under these names, and nobody can read them. */
 	readonly unreadable = new Map<string, Unreadable>();
+	/** What was written over, or removed, although nobody can read it: by somebody who knows its version. */
+	readonly overwritten: string[] = [];
 	pools: Pool[] = [];
 	reservations: PrefixKey[] = [];
 	config: IpamConfig = defaultIpamConfig;
@@ -37,6 +39,18 @@ export class MemoryCluster {
 	nodeLabels: Record<string, Record<string, string>> = {};
 	readOnlyReason: string | undefined;
 	version = 0;
+}
+
+/** Somebody writes into a block what makes nobody able to read it, as a new version of it; where there is none, into a new one. */
+export function spoilBlock(cluster: MemoryCluster, name: string, cidr: PrefixKey): void {
+	cluster.unreadable.set(name, { name, problem: 'spoiled', cidrs: [cidr] });
+	changeBlock(cluster, name, (block) => block);
+}
+
+/** Somebody writes a block by hand. */
+export function changeBlock(cluster: MemoryCluster, name: string, change: (block: Block) => Block): void {
+	const found = cluster.blocks.get(name);
+	if (found !== undefined) cluster.blocks.set(name, { value: change(found.value), version: String(++cluster.version) });
 }
 
 /** Behaves as the API server does: refuses stale versions and double creation, answers after a turn of the event loop, counts requests. */
@@ -54,7 +68,7 @@ class MemoryStore<T extends { readonly deleted: boolean }> implements Store<T> {
 		this.#kind = kind;
 		this.#cluster = cluster;
 		this.#entries = entries;
-		this.#cache = cached ? new Map(entries) : undefined;
+		this.#cache = cached ? new Map([...entries].filter(([name]) => !this.#unreadable.has(name))) : undefined;
 		this.#counts = counts;
 		this.#beforeWrite = beforeWrite;
 	}
@@ -83,7 +97,8 @@ class MemoryStore<T extends { readonly deleted: boolean }> implements Store<T> {
 
 	async write(name: string, { value, version }: Versioned<T>): Promise<Versioned<T>> {
 		await this.#begin(name, 'write');
-		if (this.#entries.get(name)?.version !== version || this.#unreadable.has(name)) throw new ConflictError(`${this.#kind}/${name} is not at ${version}`);
+		if (this.#entries.get(name)?.version !== version) throw new ConflictError(`${this.#kind}/${name} is not at ${version}`);
+		if (this.#unreadable.has(name)) this.#cluster.overwritten.push(`${this.#kind}/${name}`);
 		return this.#put(name, value);
 	}
 
@@ -91,6 +106,7 @@ class MemoryStore<T extends { readonly deleted: boolean }> implements Store<T> {
 		await this.#begin(name, 'remove');
 		const current = this.#entries.get(name);
 		if (current !== undefined && current.version !== version) throw new ConflictError(`${this.#kind}/${name} is not at ${version}`);
+		if (this.#unreadable.has(name)) this.#cluster.overwritten.push(`${this.#kind}/${name}`);
 		this.#entries.delete(name);
 		this.#cache?.delete(name);
 	}

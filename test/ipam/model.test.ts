@@ -1,8 +1,10 @@
 import test from 'ava';
-import { MemoryCluster, memoryStore } from '../fakes/memory-ipam-store.ts';
-import { checkModel, modelPool, modelPoolWithGateways } from '../support/ipam-model.ts';
+import type { PrefixKey } from '../../src/core/index.ts';
+import { type Block, blockName } from '../../src/ipam/index.ts';
+import { changeBlock, MemoryCluster, memoryStore, spoilBlock } from '../fakes/memory-ipam-store.ts';
+import { checkModel, type Damage, modelPool, modelPoolWithGateways } from '../support/ipam-model.ts';
 
-async function check(newPool: typeof modelPool, cidr: string): Promise<void> {
+async function check(newPool: typeof modelPool, cidr: string, { isDamaging = false } = {}): Promise<void> {
 	await checkModel(
 		async () => {
 			const pool = newPool('pods', cidr);
@@ -10,6 +12,7 @@ async function check(newPool: typeof modelPool, cidr: string): Promise<void> {
 			return {
 				pool,
 				prefix: '',
+				...(isDamaging ? { damage: damageTo(shared) } : {}),
 				async connect(_node, cooldownSeconds, beforeWrite) {
 					shared.config = { ...shared.config, cooldownSeconds };
 					return { store: memoryStore(shared, { cached: true, beforeWrite }), stop: () => {} };
@@ -23,7 +26,41 @@ async function check(newPool: typeof modelPool, cidr: string): Promise<void> {
 			};
 		},
 		Number(process.env['BGPMESH_MODEL_RUNS'] ?? 300),
+		{ isDamaging },
 	);
+}
+
+function damageTo(shared: MemoryCluster): Damage {
+	const spoiled = new Set<PrefixKey>();
+	const mislisted = new Set<PrefixKey>();
+	return {
+		spoiled,
+		mislisted,
+		spoil(cidr) {
+			spoiled.add(cidr);
+			spoilBlock(shared, blockName(cidr), cidr);
+		},
+		mislist(cidr, ordinal) {
+			mislisted.add(cidr);
+			changeBlock(shared, blockName(cidr), (block) => ({ ...block, unallocated: [ordinal, ...block.unallocated] }));
+		},
+		mend() {
+			for (const cidr of spoiled) {
+				shared.unreadable.delete(blockName(cidr));
+				changeBlock(shared, blockName(cidr), (block) => block);
+			}
+			for (const cidr of mislisted) changeBlock(shared, blockName(cidr), (block) => ({ ...block, unallocated: freeOnes(block) }));
+			spoiled.clear();
+			mislisted.clear();
+		},
+		overwritten: () => shared.overwritten,
+	};
+}
+
+/** What should be in the list of free ordinals, in its order. */
+function freeOnes({ unallocated, allocations }: Block): readonly number[] {
+	const listed = [...new Set(unallocated)].filter((ordinal) => allocations[ordinal] === null);
+	return [...listed, ...allocations.flatMap((index, ordinal) => (index === null && !listed.includes(ordinal) ? [ordinal] : []))];
 }
 
 test('whatever crashes and whoever writes at the same time, no address has two owners and none is lost for ever', async (t) => {
@@ -33,5 +70,10 @@ test('whatever crashes and whoever writes at the same time, no address has two o
 
 test('the same with gateways, which are never a pod’s and stay while pods were told of them', async (t) => {
 	await check(modelPoolWithGateways, '10.0.0.0/28');
+	t.pass();
+});
+
+test('the same while somebody spoils blocks by hand: what can not be read is never written, and nothing is given twice', async (t) => {
+	await check(modelPool, '10.0.0.0/29', { isDamaging: true });
 	t.pass();
 });

@@ -17,6 +17,7 @@ import {
 	ordinalToAddress,
 	type Pool,
 	reclaimAgeMs,
+	UnreadableError,
 } from '../../src/ipam/index.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { CrashError } from '../fakes/memory-ipam-store.ts';
@@ -35,8 +36,24 @@ export interface ModelCluster {
 	/** Goes before the names of nodes and handles. */
 	readonly prefix: string;
 	connect(node: string, cooldownSeconds: number, beforeWrite: () => Promise<void>): Promise<ModelStore>;
+	/** What somebody can do to blocks who writes them by hand; absent where the model is not about that. */
+	readonly damage?: Damage;
 	/** Everything of this run, as of now. */
 	snapshot(): Promise<{ readonly blocks: readonly Block[]; readonly handles: readonly Handle[]; readonly affinities: readonly Affinity[] }>;
+}
+
+/** Somebody who writes blocks by hand, and not well. */
+export interface Damage {
+	/** Nobody can read the block from now on. */
+	spoil(cidr: PrefixKey): void;
+	/** Puts an ordinal first in the list of free ones, whether or not it is free or in it already. */
+	mislist(cidr: PrefixKey, ordinal: number): void;
+	/** Everything is as it was meant. */
+	mend(): void;
+	readonly spoiled: ReadonlySet<PrefixKey>;
+	readonly mislisted: ReadonlySet<PrefixKey>;
+	/** Blocks that were written or removed although nobody could read them. */
+	overwritten(): readonly string[];
 }
 
 /** Blocks with room for one pod and its gateway: four in the pool. Those who want no gateway fight over the edges too. */
@@ -51,7 +68,7 @@ const handleCount = 10;
 
 interface Action {
 	/** `give-up`: a garbage collector, or somebody without a block, takes an empty block away from its node. */
-	readonly type: 'assign' | 'release' | 'restart' | 'give-up';
+	readonly type: 'assign' | 'release' | 'restart' | 'give-up' | 'spoil' | 'mislist' | 'mend';
 	/** `nodeCount` and beyond: the foreign writer's. */
 	readonly node: number;
 	readonly handle: number;
@@ -62,20 +79,28 @@ interface Action {
 	readonly gateway: boolean;
 }
 
-const action: fc.Arbitrary<Action> = fc.record({
-	type: fc.oneof(
-		{ weight: 6, arbitrary: fc.constant('assign' as const) },
-		{ weight: 3, arbitrary: fc.constant('release' as const) },
-		{ weight: 1, arbitrary: fc.constant('restart' as const) },
-		{ weight: 2, arbitrary: fc.constant('give-up' as const) },
-	),
-	node: fc.integer({ min: 0, max: nodeCount + 1 }),
-	handle: fc.integer({ min: 0, max: handleCount - 1 }),
-	// Most writes succeed; of the others, the first few are where claims and releases are half done.
-	diesAtWrite: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 7 }) }),
-	count: fc.integer({ min: 1, max: 3 }),
-	gateway: fc.boolean(),
-});
+const usual = [
+	{ weight: 6, arbitrary: fc.constant('assign' as const) },
+	{ weight: 3, arbitrary: fc.constant('release' as const) },
+	{ weight: 1, arbitrary: fc.constant('restart' as const) },
+	{ weight: 2, arbitrary: fc.constant('give-up' as const) },
+];
+const damaging = [
+	{ weight: 2, arbitrary: fc.constant('spoil' as const) },
+	{ weight: 1, arbitrary: fc.constant('mislist' as const) },
+	{ weight: 1, arbitrary: fc.constant('mend' as const) },
+];
+
+const action = (types: readonly fc.WeightedArbitrary<Action['type']>[]): fc.Arbitrary<Action> =>
+	fc.record({
+		type: fc.oneof(...types),
+		node: fc.integer({ min: 0, max: nodeCount + 1 }),
+		handle: fc.integer({ min: 0, max: handleCount - 1 }),
+		// Most writes succeed; of the others, the first few are where claims and releases are half done.
+		diesAtWrite: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 7 }) }),
+		count: fc.integer({ min: 1, max: 3 }),
+		gateway: fc.boolean(),
+	});
 
 /** One process: when it crashes, every later write of it fails too, and nobody hears of what it was doing. */
 class Process {
@@ -174,13 +199,13 @@ async function act(world: World, told: Told, { type, node, handle, diesAtWrite, 
 	if (diesAtWrite > 0) process.writesLeft = Math.min(process.writesLeft, diesAtWrite - 1);
 	const handleId = world.handleId(handle);
 	const isForeign = node >= nodeCount;
+	const { damage } = world.cluster;
+	const blocks = blocksOf(world.cluster.pool);
+	const cidr = blocks[handle % blocks.length];
+	if (cidr === undefined) return;
 	try {
-		if (type === 'give-up') {
-			const blocks = blocksOf(world.cluster.pool);
-			const cidr = blocks[handle % blocks.length];
-			if (cidr !== undefined) await process.giveUp(cidr, world);
-			return;
-		}
+		if (type === 'give-up') return await process.giveUp(cidr, world);
+		if (type === 'spoil' || type === 'mislist' || type === 'mend') return await harm(damage, type, cidr, count);
 		if (type === 'release') {
 			told.addresses.delete(handle);
 			told.gateways.delete(handle);
@@ -196,6 +221,7 @@ async function act(world: World, told: Told, { type, node, handle, diesAtWrite, 
 			return;
 		}
 		const before = told.addresses.get(handle) ?? [];
+		const wasSpoiled = damage !== undefined && damage.spoiled.size > 0;
 		const wantsGateway = gateway && world.cluster.pool.blockSize < 31;
 		let given: readonly string[];
 		if (isForeign) {
@@ -212,16 +238,29 @@ async function act(world: World, told: Told, { type, node, handle, diesAtWrite, 
 				...(wantsGateway ? { gateways: ['ipv4'] } : {}),
 			});
 			given = result.type === 'assigned' ? result.addresses.filter(({ known }) => !known || before.length === 0).map(({ address }) => address) : [];
+			// Nobody knows which addresses are in a block that can not be read: whoever has one there gets another.
+			const isHidden = damage !== undefined && (wasSpoiled || damage.spoiled.size > 0);
 			// Its block may be full, or another node's.
-			check(before.length === 0 || wantsGateway || result.type === 'assigned', `${handleId} has an address and is refused`);
+			check(before.length === 0 || wantsGateway || isHidden || result.type === 'assigned', `${handleId} has an address and is refused`);
 			if (result.type === 'assigned') for (const { gateway: its } of result.addresses) if (its !== undefined) told.gateways.set(handle, its);
-			check(before.length === 0 || given.length === 0, `${handleId} asks again and gets another`);
+			check(before.length === 0 || isHidden || given.length === 0, `${handleId} asks again and gets another`);
+			if (isHidden) given = [...new Set([...before, ...given])];
 		}
 		if (given.length > 0) told.addresses.set(handle, given);
 	} catch (error) {
+		// Refused: what is in a block that can not be read is neither given back nor taken away.
+		if (error instanceof UnreadableError && (isForeign || type !== 'assign')) return;
 		if (!(error instanceof CrashError)) throw error;
 		world.processes[node] = world.start(node);
 	}
+}
+
+/** Some turns later, when others are in the middle of what they do. */
+async function harm(damage: Damage | undefined, type: 'spoil' | 'mislist' | 'mend', cidr: PrefixKey, turns: number): Promise<void> {
+	for (let turn = 0; turn < 2 * turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+	if (type === 'spoil') damage?.spoil(cidr);
+	else if (type === 'mislist') damage?.mislist(cidr, turns - 1);
+	else damage?.mend();
 }
 
 const blocksOf = ({ cidr, blockSize }: Pool): readonly PrefixKey[] => {
@@ -235,7 +274,7 @@ async function owners({ cluster }: World): Promise<ReadonlyMap<string, string>> 
 	const names = new Set(handles.map(({ handleId }) => handleName(handleId)));
 	const held = new Map<string, string>();
 	for (const block of blocks) {
-		const problems = blockProblems(block);
+		const problems = cluster.damage?.mislisted.has(block.cidr) === true ? [] : blockProblems(block);
 		check(problems.length === 0, `${block.cidr}: ${problems.join(', ')}`);
 		for (const [ordinal, index] of block.allocations.entries()) {
 			const handleId = index === null ? undefined : block.attributes[index]?.handleId;
@@ -273,7 +312,8 @@ async function checkAnnounced(told: Told, world: World): Promise<void> {
 			check(!claim.endsWith(` ${cidr}`) || claim === `${affinity} ${cidr}`, `${claim} is confirmed, and the block is ${affinity}'s`);
 	for (const { cidr, affinity, allocations } of blocks) {
 		// Calico's own nodes confirm theirs at the next request, and what nobody has is announced address by address.
-		if (affinity === undefined || affinity.includes('calico-')) continue;
+		// A block that can not be read is left alone, and so is its claim.
+		if (affinity === undefined || affinity.includes('calico-') || world.cluster.damage?.spoiled.has(cidr)) continue;
 		const used = allocations.map((_, ordinal) => ordinalToAddress(cidr, ordinal)).filter((address) => [...told.addresses.values()].flat().includes(address));
 		check(used.length === 0 || confirmed.has(`${affinity} ${cidr}`), `${used.join(', ')} was given, and the claim of ${affinity} to ${cidr} is not confirmed`);
 	}
@@ -296,7 +336,11 @@ class Wave implements fc.AsyncCommand<Told, World> {
 		// A handle belongs to a container: nobody else touches it at the same time.
 		const touched = new Set<number>();
 		const work: Promise<void>[] = [];
+		// It believes the list of free addresses, whatever is in it.
+		const believes = (each: Action) => each.type === 'assign' && each.node >= nodeCount;
+		const isMislisted = (world.cluster.damage?.mislisted.size ?? 0) > 0 || this.#actions.some(({ type }) => type === 'mislist');
 		for (const each of this.#actions) {
+			if (isMislisted && believes(each)) continue;
 			if (each.type === 'restart') world.processes[each.node] = world.start(each.node);
 			else if (each.type === 'give-up' || !touched.has(each.handle)) {
 				if (each.type !== 'give-up') touched.add(each.handle);
@@ -307,6 +351,8 @@ class Wave implements fc.AsyncCommand<Told, World> {
 		for (const result of results) if (result.status === 'rejected') throw result.reason;
 		await checkSequenceNumbers(told, world);
 		await checkAnnounced(told, world);
+		const overwritten = world.cluster.damage?.overwritten() ?? [];
+		check(overwritten.length === 0, `${overwritten.join(', ')} was written although nobody can read it`);
 		const held = await owners(world);
 		const seen = new Map<string, number>();
 		for (const [handle, gateway] of told.gateways) {
@@ -354,6 +400,7 @@ class Later implements fc.AsyncCommand<Told, World> {
 
 /** Every container is deleted, time passes: then one node can have every address of the pool. Nothing was lost for ever. */
 async function checkNothingLost(world: World): Promise<void> {
+	world.cluster.damage?.mend();
 	const survivor = await world.start(0).ours();
 	for (let index = 0; index < handleCount; index++) await survivor.release(world.handleId(index));
 	// With gateways nothing is borrowed: the survivor takes the others' blocks, once they are old enough.
@@ -393,10 +440,10 @@ function seeded(seed: number): Random {
 }
 
 /** Whatever crashes and whoever writes at the same time, no address has two owners and none is lost for ever. */
-export async function checkModel(newCluster: () => Promise<ModelCluster>, numRuns: number, maxCommands = 8): Promise<void> {
+export async function checkModel(newCluster: () => Promise<ModelCluster>, numRuns: number, { maxCommands = 8, isDamaging = false } = {}): Promise<void> {
 	const commands = fc.commands(
 		[
-			fc.array(action, { minLength: 1, maxLength: 7 }).map((actions) => new Wave(actions)),
+			fc.array(action(isDamaging ? [...usual, ...damaging] : usual), { minLength: 1, maxLength: 7 }).map((actions) => new Wave(actions)),
 			fc.integer({ min: 1, max: 40 }).map((seconds) => new Later(seconds)),
 		],
 		{ maxCommands, size: 'max' },
