@@ -42,8 +42,8 @@ export class MemoryCluster {
 }
 
 /** Somebody writes into a block what makes nobody able to read it, as a new version of it; where there is none, into a new one. */
-export function spoilBlock(cluster: MemoryCluster, name: string, cidr: PrefixKey): void {
-	cluster.unreadable.set(name, { name, problem: 'spoiled', cidrs: [cidr] });
+export function spoilBlock(cluster: MemoryCluster, name: string, cidr: PrefixKey, problem = 'spoiled'): void {
+	cluster.unreadable.set(name, { name, problem, cidrs: [cidr] });
 	changeBlock(cluster, name, (block) => block);
 }
 

@@ -2,7 +2,7 @@ import test from 'ava';
 import { type Clock, prefixKey, silentLogger, systemClock } from '../../src/core/index.ts';
 import { Allocator, type AssignRequest, type Block, blockName, claimBlock, conflictRetry, giveUpBlock, isEmpty } from '../../src/ipam/index.ts';
 import { FakeClock } from '../fakes/clock.ts';
-import { MemoryCluster, memoryStore } from '../fakes/memory-ipam-store.ts';
+import { MemoryCluster, memoryStore, spoilBlock } from '../fakes/memory-ipam-store.ts';
 import { testPool as pool } from '../support/pool.ts';
 
 const pool6 = pool({ name: 'pods6', cidr: prefixKey('fd00::/120'), family: 'ipv6', blockSize: 122 });
@@ -336,7 +336,7 @@ test('pools are chosen by name, selector, use and family, and the answer says wh
 /** Breaks a block so that nobody can read it, and tells whether anybody touches it. */
 function broken(shared: MemoryCluster, cidr: string) {
 	const name = blockName(prefixKey(cidr));
-	shared.unreadable.set(name, { name, problem: 'spec.cidr is missing', cidrs: [prefixKey(cidr)] });
+	spoilBlock(shared, name, prefixKey(cidr), 'spec.cidr is missing');
 	const touched: string[] = [];
 	return {
 		name,
@@ -386,8 +386,8 @@ test('a block of this node that nobody can read any more is left to whoever mend
 	const [first = ''] = await addressesOf(warm.allocator.assign(request('one')));
 	const [[, { value }]] = [...shared.blocks] as [[string, NonNullable<ReturnType<typeof shared.blocks.get>>]];
 	const state = () => structuredClone([[...shared.affinities][0], [...shared.blocks][0]]);
-	const before = state();
 	const { name } = broken(shared, value.cidr);
+	const before = state();
 	// Their copies of the block say nothing of that: a write is refused as an old one.
 	for (const [index, { allocator }] of [warm, nodeOf(shared)].entries()) {
 		const [second = ''] = await addressesOf(allocator.assign(request(`second-${index}`)));

@@ -461,6 +461,6 @@ export async function checkModel(newCluster: () => Promise<ModelCluster>, numRun
 				await world.stop();
 			}
 		}),
-		{ numRuns },
+		{ numRuns, includeErrorInReport: true },
 	);
 }
