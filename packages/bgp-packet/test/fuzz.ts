@@ -158,12 +158,22 @@ function attributeValue(random: Random, code: number, addPath: boolean): readonl
 	return [...random.bytes(random.below(3) === 0 ? random.below(25) : (properLengths[code] ?? 4))];
 }
 
+/** With Extended Length, so that messages come to be of more than 4096 octets (RFC 8654). */
+function longAttribute(flags: number, code: number, value: readonly number[]): number[] {
+	return [flags | 0x10, code, value.length >> 8, value.length & 0xff, ...value];
+}
+
 /** An UPDATE whose lengths fit and whose attributes are of known kinds, with wrong flags, lengths and values here and there. */
 function generate(random: Random, addPath: boolean): Uint8Array {
 	const attributes = Array.from({ length: random.below(9) }, () => {
 		const code = random.pick(codes, 99);
 		const flags = random.below(12) === 0 ? random.below(256) & 0xef : (properFlags[code] ?? 0xc0);
 		const value = attributeValue(random, code, addPath);
+		if (random.below(30) === 0) {
+			const long = [...value, ...random.bytes(random.below(8000))];
+			// Some are well-known, as they say, and nobody knows them.
+			return random.below(4) === 0 ? longAttribute(0x40, 99, long) : longAttribute(flags, code, long);
+		}
 		const length = random.below(30) === 0 ? random.pick(edges, 0) : value.length;
 		return length > 255 ? [] : [flags, code, length, ...value];
 	}).flat();
