@@ -12,6 +12,7 @@ const setCount = Number(process.argv[3] ?? 160_000);
 const family = { addPathReceive: false, addPathSend: false, extendedNextHop: false, gracefulRestart: undefined, longLivedStaleSeconds: 0 };
 const options: RibPeerOptions = {
 	reflectorClient: true,
+	clusterId: undefined,
 	routeServerClient: false,
 	importPolicies: undefined,
 	exportPolicies: undefined,

@@ -1,6 +1,22 @@
 import { z } from 'zod';
 import { expects, key, keyInfo, showDefault } from './keys.ts';
-import { address, asNumber, flag, holdTimeSeconds, integer, ipv4Address, ipv6Address, list, oneOf, path, port, prefix, sentence, word } from './scalars.ts';
+import {
+	address,
+	asNumber,
+	flag,
+	holdTimeSeconds,
+	integer,
+	ipv4Address,
+	ipv6Address,
+	list,
+	oneOf,
+	path,
+	port,
+	prefix,
+	routerId,
+	sentence,
+	word,
+} from './scalars.ts';
 
 const maxPrefix = expects(
 	z.strictObject({
@@ -96,6 +112,7 @@ export const sessionShape = {
 		'no key',
 	),
 	reflectorClient: key(flag.default(false), 'the peer is a client of this route reflector (RFC 4456)', 'routes'),
+	clusterId: key(routerId.exactOptional(), 'the cluster that the client is in (RFC 4456, 7)', 'routes', '`bgp.clusterId`'),
 	routeServerClient: key(flag.default(false), 'routes go to and from the peer with AS path and next hop untouched', 'routes'),
 	importPolicies: key(
 		list(word, 'policy names').exactOptional(),

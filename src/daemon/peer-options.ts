@@ -1,5 +1,6 @@
 import { type PeerOptions, type PeerRangeOptions, type Policy, peerDefaults, type RibPeerOptions } from '../bgp/index.ts';
 import type { Config, PeerConfig, PeerRangeConfig } from '../config/index.ts';
+import { identifierNumber } from './addresses.ts';
 
 /** The MD5 keys by the file they are in. */
 export type PasswordKeys = ReadonlyMap<string, string>;
@@ -49,6 +50,7 @@ function routeOptions(config: Config, session: SessionPart): RibPeerOptions {
 	const { maxPrefix, nextHopSelf } = session;
 	return {
 		reflectorClient: session.reflectorClient,
+		clusterId: session.clusterId === undefined ? undefined : identifierNumber(session.clusterId),
 		routeServerClient: session.routeServerClient,
 		importPolicies: policiesOf(config, session.importPolicies),
 		exportPolicies: policiesOf(config, session.exportPolicies),

@@ -35,6 +35,7 @@ export const ribOptions: RibOptions = {
 
 export const ribPeerOptions: RibPeerOptions = {
 	reflectorClient: true,
+	clusterId: undefined,
 	routeServerClient: false,
 	importPolicies: undefined,
 	exportPolicies: undefined,

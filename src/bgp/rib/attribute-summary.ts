@@ -110,7 +110,7 @@ export function summarize(pool: AttributePool, id: number, scan: AttributeScan, 
 			case AttributeCode.clusterList:
 				flags |= Flag.hasClusterList;
 				pool.clusterListLength[id] = Math.min(255, (end - start) / 4);
-				for (let at = start; at < end; at += 4) if (u32(bytes, at) === options.clusterId) reason ||= Reason.ownCluster;
+				for (let at = start; at < end; at += 4) if (isOwnCluster(u32(bytes, at), options)) reason ||= Reason.ownCluster;
 				break;
 			case AttributeCode.extendedCommunities:
 			case AttributeCode.ipv6ExtendedCommunities: {
@@ -131,6 +131,11 @@ export function summarize(pool: AttributePool, id: number, scan: AttributeScan, 
 	if (((pool.kind[id] ?? 0) & Kind.tooLong) !== 0) reason = Reason.tooLong;
 	pool.flags[id] = flags;
 	pool.reason[id] = reason;
+}
+
+/** RFC 4456 §8: ours, or that of some of our clients. */
+function isOwnCluster(cluster: number, { clusterId, clientClusters }: RibOptions): boolean {
+	return cluster === clusterId || clientClusters?.has(cluster) === true;
 }
 
 /** Length, neighbouring AS and loops of an AS_PATH of 4-octet numbers. */

@@ -88,6 +88,7 @@ export class RibEngine implements Rib {
 					clock,
 					later,
 					peerName: (peer) => this.#peers.byId(peer).name,
+					clusterOf: (peer) => this.#peers.byId(peer).options.clusterId ?? this.#options.clusterId ?? this.#options.routerId,
 					attributes: (id) => this.#importer.attributes(id),
 					exported: (id, state) => this.#importer.exported(this.#peers.byId(this.#pool.peer[id] ?? 0), id, state),
 					priorityOf: (id) => this.#importer.priorityOf(id),
@@ -141,6 +142,7 @@ export class RibEngine implements Rib {
 		const peer = this.#peerFor(negotiated);
 		this.#leaving.delete(peer);
 		peer.attach(negotiated, options, sink);
+		this.#reconsideration.clustersChanged(peer);
 		for (const { family, addPathReceive } of negotiated.families) if (addPathReceive) this.#tables[family].usePathIds();
 		this.#stale.resume(peer);
 		const owes = this.#owed.owes(peer, this.#sync.defersSelection);

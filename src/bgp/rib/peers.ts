@@ -26,6 +26,7 @@ export class PeerFamily {
 
 const noOptions: RibPeerOptions = {
 	reflectorClient: false,
+	clusterId: undefined,
 	routeServerClient: false,
 	importPolicies: [],
 	exportPolicies: [],

@@ -32,6 +32,8 @@ export class Reconsideration {
 	readonly #context: ReconsiderationContext;
 	/** Counts the changes of interfaces: groups whose policies ask for them are other groups after each. */
 	#interfaceVersion = 0;
+	/** Counts the changes of clusters of clients. */
+	#clusterVersion = 0;
 
 	constructor(context: ReconsiderationContext) {
 		this.#context = context;
@@ -40,21 +42,46 @@ export class Reconsideration {
 	/** The terms of a session for one of its families, as things are now. */
 	terms(peer: RibPeer, negotiated: Negotiated, family: NegotiatedFamily): ExportTerms {
 		const terms = exportTerms(negotiated, family, peer.options, this.#context.options, ownNextHop(negotiated, family, peer.options));
-		return asksForInterface(terms.policies) ? { ...terms, interfaceVersion: this.#interfaceVersion } : terms;
+		return {
+			...terms,
+			...(asksForInterface(terms.policies) ? { interfaceVersion: this.#interfaceVersion } : {}),
+			...(this.#clusterVersion > 0 && terms.kind === 'internal' ? { clusterVersion: this.#clusterVersion } : {}),
+		};
 	}
 
 	/** The operator wants something else of a peer. */
 	reconfigure(peer: RibPeer, options: RibPeerOptions): void {
-		const before = reimportKey(peer.options);
+		const { options: previous } = peer;
 		peer.configure(options);
-		if (before !== reimportKey(options)) this.#importAgain(peer);
-		this.#move(peer);
+		if (reimportKey(previous) !== reimportKey(options)) this.#importAgain(peer);
+		if (previous.clusterId === options.clusterId) {
+			this.#move(peer);
+			return;
+		}
+		this.clustersChanged(peer);
+		// What is reflected of the peer to others has another list now.
+		this.#clusterVersion++;
+		for (const other of this.#context.peers.all()) this.#move(other);
+	}
+
+	/** A client is there, perhaps in another cluster: what passed one of them, and only that, is not taken (RFC 4456 §8). */
+	clustersChanged({ options: { clusterId } }: RibPeer): void {
+		const { options, importer, peers } = this.#context;
+		// Thousands of peers come up one after the other.
+		if (clusterId === undefined && options.clientClusters === undefined) return;
+		const clientClusters = new Set(peers.all().flatMap((peer) => peer.options.clusterId ?? []));
+		const before = options.clientClusters ?? new Set();
+		if (clientClusters.size === before.size && [...clientClusters].every((cluster) => before.has(cluster))) return;
+		Object.assign(options, { clientClusters });
+		const judgedAnew = importer.judgeAgain((id) => peers.byId(id));
+		for (const peer of peers.all()) if (judgedAnew.has(peer.id)) this.#reimport(peer);
 	}
 
 	/** We are somebody else. */
 	setIdentity(identity: RibIdentity): void {
 		const { options, importer, peers } = this.#context;
 		const prepends = new Map(peers.all().map((peer) => [peer, importer.prependsOnImport(peer)]));
+		if (options.clusterId !== identity.clusterId) this.#clusterVersion++;
 		Object.assign(options, identity);
 		const judgedAnew = importer.judgeAgain((id) => peers.byId(id));
 		for (const peer of peers.all()) {

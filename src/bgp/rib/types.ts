@@ -19,6 +19,8 @@ import type { GroupTuning } from '../update-group/index.ts';
 /** What the operator wants of a peer's routes; may change while the session lives. */
 export interface RibPeerOptions {
 	readonly reflectorClient: boolean;
+	/** The cluster that a client is in, where it is another than the speaker's (RFC 4456 §7). */
+	readonly clusterId: number | undefined;
 	readonly routeServerClient: boolean;
 	/** `undefined`: iBGP accepts all; eBGP takes and gives nothing (RFC 8212), unless `ebgpRequiresPolicy` is off. */
 	readonly importPolicies: readonly Policy[] | undefined;
@@ -51,6 +53,8 @@ export interface RibIdentity {
 	readonly routerId: number;
 	/** Present: this speaker reflects (RFC 4456). */
 	readonly clusterId: number | undefined;
+	/** Clusters that clients are in besides; the RIB keeps them itself. */
+	readonly clientClusters?: ReadonlySet<number>;
 }
 
 /** The RIB's own settings. */

@@ -44,6 +44,7 @@ const effects: Readonly<Record<keyof PeerOptions, { readonly effect: Effect; rea
 	sendHoldSeconds: next,
 	maxPrefixRestartSeconds: next,
 	reflectorClient: routes,
+	clusterId: routes,
 	routeServerClient: routes,
 	importPolicies: routes,
 	exportPolicies: routes,

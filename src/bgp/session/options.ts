@@ -120,6 +120,7 @@ export const peerDefaults: Omit<PeerOptions, 'name' | 'address' | 'asNumber'> = 
 	role: undefined,
 	strictRole: false,
 	reflectorClient: false,
+	clusterId: undefined,
 	routeServerClient: false,
 	importPolicies: undefined,
 	exportPolicies: undefined,

@@ -27,7 +27,9 @@ export class BlockWriter {
 	readonly #external: boolean;
 	/** A route server is not on the path. RFC 7947 §2.2. */
 	readonly #transparent: boolean;
-	readonly #clusterId: number;
+	/** The clusters that a reflected route passes here, 0 for no second one. */
+	#cluster = 0;
+	#otherCluster = 0;
 
 	constructor(terms: ExportTerms, context: ExportContext) {
 		this.#terms = terms;
@@ -35,7 +37,6 @@ export class BlockWriter {
 		this.#self = Uint8Array.from(terms.nextHopSelf);
 		this.#external = terms.kind === 'external';
 		this.#transparent = terms.client === 'route-server';
-		this.#clusterId = terms.clusterId;
 	}
 
 	/** Writes what the group gets of the set `id`. */
@@ -45,6 +46,7 @@ export class BlockWriter {
 		const kind = pool.kind[id] ?? 0;
 		const inside = flags & (Flag.external | Flag.local) ? 0 : 1;
 		const reflects = !this.#external && inside === 1;
+		if (reflects) this.#chooseClusters(kind, pool.peer[id] ?? 0);
 		const nextHop = this.#chooseNextHop(id, flags, kind);
 		this.nextHop = nextHop.length === 4 && this.#terms.family === 'ipv4' ? undefined : nextHop;
 
@@ -77,7 +79,7 @@ export class BlockWriter {
 				wantsOriginator = false;
 			}
 			if (wantsCluster && code > AttributeCode.clusterList && code !== AttributeCode.mpReach) {
-				this.#writeNumber(optional, AttributeCode.clusterList, this.#clusterId);
+				this.#writeClusterList(slab, 0, 0);
 				wantsCluster = false;
 			}
 			this.#attribute(id, code, slab, at, value, next, flags, kind, reflects);
@@ -86,7 +88,7 @@ export class BlockWriter {
 		if (wantsNextHop) this.#writeNextHop(nextHop);
 		if (wantsLocalPref) this.#writeNumber(transitive, AttributeCode.localPref, this.#localPref(id, flags));
 		if (wantsOriginator) this.#writeNumber(optional, AttributeCode.originatorId, pool.routerId[id] ?? 0);
-		if (wantsCluster) this.#writeNumber(optional, AttributeCode.clusterList, this.#clusterId);
+		if (wantsCluster) this.#writeClusterList(slab, 0, 0);
 		if (wantsMark) this.#writeNumber(optional | transitive, AttributeCode.onlyToCustomer, this.#terms.prepend[0] ?? 0);
 		if (!this.#terms.fourOctetAs) this.#narrow();
 	}
@@ -137,6 +139,14 @@ export class BlockWriter {
 		this.length += next - at;
 	}
 
+	/** RFC 4456 §7, §8: the cluster of the client it goes to, before that of the client it comes from. Between a client and another peer there is one. */
+	#chooseClusters(kind: number, source: number): void {
+		const { client, clusterId } = this.#terms;
+		const from = (kind & Kind.fromClient) !== 0 ? this.#context.clusterOf(source) : 0;
+		this.#cluster = client === 'none' && from !== 0 ? from : clusterId;
+		this.#otherCluster = from === this.#cluster ? 0 : from;
+	}
+
 	/** 4, 16 or 32 bytes. */
 	#chooseNextHop(id: number, flags: number, kind: number): Uint8Array {
 		const { pool, nextHops } = this.#context;
@@ -170,8 +180,9 @@ export class BlockWriter {
 	}
 
 	#writeClusterList(slab: Uint8Array, start: number, end: number): void {
-		this.#head(optional, AttributeCode.clusterList, end - start + 4);
-		this.length = writeU32(this.bytes, this.length, this.#clusterId);
+		this.#head(optional, AttributeCode.clusterList, end - start + (this.#otherCluster === 0 ? 4 : 8));
+		this.length = writeU32(this.bytes, this.length, this.#cluster);
+		if (this.#otherCluster !== 0) this.length = writeU32(this.bytes, this.length, this.#otherCluster);
 		copyBytes(slab, start, this.bytes, this.length, end - start);
 		this.length += end - start;
 	}

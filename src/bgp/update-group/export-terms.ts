@@ -15,7 +15,7 @@ export interface ExportTerms {
 	readonly client: 'reflector' | 'route-server' | 'none';
 	/** AS numbers that are prepended towards an external peer, first one first. */
 	readonly prepend: readonly number[];
-	/** What is put before CLUSTER_LIST of what is reflected (RFC 4456 §7, §8); 0 towards an external peer. */
+	/** The cluster of a client, ours for any other internal peer (RFC 4456 §7); 0 towards an external one. */
 	readonly clusterId: number;
 	readonly peerAsNumber: number | undefined;
 	readonly fourOctetAs: boolean;
@@ -33,6 +33,8 @@ export interface ExportTerms {
 	readonly role: Role | undefined;
 	/** Present where policies ask for interfaces: counts how often those of next hops have changed, so that after each change it is another group. */
 	readonly interfaceVersion?: number;
+	/** Counts how often the cluster of a client has changed: what is reflected of it is another list then. */
+	readonly clusterVersion?: number;
 }
 
 /** What `self` means as a next hop: the address that was asked for, or the session's own; empty where it does not serve the family. */
@@ -54,7 +56,7 @@ export function exportTerms(negotiated: Negotiated, family: NegotiatedFamily, op
 		client: options.routeServerClient ? 'route-server' : options.reflectorClient ? 'reflector' : 'none',
 		// RFC 7705 §3: the AS that the peer knows stands before the one that we are.
 		prepend: !external ? [] : localAsNumber === own.localAsNumber || options.replaceOwnAs ? [localAsNumber] : [localAsNumber, own.localAsNumber],
-		clusterId: external ? 0 : (own.clusterId ?? own.routerId),
+		clusterId: external ? 0 : ((options.reflectorClient ? options.clusterId : undefined) ?? own.clusterId ?? own.routerId),
 		// Of use only where the peer's own number matters.
 		peerAsNumber: external && (options.removePrivateAs || negotiated.localRole !== undefined) ? negotiated.peerAsNumber : undefined,
 		fourOctetAs: negotiated.fourOctetAs,

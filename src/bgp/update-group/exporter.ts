@@ -17,6 +17,8 @@ export interface ExportContext {
 	readonly nextHops: NextHops;
 	readonly options: RibOptions;
 	readonly peerName: (peer: number) => string;
+	/** The cluster that a client is in. */
+	readonly clusterOf: (peer: number) => number;
 	readonly attributes: (id: number) => PathAttributes;
 	/** The set that policy made of `id`; nobody holds a new one yet. 0: no message could hold it. */
 	readonly exported: (id: number, state: PolicyState) => number;

@@ -207,3 +207,59 @@ test('[C198][C199] identifiers stay while a path lives, and the loss of the best
 	t.is(keyOf(0x0c000002), undefined);
 	t.false(receiver.history.includes(`-${kept}`));
 });
+
+/** Clients in two clusters of their own, one in the reflector's, one neighbour that is no client. */
+const [red, blue] = [0x01010101, 0x02020202];
+const clusters = {
+	red: { options: { reflectorClient: true, clusterId: red }, routerId: 0x0c000001 },
+	alsoRed: { options: { reflectorClient: true, clusterId: red }, routerId: 0x0c000002 },
+	blue: { options: { reflectorClient: true, clusterId: blue }, routerId: 0x0c000003 },
+	plain: { ...client, routerId: 0x0c000004 },
+	inside: { routerId: 0x0c000005 },
+};
+type InCluster = keyof typeof clusters;
+
+for (const { from, lists } of [
+	{ from: 'red', lists: { red: undefined, alsoRed: [red], blue: [blue, red], plain: [own, red], inside: [red] } },
+	{ from: 'plain', lists: { red: [red, own], alsoRed: [red, own], blue: [blue, own], plain: undefined, inside: [own] } },
+	{ from: 'inside', lists: { red: [red], alsoRed: [red], blue: [blue], plain: [own], inside: undefined } },
+] satisfies { from: InCluster; lists: Record<InCluster, number[] | undefined> }[]) {
+	test(`[C172][C174] a route from '${from}' has passed the clusters of both clients, once where they are in the same`, async (t) => {
+		const bench = await WireBench.start(t, { peers: clusters });
+		await bench.connect();
+		bench.peers[from].announce([prefix], { originatorId: 5, clusterList: [9] });
+		await bench.settle();
+		// The record has exactly these names.
+		const seen = Object.entries(bench.peers).map(([name, peer]) => [name, peer.table.get(prefix)?.clusterList]);
+		t.deepEqual(
+			Object.fromEntries(seen),
+			Object.fromEntries(Object.entries(lists).map(([name, list]) => [name, list === undefined ? undefined : [...list, 9]])),
+		);
+	});
+}
+
+test('[C173][C174] what passed the cluster of any client is not taken, from whomever, and is once no client is in it', async (t) => {
+	const bench = await WireBench.start(t, { peers: clusters });
+	await bench.connect();
+	bench.peers.inside.announce([prefix], { originatorId: 5, clusterList: [7, blue] });
+	await bench.settle();
+	t.false(bench.peers.plain.holds(prefix));
+	t.is(bench.rib.routes({ received: 'inside' })[0]?.ineligible, 'own cluster in CLUSTER_LIST');
+	t.is(bench.speaker.updatePeer({ ...bench.peers.blue.options, clusterId: undefined }).effect, 'routes');
+	await eventually('the route is taken', () => bench.peers.plain.holds(prefix));
+	t.deepEqual(bench.peers.blue.table.get(prefix)?.clusterList, [own, 7, blue]);
+});
+
+test('[C174][C180] the cluster of a client changes on a live session: what is reflected of it, and to it, follows', async (t) => {
+	const bench = await WireBench.start(t, { peers: clusters });
+	await bench.connect();
+	bench.peers.red.announce([prefix]);
+	bench.peers.inside.announce(['10.2.0.0/16']);
+	await bench.settle();
+	bench.speaker.updatePeer({ ...bench.peers.red.options, clusterId: 3 });
+	const list = (name: InCluster, route = prefix) => bench.peers[name].table.get(route)?.clusterList;
+	await eventually('both follow', () => list('alsoRed')?.length === 2 && list('red', '10.2.0.0/16')?.[0] === 3);
+	await eventually('the others do', () => list('inside')?.[0] === 3);
+	t.deepEqual([list('alsoRed'), list('blue'), list('plain'), list('inside')], [[red, 3], [blue, 3], [own, 3], [3]]);
+	t.is(bench.speaker.peer('red')?.establishedCount, 1);
+});
