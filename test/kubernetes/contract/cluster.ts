@@ -69,6 +69,10 @@ export function kubeconfig({ url, certificateAuthority, token }: ServerUnderTest
 export const daemonKubeconfig = (server: ServerUnderTest, folder: string): string =>
 	kubeconfig({ ...server, token: server.nodeToken ?? server.token }, folder, 'daemon-kubeconfig');
 
+/** With the rights of a node, where they are enforced. */
+export const connectAsNode = async (server: ServerUnderTest, folder: string): Promise<ApiClient> =>
+	new ApiClient(await loadCredentials(daemonKubeconfig(server, folder)), Math.random);
+
 export async function connect(server: ServerUnderTest, folder: string): Promise<ApiClient> {
 	const client = new ApiClient(await loadCredentials(kubeconfig(server, folder)), Math.random);
 	const established = new Set((await client.list(crdKind)).items.map((crd) => toResource(crd).name));

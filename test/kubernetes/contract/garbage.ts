@@ -6,7 +6,7 @@ import { GarbageService, type GarbageServiceOptions } from '../../../src/daemon/
 import { Allocator, conflictRetry } from '../../../src/ipam/index.ts';
 import { calicoKinds, coreKinds, selectorMatches, textAt } from '../../../src/kubernetes/index.ts';
 import { followedStore } from '../../support/followed-store.ts';
-import { connect } from './cluster.ts';
+import { connect, connectAsNode } from './cluster.ts';
 import type { ServerUnderTest } from './transcript.ts';
 
 const layout = 'crd.projectcalico.org/v1';
@@ -25,11 +25,12 @@ export function testGarbage(test: TestFn, getServer: () => ServerUnderTest, fold
 			metadata: { name: 'gc' },
 			spec: { cidr: '10.204.0.0/24', blockSize: 28, nodeSelector: 'all()' },
 		});
-		const store = await followedStore(t, { client, layout, node: 'gc-a' });
+		const asNode = await connectAsNode(getServer(), folder);
+		const store = await followedStore(t, { client: asNode, layout, node: 'gc-a' });
 		const retry = conflictRetry(Math.random);
 		const allocator = new Allocator({ node: 'gc-a', store, retry, selectorMatches, ...dependencies });
 		const service = (node: string, more: Partial<GarbageServiceOptions> = {}) =>
-			new GarbageService({ node, mode: 'auto', graceMs, client, store, allocator, retry, ...dependencies, ...more });
+			new GarbageService({ node, mode: 'auto', graceMs, client: asNode, store, allocator, retry, ...dependencies, ...more });
 		const assign = async (pod: string) => {
 			const result = await allocator.assign({
 				handleId: `gc.${pod}`,

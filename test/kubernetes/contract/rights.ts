@@ -3,6 +3,7 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { TestFn } from 'ava';
 import { parseAllDocuments } from 'yaml';
+import { parseConfig } from '../../../src/config/index.ts';
 import { ControlClient, type StatusView } from '../../../src/control/index.ts';
 import { type ApiClient, arrayAt, calicoKinds, coreKinds, type JsonObject, parseJson, type ResourceKind, textAt } from '../../../src/kubernetes/index.ts';
 import { RunningDaemon } from '../../support/daemon.ts';
@@ -107,6 +108,22 @@ export function testRights(test: TestFn, getServer: () => ServerUnderTest, folde
 		await started;
 		t.is(daemon.exitCode, undefined, daemon.log);
 		await api.remove(coreKinds.nodes, 'peerless');
+	});
+
+	test.serial('the DaemonSet of config is one, has the account, and its configuration is one, too', async (t) => {
+		const [config, daemons] = parseAllDocuments(readFileSync(resolve(folderOfRights, '../daemonset.yaml'), 'utf8')).map(
+			(document) => document.toJSON() as JsonObject,
+		);
+		if (config === undefined || daemons === undefined) return t.fail();
+		const told = await Promise.all([
+			ask(getServer(), { method: 'POST', path: '/api/v1/namespaces/kube-system/configmaps?dryRun=All&fieldValidation=Strict', body: config }),
+			ask(getServer(), { method: 'POST', path: '/apis/apps/v1/namespaces/kube-system/daemonsets?dryRun=All&fieldValidation=Strict', body: daemons }),
+		]);
+		for (const { code, text } of told) t.is(code, 201, text);
+		t.is(textAt(daemons, 'spec', 'template', 'spec', 'serviceAccountName'), textAt(rights('node.yaml')[0], 'metadata', 'name'));
+		t.like(parseConfig(textAt(config, 'data', 'bgpmeshd.yaml') ?? '', 'bgpmeshd.yaml'), {
+			datastore: { type: 'kubernetes', stateDirectory: '/var/lib/bgpmesh' },
+		});
 	});
 
 	test.serial('every right of the manifest is one that is used, and no resource is named twice', (t) => {
