@@ -3,7 +3,7 @@ import { endCooldowns, isEmpty, newBlock } from './block.ts';
 import { gatewayOf } from './gateway.ts';
 import { dropGatewayHandle, removeAsSeen } from './gateway-keeper.ts';
 import { affinityName, blockName } from './names.ts';
-import { ConflictError, compareAndSwap, type IpamStore, nextWrite, type Retry, type Versioned } from './store.ts';
+import { ConflictError, compareAndSwap, type IpamStore, nextWrite, RetriesExhaustedError, type Retry, type Versioned } from './store.ts';
 import { type Affinity, type AffinityState, type Block, hostAffinity, isConfirmed } from './values.ts';
 
 /** What claiming needs. */
@@ -21,36 +21,35 @@ const claimOf = (node: string, cidr: PrefixKey, state: AffinityState): Affinity 
 /**
  * Makes a block this node's, in Calico's three writes: affinity pending, block, affinity confirmed. Run again after a crash
  * between any two of them, it finishes what was begun; against a block that another node got first it takes its own claim back.
+ * The claim is confirmed only as it was begun: whoever gives it up meanwhile takes the block with it, and it is begun anew.
+ * @throws RetriesExhaustedError
  */
-export async function claimBlock({ store, clock, retry }: ClaimContext, node: string, cidr: PrefixKey): Promise<ClaimResult> {
+export async function claimBlock(context: ClaimContext, node: string, cidr: PrefixKey): Promise<ClaimResult> {
+	const { store, retry } = context;
 	const name = affinityName(node, cidr);
-	await setState({ store, retry }, node, cidr, (state) => (isConfirmed(state) ? undefined : 'pending'));
-	const owned = await ownBlock({ store, clock, retry }, node, cidr);
-	if (!owned) {
-		await compareAndSwap(store.affinities, name, () => ({ type: 'remove', result: undefined }), retry);
-		return 'lost';
+	for (let attempt = 1; attempt <= retry.attempts; attempt++) {
+		try {
+			const claim = await beginClaim(store, node, cidr);
+			if (!(await ownBlock(context, node, cidr))) {
+				if (await removeClaim(context, claim)) return 'lost';
+			} else if (claim.value.state !== 'confirmed') {
+				await store.affinities.write(name, { ...claim, value: { ...claim.value, state: 'confirmed' } });
+				return 'claimed';
+			} else if ((await store.affinities.read(name, 'fresh'))?.version === claim.version) return 'claimed';
+		} catch (error) {
+			if (!(error instanceof ConflictError)) throw error;
+		}
+		await retry.pause(attempt);
 	}
-	await setState({ store, retry }, node, cidr, (state) => (state === 'confirmed' ? undefined : 'confirmed'));
-	return 'claimed';
+	throw new RetriesExhaustedError(`${name}: still conflicting after ${retry.attempts} attempts`);
 }
 
-/** Creates or changes the claim; `next` says the state to write, `undefined` to leave it. */
-async function setState(
-	{ store, retry }: Omit<ClaimContext, 'clock'>,
-	node: string,
-	cidr: PrefixKey,
-	next: (state: AffinityState | undefined) => AffinityState | undefined,
-): Promise<void> {
-	await compareAndSwap(
-		store.affinities,
-		affinityName(node, cidr),
-		(affinity) => {
-			const state = next(affinity?.state);
-			if (state === undefined) return { type: 'leave', result: undefined };
-			return { type: 'write', value: affinity === undefined ? claimOf(node, cidr, state) : { ...affinity, state }, result: undefined };
-		},
-		retry,
-	);
+/** The claim, pending unless it is confirmed, as it stands on the server. @throws ConflictError */
+async function beginClaim(store: IpamStore, node: string, cidr: PrefixKey): Promise<Versioned<Affinity>> {
+	const name = affinityName(node, cidr);
+	const claim = await store.affinities.read(name, 'fresh');
+	if (claim === undefined) return store.affinities.create(name, claimOf(node, cidr, 'pending'));
+	return isConfirmed(claim.value.state) ? claim : store.affinities.write(name, { ...claim, value: { ...claim.value, state: 'pending' } });
 }
 
 /**
@@ -105,6 +104,8 @@ export async function giveUpBlock(context: ClaimContext, node: string, cidr: Pre
 		return 'not-ours';
 	}
 	if (options.requireEmpty && !isEmpty(block)) return 'not-empty';
+	// Claims are written before their blocks: one that was not there, and is, has just been made.
+	if (claim === undefined && (await store.affinities.read(affinityName(node, cidr), 'fresh')) !== undefined) return 'changed';
 	try {
 		const marked = claim && (await store.affinities.write(affinityName(node, cidr), { ...claim, value: { ...claim.value, state: 'pendingDeletion' } }));
 		if (options.withdrawn !== undefined && !(await options.withdrawn(cidr))) return 'changed';

@@ -1,7 +1,19 @@
 import test from 'ava';
-import { prefixKey, silentLogger, systemClock } from '../../src/core/index.ts';
-import { type AffinityState, Allocator, type AssignRequest, affinityName, blockName, claimBlock, conflictRetry, giveUpBlock } from '../../src/ipam/index.ts';
+import * as fc from 'fast-check';
+import { prefixKey, type Random, silentLogger, systemClock } from '../../src/core/index.ts';
+import {
+	type AffinityState,
+	Allocator,
+	type AssignRequest,
+	affinityName,
+	blockName,
+	claimBlock,
+	conflictRetry,
+	giveUpBlock,
+	type Store,
+} from '../../src/ipam/index.ts';
 import { type BeforeWrite, CrashError, MemoryCluster, memoryStore } from '../fakes/memory-ipam-store.ts';
+import { seeded } from '../support/ipam-model.ts';
 import { testPool } from '../support/pool.ts';
 
 const cidr = prefixKey('10.0.0.0/26');
@@ -120,4 +132,65 @@ test('nothing is released, given up or claimed while the datastore is locked', a
 	});
 	await allocator.finishClaims();
 	t.is(shared.version, version);
+});
+
+/** What claims and blocks say of each other when everybody has come to an end. */
+function contradictions(shared: MemoryCluster): string[] {
+	const blocks = new Map([...shared.blocks.values()].map(({ value }) => [value.cidr, value.affinity]));
+	const confirmed = [...shared.affinities.values()].filter(({ value }) => value.state === 'confirmed');
+	const claims = new Set([...shared.affinities.values()].map(({ value }) => `host:${value.node} ${value.cidr}`));
+	return [
+		...confirmed.flatMap(({ value }) =>
+			blocks.get(value.cidr) === `host:${value.node}` ? [] : [`${value.node} has confirmed its claim, the block is ${blocks.get(value.cidr) ?? 'not there'}`],
+		),
+		...[...blocks].flatMap(([of, affinity]) => (claims.has(`${affinity} ${of}`) ? [] : [`the block is ${affinity}'s, who has no claim`])),
+	];
+}
+
+for (const write of [1, 2, 3])
+	test(`a block that somebody takes away before write ${write} of its claim is claimed anew, or not at all`, async (t) => {
+		const shared = cluster();
+		let writes = 0;
+		const context = contextOf(shared, async () => {
+			if (++writes === write) await giveUpBlock(contextOf(shared), 'node-a', cidr, { requireEmpty: true });
+		});
+		t.is(await claimBlock(context, 'node-a', cidr), 'claimed');
+		t.deepEqual([contradictions(shared), stateOf(shared)], [[], 'confirmed']);
+	});
+
+/** A store whose every answer takes a while, another one each time. */
+function unsteady(shared: MemoryCluster, random: Random) {
+	const store = memoryStore(shared);
+	const wait = async () => {
+		for (let turn = Math.floor(random() * 6); turn > 0; turn--) await new Promise((done) => setImmediate(done));
+	};
+	const slow = <T>(inner: Store<T>): Store<T> => ({
+		read: (...given) => wait().then(() => inner.read(...given)),
+		create: (...given) => wait().then(() => inner.create(...given)),
+		write: (...given) => wait().then(() => inner.write(...given)),
+		remove: (...given) => wait().then(() => inner.remove(...given)),
+		list: () => wait().then(() => inner.list()),
+	});
+	return { store: { ...store, blocks: slow(store.blocks), affinities: slow(store.affinities) }, clock: systemClock, retry };
+}
+
+test('whoever claims and gives up a block at the same time, a confirmed claim has its block', async (t) => {
+	await fc.assert(
+		fc.asyncProperty(fc.integer(), fc.boolean(), async (seed, isClaimed) => {
+			const shared = cluster();
+			if (isClaimed) await claimBlock(contextOf(shared), 'node-a', cidr);
+			const random = seeded(seed);
+			const act = () => unsteady(shared, random);
+			await Promise.all([
+				claimBlock(act(), 'node-a', cidr),
+				giveUpBlock(act(), 'node-a', cidr, { requireEmpty: true }),
+				giveUpBlock(act(), 'node-a', cidr, { requireEmpty: true }),
+				claimBlock(act(), 'node-b', cidr),
+			]);
+			const found = contradictions(shared);
+			if (found.length > 0) throw new Error(found.join('; '));
+		}),
+		{ numRuns: 1000, includeErrorInReport: true },
+	);
+	t.pass();
 });

@@ -431,7 +431,7 @@ async function checkNothingLost(world: World): Promise<void> {
 }
 
 /** A generator of random numbers that fast-check can repeat. */
-function seeded(seed: number): Random {
+export function seeded(seed: number): Random {
 	let state = seed >>> 0;
 	return () => {
 		state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
