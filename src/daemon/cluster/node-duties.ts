@@ -1,8 +1,8 @@
-import { networkInterfaces } from 'node:os';
-import { type Clock, canonicalAddress, type Logger, type PrefixKey, type Timer } from '../../core/index.ts';
+import type { Clock, Logger, PrefixKey, Timer } from '../../core/index.ts';
 import { type Allocator, type IpamStore, rangeGateway, rangesOf } from '../../ipam/index.ts';
-import { type ApiClient, coreKinds, type Informer, type JsonObject, type NodeFacts, nodeAnnotations, toNodeFacts } from '../../kubernetes/index.ts';
+import { type ApiClient, coreKinds, type Informer, type JsonObject, nodeAnnotations, toNodeFacts } from '../../kubernetes/index.ts';
 import { mustSayUp, networkCondition } from './network-condition.ts';
+import { ownAddresses, writeOwnAddresses } from './own-address.ts';
 import type { AddressMode } from './state.ts';
 import { TunnelAddressKeeper, tunnelAddressPools } from './tunnel-address.ts';
 
@@ -19,10 +19,6 @@ export interface NodeDutiesOptions {
 	readonly clock: Clock;
 	readonly log: Logger;
 }
-
-/** Devices that never carry a node's own address. Calico's first-found excludes these. */
-const notOwn =
-	/^(docker|cbr|dummy|podman|virbr|lxcbr|veth|lo$|br-|cali|tunl|flannel|kube-ipvs|cni|vxlan\.calico|vxlan-v6\.calico|wireguard\.cali|wg-v6\.cali|nodelocaldns)/;
 
 /** After a failure, unless a change comes before. */
 const retryMs = 30_000;
@@ -82,7 +78,7 @@ export class NodeDuties {
 
 	/** Says in how many milliseconds it is to be called again although nothing changes. */
 	async #perform(): Promise<number | undefined> {
-		const { node, nodes, pools, allocator, mode, log } = this.#options;
+		const { node, client, nodes, pools, allocator, mode, clock, log } = this.#options;
 		// What is known of an earlier process only is nothing to decide on: the first lists are the occasion.
 		if (!nodes.synced || !pools.synced) return undefined;
 		const resource = nodes.items.get(node);
@@ -91,7 +87,8 @@ export class NodeDuties {
 			return undefined;
 		}
 		const facts = toNodeFacts(resource);
-		await this.#annotate(ownAddresses(facts));
+		const written = await writeOwnAddresses({ node, client, nodes, clock, addresses: ownAddresses });
+		if (Object.keys(written).length > 0) log.info('wrote about this node', { annotations: written });
 		if (mustSayUp(resource.raw, this.#saidUp)) await this.#sayNetwork('up');
 		this.#saidUp = true;
 		const given = { annotated: facts.tunnelAddresses.ipip, pools: tunnelAddressPools(pools.items.values(), facts.labels) };
@@ -121,15 +118,4 @@ export class NodeDuties {
 		nodes.absorb(await client.patch(coreKinds.nodes, node, condition, 'application/strategic-merge-patch+json', { subresource: 'status' }));
 		log.info('told the scheduler about the network of this node', { network: state });
 	}
-}
-
-/** What the annotations of a node without one should say: Kubernetes' InternalIP with the length of the interface that has it, else the first address found. */
-function ownAddresses({ ipv4, internalAddresses }: NodeFacts): Record<string, string> {
-	if (ipv4 !== undefined) return {};
-	const rows = Object.entries(networkInterfaces()).flatMap(([device, addresses]) => (addresses ?? []).map((address) => ({ device, ...address })));
-	const candidates = rows.filter(({ device, family, internal }) => family === 'IPv4' && !internal && !notOwn.test(device));
-	const own = candidates.find(({ address }) => internalAddresses.includes(address)) ?? candidates[0];
-	if (own === undefined) return {};
-	const length = own.cidr?.split('/')[1] ?? '32';
-	return { [nodeAnnotations.ipv4Address]: `${canonicalAddress(own.address)}/${length}` };
 }
