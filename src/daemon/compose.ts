@@ -91,7 +91,11 @@ async function composeRooms({ config, configFile, keys, log, restarting }: Ingre
 			clock,
 			random,
 			log: log.child({ room: 'rib' }),
-			...(nextHops && { interiorCost: (nextHop) => nextHops.cost(nextHop), interfaceOf: (nextHop) => nextHops.device(nextHop) }),
+			...(nextHops && {
+				interiorCost: (nextHop) => nextHops.cost(nextHop),
+				interfaceOf: (nextHop) => nextHops.device(nextHop),
+				nextHopGone: (nextHop) => nextHops.forget(nextHop),
+			}),
 		},
 	);
 	await nextHops?.start();

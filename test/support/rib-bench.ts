@@ -76,6 +76,8 @@ export class RibBench {
 	readonly costs = new Map<string, number | undefined>();
 	/** Interfaces to next hops, where known. */
 	readonly interfaces = new Map<string, string>();
+	/** Next hops that the RIB has given up. */
+	readonly goneNextHops: string[] = [];
 	#deferred: (() => void)[] = [];
 	#peers = 0;
 
@@ -92,6 +94,7 @@ export class RibBench {
 			random,
 			interiorCost: (nextHop) => (this.costs.has(nextHop) ? this.costs.get(nextHop) : 0),
 			interfaceOf: (nextHop) => this.interfaces.get(nextHop),
+			nextHopGone: (nextHop) => this.goneNextHops.push(nextHop),
 			tuning: { ...small, ...tuning },
 			defer: (callback) => void this.#deferred.push(callback),
 		});

@@ -70,6 +70,7 @@ export function summarize(pool: AttributePool, id: number, scan: AttributeScan, 
 	pool.routerId[id] = peer.routerId;
 	pool.asPathLength[id] = 0;
 	pool.clusterListLength[id] = 0;
+	const nextHopBefore = pool.nextHop[id] ?? 0;
 	pool.nextHop[id] = 0;
 	for (let index = 0; index < scan.count; index++) {
 		const start = scan.valueStarts[index] ?? 0;
@@ -124,6 +125,8 @@ export function summarize(pool: AttributePool, id: number, scan: AttributeScan, 
 				break;
 		}
 	}
+	nextHops.retain(pool.nextHop[id] ?? 0);
+	nextHops.release(nextHopBefore);
 	// RFC 8326 §4.1: a route that is about to go is the last resort, all over the AS.
 	if ((flags & Flag.external) !== 0 && (flags & Flag.gracefulShutdown) !== 0) pool.localPref[id] = 0;
 	if (peer.id !== 0 && peer.isOwnAddress(nextHops.text(pool.nextHop[id] ?? 0))) reason ||= Reason.ownNextHop;

@@ -60,12 +60,13 @@ export class RibEngine implements Rib {
 	readonly #owed = new OwedEndOfRib();
 
 	constructor(options: RibOptions, dependencies: RibDependencies) {
-		const { clock, log, random = Math.random, defer = setImmediate, interiorCost = () => 0, interfaceOf, tuning = {} } = dependencies;
+		const { clock, log, random = Math.random, defer = setImmediate, interiorCost = () => 0, interfaceOf, nextHopGone, tuning = {} } = dependencies;
 		this.#options = { ...options };
 		this.#jobs = new Jobs(clock, defer);
 		const sizes = { ...ribTuning, ...tuning };
 		this.#pool = new AttributePool(random, sizes.attributeSets);
-		this.#nextHops = new NextHops(interiorCost, interfaceOf);
+		this.#nextHops = new NextHops(interiorCost, interfaceOf, nextHopGone);
+		this.#pool.onFree((id) => this.#nextHops.release(this.#pool.nextHop[id] ?? 0));
 		this.#peers = new PeerRegistry(new Set(options.localAddresses));
 		this.#importer = new Importer(this.#pool, this.#options, this.#nextHops);
 		this.#steps = decisionSteps(this.#pool, this.#nextHops, (left, right) => compareAddresses(this.#peers.byId(left).address, this.#peers.byId(right).address));

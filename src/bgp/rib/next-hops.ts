@@ -1,9 +1,17 @@
 import { type Family, formatAddress } from '../../core/index.ts';
 import { grown } from './columns.ts';
 
-/** Next hops as small ids, 1 and up; there are few. */
+/** So many are kept whether or not anybody uses them. */
+const leastKept = 1024;
+
+/** Next hops as small ids, 1 and up; there are few. Where they come and go, those that no attribute set has are given up, and their ids mean others. */
 export class NextHops {
 	readonly #ids = new Map<number | string, number>();
+	readonly #keys: (number | string | undefined)[] = [undefined];
+	/** How many attribute sets have it. */
+	readonly #uses: number[] = [0];
+	readonly #free: number[] = [];
+	#reviewAt = leastKept;
 	readonly #bytes: Uint8Array[] = [new Uint8Array(0)];
 	readonly #texts: (string | undefined)[] = [undefined];
 	/** Interior cost plus one; 0: unreachable (RFC 4271 §9.1.2.1). */
@@ -13,14 +21,23 @@ export class NextHops {
 	readonly #interfaces: (string | undefined)[] = [undefined];
 	readonly #cost: (address: string) => number | undefined;
 	readonly #interfaceOf: (address: string) => string | undefined;
+	readonly #gone: (address: string) => void;
 
-	/** `cost` is the interior cost of a way to an address, `undefined` for none; `interfaceOf` the interface it begins with, where known. */
-	constructor(cost: (address: string) => number | undefined, interfaceOf: (address: string) => string | undefined = () => undefined) {
+	/**
+	 * `cost` is the interior cost of a way to an address, `undefined` for none; `interfaceOf` the interface it begins with, where known;
+	 * `gone` is told of addresses that are not of interest any more.
+	 */
+	constructor(
+		cost: (address: string) => number | undefined,
+		interfaceOf: (address: string) => string | undefined = () => undefined,
+		gone: (address: string) => void = () => {},
+	) {
 		this.#cost = cost;
 		this.#interfaceOf = interfaceOf;
+		this.#gone = gone;
 	}
 
-	/** The id of the next hop whose 4, 16 or 32 bytes (global and link-local, RFC 2545 §3) begin at `start`. */
+	/** The id of the next hop whose 4, 16 or 32 bytes (global and link-local, RFC 2545 §3) begin at `start`. Who keeps it says so by `retain` before the next one is asked for. */
 	intern(bytes: Uint8Array, start: number, end: number): number {
 		// Runs of sets have the same next hop: the last one is compared before anything is made.
 		if (this.#isLast(bytes, start, end)) return this.#last;
@@ -30,15 +47,52 @@ export class NextHops {
 			this.#last = known;
 			return known;
 		}
-		const id = this.#bytes.length;
-		this.#bytes.push(bytes.slice(start, end));
-		this.#texts.push(formatAddress(bytes.slice(start, Math.min(end, start + 16))));
+		if (this.#ids.size >= this.#reviewAt) this.#giveUpUnused();
+		const id = this.#free.pop() ?? this.#bytes.length;
+		const text = formatAddress(bytes.slice(start, Math.min(end, start + 16)));
 		this.#ids.set(key, id);
+		this.#keys[id] = key;
+		this.#uses[id] = 0;
+		this.#bytes[id] = bytes.slice(start, end);
+		this.#texts[id] = text;
 		if (id === this.metric.length) this.metric = grown(this.metric, id * 2);
 		this.metric[id] = this.#metricOf(id);
-		this.#interfaces.push(this.#interfaceOf(this.text(id) ?? ''));
+		this.#interfaces[id] = this.#interfaceOf(text);
 		this.#last = id;
 		return id;
+	}
+
+	/** One more attribute set has it. */
+	retain(id: number): void {
+		if (id !== 0) this.#uses[id] = (this.#uses[id] ?? 0) + 1;
+	}
+
+	/** The counterpart of `retain`. */
+	release(id: number): void {
+		if (id !== 0) this.#uses[id] = (this.#uses[id] ?? 0) - 1;
+	}
+
+	#giveUpUnused(): void {
+		const unused = new Set<string>();
+		const used = new Set<string>();
+		for (let id = 1; id < this.#bytes.length; id++) {
+			const [key, text] = [this.#keys[id], this.#texts[id]];
+			if (key === undefined || text === undefined) continue;
+			if ((this.#uses[id] ?? 0) > 0) {
+				used.add(text);
+				continue;
+			}
+			unused.add(text);
+			this.#ids.delete(key);
+			this.#keys[id] = undefined;
+			this.#texts[id] = undefined;
+			this.#bytes[id] = new Uint8Array(0);
+			this.#free.push(id);
+		}
+		this.#last = 0;
+		this.#reviewAt = Math.max(leastKept, this.#ids.size * 2);
+		// With and without a link-local address it is one address.
+		for (const text of unused) if (!used.has(text)) this.#gone(text);
 	}
 
 	/** 4, 16 or 32 bytes; none for id 0. */
@@ -72,8 +126,8 @@ export class NextHops {
 		const costs = new Set<number>();
 		let interfaces = false;
 		for (let id = 1; id < this.#bytes.length; id++) {
-			const address = this.text(id) ?? '';
-			if (addresses?.has(address) === false) continue;
+			const address = this.text(id);
+			if (address === undefined || addresses?.has(address) === false) continue;
 			const metric = this.#metricOf(id);
 			if (metric !== this.metric[id]) costs.add(id);
 			this.metric[id] = metric;

@@ -144,6 +144,8 @@ export interface RibDependencies {
 	readonly interiorCost?: (nextHop: string) => number | undefined;
 	/** The interface that packets to a next hop leave through, where that is known: what policies mean by `interface`. Asked as `interiorCost` is. */
 	readonly interfaceOf?: (nextHop: string) => string | undefined;
+	/** No route has had this next hop for a while: nothing needs to be known of it. It may be asked for again. */
+	readonly nextHopGone?: (nextHop: string) => void;
 	/** Sizes of blocks and buffers; tests make them small. */
 	readonly tuning?: Partial<RibTuning>;
 }

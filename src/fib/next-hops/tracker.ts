@@ -92,6 +92,11 @@ export class NextHopTracker {
 		return this.#ask(nextHop)?.device;
 	}
 
+	/** Nobody needs to be told of this next hop any more. */
+	forget(nextHop: string): void {
+		this.#known.delete(nextHop);
+	}
+
 	/** Answers that follow from our own routes, or from there being none, may be others now; where static ones are others, any. */
 	ownRoutesChanged(staticsMoved = false): void {
 		if (staticsMoved) {

@@ -165,3 +165,32 @@ for (const { title, from, ineligible } of [
 		);
 	});
 }
+
+/** 500 routes, each with a next hop of its own. */
+const manyRoutes = (round: number) =>
+	Array.from({ length: 500 }, (_, index) => ({
+		prefix: `10.${index >> 8}.${index & 0xff}.0/24`,
+		nextHop: Uint8Array.of(11, round, index >> 8, index & 0xff),
+	}));
+
+test('next hops that come and go are not remembered for ever, and those that are in use are not forgotten', (t) => {
+	const bench = new RibBench();
+	const [a, b, c] = [bench.peer('a'), bench.peer('b'), bench.peer('c')];
+	a.announce(['172.16.0.0/16'], hop(1));
+	a.announce(['172.17.0.0/16'], hop(2));
+	for (let round = 1; round <= 8; round++) {
+		for (const { prefix, nextHop } of manyRoutes(round)) b.announce([prefix], { nextHop });
+		bench.run();
+	}
+	t.true(bench.goneNextHops.length > 2000, `${bench.goneNextHops.length}`);
+	t.true(bench.goneNextHops.every((nextHop) => !nextHop.startsWith('10.0.9.') && !nextHop.startsWith('11.8.')));
+	t.is(bench.rib.nextHops().length, 502);
+	t.deepEqual(c.held.get('10.1.0.0/24')?.nextHop, Uint8Array.of(11, 8, 1, 0));
+	// What was there all the time still answers to changes, and what comes back is asked for anew.
+	bench.costs.set('10.0.9.1', undefined);
+	bench.costs.set('11.1.1.0', undefined);
+	bench.rib.nextHopsChanged(new Set(['10.0.9.1']));
+	b.announce(['10.1.0.0/24'], { nextHop: Uint8Array.of(11, 1, 1, 0) });
+	bench.run();
+	t.deepEqual([c.held.has('172.16.0.0/16'), c.held.has('172.17.0.0/16'), c.held.has('10.1.0.0/24'), c.held.has('10.1.1.0/24')], [false, true, false, true]);
+});

@@ -344,3 +344,19 @@ test('[C149] what a link that goes means is told before a slow kernel is read ag
 	t.is(tracker.cost('10.0.1.9'), 0, 'the kernel has it still');
 	await tracker.stop();
 });
+
+test('a next hop that nobody needs any more is told no more, until it is asked for again', async (t) => {
+	const { kernel, tracker, told, settle } = bench(link, other);
+	await tracker.start();
+	t.deepEqual([tracker.cost('10.0.2.8'), tracker.cost('10.0.2.9')], [0, 0]);
+	tracker.forget('10.0.2.8');
+	const [, second] = kernel.routes;
+	if (second === undefined) return t.fail();
+	kernel.remove(second);
+	await settle();
+	t.deepEqual(told, [['10.0.2.9']]);
+	t.is(tracker.cost('10.0.2.8'), undefined);
+	kernel.add(second);
+	await settle();
+	t.deepEqual(told.at(-1), ['10.0.2.8', '10.0.2.9']);
+});
