@@ -175,3 +175,16 @@ const durations = [
 	{ seconds: -5, text: '00:00:00' },
 ];
 for (const { seconds, text } of durations) test(`${seconds} seconds are ${text}`, (t) => t.is(duration(seconds), text));
+
+for (const { octets, shown } of [
+	{ octets: 32, shown: `data ${'ab'.repeat(32)}` },
+	{ octets: 5000, shown: `data ${'ab'.repeat(32)}... (5000 octets)` },
+]) {
+	test(`of ${octets} octets in a NOTIFICATION there is on the screen what there is room for`, (t) => {
+		const lastNotificationReceived = { at: '2026-01-01T07:00:00.000Z', code: 3, subcode: 2, name: 'UPDATE Message Error', dataHex: 'ab'.repeat(octets) };
+		const line = renderPeer(plain, { ...tor, lastNotificationReceived })
+			.split('\n')
+			.find((text) => text.startsWith('NOTIFICATION received'));
+		t.true(line?.endsWith(` ${shown}`), line);
+	});
+}

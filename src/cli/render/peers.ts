@@ -86,8 +86,16 @@ const timerText = ([name, seconds]: readonly [string, number]): string => `${nam
 function notification(view: NotificationView | undefined): string | undefined {
 	if (view === undefined) return undefined;
 	const text = view.text === undefined || view.text === '' ? '' : ` "${view.text}"`;
-	return `${moment(view.at)} ${view.code}/${view.subcode} ${view.name}${text}${view.dataHex === '' || text !== '' ? '' : ` data ${view.dataHex}`}`;
+	return `${moment(view.at)} ${view.code}/${view.subcode} ${view.name}${text}${view.dataHex === '' || text !== '' ? '' : ` data ${dataText(view.dataHex)}`}`;
 }
+
+/** A whole message of the peer may be in it; a screen has the beginning, `--json` all. */
+function dataText(hex: string): string {
+	const octets = hex.length / 2;
+	return octets <= mostDataOctets ? hex : `${hex.slice(0, mostDataOctets * 2)}... (${octets} octets)`;
+}
+
+const mostDataOctets = 32;
 
 /** What a capability is, without its values: both sides' are put on one line. */
 const subject = (text: string): string =>
