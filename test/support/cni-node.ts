@@ -5,7 +5,7 @@ import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { main as installCni } from '../../src/cni/install/index.ts';
-import { calicoKinds } from '../../src/kubernetes/index.ts';
+import { type ApiClient, calicoKinds, coreKinds } from '../../src/kubernetes/index.ts';
 import { systemEnvironment } from '../../src/linux/index.ts';
 import { RunningDaemon } from './daemon.ts';
 import { startKubeServer } from './kube-server.ts';
@@ -29,6 +29,13 @@ interface Conflist {
 	readonly plugins: readonly { readonly type?: string }[];
 }
 
+/** Of the pools; with `host-local` the daemon gives addresses of its Node's ranges in their place. */
+interface Cidrs {
+	readonly ipv4: string;
+	readonly ipv6: string;
+	readonly mode?: 'host-local';
+}
+
 export interface Pod {
 	readonly namespace: string;
 	readonly containerId: string;
@@ -43,26 +50,24 @@ export class CniNode {
 	readonly #binDir = mkdtempSync(join(tmpdir(), 'cni-bin-'));
 	readonly #namespaces: string[] = [];
 	#configuration: Conflist | undefined;
+	#client: ApiClient | undefined;
 
 	constructor(id: string) {
 		this.#id = `cni${process.pid}${id}`;
 	}
 
 	/** With pools of both families, one for each test, and the configuration that `bgpmesh-cni install` writes. */
-	async start(t: ExecutionContext, cidrs: { readonly ipv4: string; readonly ipv6: string }, ...install: readonly string[]): Promise<this> {
-		const kubeconfig = await startServer(t, this.daemon.folder, cidrs);
+	async start(t: ExecutionContext, cidrs: Cidrs, ...install: readonly string[]): Promise<this> {
+		const { kubeconfig, client } = await startServer(t, this.daemon.folder, cidrs);
+		this.#client = client;
 		const { folder, socket, configFile } = this.daemon;
 		const address = `127.${1 + (process.pid % 250)}.7.1`;
 		writeFileSync(
 			configFile,
-			`node: node-a\ndatastore: { type: kubernetes, kubeconfig: ${kubeconfig} }\nbgp: { asNumber: 64512, listen: { address: ${address}, port: ${20_000 + (process.pid % 20_000)} } }\nfib: { enabled: false }\ncontrol: { socket: ${socket} }\nlog: { format: text }\n`,
+			`node: node-a\ndatastore: { type: kubernetes, kubeconfig: ${kubeconfig} }\nbgp: { asNumber: 64512, listen: { address: ${address}, port: ${20_000 + (process.pid % 20_000)} } }\nfib: { enabled: false }\n${cidrs.mode === 'host-local' ? `ipam: { mode: host-local, directory: ${join(folder, 'addresses')} }\n` : ''}control: { socket: ${socket} }\nlog: { format: text }\n`,
 		);
 		await this.daemon.start(t);
-		await this.daemon.until(
-			'addresses can be given',
-			(daemon) => daemon.ask('cniStatus', {}).catch(() => ({ ready: false })),
-			({ ready }) => ready,
-		);
+		if (cidrs.mode !== 'host-local') await this.ready();
 		const { bundlePlugin } = (await import(join(repository, 'scripts/lib/bundle-plugin.mjs'))) as { bundlePlugin(outfile: string): Promise<string> };
 		const bundle = await bundlePlugin(join(folder, 'bgpmesh-ipam.cjs'));
 		let output = '';
@@ -80,6 +85,20 @@ export class CniNode {
 		t.teardown(() => this.#end());
 		this.#addNamespace(this.#id);
 		return this;
+	}
+
+	/** Waits until addresses can be given. */
+	async ready(): Promise<void> {
+		await this.daemon.until(
+			'addresses can be given',
+			(daemon) => daemon.ask('cniStatus', {}).catch(() => ({ ready: false })),
+			({ ready }) => ready,
+		);
+	}
+
+	/** As kube-controller-manager gives a node its ranges. */
+	async giveRanges(...podCIDRs: readonly string[]): Promise<void> {
+		await this.#client?.patch(coreKinds.nodes, 'node-a', { spec: { podCIDR: podCIDRs[0] ?? '', podCIDRs } }, 'application/merge-patch+json');
 	}
 
 	/** A namespace for a pod, with nothing in it but the loopback. */
@@ -160,7 +179,7 @@ function run(file: string, given: readonly string[], env: Readonly<Record<string
 }
 
 /** An API server with Calico's resources, one node and a pool of each family, until the test ends; gives the kubeconfig. */
-async function startServer(t: ExecutionContext, folder: string, { ipv4, ipv6 }: { readonly ipv4: string; readonly ipv6: string }): Promise<string> {
+async function startServer(t: ExecutionContext, folder: string, { ipv4, ipv6 }: Cidrs) {
 	const { kubeconfig, client } = await startKubeServer(t, folder, { name: 'node-a', address: '192.0.2.1/24' });
 	const layout = 'crd.projectcalico.org/v1';
 	for (const [name, cidr, blockSize] of [
@@ -173,5 +192,5 @@ async function startServer(t: ExecutionContext, folder: string, { ipv4, ipv6 }: 
 			metadata: { name },
 			spec: { cidr, blockSize, nodeSelector: 'all()' },
 		});
-	return kubeconfig;
+	return { kubeconfig, client };
 }

@@ -68,3 +68,32 @@ podTest(`ptp: a hundred pods at once get a hundred addresses, and gateways that 
 	t.deepEqual(await node.daemon.ask('ipam', 'check'), { checked: { pools: 2, blocks: 2, claims: 2, handles: 2, pods: 0 }, problems: [] });
 	for (const address of addresses) t.is(await stateOf(node, address), 'free');
 });
+
+podTest(`ptp on a node's own ranges: none at the start, then both families; a restart gives none twice${note}`, async (t) => {
+	const ranges = { ipv4: '10.80.0.0/16', ipv6: 'fd80::/112', mode: 'host-local' } as const;
+	const node = await new CniNode('l').start(t, ranges, '--plugin', 'ptp', '--families', 'ipv4,ipv6');
+	const [one, two, three] = [node.newPod('one'), node.newPod('two'), node.newPod('three')];
+	const refused = await t.throwsAsync(node.add(one));
+	t.regex(refused?.message ?? '', /"code": ?11,[\s\S]*node node-a has no ipv4 range: spec\.podCIDRs/);
+	await node.delete(one);
+	await node.giveRanges('10.80.3.0/24', 'fd80::300/120');
+	await node.ready();
+	const first = await node.add(one);
+	t.deepEqual(
+		first.ips.map(({ address, gateway }) => `${address} ${gateway}`),
+		['10.80.3.2/24 10.80.3.1', 'fd80::302/120 fd80::301'],
+	);
+	node.daemon.signal('SIGKILL');
+	await node.daemon.ended();
+	await node.daemon.start(t);
+	await node.ready();
+	t.deepEqual(await node.add(two).then(parts), [
+		{ address: '10.80.3.3', length: '24', gateway: '10.80.3.1' },
+		{ address: 'fd80::303', length: '120', gateway: 'fd80::301' },
+	]);
+	await node.check(one, first);
+	for (const address of ['10.80.3.3', 'fd80::303']) t.true(await node.pings(one, address), `pod to ${address}`);
+	for (const pod of [one, two]) await node.delete(pod);
+	t.deepEqual((await node.add(three).then(parts))[0]?.address, '10.80.3.4', 'not the one that was just given back');
+	await node.delete(three);
+});

@@ -144,3 +144,26 @@ test('a node without ranges says what is missing, and that trying again may help
 	await t.throwsAsync(add('one'), { message: /spec\.podCIDRs/ });
 	await t.throwsAsync(status() as Promise<unknown>, { message: /spec\.podCIDRs/ });
 });
+
+test('ranges that come late, and others that take their place: what was given stays its owner’s, and is given back', async (t) => {
+	const cidrs: PrefixKey[] = [];
+	const { add, remove, check, status } = await start(makeFolder(), cidrs);
+	const both = { families: ['ipv4', 'ipv6'] as const, gateways: ['ipv4' as const] };
+	await t.throwsAsync(add('one', both), { message: /no ipv4 range/ });
+	cidrs.push(prefixKey('10.244.1.0/29'));
+	t.deepEqual(await status(), { ready: true });
+	await t.throwsAsync(add('one', both), { message: /no ipv6 range/ }, 'half of it is not enough');
+	cidrs.push(prefixKey('fd00:1::/64'));
+	t.deepEqual(await add('one', both), ['10.244.1.3 of 10.244.1.0/29 by 10.244.1.1', 'fd00:1::2 of fd00:1::/64']);
+	cidrs.splice(0, 2, prefixKey('10.244.9.0/29'), prefixKey('fd00:9::/64'));
+	t.deepEqual(
+		await add('one', both),
+		['10.244.1.3 of 10.244.1.3/32', 'fd00:1::2 of fd00:1::2/128'],
+		'its range, and the gateway there, are another node’s by now',
+	);
+	await check('one', '10.244.1.3', 'fd00:1::2');
+	t.deepEqual(await add('two', both), ['10.244.9.2 of 10.244.9.0/29 by 10.244.9.1', 'fd00:9::2 of fd00:9::/64']);
+	t.deepEqual([...(await remove('one'))].sort(), ['10.244.1.3', 'fd00:1::2']);
+	cidrs.splice(0, 2, prefixKey('10.244.1.0/29'), prefixKey('fd00:1::/64'));
+	t.deepEqual(await add('three', both), ['10.244.1.4 of 10.244.1.0/29 by 10.244.1.1', 'fd00:1::3 of fd00:1::/64']);
+});
