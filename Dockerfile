@@ -24,8 +24,9 @@ COPY --from=build /opt/bgpmesh/dist/bgpmesh-ipam.cjs /opt/bgpmesh/dist/client-no
 COPY --from=build /opt/bgpmesh/config config
 RUN for name in bgpmesh bgpmeshd bgpmesh-cni; do ln -s /opt/bgpmesh/bin/$name.js /usr/local/bin/$name; done && ln -s /opt/bgpmesh/dist/bgpmesh-ipam.cjs /usr/local/bin/bgpmesh-ipam
 ENV NODE_ENV=production
-# SIGTERM ends the sessions with a CEASE; the kernel keeps the routes.
-STOPSIGNAL SIGTERM
+# A container that is stopped is replaced by another one as a rule: it leaves without a word, and neighbours wait for the next (graceful restart).
+# SIGTERM ends the sessions with a CEASE. The kernel keeps the routes in both cases.
+STOPSIGNAL SIGUSR2
 HEALTHCHECK --interval=30s --timeout=5s --start-period=10s CMD ["bgpmesh", "status", "--json"]
 ENTRYPOINT ["bgpmeshd"]
 CMD ["--config", "/etc/bgpmesh/bgpmeshd.yaml"]

@@ -164,5 +164,5 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
 		run: pods,
 	},
 	crash: { describe: 'a daemon is killed with SIGKILL and started again; no packet may be lost', run: restart('SIGKILL', 'crash') },
-	restart: { describe: 'a daemon is stopped with SIGTERM and started again; no packet may be lost', run: restart('SIGTERM', 'restart') },
+	restart: { describe: 'a daemon leaves by SIGUSR2, as at systemctl restart, and is started again; no packet may be lost', run: restart('SIGUSR2', 'restart') },
 };

@@ -25,6 +25,13 @@ test('every command of the package is in the image', (t) => {
 	}
 });
 
+test('a container that is stopped leaves as for a restart', (t) => {
+	t.deepEqual(
+		lines.filter((line) => line.startsWith('STOPSIGNAL ')),
+		['STOPSIGNAL SIGUSR2'],
+	);
+});
+
 test('the image runs the newest release of Node.js with long-term support that the package allows', (t) => {
 	const from = lines.filter((line) => line.startsWith('FROM '));
 	t.deepEqual(new Set(from.map((line) => line.split(' ')[1])), new Set(['node:24-bookworm-slim']));

@@ -36,3 +36,9 @@ test('the unit starts what the package installs, and does not restart a wrong co
 	t.regex(unit, /^RestartPreventExitStatus=2$/m);
 	t.regex(unit, /^Type=notify$/m);
 });
+
+test('a stop says goodbye, a restart leaves without a word', (t) => {
+	t.regex(unit, /^KillSignal=SIGTERM$/m);
+	t.regex(unit, /^RestartKillSignal=SIGUSR2$/m);
+	t.regex(unit, /^RuntimeDirectoryPreserve=yes$/m);
+});

@@ -64,7 +64,7 @@ if (crowd.length === 0) console.warn('the scenario pods is left out: this machin
 const layouts: readonly { args: readonly string[]; mode: LabMode; sessions: number }[] = [
 	{ args: ['--json', '--scenario', 'mesh-to-reflector', ...crowd], mode: 'mesh', sessions: 16 },
 	{ args: ['--json', '--reflector', '--scenario', 'crash'], mode: 'reflector', sessions: 14 },
-	{ args: ['--json', '--static', '--scenario', 'crash'], mode: 'mesh', sessions: 16 },
+	{ args: ['--json', '--static', '--scenario', 'crash', '--scenario', 'restart'], mode: 'mesh', sessions: 16 },
 ];
 for (const { args, mode, sessions } of layouts) {
 	labTest(`npm run lab -- ${args.join(' ')}: sessions, routes and pings, and nothing left behind${title}`, async (t) => {
