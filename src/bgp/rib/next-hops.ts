@@ -1,4 +1,4 @@
-import { type Family, formatAddress } from '../../core/index.ts';
+import { type Family, formatAddress, isLinkLocal } from '../../core/index.ts';
 import { grown } from './columns.ts';
 
 /** So many are kept whether or not anybody uses them. */
@@ -113,7 +113,8 @@ export class NextHops {
 	isLinkLocal(id: number): boolean {
 		const bytes = this.bytes(id);
 		if (bytes.length < 16) return false;
-		return (bytes[0] === 0xfe && ((bytes[1] ?? 0) & 0xc0) === 0x80) || bytes.subarray(0, 16).every((byte) => byte === 0);
+		const first = bytes.subarray(0, 16);
+		return isLinkLocal(first) || first.every((byte) => byte === 0);
 	}
 
 	/** The interface that packets to it leave through, where that is known. */
