@@ -46,7 +46,12 @@ export const UpdateSubcode = {
 } as const;
 
 /** Subcodes of Finite State Machine Error. RFC 6608 §3. */
-export const FsmSubcode = { unspecified: 0, unexpectedInOpenSent: 1, unexpectedInOpenConfirm: 2, unexpectedInEstablished: 3 } as const;
+export const FsmSubcode = {
+	unspecified: 0,
+	unexpectedInOpenSent: 1,
+	unexpectedInOpenConfirm: 2,
+	unexpectedInEstablished: 3,
+} as const;
 
 /** Subcodes of Cease. RFC 4486 §4, RFC 8538 §3, RFC 9384 §3. */
 export const CeaseSubcode = {

@@ -4,7 +4,11 @@ import { type CodeName, ErrorCode, OpenSubcode } from './constants.ts';
 export type Remedy = 'attribute-discard' | 'treat-as-withdraw' | 'session-reset';
 
 /** The remedies as numbers, by which they compare: 0 is none. */
-export const remedyLevels: Readonly<Record<Remedy, 1 | 2 | 3>> = { 'attribute-discard': 1, 'treat-as-withdraw': 2, 'session-reset': 3 };
+export const remedyLevels: Readonly<Record<Remedy, 1 | 2 | 3>> = {
+	'attribute-discard': 1,
+	'treat-as-withdraw': 2,
+	'session-reset': 3,
+};
 
 /** A message that breaks the protocol, with the NOTIFICATION it deserves (RFC 4271 §4.5). */
 export class PacketError extends Error {
@@ -23,7 +27,10 @@ export class PacketError extends Error {
 	}
 }
 
-/** A message that cannot be sent: it would be longer than the peer accepts (RFC 8654 §4). Nothing is ever truncated. */
+/**
+ * A message that cannot be sent: it would be longer than the peer accepts (RFC 8654 §4). Nothing is
+ * ever truncated.
+ */
 export class MessageTooLongError extends Error {
 	override readonly name = 'MessageTooLongError';
 	readonly lengthBytes: number;

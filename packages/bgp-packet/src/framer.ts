@@ -1,15 +1,20 @@
 import { headerLength, maximumExtendedMessageLength, maximumMessageLength } from './constants.ts';
 import { checkHeader } from './header.ts';
 
-/** Takes one whole message at `[start, end)` of `buffer`, header included; the bytes are valid during the call. */
+/**
+ * Takes one whole message at `[start, end)` of `buffer`, header included; the bytes are valid
+ * during the call.
+ */
 export type FrameHandler = (buffer: Uint8Array, start: number, end: number) => void;
 
 /**
- * Cuts a byte stream into messages. RFC 4271 §4.1. Messages inside one chunk are handed over in place; only a message that
- * is spread over chunks is copied.
+ * Cuts a byte stream into messages. RFC 4271 §4.1. Messages inside one chunk are handed over in
+ * place; only a message that is spread over chunks is copied.
  */
 export class Framer {
-	/** The longest message that is accepted; a change counts from the next header on (RFC 8654 §4). */
+	/**
+	 * The longest message that is accepted; a change counts from the next header on (RFC 8654 §4).
+	 */
 	maximumLength = maximumMessageLength;
 	#partial = new Uint8Array(maximumMessageLength);
 	#partialLength = 0;
@@ -21,7 +26,8 @@ export class Framer {
 
 	/**
 	 * Hands each whole message to `handle`, in order, before the header behind it is looked at.
-	 * @throws PacketError 1/x at the first bad header (RFC 4271 §6.1); the stream cannot be read on after it. What `handle` throws comes through.
+	 * @throws PacketError 1/x at the first bad header (RFC 4271 §6.1); the stream cannot be read on
+	 * after it. What `handle` throws comes through.
 	 */
 	scan(chunk: Uint8Array, handle: FrameHandler): void {
 		let offset = this.#partialLength > 0 ? this.#complete(chunk, handle) : 0;
@@ -35,11 +41,16 @@ export class Framer {
 		this.#stash(chunk, offset);
 	}
 
-	/** The whole messages as a list, each a view that is valid until the next `push`. For tests and tools: `maximumLength` cannot change in between. @throws PacketError as `scan` */
+	/**
+	 * The whole messages as a list, each a view that is valid until the next `push`. For tests and
+	 * tools: `maximumLength` cannot change in between. @throws PacketError as `scan`
+	 */
 	push(chunk: Uint8Array): Uint8Array[] {
 		const frames: Uint8Array[] = [];
 		// A message put together from chunks lies in a buffer that the next one overwrites.
-		this.scan(chunk, (buffer, start, end) => frames.push(buffer === chunk ? buffer.subarray(start, end) : buffer.slice(start, end)));
+		this.scan(chunk, (buffer, start, end) =>
+			frames.push(buffer === chunk ? buffer.subarray(start, end) : buffer.slice(start, end)),
+		);
 		return frames;
 	}
 

@@ -1,4 +1,10 @@
-import { HeaderSubcode, headerLength, MessageType, maximumExtendedMessageLength, maximumMessageLength } from './constants.ts';
+import {
+	HeaderSubcode,
+	headerLength,
+	MessageType,
+	maximumExtendedMessageLength,
+	maximumMessageLength,
+} from './constants.ts';
 import type { PacketContext } from './context.ts';
 import { MessageTooLongError, PacketError } from './errors.ts';
 import { checkHeader } from './header.ts';
@@ -12,13 +18,24 @@ import { Writer } from './writer.ts';
 /** Any BGP message. */
 export type Message = OpenMessage | UpdateMessage | NotificationMessage | KeepaliveMessage | RouteRefreshMessage;
 
-/** One whole message, header included. @throws PacketError, whatever the bytes are; lesser problems of an UPDATE are in it (RFC 7606) */
+/**
+ * One whole message, header included. @throws PacketError, and nothing else for any bytes; lesser
+ * problems of an UPDATE are in it (RFC 7606)
+ */
 export function decodeMessage(frame: Uint8Array, context: PacketContext): Message {
 	const end = frame.length;
-	const announced = end < headerLength ? -1 : checkHeader(frame, 0, context.extendedMessage ? maximumExtendedMessageLength : maximumMessageLength);
+	const announced =
+		end < headerLength
+			? -1
+			: checkHeader(frame, 0, context.extendedMessage ? maximumExtendedMessageLength : maximumMessageLength);
 	if (announced !== end) {
 		const data = frame.slice(16, 18);
-		throw new PacketError('messageHeader', HeaderSubcode.badMessageLength, `${end} bytes where the header says ${announced}`, { data });
+		throw new PacketError(
+			'messageHeader',
+			HeaderSubcode.badMessageLength,
+			`${end} bytes where the header announces ${announced}`,
+			{ data },
+		);
 	}
 	switch (frame[18]) {
 		case MessageType.open:
@@ -43,7 +60,10 @@ const typeNumbers: Readonly<Record<Message['type'], number>> = {
 	'route-refresh': MessageType.routeRefresh,
 };
 
-/** The bytes of a message, header included. @throws MessageTooLongError where the peer does not accept so many (RFC 8654 §4) */
+/**
+ * The bytes of a message, header included. @throws MessageTooLongError where the peer does not
+ * accept so many (RFC 8654 §4)
+ */
 export function encodeMessage(message: Message, context: PacketContext): Uint8Array {
 	const writer = new Writer(maximumMessageLength);
 	for (let index = 0; index < 16; index++) writer.u8(0xff);

@@ -12,8 +12,17 @@ export interface Nlri {
 	readonly pathId?: number;
 }
 
-/** How many prefixes `[start, end)` holds, or -1 if one is too long or cut off. RFC 7606 §5.3. Allocates nothing. */
-export function validateNlri(bytes: Uint8Array, start: number, end: number, addressBits: 32 | 128, addPath: boolean): number {
+/**
+ * How many prefixes `[start, end)` holds, or -1 if one is too long or cut off. RFC 7606 §5.3.
+ * Allocates nothing.
+ */
+export function validateNlri(
+	bytes: Uint8Array,
+	start: number,
+	end: number,
+	addressBits: 32 | 128,
+	addPath: boolean,
+): number {
 	let count = 0;
 	let offset = start;
 	while (offset < end) {
@@ -27,8 +36,17 @@ export function validateNlri(bytes: Uint8Array, start: number, end: number, addr
 	return offset === end ? count : -1;
 }
 
-/** The prefixes of `[start, end)`, which `validateNlri` has accepted. Bits beyond a prefix's length are cleared. */
-export function decodeNlri(bytes: Uint8Array, start: number, end: number, family: 'ipv4' | 'ipv6', addPath: boolean): Nlri[] {
+/**
+ * The prefixes of `[start, end)`, which `validateNlri` has accepted. Bits beyond a prefix's length
+ * are cleared.
+ */
+export function decodeNlri(
+	bytes: Uint8Array,
+	start: number,
+	end: number,
+	family: 'ipv4' | 'ipv6',
+	addPath: boolean,
+): Nlri[] {
 	const prefixes: Nlri[] = [];
 	const addressLength = family === 'ipv4' ? 4 : 16;
 	let offset = start;
@@ -40,7 +58,9 @@ export function decodeNlri(bytes: Uint8Array, start: number, end: number, family
 		const address = new Uint8Array(addressLength);
 		address.set(bytes.subarray(offset, offset + used));
 		clearTrailingBits(address, length);
-		prefixes.push(pathId === undefined ? { family, bytes: address, length } : { family, bytes: address, length, pathId });
+		prefixes.push(
+			pathId === undefined ? { family, bytes: address, length } : { family, bytes: address, length, pathId },
+		);
 		offset += used;
 	}
 	return prefixes;
@@ -64,8 +84,8 @@ function clearTrailingBits(address: Uint8Array, length: number): void {
 }
 
 /**
- * Steps through prefixes without making objects; one cursor serves any number of messages. The bytes must have passed
- * `validateNlri`.
+ * Steps through prefixes without making objects; one cursor serves any number of messages. The
+ * bytes must have passed `validateNlri`.
  */
 export class NlriCursor {
 	/** Path identifier, 0 without add-path. */
@@ -126,12 +146,16 @@ export class NlriCursor {
 		const at = this.#offset + index * 4;
 		const bytes = this.#bytes;
 		// Bytes beyond the prefix belong to the next one; the mask clears them.
-		const word = ((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
+		const word =
+			((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8) | (bytes[at + 3] ?? 0);
 		return bits >= 32 ? word >>> 0 : (word & (-1 << (32 - bits))) >>> 0;
 	}
 }
 
-/** Is it a group's prefix, which unicast routing has no use for (RFC 4271 §6.3: to be ignored)? 224.0.0.0/4, ff00::/8 and inside. */
+/**
+ * Is it a group's prefix, which unicast routing has no use for (RFC 4271 §6.3: to be ignored)?
+ * 224.0.0.0/4, ff00::/8 and inside.
+ */
 export function isMulticast({ family, bytes, length }: Nlri): boolean {
 	const first = bytes[0] ?? 0;
 	return family === 'ipv4' ? length >= 4 && first >> 4 === 0xe : length >= 8 && first === 0xff;

@@ -7,10 +7,19 @@ export function readU16(bytes: Uint8Array, offset: number): number {
 
 /** The 32-bit number at `offset`, unsigned; the caller has checked that it is there. */
 export function readU32(bytes: Uint8Array, offset: number): number {
-	return (((bytes[offset] ?? 0) << 24) | ((bytes[offset + 1] ?? 0) << 16) | ((bytes[offset + 2] ?? 0) << 8) | (bytes[offset + 3] ?? 0)) >>> 0;
+	return (
+		(((bytes[offset] ?? 0) << 24) |
+			((bytes[offset + 1] ?? 0) << 16) |
+			((bytes[offset + 2] ?? 0) << 8) |
+			(bytes[offset + 3] ?? 0)) >>>
+		0
+	);
 }
 
-/** Reads numbers in network order from `[start, end)`. Reading past the end throws what `underrun` makes. */
+/**
+ * Reads numbers in network order from `[start, end)`. Reading past the end throws what `underrun`
+ * makes.
+ */
 export class Reader {
 	readonly #bytes: Uint8Array;
 	readonly #end: number;

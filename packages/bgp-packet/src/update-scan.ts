@@ -13,9 +13,9 @@ export class UpdateSpans {
 }
 
 /**
- * Writes the offsets of withdrawn routes, attribute block and NLRI of the UPDATE at `[start, end)`, header included. Looks
- * at no prefix and no attribute, allocates nothing. RFC 4271 §4.3.
- * @throws PacketError 3/1 where the lengths disagree (RFC 7606 §3 (b)).
+ * Writes the offsets of withdrawn routes, attribute block and NLRI of the UPDATE at `[start, end)`,
+ * header included. Looks at no prefix and no attribute, allocates nothing. RFC 4271 §4.3. @throws
+ * PacketError 3/1 where the lengths disagree (RFC 7606 §3 (b)).
  */
 export function scanUpdate(buffer: Uint8Array, start: number, end: number, spans: UpdateSpans): void {
 	const withdrawnStart = start + headerLength + 2;

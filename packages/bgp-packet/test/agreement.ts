@@ -24,7 +24,14 @@ import { naiveLevel } from './naive.ts';
 export const contexts: readonly PacketContext[] = [true, false].flatMap((fourOctetAs) =>
 	[true, false].flatMap((external) =>
 		[true, false].map((rich) =>
-			packetContext({ fourOctetAs, external, addPath: () => rich, extendedNextHop: () => rich, enhancedRefresh: rich, extendedMessage: rich }),
+			packetContext({
+				fourOctetAs,
+				external,
+				addPath: () => rich,
+				extendedNextHop: () => rich,
+				enhancedRefresh: rich,
+				extendedMessage: rich,
+			}),
 		),
 	),
 );
@@ -54,7 +61,10 @@ function levelOfScan(wire: Uint8Array, context: PacketContext): number {
 	const addPath = context.addPath(1, 1);
 	if (validateNlri(wire, spans.withdrawnStart, spans.withdrawnEnd, 32, addPath) < 0) return 3;
 	if (validateNlri(wire, spans.nlriStart, spans.nlriEnd, 32, addPath) < 0) return 3;
-	return remedyLevel(judgeAttributes(wire, spans.attributesStart, spans.attributesEnd, context, scan), spans.nlriEnd > spans.nlriStart);
+	return remedyLevel(
+		judgeAttributes(wire, spans.attributesStart, spans.attributesEnd, context, scan),
+		spans.nlriEnd > spans.nlriStart,
+	);
 }
 
 /** The prefixes that the cursor finds, as text. */
@@ -65,7 +75,8 @@ function walked(wire: Uint8Array, start: number, end: number, addPath: boolean):
 	return found;
 }
 
-const asText = ({ bytes, length, pathId }: Nlri) => `${pathId ?? ''} ${new DataView(bytes.buffer, bytes.byteOffset).getUint32(0)}/${length}`;
+const asText = ({ bytes, length, pathId }: Nlri) =>
+	`${pathId ?? ''} ${new DataView(bytes.buffer, bytes.byteOffset).getUint32(0)}/${length}`;
 
 const withoutProblems = (message: Message) => (message.type === 'update' ? { ...message, problems: [] } : message);
 
@@ -85,10 +96,17 @@ export function disagreement(wire: Uint8Array, context: PacketContext): string |
 			if (level !== 3) return `the objects ask for a reset (${result.message}), the walk for level ${level}`;
 		} else if (result.type === 'update') {
 			const remedy = strongestRemedy(result.problems);
-			if (level !== (remedy === undefined ? 0 : levels[remedy])) return `the objects ask for ${remedy}, the walk for level ${level}`;
+			if (level !== (remedy === undefined ? 0 : levels[remedy]))
+				return `the objects ask for ${remedy}, the walk for level ${level}`;
 			const addPath = context.addPath(1, 1);
-			if (!isDeepStrictEqual(walked(wire, spans.nlriStart, spans.nlriEnd, addPath), result.nlri.map(asText))) return 'the NLRI differ';
-			if (!isDeepStrictEqual(walked(wire, spans.withdrawnStart, spans.withdrawnEnd, addPath), result.withdrawn.map(asText)))
+			if (!isDeepStrictEqual(walked(wire, spans.nlriStart, spans.nlriEnd, addPath), result.nlri.map(asText)))
+				return 'the NLRI differ';
+			if (
+				!isDeepStrictEqual(
+					walked(wire, spans.withdrawnStart, spans.withdrawnEnd, addPath),
+					result.withdrawn.map(asText),
+				)
+			)
 				return 'the withdrawn routes differ';
 			const { unknown = [], partial, ...known } = result.attributes;
 			const as4 = [...scan.codes.subarray(0, scan.count)].filter((code) => code === 17 || code === 18).length;
@@ -103,7 +121,9 @@ function notTheSameAgain(message: Message, context: PacketContext): string | und
 	try {
 		const again = decodeOrError(encodeMessage(message, context), context);
 		if (again instanceof PacketError) return `does not decode after encoding: ${again.message}`;
-		return isDeepStrictEqual(withoutProblems(again), withoutProblems(message)) ? undefined : 'is another message after encoding';
+		return isDeepStrictEqual(withoutProblems(again), withoutProblems(message))
+			? undefined
+			: 'is another message after encoding';
 	} catch (error) {
 		// AS4_PATH may be added, and an attribute that was not canonical may grow.
 		if (error instanceof MessageTooLongError) return undefined;

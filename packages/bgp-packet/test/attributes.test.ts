@@ -39,7 +39,11 @@ const valid: readonly { title: string; wire: string; attributes: PathAttributes 
 	{ title: 'MULTI_EXIT_DISC', wire: '80 04 04 ffffffff', attributes: { med: 0xffffffff } },
 	{ title: 'LOCAL_PREF', wire: '40 05 04 00000064', attributes: { localPref: 100 } },
 	{ title: '[C88] ATOMIC_AGGREGATE', wire: '40 06 00', attributes: { atomicAggregate: true } },
-	{ title: 'AGGREGATOR', wire: 'c0 07 08 00011170 0a000001', attributes: { aggregator: { asNumber: 70000, routerId: 0x0a000001 } } },
+	{
+		title: 'AGGREGATOR',
+		wire: 'c0 07 08 00011170 0a000001',
+		attributes: { aggregator: { asNumber: 70000, routerId: 0x0a000001 } },
+	},
 	{ title: 'COMMUNITIES', wire: 'c0 08 08 fde80001 ffffff01', attributes: { communities: [0xfde80001, 0xffffff01] } },
 	{ title: 'ORIGINATOR_ID', wire: '80 09 04 c0000201', attributes: { originatorId: 0xc0000201 } },
 	{
@@ -78,7 +82,10 @@ const valid: readonly { title: string; wire: string; attributes: PathAttributes 
 				afi: 2,
 				safi: 1,
 				nextHop: bytes('20010db8000000000000000000000001'),
-				routes: { type: 'prefixes', nlri: [{ family: 'ipv6', bytes: bytes(`20010db8${'00'.repeat(12)}`), length: 32 }] },
+				routes: {
+					type: 'prefixes',
+					nlri: [{ family: 'ipv6', bytes: bytes(`20010db8${'00'.repeat(12)}`), length: 32 }],
+				},
 			},
 		},
 	},
@@ -97,13 +104,22 @@ const valid: readonly { title: string; wire: string; attributes: PathAttributes 
 	{
 		title: '[C129] MP_REACH_NLRI of a family that is carried as bytes',
 		wire: '80 0e 0b 0019 46 04 0a000001 00 05 00',
-		attributes: { mpReach: { afi: 25, safi: 70, nextHop: bytes('0a000001'), routes: { type: 'opaque', bytes: bytes('05 00') } } },
+		attributes: {
+			mpReach: { afi: 25, safi: 70, nextHop: bytes('0a000001'), routes: { type: 'opaque', bytes: bytes('05 00') } },
+		},
 	},
 	{
 		title: '[C182] MP_UNREACH_NLRI',
 		wire: '80 0f 08 0002 01 20 20010db8',
 		attributes: {
-			mpUnreach: { afi: 2, safi: 1, routes: { type: 'prefixes', nlri: [{ family: 'ipv6', bytes: bytes(`20010db8${'00'.repeat(12)}`), length: 32 }] } },
+			mpUnreach: {
+				afi: 2,
+				safi: 1,
+				routes: {
+					type: 'prefixes',
+					nlri: [{ family: 'ipv6', bytes: bytes(`20010db8${'00'.repeat(12)}`), length: 32 }],
+				},
+			},
 		},
 	},
 	{
@@ -127,61 +143,183 @@ const malformed: readonly { title: string; wire: string; remedy: string; context
 	{ title: '[C88] [C111] ORIGIN of 0 octets', wire: `40 01 00 ${asPath} ${nextHop}`, remedy: 'treat-as-withdraw' },
 	{ title: '[C111] ORIGIN of 2 octets', wire: `40 01 02 0000 ${asPath} ${nextHop}`, remedy: 'treat-as-withdraw' },
 	{ title: '[C111] ORIGIN 3', wire: `40 01 01 03 ${asPath} ${nextHop}`, remedy: 'treat-as-withdraw' },
-	{ title: '[C90] ORIGIN with the Optional bit', wire: `c0 01 01 00 ${asPath} ${nextHop}`, remedy: 'treat-as-withdraw' },
-	{ title: '[C90] ORIGIN without the Transitive bit', wire: `00 01 01 00 ${asPath} ${nextHop}`, remedy: 'treat-as-withdraw' },
-	{ title: '[C112] AS_PATH with segment type 0', wire: `${origin} 40 02 06 00 01 0000fde8 ${nextHop}`, remedy: 'treat-as-withdraw' },
-	{ title: '[C112] AS_PATH with segment type 5', wire: `${origin} 40 02 06 05 01 0000fde8 ${nextHop}`, remedy: 'treat-as-withdraw' },
-	{ title: '[C112] AS_PATH with a segment of 0 numbers', wire: `${origin} 40 02 02 02 00 ${nextHop}`, remedy: 'treat-as-withdraw' },
-	{ title: '[C112] AS_PATH with a segment that runs over', wire: `${origin} 40 02 06 02 02 0000fde8 ${nextHop}`, remedy: 'treat-as-withdraw' },
-	{ title: '[C112] AS_PATH with an octet behind it', wire: `${origin} 40 02 07 02 01 0000fde8 02 ${nextHop}`, remedy: 'treat-as-withdraw' },
+	{
+		title: '[C90] ORIGIN with the Optional bit',
+		wire: `c0 01 01 00 ${asPath} ${nextHop}`,
+		remedy: 'treat-as-withdraw',
+	},
+	{
+		title: '[C90] ORIGIN without the Transitive bit',
+		wire: `00 01 01 00 ${asPath} ${nextHop}`,
+		remedy: 'treat-as-withdraw',
+	},
+	{
+		title: '[C112] AS_PATH with segment type 0',
+		wire: `${origin} 40 02 06 00 01 0000fde8 ${nextHop}`,
+		remedy: 'treat-as-withdraw',
+	},
+	{
+		title: '[C112] AS_PATH with segment type 5',
+		wire: `${origin} 40 02 06 05 01 0000fde8 ${nextHop}`,
+		remedy: 'treat-as-withdraw',
+	},
+	{
+		title: '[C112] AS_PATH with a segment of 0 numbers',
+		wire: `${origin} 40 02 02 02 00 ${nextHop}`,
+		remedy: 'treat-as-withdraw',
+	},
+	{
+		title: '[C112] AS_PATH with a segment that runs over',
+		wire: `${origin} 40 02 06 02 02 0000fde8 ${nextHop}`,
+		remedy: 'treat-as-withdraw',
+	},
+	{
+		title: '[C112] AS_PATH with an octet behind it',
+		wire: `${origin} 40 02 07 02 01 0000fde8 02 ${nextHop}`,
+		remedy: 'treat-as-withdraw',
+	},
 	{
 		title: '[C114] a confederation sequence from outside',
 		wire: `${origin} 40 02 06 03 01 0000fde8 ${nextHop}`,
 		remedy: 'treat-as-withdraw',
 		context: external,
 	},
-	{ title: '[C114] a confederation set from outside', wire: `${origin} 40 02 06 04 01 0000fde8 ${nextHop}`, remedy: 'treat-as-withdraw', context: external },
-	{ title: '[C115] AS 0 in AS_PATH', wire: `${origin} 40 02 0a 02 02 0000fde8 00000000 ${nextHop}`, remedy: 'treat-as-withdraw' },
+	{
+		title: '[C114] a confederation set from outside',
+		wire: `${origin} 40 02 06 04 01 0000fde8 ${nextHop}`,
+		remedy: 'treat-as-withdraw',
+		context: external,
+	},
+	{
+		title: '[C115] AS 0 in AS_PATH',
+		wire: `${origin} 40 02 0a 02 02 0000fde8 00000000 ${nextHop}`,
+		remedy: 'treat-as-withdraw',
+	},
 	{ title: '[C116] NEXT_HOP of 3 octets', wire: `${origin} ${asPath} 40 03 03 0a0000`, remedy: 'treat-as-withdraw' },
-	{ title: '[C116] NEXT_HOP of 16 octets', wire: `${origin} ${asPath} 40 03 10 20010db8000000000000000000000001`, remedy: 'treat-as-withdraw' },
+	{
+		title: '[C116] NEXT_HOP of 16 octets',
+		wire: `${origin} ${asPath} 40 03 10 20010db8000000000000000000000001`,
+		remedy: 'treat-as-withdraw',
+	},
 	{ title: '[C117] NEXT_HOP 0.0.0.0', wire: `${origin} ${asPath} 40 03 04 00000000`, remedy: 'treat-as-withdraw' },
 	{ title: '[C117] NEXT_HOP 224.0.0.1', wire: `${origin} ${asPath} 40 03 04 e0000001`, remedy: 'treat-as-withdraw' },
 	{ title: '[C117] NEXT_HOP 0.0.0.1', wire: `${origin} ${asPath} 40 03 04 00000001`, remedy: 'treat-as-withdraw' },
 	{ title: '[C117] NEXT_HOP 240.0.0.1', wire: `${origin} ${asPath} 40 03 04 f0000001`, remedy: 'treat-as-withdraw' },
-	{ title: '[C117] NEXT_HOP 255.255.255.255', wire: `${origin} ${asPath} 40 03 04 ffffffff`, remedy: 'treat-as-withdraw' },
+	{
+		title: '[C117] NEXT_HOP 255.255.255.255',
+		wire: `${origin} ${asPath} 40 03 04 ffffffff`,
+		remedy: 'treat-as-withdraw',
+	},
 	{ title: '[C119] MULTI_EXIT_DISC of 3 octets', wire: `${mandatory} 80 04 03 000000`, remedy: 'treat-as-withdraw' },
-	{ title: '[C119] MULTI_EXIT_DISC of 5 octets', wire: `${mandatory} 80 04 05 0000000000`, remedy: 'treat-as-withdraw' },
+	{
+		title: '[C119] MULTI_EXIT_DISC of 5 octets',
+		wire: `${mandatory} 80 04 05 0000000000`,
+		remedy: 'treat-as-withdraw',
+	},
 	{ title: '[C119] MULTI_EXIT_DISC of 0 octets', wire: `${mandatory} 80 04 00`, remedy: 'treat-as-withdraw' },
-	{ title: '[C120] LOCAL_PREF from an external peer', wire: `${mandatory} 40 05 04 00000064`, remedy: 'attribute-discard', context: external },
-	{ title: '[C120] LOCAL_PREF of 3 octets from an external peer', wire: `${mandatory} 40 05 03 000064`, remedy: 'attribute-discard', context: external },
-	{ title: '[C120] LOCAL_PREF of 5 octets from an internal peer', wire: `${mandatory} 40 05 05 0000000064`, remedy: 'treat-as-withdraw' },
+	{
+		title: '[C120] LOCAL_PREF from an external peer',
+		wire: `${mandatory} 40 05 04 00000064`,
+		remedy: 'attribute-discard',
+		context: external,
+	},
+	{
+		title: '[C120] LOCAL_PREF of 3 octets from an external peer',
+		wire: `${mandatory} 40 05 03 000064`,
+		remedy: 'attribute-discard',
+		context: external,
+	},
+	{
+		title: '[C120] LOCAL_PREF of 5 octets from an internal peer',
+		wire: `${mandatory} 40 05 05 0000000064`,
+		remedy: 'treat-as-withdraw',
+	},
 	{ title: '[C121] no LOCAL_PREF from an internal peer', wire: mandatory, remedy: 'none' },
 	{ title: '[C122] ATOMIC_AGGREGATE of 1 octet', wire: `${mandatory} 40 06 01 00`, remedy: 'attribute-discard' },
 	{ title: '[C90] ATOMIC_AGGREGATE with the Optional bit', wire: `${mandatory} c0 06 00`, remedy: 'attribute-discard' },
-	{ title: '[C123] AGGREGATOR of 6 octets in a 4-octet session', wire: `${mandatory} c0 07 06 fde8 0a000001`, remedy: 'attribute-discard' },
+	{
+		title: '[C123] AGGREGATOR of 6 octets in a 4-octet session',
+		wire: `${mandatory} c0 07 06 fde8 0a000001`,
+		remedy: 'attribute-discard',
+	},
 	{ title: '[C88] AGGREGATOR of 0 octets', wire: `${mandatory} c0 07 00`, remedy: 'attribute-discard' },
-	{ title: '[C90] AGGREGATOR without the Transitive bit', wire: `${mandatory} 80 07 08 0000fde8 0a000001`, remedy: 'attribute-discard' },
+	{
+		title: '[C90] AGGREGATOR without the Transitive bit',
+		wire: `${mandatory} 80 07 08 0000fde8 0a000001`,
+		remedy: 'attribute-discard',
+	},
 	{ title: '[C115] AS 0 in AGGREGATOR', wire: `${mandatory} c0 07 08 00000000 0a000001`, remedy: 'attribute-discard' },
 	{ title: '[C124] COMMUNITIES of 0 octets', wire: `${mandatory} c0 08 00`, remedy: 'treat-as-withdraw' },
-	{ title: '[C123] AGGREGATOR of 9 octets in a 4-octet session', wire: `${mandatory} c0 07 09 0000fde8 0a000001 00`, remedy: 'attribute-discard' },
+	{
+		title: '[C123] AGGREGATOR of 9 octets in a 4-octet session',
+		wire: `${mandatory} c0 07 09 0000fde8 0a000001 00`,
+		remedy: 'attribute-discard',
+	},
 	{ title: '[C124] COMMUNITIES of 6 octets', wire: `${mandatory} c0 08 06 000100020003`, remedy: 'treat-as-withdraw' },
-	{ title: '[C90] COMMUNITIES without the Transitive bit', wire: `${mandatory} 80 08 04 00010002`, remedy: 'treat-as-withdraw' },
+	{
+		title: '[C90] COMMUNITIES without the Transitive bit',
+		wire: `${mandatory} 80 08 04 00010002`,
+		remedy: 'treat-as-withdraw',
+	},
 	{ title: '[C125] ORIGINATOR_ID of 3 octets', wire: `${mandatory} 80 09 03 0a0000`, remedy: 'treat-as-withdraw' },
-	{ title: '[C125] ORIGINATOR_ID of 8 octets', wire: `${mandatory} 80 09 08 0a0000010a000002`, remedy: 'treat-as-withdraw' },
-	{ title: '[C125] ORIGINATOR_ID from an external peer', wire: `${mandatory} 80 09 04 0a000001`, remedy: 'attribute-discard', context: external },
-	{ title: '[C125] ORIGINATOR_ID of 3 octets from an external peer', wire: `${mandatory} 80 09 03 0a0000`, remedy: 'attribute-discard', context: external },
+	{
+		title: '[C125] ORIGINATOR_ID of 8 octets',
+		wire: `${mandatory} 80 09 08 0a0000010a000002`,
+		remedy: 'treat-as-withdraw',
+	},
+	{
+		title: '[C125] ORIGINATOR_ID from an external peer',
+		wire: `${mandatory} 80 09 04 0a000001`,
+		remedy: 'attribute-discard',
+		context: external,
+	},
+	{
+		title: '[C125] ORIGINATOR_ID of 3 octets from an external peer',
+		wire: `${mandatory} 80 09 03 0a0000`,
+		remedy: 'attribute-discard',
+		context: external,
+	},
 	{ title: '[C125] CLUSTER_LIST of 0 octets', wire: `${mandatory} 80 0a 00`, remedy: 'treat-as-withdraw' },
 	{ title: '[C125] CLUSTER_LIST of 5 octets', wire: `${mandatory} 80 0a 05 0a00000100`, remedy: 'treat-as-withdraw' },
-	{ title: '[C125] CLUSTER_LIST from an external peer', wire: `${mandatory} 80 0a 05 0a00000100`, remedy: 'attribute-discard', context: external },
+	{
+		title: '[C125] CLUSTER_LIST from an external peer',
+		wire: `${mandatory} 80 0a 05 0a00000100`,
+		remedy: 'attribute-discard',
+		context: external,
+	},
 	{ title: '[C130] EXTENDED COMMUNITIES of 0 octets', wire: `${mandatory} c0 10 00`, remedy: 'treat-as-withdraw' },
-	{ title: '[C130] EXTENDED COMMUNITIES of 12 octets', wire: `${mandatory} c0 10 0c ${'00'.repeat(12)}`, remedy: 'treat-as-withdraw' },
-	{ title: '[C130] EXTENDED COMMUNITIES of 9 octets', wire: `${mandatory} c0 10 09 0002fde80000006400`, remedy: 'treat-as-withdraw' },
+	{
+		title: '[C130] EXTENDED COMMUNITIES of 12 octets',
+		wire: `${mandatory} c0 10 0c ${'00'.repeat(12)}`,
+		remedy: 'treat-as-withdraw',
+	},
+	{
+		title: '[C130] EXTENDED COMMUNITIES of 9 octets',
+		wire: `${mandatory} c0 10 09 0002fde80000006400`,
+		remedy: 'treat-as-withdraw',
+	},
 	{ title: '[C131] IPv6 EXTENDED COMMUNITIES of 0 octets', wire: `${mandatory} c0 19 00`, remedy: 'treat-as-withdraw' },
-	{ title: '[C131] IPv6 EXTENDED COMMUNITIES of 24 octets', wire: `${mandatory} c0 19 18 ${'00'.repeat(24)}`, remedy: 'treat-as-withdraw' },
-	{ title: '[C131] IPv6 EXTENDED COMMUNITIES of 19 octets', wire: `${mandatory} c0 19 13 ${'00'.repeat(19)}`, remedy: 'treat-as-withdraw' },
+	{
+		title: '[C131] IPv6 EXTENDED COMMUNITIES of 24 octets',
+		wire: `${mandatory} c0 19 18 ${'00'.repeat(24)}`,
+		remedy: 'treat-as-withdraw',
+	},
+	{
+		title: '[C131] IPv6 EXTENDED COMMUNITIES of 19 octets',
+		wire: `${mandatory} c0 19 13 ${'00'.repeat(19)}`,
+		remedy: 'treat-as-withdraw',
+	},
 	{ title: '[C132] LARGE_COMMUNITY of 0 octets', wire: `${mandatory} c0 20 00`, remedy: 'treat-as-withdraw' },
-	{ title: '[C132] LARGE_COMMUNITY of 16 octets', wire: `${mandatory} c0 20 10 ${'00'.repeat(16)}`, remedy: 'treat-as-withdraw' },
-	{ title: '[C132] LARGE_COMMUNITY of 13 octets', wire: `${mandatory} c0 20 0d ${'00'.repeat(13)}`, remedy: 'treat-as-withdraw' },
+	{
+		title: '[C132] LARGE_COMMUNITY of 16 octets',
+		wire: `${mandatory} c0 20 10 ${'00'.repeat(16)}`,
+		remedy: 'treat-as-withdraw',
+	},
+	{
+		title: '[C132] LARGE_COMMUNITY of 13 octets',
+		wire: `${mandatory} c0 20 0d ${'00'.repeat(13)}`,
+		remedy: 'treat-as-withdraw',
+	},
 	{ title: '[C222] OTC of 3 octets', wire: `${mandatory} c0 23 03 00fde8`, remedy: 'treat-as-withdraw' },
 	{ title: '[C222] OTC of 5 octets', wire: `${mandatory} c0 23 05 0000fde800`, remedy: 'treat-as-withdraw' },
 	{ title: '[C222] OTC of 0 octets', wire: `${mandatory} c0 23 00`, remedy: 'treat-as-withdraw' },
@@ -191,7 +329,10 @@ for (const { title, wire, remedy, context = internal } of malformed) {
 }
 
 test('what is discarded or malformed is not among the attributes', (t) => {
-	const { attributes, problems } = decodeAttributes(bytes(`${origin} 40 06 01 00 80 04 01 00 c0 08 04 00010002`), internal);
+	const { attributes, problems } = decodeAttributes(
+		bytes(`${origin} 40 06 01 00 80 04 01 00 c0 08 04 00010002`),
+		internal,
+	);
 	t.deepEqual(attributes, { origin: 'igp', communities: [0x10002] });
 	t.deepEqual(
 		problems.map(({ remedy }) => remedy),
@@ -213,7 +354,10 @@ test('[C128] a global next hop of zeros stands where a link-local one follows', 
 
 test('[C133] a large community that is there twice is taken once and sent once', (t) => {
 	const once = 'c0200c000000010000000200000003';
-	const { attributes } = decodeAttributes(bytes('c0 20 18 000000010000000200000003 000000010000000200000003'), internal);
+	const { attributes } = decodeAttributes(
+		bytes('c0 20 18 000000010000000200000003 000000010000000200000003'),
+		internal,
+	);
 	t.deepEqual(attributes.largeCommunities, [[1, 2, 3]]);
 	const twice: PathAttributes = {
 		largeCommunities: [
@@ -230,7 +374,9 @@ test('[C140] non-transitive extended communities are known by their bit', (t) =>
 });
 
 test('a sequence of more than 255 AS numbers is sent in segments of 255', (t) => {
-	const path: PathAttributes = { asPath: [{ type: 'sequence', asNumbers: Array.from({ length: 300 }, (_, index) => index + 1) }] };
+	const path: PathAttributes = {
+		asPath: [{ type: 'sequence', asNumbers: Array.from({ length: 300 }, (_, index) => index + 1) }],
+	};
 	const { attributes, problems } = decodeAttributes(encodeAttributes(path, internal), internal);
 	t.deepEqual(problems, []);
 	t.deepEqual(

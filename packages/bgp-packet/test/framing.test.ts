@@ -43,7 +43,13 @@ test('[C1] what is sent starts with 16 octets of ones', (t) => {
 test('[C4] a short ROUTE-REFRESH is 1/2, a bad mark with RFC 7313 is 7/1 with the whole message', (t) => {
 	const enhanced = packetContext({ enhancedRefresh: true });
 	t.deepEqual(verdict(frame(5, '0001')), { error: '1/2', data: '0015' });
-	t.deepEqual(verdict(frame(5, '0001 01 01 00')), { type: 'route-refresh', afi: 1, safi: 1, subtype: 'begin', filters: bytes('00') });
+	t.deepEqual(verdict(frame(5, '0001 01 01 00')), {
+		type: 'route-refresh',
+		afi: 1,
+		safi: 1,
+		subtype: 'begin',
+		filters: bytes('00'),
+	});
 	for (const body of ['0001 01 01 00', '0001 02', '0001 02 01 0000']) {
 		const wire = frame(5, body);
 		const mark = bytes(body)[2] ?? 0;
@@ -68,12 +74,16 @@ test('[C10] [C12] messages of up to 65535 octets are taken where it was advertis
 	t.false('error' in verdict(long, packetContext({ extendedMessage: true })));
 });
 
-test('[C11] an OPEN or KEEPALIVE longer than 4096 is 1/2 whatever was advertised, and none is made', (t) => {
+test('[C11] an OPEN or KEEPALIVE longer than 4096 is 1/2 with any capabilities, and none is made', (t) => {
 	const extended = new Framer();
 	extended.maximumLength = 65535;
 	t.throws(() => extended.push(bytes(`${marker} 1001 01`)), { instanceOf: PacketError });
 	t.throws(() => extended.push(bytes(`${marker} 1001 04`)), { instanceOf: PacketError });
-	const capabilities = Array.from({ length: 40 }, () => ({ type: 'unknown' as const, code: 200, value: new Uint8Array(120) }));
+	const capabilities = Array.from({ length: 40 }, () => ({
+		type: 'unknown' as const,
+		code: 200,
+		value: new Uint8Array(120),
+	}));
 	const open = { type: 'open' as const, version: 4, asNumber: 1, holdTimeSeconds: 0, routerId: 1, capabilities };
 	t.throws(() => encodeMessage(open, packetContext({ extendedMessage: true })), { name: 'MessageTooLongError' });
 });
@@ -92,7 +102,10 @@ test('a longer maximum counts from the next header on', (t) => {
 test('messages before a bad header are handed over', (t) => {
 	const seen: number[] = [];
 	const framer = new Framer();
-	t.throws(() => framer.scan(bytes(`${keepalive} ${keepalive} ${marker} 0012 04`), (_buffer, start) => seen.push(start)), { instanceOf: PacketError });
+	t.throws(
+		() => framer.scan(bytes(`${keepalive} ${keepalive} ${marker} 0012 04`), (_buffer, start) => seen.push(start)),
+		{ instanceOf: PacketError },
+	);
 	t.deepEqual(seen, [0, 19]);
 });
 
@@ -110,7 +123,10 @@ test('[C6] a stream split in two at any position gives the same messages', (t) =
 	t.is(whole.length, 6);
 	for (let split = 0; split <= stream.length; split++) {
 		const framer = new Framer();
-		const frames = [...framer.push(stream.subarray(0, split)).map(hex), ...framer.push(stream.subarray(split)).map(hex)];
+		const frames = [
+			...framer.push(stream.subarray(0, split)).map(hex),
+			...framer.push(stream.subarray(split)).map(hex),
+		];
 		t.deepEqual(frames, whole, `split at ${split}`);
 		t.is(framer.pendingBytes, 0);
 	}
@@ -134,10 +150,13 @@ test('[C6] a stream in chunks of any sizes, also of one byte, gives the same mes
 		{ numRuns: 300 },
 	);
 	t.deepEqual(
-		[...stream].reduce(({ framer, frames }, byte) => ({ framer, frames: [...frames, ...framer.push(Uint8Array.of(byte)).map(hex)] }), {
-			framer: new Framer(),
-			frames: [] as string[],
-		}).frames,
+		[...stream].reduce(
+			({ framer, frames }, byte) => ({ framer, frames: [...frames, ...framer.push(Uint8Array.of(byte)).map(hex)] }),
+			{
+				framer: new Framer(),
+				frames: [] as string[],
+			},
+		).frames,
 		whole,
 	);
 });

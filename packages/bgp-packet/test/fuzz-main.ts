@@ -14,10 +14,15 @@ const messages = files.flatMap((file) =>
 	readFileSync(file, 'utf8')
 		.split('\n')
 		.filter((line) => line !== '')
-		// Whatever else a line holds is not looked at.
+		// Other fields of a line are ignored.
 		.map((line) => JSON.parse(line) as { readonly hex?: unknown })
 		.flatMap(({ hex }) => (typeof hex === 'string' && hex.startsWith('ff'.repeat(16)) ? [bytes(hex)] : [])),
 );
 const limit = budget.endsWith('m') ? { iterations: Number(budget.slice(0, -1)) } : { seconds: Number(budget) };
-const { failures } = fuzz({ seed: Number(seed), ...limit, messages, print: (line) => process.stdout.write(`${line}\n`) });
+const { failures } = fuzz({
+	seed: Number(seed),
+	...limit,
+	messages,
+	print: (line) => process.stdout.write(`${line}\n`),
+});
 process.exitCode = failures.length > 0 ? 1 : 0;

@@ -9,7 +9,19 @@ test('[C230] mutated and generated messages decode or raise PacketError, and bot
 	const { failures, outcomes } = fuzz({ seed: 20240611, iterations: 12_000, print: (line) => lines.push(line) });
 	t.deepEqual(failures, [], lines.join('\n'));
 	// The run means something only if it gets everywhere.
-	for (const outcome of ['none', 'attribute-discard', 'treat-as-withdraw', '1/2', '2/0', '3/1', '3/2', '3/5', '3/9', '3/10', '3/11'])
+	for (const outcome of [
+		'none',
+		'attribute-discard',
+		'treat-as-withdraw',
+		'1/2',
+		'2/0',
+		'3/1',
+		'3/2',
+		'3/5',
+		'3/9',
+		'3/10',
+		'3/11',
+	])
 		t.true(outcome in outcomes, outcome);
 });
 

@@ -1,6 +1,15 @@
 import { performance } from 'node:perf_hooks';
 
-import { decodeNotification, escapeText, Framer, hardResetReason, maximumPrefixes, PacketError, packetContext, shutdownText } from '../src/index.ts';
+import {
+	decodeNotification,
+	escapeText,
+	Framer,
+	hardResetReason,
+	maximumPrefixes,
+	PacketError,
+	packetContext,
+	shutdownText,
+} from '../src/index.ts';
 import { contexts, disagreement } from './agreement.ts';
 import { bytes, frame, hex, mandatory, remedyOf, update } from './support.ts';
 
@@ -10,7 +19,7 @@ export interface FuzzOptions {
 	readonly seed: number;
 	/** Stops after so many messages, */
 	readonly iterations?: number;
-	/** or after so many seconds, whatever comes first; one of them is needed. */
+	/** or after so many seconds, the first of both; one of them is needed. */
 	readonly seconds?: number;
 	/** Real messages to mutate, headers included, besides the built-in ones. */
 	readonly messages?: readonly Uint8Array[];
@@ -82,10 +91,14 @@ export const builtInMessages: readonly Uint8Array[] = [
 			c0 20 0c 000000010000000200000003 c0 23 04 0000fde8 e0 63 02 abcd 80 1a 03 010003`,
 		nlri: '18 0a0103',
 	}),
-	update({ attributes: '80 0e 26 0002 01 20 20010db8000000000000000000000001 fe800000000000000000000000000001 00 00 40 01 01 00 40 02 00' }),
+	update({
+		attributes:
+			'80 0e 26 0002 01 20 20010db8000000000000000000000001 fe800000000000000000000000000001 00 00 40 01 01 00 40 02 00',
+	}),
 	update({ attributes: '80 0f 0d 0002 01 20 20010db8 30 20010db80001' }),
 	update({
-		attributes: '40 01 01 00 40 02 06 02 02 fde8 5ba0 40 03 04 0a000001 c0 07 06 5ba0 0a000001 c0 11 0a 02 02 0000fde8 00011170 c0 12 08 00011170 0a000001',
+		attributes:
+			'40 01 01 00 40 02 06 02 02 fde8 5ba0 40 03 04 0a000001 c0 07 06 5ba0 0a000001 c0 11 0a 02 02 0000fde8 00011170 c0 12 08 00011170 0a000001',
 		nlri: '08 0a',
 	}),
 	update({ attributes: '80 0e 0b 0019 46 04 0a000001 00 05 00 80 0f 03 4004 47 40 01 01 00 40 02 00' }),
@@ -94,7 +107,19 @@ export const builtInMessages: readonly Uint8Array[] = [
 /** Lengths and numbers at which readers go wrong. */
 const edges = [0, 1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 19, 20, 23, 24, 31, 32, 33, 127, 128, 129, 254, 255];
 const codes = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 14, 15, 16, 17, 18, 25, 26, 32, 35, 99];
-const properFlags: Readonly<Record<number, number>> = { 1: 0x40, 2: 0x40, 3: 0x40, 4: 0x80, 5: 0x40, 6: 0x40, 9: 0x80, 10: 0x80, 14: 0x80, 15: 0x80, 26: 0x80 };
+const properFlags: Readonly<Record<number, number>> = {
+	1: 0x40,
+	2: 0x40,
+	3: 0x40,
+	4: 0x80,
+	5: 0x40,
+	6: 0x40,
+	9: 0x80,
+	10: 0x80,
+	14: 0x80,
+	15: 0x80,
+	26: 0x80,
+};
 const properLengths: Readonly<Record<number, number>> = { 1: 1, 6: 0, 7: 8, 16: 8, 18: 8, 25: 20, 32: 12 };
 
 /** A message with a header that fits, so that the mutation reaches what is behind it. */
@@ -122,14 +147,20 @@ function mutate(random: Random, wire: Uint8Array, other: Uint8Array): Uint8Array
 			return withLength(new Uint8Array(copy.subarray(0, Math.max(19, at()))));
 		case 4: {
 			const cut = at();
-			return withLength(Uint8Array.of(...copy.subarray(0, cut), ...random.bytes(random.below(5)), ...copy.subarray(cut)));
+			return withLength(
+				Uint8Array.of(...copy.subarray(0, cut), ...random.bytes(random.below(5)), ...copy.subarray(cut)),
+			);
 		}
 		case 5: {
 			const cut = at();
-			return withLength(Uint8Array.of(...copy.subarray(0, cut), ...copy.subarray(Math.min(copy.length, cut + 1 + random.below(4)))));
+			return withLength(
+				Uint8Array.of(...copy.subarray(0, cut), ...copy.subarray(Math.min(copy.length, cut + 1 + random.below(4)))),
+			);
 		}
 		default:
-			return withLength(Uint8Array.of(...copy.subarray(0, at()), ...other.subarray(19 + random.below(Math.max(1, other.length - 19)))));
+			return withLength(
+				Uint8Array.of(...copy.subarray(0, at()), ...other.subarray(19 + random.below(Math.max(1, other.length - 19)))),
+			);
 	}
 }
 
@@ -171,7 +202,7 @@ function generate(random: Random, addPath: boolean): Uint8Array {
 		const value = attributeValue(random, code, addPath);
 		if (random.below(30) === 0) {
 			const long = [...value, ...random.bytes(random.below(8000))];
-			// Some are well-known, as they say, and nobody knows them.
+			// Some are flagged as well-known without being defined.
 			return random.below(4) === 0 ? longAttribute(0x40, 99, long) : longAttribute(flags, code, long);
 		}
 		const length = random.below(30) === 0 ? random.pick(edges, 0) : value.length;
@@ -182,7 +213,15 @@ function generate(random: Random, addPath: boolean): Uint8Array {
 	const block = [...start, ...attributes];
 	return frame(
 		2,
-		Uint8Array.of(withdrawn.length >> 8, withdrawn.length, ...withdrawn, block.length >> 8, block.length, ...block, ...prefixes(random, 32, addPath)),
+		Uint8Array.of(
+			withdrawn.length >> 8,
+			withdrawn.length,
+			...withdrawn,
+			block.length >> 8,
+			block.length,
+			...block,
+			...prefixes(random, 32, addPath),
+		),
 	);
 }
 
@@ -213,7 +252,11 @@ function generateOpen(random: Random): Uint8Array {
 			return [code, random.below(30) === 0 ? random.pick(edges, 0) : value.length, ...value];
 		}).flat();
 		const length = random.below(30) === 0 ? random.pick(edges, 0) : capabilities.length;
-		return [random.below(20) === 0 ? random.below(256) : 2, ...(extended ? [length >> 8, length] : [length]), ...capabilities];
+		return [
+			random.below(20) === 0 ? random.below(256) : 2,
+			...(extended ? [length >> 8, length] : [length]),
+			...capabilities,
+		];
 	}).flat();
 	const total = random.below(20) === 0 ? random.pick(edges, 0) : parameters.length;
 	const head = [
@@ -224,15 +267,30 @@ function generateOpen(random: Random): Uint8Array {
 		random.pick([0, 0, 1, 2, 3, 90], 90),
 		...random.bytes(4),
 	];
-	return frame(1, Uint8Array.of(...head, ...(extended ? [255, 255, total >> 8, total] : [Math.min(255, total)]), ...parameters));
+	return frame(
+		1,
+		Uint8Array.of(...head, ...(extended ? [255, 255, total >> 8, total] : [Math.min(255, total)]), ...parameters),
+	);
 }
 
 /** A NOTIFICATION or ROUTE-REFRESH, filters behind it included. */
 function generateSmall(random: Random): Uint8Array {
 	if (random.below(2) === 0)
-		return frame(5, Uint8Array.of(0, 1 + random.below(2), random.below(4), 1, ...random.bytes(random.below(3) === 0 ? random.below(20) : 0)));
+		return frame(
+			5,
+			Uint8Array.of(
+				0,
+				1 + random.below(2),
+				random.below(4),
+				1,
+				...random.bytes(random.below(3) === 0 ? random.below(20) : 0),
+			),
+		);
 	const text = random.bytes(random.below(12));
-	return frame(3, Uint8Array.of(random.below(9), random.below(12), ...(random.below(2) === 0 ? [text.length, ...text] : text)));
+	return frame(
+		3,
+		Uint8Array.of(random.below(9), random.below(12), ...(random.below(2) === 0 ? [text.length, ...text] : text)),
+	);
 }
 
 /** Does a framer that gets the frame in two pieces, behind a KEEPALIVE, give what it gives in one? */
@@ -242,7 +300,8 @@ function framingFailure(random: Random, wire: Uint8Array): string | undefined {
 		const framer = new Framer();
 		const seen: string[] = [];
 		try {
-			for (const chunk of chunks) framer.scan(chunk, (buffer, start, end) => seen.push(hex(buffer.subarray(start, end))));
+			for (const chunk of chunks)
+				framer.scan(chunk, (buffer, start, end) => seen.push(hex(buffer.subarray(start, end))));
 		} catch (error) {
 			if (!(error instanceof PacketError)) throw error;
 			seen.push(`${error.code}/${error.subcode}`);
@@ -250,7 +309,9 @@ function framingFailure(random: Random, wire: Uint8Array): string | undefined {
 		return seen.join();
 	};
 	const cut = random.below(stream.length);
-	return read([stream]) === read([stream.subarray(0, cut), stream.subarray(cut)]) ? undefined : `the framer differs when cut at ${cut}`;
+	return read([stream]) === read([stream.subarray(0, cut), stream.subarray(cut)])
+		? undefined
+		: `the framer differs when cut at ${cut}`;
 }
 
 function failureOf(random: Random, wire: Uint8Array, context: number): string | undefined {
@@ -282,7 +343,8 @@ function hostileMessage(random: Random, pool: readonly Uint8Array[], addPath: bo
 		default:
 			wire = random.pick(pool, frame(4, ''));
 	}
-	for (let times = random.pick([0, 0, 1, 1, 1, 2, 3], 1); times > 0; times--) wire = mutate(random, wire, random.pick(pool, frame(4, '')));
+	for (let times = random.pick([0, 0, 1, 1, 1, 2, 3], 1); times > 0; times--)
+		wire = mutate(random, wire, random.pick(pool, frame(4, '')));
 	return wire;
 }
 

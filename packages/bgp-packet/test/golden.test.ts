@@ -13,7 +13,12 @@ import { bytes, hex } from './support.ts';
 interface GoldenLine {
 	readonly title: string;
 	/** What of the context is not the default: path identifiers and IPv6 next hops are for all families or none. */
-	readonly context?: { readonly fourOctetAs?: boolean; readonly external?: boolean; readonly addPath?: boolean; readonly extendedNextHop?: boolean };
+	readonly context?: {
+		readonly fourOctetAs?: boolean;
+		readonly external?: boolean;
+		readonly addPath?: boolean;
+		readonly extendedNextHop?: boolean;
+	};
 	readonly hex: string;
 	readonly message: unknown;
 }
@@ -24,7 +29,12 @@ const file = join(dirname(fileURLToPath(import.meta.url)), '../../test/golden/me
 const toJson = (_key: string, value: unknown) => (value instanceof Uint8Array ? { hex: hex(value) } : value);
 
 function fromJson(_key: string, value: unknown): unknown {
-	const isBytes = typeof value === 'object' && value !== null && 'hex' in value && typeof value.hex === 'string' && Object.keys(value).length === 1;
+	const isBytes =
+		typeof value === 'object' &&
+		value !== null &&
+		'hex' in value &&
+		typeof value.hex === 'string' &&
+		Object.keys(value).length === 1;
 	return isBytes ? bytes(String(value.hex)) : value;
 }
 
@@ -41,12 +51,16 @@ const read = () =>
 		.map((line) => JSON.parse(line) as GoldenLine);
 
 if (process.env['UPDATE_GOLDEN'] === '1') {
-	const renewed = read().map((line) => JSON.stringify({ ...line, message: decodeMessage(bytes(line.hex), contextOf(line)) }, toJson));
+	const renewed = read().map((line) =>
+		JSON.stringify({ ...line, message: decodeMessage(bytes(line.hex), contextOf(line)) }, toJson),
+	);
 	writeFileSync(file, `${renewed.join('\n')}\n`);
 }
 
 for (const line of read()) {
 	const message = JSON.parse(JSON.stringify(line.message), fromJson) as Message;
-	test(`golden: ${line.title} decodes to its value`, (t) => t.deepEqual(decodeMessage(bytes(line.hex), contextOf(line)), message));
-	test(`golden: ${line.title} encodes to its bytes`, (t) => t.is(hex(encodeMessage(message, contextOf(line))), line.hex));
+	test(`golden: ${line.title} decodes to its value`, (t) =>
+		t.deepEqual(decodeMessage(bytes(line.hex), contextOf(line)), message));
+	test(`golden: ${line.title} encodes to its bytes`, (t) =>
+		t.is(hex(encodeMessage(message, contextOf(line))), line.hex));
 }

@@ -1,6 +1,14 @@
 import test from 'ava';
 
-import { decodeMessage, encodeMessage, type Message, MessageTooLongError, packetContext, routeRefreshMessage, updateMessage } from '../src/index.ts';
+import {
+	decodeMessage,
+	encodeMessage,
+	type Message,
+	MessageTooLongError,
+	packetContext,
+	routeRefreshMessage,
+	updateMessage,
+} from '../src/index.ts';
 import { bytes, frame } from './support.ts';
 
 const internal = packetContext();
@@ -8,7 +16,11 @@ const internal = packetContext();
 const messages: readonly { title: string; wire: Uint8Array; message: Message }[] = [
 	{ title: 'KEEPALIVE', wire: frame(4, ''), message: { type: 'keepalive' } },
 	{ title: 'ROUTE-REFRESH', wire: frame(5, '0001 00 01'), message: routeRefreshMessage(1, 1) },
-	{ title: 'NOTIFICATION', wire: frame(3, '06 02 00'), message: { type: 'notification', code: 6, subcode: 2, data: bytes('00') } },
+	{
+		title: 'NOTIFICATION',
+		wire: frame(3, '06 02 00'),
+		message: { type: 'notification', code: 6, subcode: 2, data: bytes('00') },
+	},
 	{ title: 'End-of-RIB of IPv4 unicast', wire: frame(2, '0000 0000'), message: updateMessage({}) },
 	{
 		title: 'UPDATE',
@@ -42,7 +54,11 @@ const messages: readonly { title: string; wire: Uint8Array; message: Message }[]
 			asNumber: 65000,
 			holdTimeSeconds: 90,
 			routerId: 0x0a000001,
-			capabilities: [{ type: 'multiprotocol', afi: 1, safi: 1 }, { type: 'route-refresh' }, { type: 'four-octet-as', asNumber: 65000 }],
+			capabilities: [
+				{ type: 'multiprotocol', afi: 1, safi: 1 },
+				{ type: 'route-refresh' },
+				{ type: 'four-octet-as', asNumber: 65000 },
+			],
 		},
 	},
 ];
@@ -52,7 +68,11 @@ for (const { title, wire, message } of messages) {
 }
 
 test('a message longer than the peer accepts is refused, never cut', (t) => {
-	const nlri = Array.from({ length: 1100 }, (_, index) => ({ family: 'ipv4' as const, bytes: Uint8Array.of(10, index >> 8, index, 0), length: 24 }));
+	const nlri = Array.from({ length: 1100 }, (_, index) => ({
+		family: 'ipv4' as const,
+		bytes: Uint8Array.of(10, index >> 8, index, 0),
+		length: 24,
+	}));
 	t.throws(() => encodeMessage(updateMessage({ nlri }), internal), { instanceOf: MessageTooLongError });
 	t.is(encodeMessage(updateMessage({ nlri }), packetContext({ extendedMessage: true })).length, 23 + 4 * 1100);
 });

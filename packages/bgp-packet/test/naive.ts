@@ -46,6 +46,8 @@ export function naiveLevel(wire: Uint8Array, context: PacketContext): number {
 	const reachable = nlri.length > 0 || (reach !== undefined && reach.length > 5 + (reach[3] ?? 0));
 	if (reachable && !(seen.has(1) && seen.has(2))) verdicts.push(2);
 	if (nlri.length > 0) verdicts.push(seen.has(3) ? nextHopVerdict : 2);
+	// Ignored without NLRI, and counted.
+	else if (nextHopVerdict > 0) verdicts.push(1);
 	const level = Math.max(0, ...verdicts);
 	// Section 5.2.
 	const others = [...seen.keys()].some((code) => code !== 15);
@@ -119,7 +121,8 @@ function isPath(value: readonly number[], asBytes: number, confederations: boole
 	if (value.length === 0) return true;
 	const [type = 0, count = 0] = value;
 	const end = 2 + count * asBytes;
-	if (value.length < 2 || count === 0 || value.length < end || type < 1 || type > (confederations ? 4 : 2)) return false;
+	if (value.length < 2 || count === 0 || value.length < end || type < 1 || type > (confederations ? 4 : 2))
+		return false;
 	for (let at = 2; at < end; at += asBytes) if (value.slice(at, at + asBytes).every((byte) => byte === 0)) return false;
 	return isPath(value.slice(end), asBytes, confederations);
 }

@@ -16,7 +16,8 @@ import {
 } from '../src/index.ts';
 import { bytes, hex } from './support.ts';
 
-const cease = (subcode: number, data = '') => notificationMessage({ code: ErrorCode.cease, subcode, data: bytes(data) });
+const cease = (subcode: number, data = '') =>
+	notificationMessage({ code: ErrorCode.cease, subcode, data: bytes(data) });
 
 test('[C77] [C79] the subcodes of Cease are those of their RFCs', (t) => {
 	t.deepEqual(Object.values(CeaseSubcode), [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
@@ -38,12 +39,17 @@ const texts: readonly { title: string; subcode?: number; data: string; text: Shu
 	{ title: '[C80] no data', data: '', text: undefined },
 	{ title: '[C80] data of another Cease', subcode: 3, data: '05 68656c6c6f', text: undefined },
 	{ title: '[C80] letters of two bytes', data: '02 c3a9', text: { type: 'text', text: 'é' } },
-	{ title: '[C81] a length that does not fit', data: '06 68656c6c6f', text: { type: 'invalid', bytes: bytes('06 68656c6c6f') } },
+	{
+		title: '[C81] a length that does not fit',
+		data: '06 68656c6c6f',
+		text: { type: 'invalid', bytes: bytes('06 68656c6c6f') },
+	},
 	{ title: '[C81] bad UTF-8', data: '02 c328', text: { type: 'invalid', bytes: bytes('02 c328') } },
 	{ title: '[C81] an overlong encoding', data: '02 c0af', text: { type: 'invalid', bytes: bytes('02 c0af') } },
 	{ title: '[C82] 255 octets', data: `ff ${'61'.repeat(255)}`, text: { type: 'text', text: 'a'.repeat(255) } },
 ];
-for (const { title, subcode = 2, data, text } of texts) test(`${title} is read`, (t) => t.deepEqual(shutdownText(cease(subcode, data)), text));
+for (const { title, subcode = 2, data, text } of texts)
+	test(`${title} is read`, (t) => t.deepEqual(shutdownText(cease(subcode, data)), text));
 
 test('[C82] a text is sent with up to 255 octets, 128 to old speakers, and never cut inside a letter', (t) => {
 	t.is(hex(encodeShutdownText('hello')), '0568656c6c6f');

@@ -1,16 +1,27 @@
 import test from 'ava';
 
-import { type Capability, decodeMessage, encodeMessage, lastCapability, type OpenMessage, packetContext } from '../src/index.ts';
+import {
+	type Capability,
+	decodeMessage,
+	encodeMessage,
+	lastCapability,
+	type OpenMessage,
+	packetContext,
+} from '../src/index.ts';
 import { bytes, frame, hex, verdict } from './support.ts';
 
 /** An OPEN of AS 65000, 90 s, 10.0.0.1, with optional parameters in hex behind their length. */
-const open = (parameters: string, { version = '04', asNumber = 'fde8', holdTime = '005a', routerId = '0a000001' } = {}) => {
+const open = (
+	parameters: string,
+	{ version = '04', asNumber = 'fde8', holdTime = '005a', routerId = '0a000001' } = {},
+) => {
 	const length = bytes(parameters).length.toString(16).padStart(2, '0');
 	return frame(1, `${version} ${asNumber} ${holdTime} ${routerId} ${length} ${parameters}`);
 };
 
 /** One parameter with capabilities in hex. */
-const parameter = (capabilities: string) => `02 ${bytes(capabilities).length.toString(16).padStart(2, '0')} ${capabilities}`;
+const parameter = (capabilities: string) =>
+	`02 ${bytes(capabilities).length.toString(16).padStart(2, '0')} ${capabilities}`;
 
 function capabilitiesOf(wire: Uint8Array): readonly Capability[] {
 	const message = decodeMessage(wire, packetContext());
@@ -28,8 +39,16 @@ const refused: readonly { title: string; wire: Uint8Array; error: string; data?:
 	{ title: '[C20] hold time 2', wire: open('', { holdTime: '0002' }), error: '2/6' },
 	{ title: '[C22] optional parameter 1', wire: open('01 01 00'), error: '2/4' },
 	{ title: '[C22] optional parameter 7', wire: open('07 00'), error: '2/4' },
-	{ title: '[C23] parameters shorter than their length', wire: frame(1, '04 fde8 005a 0a000001 08 02 02 0200'), error: '2/0' },
-	{ title: '[C23] parameters longer than their length', wire: frame(1, '04 fde8 005a 0a000001 02 02 02 0200'), error: '2/0' },
+	{
+		title: '[C23] parameters shorter than their length',
+		wire: frame(1, '04 fde8 005a 0a000001 08 02 02 0200'),
+		error: '2/0',
+	},
+	{
+		title: '[C23] parameters longer than their length',
+		wire: frame(1, '04 fde8 005a 0a000001 02 02 02 0200'),
+		error: '2/0',
+	},
 	{ title: '[C23] a parameter that runs over', wire: open('02 06 0200'), error: '2/0' },
 	{ title: '[C23] a parameter cut off behind its type', wire: open('02'), error: '2/0' },
 	{ title: '[C28] a capability that runs over its parameter', wire: open('02 04 01 04 0001'), error: '2/0' },
@@ -42,12 +61,24 @@ const refused: readonly { title: string; wire: Uint8Array; error: string; data?:
 	{ title: '[C34] four-octet-as of 2 bytes', wire: open(parameter('41 02 fde8')), error: '2/0' },
 	{ title: '[C35] graceful restart of 1 byte', wire: open(parameter('40 01 00')), error: '2/0' },
 	{ title: '[C35] graceful restart with half a family', wire: open(parameter('40 04 0078 0001')), error: '2/0' },
-	{ title: '[C38] long-lived graceful restart with half a family', wire: open(parameter('47 05 0001 01 80 00')), error: '2/0' },
+	{
+		title: '[C38] long-lived graceful restart with half a family',
+		wire: open(parameter('47 05 0001 01 80 00')),
+		error: '2/0',
+	},
 	{ title: '[C39] add-path of 3 bytes', wire: open(parameter('45 03 000101')), error: '2/0' },
 	{ title: '[C41] extended next hop of 5 bytes', wire: open(parameter('05 05 0001000100')), error: '2/0' },
 	{ title: '[C43] role of 2 bytes', wire: open(parameter('09 02 0000')), error: '2/0' },
-	{ title: '[C29] the extended form behind a length of 0', wire: frame(1, '04 fde8 005a 0a000001 00 ff 0000'), error: '2/0' },
-	{ title: '[C29] an extended length that runs over', wire: frame(1, '04 fde8 005a 0a000001 ff ff 0010 02 0002 0200'), error: '2/0' },
+	{
+		title: '[C29] the extended form behind a length of 0',
+		wire: frame(1, '04 fde8 005a 0a000001 00 ff 0000'),
+		error: '2/0',
+	},
+	{
+		title: '[C29] an extended length that runs over',
+		wire: frame(1, '04 fde8 005a 0a000001 ff ff 0010 02 0002 0200'),
+		error: '2/0',
+	},
 ];
 for (const { title, wire, error, data = '' } of refused) {
 	test(`${title} is ${error}`, (t) => t.deepEqual(verdict(wire), { error, data }));
@@ -58,7 +89,10 @@ const accepted: readonly { title: string; wire: Uint8Array }[] = [
 	{ title: '[C18] identifier 224.0.0.1', wire: open('', { routerId: 'e0000001' }) },
 	{ title: '[C20] hold time 0', wire: open('', { holdTime: '0000' }) },
 	{ title: '[C20] hold time 3', wire: open('', { holdTime: '0003' }) },
-	{ title: '[C17] AS_TRANS beside the four-octet-as capability', wire: open(parameter('41 04 00011170'), { asNumber: '5ba0' }) },
+	{
+		title: '[C17] AS_TRANS beside the four-octet-as capability',
+		wire: open(parameter('41 04 00011170'), { asNumber: '5ba0' }),
+	},
 	{ title: '[C24] a parameter without capabilities', wire: open('02 00') },
 ];
 for (const { title, wire } of accepted) test(`${title} is accepted`, (t) => t.false('error' in verdict(wire)));
@@ -92,7 +126,13 @@ const values: readonly { title: string; wire: string; capability: Capability; en
 	{
 		title: '[C35] graceful restart without families',
 		wire: '40 02 0fff',
-		capability: { type: 'graceful-restart', restarting: false, notification: false, restartSeconds: 4095, families: [] },
+		capability: {
+			type: 'graceful-restart',
+			restarting: false,
+			notification: false,
+			restartSeconds: 4095,
+			families: [],
+		},
 	},
 	{
 		title: '[C37] the N bit of graceful restart',
@@ -102,7 +142,10 @@ const values: readonly { title: string; wire: string; capability: Capability; en
 	{
 		title: '[C38] long-lived graceful restart',
 		wire: '47 07 0001 01 80 0e1000',
-		capability: { type: 'long-lived-graceful-restart', families: [{ afi: 1, safi: 1, forwarding: true, staleSeconds: 921600 }] },
+		capability: {
+			type: 'long-lived-graceful-restart',
+			families: [{ afi: 1, safi: 1, forwarding: true, staleSeconds: 921600 }],
+		},
 	},
 	{
 		title: '[C39] add-path',
@@ -139,19 +182,36 @@ const values: readonly { title: string; wire: string; capability: Capability; en
 		capability: { type: 'role' as const, role },
 	})),
 	{ title: '[C44] a role that is not assigned', wire: '09 01 05', capability: { type: 'role', role: 5 } },
-	{ title: '[C25] an unknown capability', wire: 'c8 03 010203', capability: { type: 'unknown', code: 200, value: bytes('010203') } },
-	{ title: '[C25] the host name of a speaker', wire: '49 04 02 7231 00', capability: { type: 'unknown', code: 73, value: bytes('02723100') } },
+	{
+		title: '[C25] an unknown capability',
+		wire: 'c8 03 010203',
+		capability: { type: 'unknown', code: 200, value: bytes('010203') },
+	},
+	{
+		title: '[C25] the host name of a speaker',
+		wire: '49 04 02 7231 00',
+		capability: { type: 'unknown', code: 73, value: bytes('02723100') },
+	},
 ];
 for (const { title, wire, capability, encodes = wire } of values) {
 	test(`decodes ${title}`, (t) => t.deepEqual(capabilitiesOf(open(parameter(wire))), [capability]));
 	test(`encodes ${title}`, (t) => {
-		const message: OpenMessage = { type: 'open', version: 4, asNumber: 65000, holdTimeSeconds: 90, routerId: 0x0a000001, capabilities: [capability] };
+		const message: OpenMessage = {
+			type: 'open',
+			version: 4,
+			asNumber: 65000,
+			holdTimeSeconds: 90,
+			routerId: 0x0a000001,
+			capabilities: [capability],
+		};
 		t.is(hex(encodeMessage(message, packetContext())), hex(open(parameter(encodes))));
 	});
 }
 
 test('[C24] capabilities are taken from any number of parameters, repeated ones too', (t) => {
-	const wire = open(`${parameter('01 04 0001 00 01 02 00')} ${parameter('02 00')} 02 00 ${parameter('01 04 0001 00 01')}`);
+	const wire = open(
+		`${parameter('01 04 0001 00 01 02 00')} ${parameter('02 00')} 02 00 ${parameter('01 04 0001 00 01')}`,
+	);
 	t.deepEqual(
 		capabilitiesOf(wire).map(({ type }) => type),
 		['multiprotocol', 'route-refresh', 'route-refresh', 'multiprotocol'],
@@ -175,7 +235,11 @@ test('[C45] each of several roles is surfaced', (t) => {
 test('[C29] [C31] the extended form is read, short lists and any value of the old length included', (t) => {
 	for (const old of ['ff', '01', '08']) {
 		const wire = frame(1, `04 fde8 005a 0a000001 ${old} ff 000a 02 0002 0200 02 0002 4600`);
-		t.deepEqual(capabilitiesOf(wire), [{ type: 'route-refresh' }, { type: 'enhanced-route-refresh' }], `old length ${old}`);
+		t.deepEqual(
+			capabilitiesOf(wire),
+			[{ type: 'route-refresh' }, { type: 'enhanced-route-refresh' }],
+			`old length ${old}`,
+		);
 	}
 });
 

@@ -24,13 +24,21 @@ const u32 = fc.nat(0xffffffff);
 const octets = (length: number) => fc.uint8Array({ minLength: length, maxLength: length });
 
 /** Small numbers, those around 2 octets, and large ones; never 0. */
-const asNumber = fc.oneof(fc.integer({ min: 1, max: 5 }), fc.constantFrom(23455, 65535, 65536), fc.integer({ min: 1, max: 0xffffffff }));
+const asNumber = fc.oneof(
+	fc.integer({ min: 1, max: 5 }),
+	fc.constantFrom(23455, 65535, 65536),
+	fc.integer({ min: 1, max: 0xffffffff }),
+);
 
 const prefix = (family: 'ipv4' | 'ipv6', addPath: boolean): fc.Arbitrary<Nlri> =>
-	fc.tuple(octets(family === 'ipv4' ? 4 : 16), fc.nat(family === 'ipv4' ? 32 : 128), u32).map(([address, length, pathId]) => {
-		const bytes = address.map((byte, index) => byte & (0xff00 >> Math.max(0, Math.min(8, length - index * 8))) & 0xff);
-		return addPath ? { family, bytes, length, pathId } : { family, bytes, length };
-	});
+	fc
+		.tuple(octets(family === 'ipv4' ? 4 : 16), fc.nat(family === 'ipv4' ? 32 : 128), u32)
+		.map(([address, length, pathId]) => {
+			const bytes = address.map(
+				(byte, index) => byte & (0xff00 >> Math.max(0, Math.min(8, length - index * 8))) & 0xff,
+			);
+			return addPath ? { family, bytes, length, pathId } : { family, bytes, length };
+		});
 
 const address4 = octets(4).map((bytes) => Uint8Array.of(1 + ((bytes[0] ?? 0) % 223), ...bytes.subarray(1)));
 const address6 = octets(16).map((bytes) => Uint8Array.of(0x20, ...bytes.subarray(1)));
@@ -39,10 +47,12 @@ const address6 = octets(16).map((bytes) => Uint8Array.of(0x20, ...bytes.subarray
 const asPath = fc.oneof(
 	fc.constant([]),
 	fc.array(asNumber, { minLength: 1, maxLength: 6 }).map((asNumbers) => [{ type: 'sequence' as const, asNumbers }]),
-	fc.tuple(fc.array(asNumber, { minLength: 1, maxLength: 6 }), fc.array(asNumber, { minLength: 1, maxLength: 3 })).map(([first, second]) => [
-		{ type: 'sequence' as const, asNumbers: first },
-		{ type: 'set' as const, asNumbers: second },
-	]),
+	fc
+		.tuple(fc.array(asNumber, { minLength: 1, maxLength: 6 }), fc.array(asNumber, { minLength: 1, maxLength: 3 }))
+		.map(([first, second]) => [
+			{ type: 'sequence' as const, asNumbers: first },
+			{ type: 'set' as const, asNumbers: second },
+		]),
 );
 
 const largeCommunity = fc.tuple(u32, u32, u32).map(([first, second, third]) => [first, second, third] as const);
@@ -63,7 +73,11 @@ const attributes = (addPath: boolean): fc.Arbitrary<PathAttributes> =>
 			clusterList: listOf(u32),
 			extendedCommunities: listOf(octets(8)),
 			ipv6ExtendedCommunities: listOf(octets(20)),
-			largeCommunities: fc.uniqueArray(largeCommunity, { minLength: 1, maxLength: 4, selector: (value) => value.join() }),
+			largeCommunities: fc.uniqueArray(largeCommunity, {
+				minLength: 1,
+				maxLength: 4,
+				selector: (value) => value.join(),
+			}),
 			onlyToCustomer: u32,
 			mpReach: fc.record({
 				afi: fc.constant(2),
@@ -77,11 +91,19 @@ const attributes = (addPath: boolean): fc.Arbitrary<PathAttributes> =>
 					safi: fc.constant(1),
 					routes: fc.record({ type: fc.constant('prefixes' as const), nlri: listOf(prefix('ipv4', addPath)) }),
 				}),
-				fc.record({ afi: fc.constant(25), safi: u8, routes: fc.record({ type: fc.constant('opaque' as const), bytes: fc.uint8Array({ maxLength: 9 }) }) }),
+				fc.record({
+					afi: fc.constant(25),
+					safi: u8,
+					routes: fc.record({ type: fc.constant('opaque' as const), bytes: fc.uint8Array({ maxLength: 9 }) }),
+				}),
 			),
 			unknown: fc
 				.uniqueArray(
-					fc.record({ code: fc.integer({ min: 100, max: 255 }), flags: fc.constantFrom(0x80, 0xc0, 0xe0), value: fc.uint8Array({ maxLength: 300 }) }),
+					fc.record({
+						code: fc.integer({ min: 100, max: 255 }),
+						flags: fc.constantFrom(0x80, 0xc0, 0xe0),
+						value: fc.uint8Array({ maxLength: 300 }),
+					}),
 					{
 						minLength: 1,
 						maxLength: 3,
@@ -93,7 +115,8 @@ const attributes = (addPath: boolean): fc.Arbitrary<PathAttributes> =>
 		{ requiredKeys: [] },
 	);
 
-const families = (extra: Record<string, fc.Arbitrary<unknown>>) => fc.array(fc.record({ afi: u16, safi: u8, ...extra }), { maxLength: 4 });
+const families = (extra: Record<string, fc.Arbitrary<unknown>>) =>
+	fc.array(fc.record({ afi: u16, safi: u8, ...extra }), { maxLength: 4 });
 // Each record has the shape of its capability; fast-check loses the union.
 const capability = fc.oneof(
 	fc.record({ type: fc.constant('multiprotocol'), afi: u16, safi: u8 }),
@@ -106,14 +129,27 @@ const capability = fc.oneof(
 		restartSeconds: fc.nat(4095),
 		families: families({ forwarding: fc.boolean() }),
 	}),
-	fc.record({ type: fc.constant('long-lived-graceful-restart'), families: families({ forwarding: fc.boolean(), staleSeconds: fc.nat(0xffffff) }) }),
-	fc.record({ type: fc.constant('add-path'), families: families({ mode: fc.constantFrom('receive', 'send', 'both') }) }),
+	fc.record({
+		type: fc.constant('long-lived-graceful-restart'),
+		families: families({ forwarding: fc.boolean(), staleSeconds: fc.nat(0xffffff) }),
+	}),
+	fc.record({
+		type: fc.constant('add-path'),
+		families: families({ mode: fc.constantFrom('receive', 'send', 'both') }),
+	}),
 	fc.record({ type: fc.constant('extended-next-hop'), families: families({ safi: u16, nextHopAfi: u16 }) }),
 	fc.record({
 		type: fc.constant('role'),
-		role: fc.oneof(fc.constantFrom('provider', 'customer', 'peer', 'route-server', 'route-server-client'), fc.integer({ min: 5, max: 255 })),
+		role: fc.oneof(
+			fc.constantFrom('provider', 'customer', 'peer', 'route-server', 'route-server-client'),
+			fc.integer({ min: 5, max: 255 }),
+		),
 	}),
-	fc.record({ type: fc.constant('unknown'), code: fc.integer({ min: 128, max: 255 }), value: fc.uint8Array({ maxLength: 255 }) }),
+	fc.record({
+		type: fc.constant('unknown'),
+		code: fc.integer({ min: 128, max: 255 }),
+		value: fc.uint8Array({ maxLength: 255 }),
+	}),
 ) as fc.Arbitrary<Capability>;
 
 const message = (addPath: boolean): fc.Arbitrary<Message> =>
@@ -133,13 +169,21 @@ const message = (addPath: boolean): fc.Arbitrary<Message> =>
 				attributes: attributes(addPath),
 			})
 			.map(updateMessage),
-		fc.record({ type: fc.constant('notification' as const), code: u8, subcode: u8, data: fc.uint8Array({ maxLength: 60 }) }),
+		fc.record({
+			type: fc.constant('notification' as const),
+			code: u8,
+			subcode: u8,
+			data: fc.uint8Array({ maxLength: 60 }),
+		}),
 		fc.constant({ type: 'keepalive' as const }),
 		fc.record({
 			type: fc.constant('route-refresh' as const),
 			afi: u16,
 			safi: u8,
-			subtype: fc.oneof(fc.constantFrom('request' as const, 'begin' as const, 'end' as const), fc.integer({ min: 3, max: 255 })),
+			subtype: fc.oneof(
+				fc.constantFrom('request' as const, 'begin' as const, 'end' as const),
+				fc.integer({ min: 3, max: 255 }),
+			),
 			filters: fc.uint8Array({ maxLength: 8 }),
 		}),
 	);

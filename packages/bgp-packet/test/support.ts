@@ -1,4 +1,11 @@
-import { decodeMessage, type Message, type PacketContext, PacketError, packetContext, strongestRemedy } from '../src/index.ts';
+import {
+	decodeMessage,
+	type Message,
+	type PacketContext,
+	PacketError,
+	packetContext,
+	strongestRemedy,
+} from '../src/index.ts';
 
 /** Bytes written in hex; white space and `# comments` are skipped. */
 export function bytes(hex: string): Uint8Array {
@@ -20,13 +27,27 @@ export function frame(type: number, body: string | Uint8Array): Uint8Array {
 }
 
 /** An UPDATE from the hex of its three fields; the lengths are put before them. */
-export function update({ withdrawn = '', attributes = '', nlri = '' }: { withdrawn?: string; attributes?: string; nlri?: string }): Uint8Array {
+export function update({
+	withdrawn = '',
+	attributes = '',
+	nlri = '',
+}: {
+	withdrawn?: string;
+	attributes?: string;
+	nlri?: string;
+}): Uint8Array {
 	const [gone, block, come] = [bytes(withdrawn), bytes(attributes), bytes(nlri)];
-	return frame(2, Uint8Array.of(gone.length >>> 8, gone.length, ...gone, block.length >>> 8, block.length, ...block, ...come));
+	return frame(
+		2,
+		Uint8Array.of(gone.length >>> 8, gone.length, ...gone, block.length >>> 8, block.length, ...block, ...come),
+	);
 }
 
 /** What a frame deserves: a message, or the error as `code/subcode` with its data in hex. Anything else that is thrown comes through. */
-export function verdict(wire: Uint8Array, context: PacketContext = packetContext()): Message | { readonly error: string; readonly data: string } {
+export function verdict(
+	wire: Uint8Array,
+	context: PacketContext = packetContext(),
+): Message | { readonly error: string; readonly data: string } {
 	try {
 		return decodeMessage(wire, context);
 	} catch (error) {

@@ -1,6 +1,16 @@
 import test from 'ava';
 
-import { decodeMessage, encodeMessage, endOfRib, endOfRibMessage, isMulticast, packetContext, passedOn, updateMessage, withdrawInstead } from '../src/index.ts';
+import {
+	decodeMessage,
+	encodeMessage,
+	endOfRib,
+	endOfRibMessage,
+	isMulticast,
+	packetContext,
+	passedOn,
+	updateMessage,
+	withdrawInstead,
+} from '../src/index.ts';
 import { bytes, frame, hex, mandatory, pieces, remedyOf, update, verdict } from './support.ts';
 
 const internal = packetContext();
@@ -10,53 +20,151 @@ const med = '80 04 04 00000000';
 const reach = '80 0e 1a 0002 01 10 20010db8000000000000000000000001 00 20 20010db8';
 const unreach = '80 0f 08 0002 01 20 20010db8';
 
-const updates: readonly { title: string; wire: Uint8Array; remedy: string; data?: string; context?: typeof internal }[] = [
+const updates: readonly {
+	title: string;
+	wire: Uint8Array;
+	remedy: string;
+	data?: string;
+	context?: typeof internal;
+}[] = [
 	{ title: '[C84] withdrawn routes that run over the message', wire: frame(2, '0004 08 0b 0000'), remedy: '3/1' },
-	{ title: '[C84] a withdrawn length that leaves no room for the attribute length', wire: frame(2, '0001 08 00'), remedy: '3/1' },
+	{
+		title: '[C84] a withdrawn length that leaves no room for the attribute length',
+		wire: frame(2, '0001 08 00'),
+		remedy: '3/1',
+	},
 	{ title: '[C84] attributes that run over the message', wire: frame(2, '0000 0001'), remedy: '3/1' },
 	{ title: '[C84] lengths of 65535', wire: frame(2, 'ffff ffff'), remedy: '3/1' },
-	{ title: '[C86] an attribute that runs over the block', wire: update({ attributes: `${mandatory} 80 04 05 00000000`, nlri }), remedy: 'treat-as-withdraw' },
-	{ title: '[C86] an MP_REACH_NLRI that runs over the block', wire: update({ attributes: `${mandatory} 80 0e 05 00020110`, nlri }), remedy: '3/1' },
-	{ title: '[C105] an MP_REACH_NLRI of which the last two octets are the header', wire: update({ attributes: `${mandatory} 80 0e`, nlri }), remedy: '3/1' },
-	{ title: '[C87] one octet behind the attributes', wire: update({ attributes: `${mandatory} 80`, nlri }), remedy: 'treat-as-withdraw' },
-	{ title: '[C87] two octets behind the attributes', wire: update({ attributes: `${mandatory} 80 04`, nlri }), remedy: 'treat-as-withdraw' },
+	{
+		title: '[C86] an attribute that runs over the block',
+		wire: update({ attributes: `${mandatory} 80 04 05 00000000`, nlri }),
+		remedy: 'treat-as-withdraw',
+	},
+	{
+		title: '[C86] an MP_REACH_NLRI that runs over the block',
+		wire: update({ attributes: `${mandatory} 80 0e 05 00020110`, nlri }),
+		remedy: '3/1',
+	},
+	{
+		title: '[C105] an MP_REACH_NLRI of which the last two octets are the header',
+		wire: update({ attributes: `${mandatory} 80 0e`, nlri }),
+		remedy: '3/1',
+	},
+	{
+		title: '[C87] one octet behind the attributes',
+		wire: update({ attributes: `${mandatory} 80`, nlri }),
+		remedy: 'treat-as-withdraw',
+	},
+	{
+		title: '[C87] two octets behind the attributes',
+		wire: update({ attributes: `${mandatory} 80 04`, nlri }),
+		remedy: 'treat-as-withdraw',
+	},
 	{
 		title: '[C87] three octets behind the attributes, with Extended Length',
 		wire: update({ attributes: `${mandatory} 90 04 00`, nlri }),
 		remedy: 'treat-as-withdraw',
 	},
-	{ title: '[C89] Extended Length for a short attribute', wire: update({ attributes: `${origin} ${asPath} 50 03 0004 0a000001`, nlri }), remedy: 'none' },
-	{ title: '[C89] low bits in the flags', wire: update({ attributes: `4f 01 01 00 ${asPath} ${nextHop}`, nlri }), remedy: 'none' },
-	{ title: '[C91] ORIGIN missing', wire: update({ attributes: `${asPath} ${nextHop}`, nlri }), remedy: 'treat-as-withdraw' },
-	{ title: '[C91] AS_PATH missing', wire: update({ attributes: `${origin} ${nextHop}`, nlri }), remedy: 'treat-as-withdraw' },
-	{ title: '[C91] NEXT_HOP missing', wire: update({ attributes: `${origin} ${asPath}`, nlri }), remedy: 'treat-as-withdraw' },
+	{
+		title: '[C89] Extended Length for a short attribute',
+		wire: update({ attributes: `${origin} ${asPath} 50 03 0004 0a000001`, nlri }),
+		remedy: 'none',
+	},
+	{
+		title: '[C89] low bits in the flags',
+		wire: update({ attributes: `4f 01 01 00 ${asPath} ${nextHop}`, nlri }),
+		remedy: 'none',
+	},
+	{
+		title: '[C91] ORIGIN missing',
+		wire: update({ attributes: `${asPath} ${nextHop}`, nlri }),
+		remedy: 'treat-as-withdraw',
+	},
+	{
+		title: '[C91] AS_PATH missing',
+		wire: update({ attributes: `${origin} ${nextHop}`, nlri }),
+		remedy: 'treat-as-withdraw',
+	},
+	{
+		title: '[C91] NEXT_HOP missing',
+		wire: update({ attributes: `${origin} ${asPath}`, nlri }),
+		remedy: 'treat-as-withdraw',
+	},
 	{ title: '[C91] all attributes missing', wire: update({ nlri }), remedy: 'treat-as-withdraw' },
-	{ title: '[C91] ORIGIN missing beside MP_REACH_NLRI', wire: update({ attributes: `${reach} ${asPath}` }), remedy: 'treat-as-withdraw' },
+	{
+		title: '[C91] ORIGIN missing beside MP_REACH_NLRI',
+		wire: update({ attributes: `${reach} ${asPath}` }),
+		remedy: 'treat-as-withdraw',
+	},
 	{ title: '[C92] nothing but withdrawn routes', wire: update({ withdrawn: '18 0a0102' }), remedy: 'none' },
 	{ title: '[C92] nothing but MP_UNREACH_NLRI', wire: update({ attributes: unreach }), remedy: 'none' },
-	{ title: '[C92] attributes beside withdrawn routes', wire: update({ withdrawn: '18 0a0102', attributes: origin }), remedy: 'none' },
-	{ title: '[C93] NEXT_HOP missing beside MP_REACH_NLRI alone', wire: update({ attributes: `${reach} ${origin} ${asPath}` }), remedy: 'none' },
+	{
+		title: '[C92] attributes beside withdrawn routes',
+		wire: update({ withdrawn: '18 0a0102', attributes: origin }),
+		remedy: 'none',
+	},
+	{
+		title: '[C93] NEXT_HOP missing beside MP_REACH_NLRI alone',
+		wire: update({ attributes: `${reach} ${origin} ${asPath}` }),
+		remedy: 'none',
+	},
 	{
 		title: '[C93] a malformed NEXT_HOP beside MP_REACH_NLRI alone',
 		wire: update({ attributes: `${reach} ${origin} ${asPath} 40 03 03 0a0000` }),
-		remedy: 'none',
+		remedy: 'attribute-discard',
 	},
-	{ title: '[C94] MP_REACH_NLRI twice', wire: update({ attributes: `${reach} ${reach} ${origin} ${asPath}` }), remedy: '3/1' },
+	{
+		title: '[C94] MP_REACH_NLRI twice',
+		wire: update({ attributes: `${reach} ${reach} ${origin} ${asPath}` }),
+		remedy: '3/1',
+	},
 	{ title: '[C94] MP_UNREACH_NLRI twice', wire: update({ attributes: `${unreach} ${unreach}` }), remedy: '3/1' },
-	{ title: '[C95] MED twice', wire: update({ attributes: `${mandatory} ${med} 80 04 04 00000005`, nlri }), remedy: 'attribute-discard' },
-	{ title: '[C95] a malformed second MED', wire: update({ attributes: `${mandatory} ${med} 80 04 01 05`, nlri }), remedy: 'attribute-discard' },
-	{ title: '[C95] an unknown attribute twice', wire: update({ attributes: `${mandatory} c0 63 01 01 c0 63 01 02`, nlri }), remedy: 'attribute-discard' },
-	{ title: '[C96] discard and withdraw', wire: update({ attributes: `${mandatory} 40 06 01 00 80 04 01 00`, nlri }), remedy: 'treat-as-withdraw' },
-	{ title: '[C96] withdraw and reset', wire: update({ attributes: `${mandatory} 80 04 01 00 ${unreach} ${unreach}`, nlri }), remedy: '3/1' },
+	{
+		title: '[C95] MED twice',
+		wire: update({ attributes: `${mandatory} ${med} 80 04 04 00000005`, nlri }),
+		remedy: 'attribute-discard',
+	},
+	{
+		title: '[C95] a malformed second MED',
+		wire: update({ attributes: `${mandatory} ${med} 80 04 01 05`, nlri }),
+		remedy: 'attribute-discard',
+	},
+	{
+		title: '[C95] an unknown attribute twice',
+		wire: update({ attributes: `${mandatory} c0 63 01 01 c0 63 01 02`, nlri }),
+		remedy: 'attribute-discard',
+	},
+	{
+		title: '[C96] discard and withdraw',
+		wire: update({ attributes: `${mandatory} 40 06 01 00 80 04 01 00`, nlri }),
+		remedy: 'treat-as-withdraw',
+	},
+	{
+		title: '[C96] withdraw and reset',
+		wire: update({ attributes: `${mandatory} 80 04 01 00 ${unreach} ${unreach}`, nlri }),
+		remedy: '3/1',
+	},
 	{
 		title: '[C97] an unrecognized well-known attribute',
 		wire: update({ attributes: `${mandatory} 40 63 02 abcd`, nlri }),
 		remedy: '3/2',
 		data: '406302abcd',
 	},
-	{ title: '[C100] attributes in another order', wire: update({ attributes: `${nextHop} ${asPath} ${origin}`, nlri }), remedy: 'none' },
-	{ title: '[C101] every mix of fields', wire: update({ withdrawn: '08 0b', attributes: `${mandatory} ${unreach} ${reach}`, nlri }), remedy: 'none' },
-	{ title: '[C103] attributes without reachable routes and a malformed one', wire: update({ attributes: '40 01 01 03' }), remedy: '3/6' },
+	{
+		title: '[C100] attributes in another order',
+		wire: update({ attributes: `${nextHop} ${asPath} ${origin}`, nlri }),
+		remedy: 'none',
+	},
+	{
+		title: '[C101] every mix of fields',
+		wire: update({ withdrawn: '08 0b', attributes: `${mandatory} ${unreach} ${reach}`, nlri }),
+		remedy: 'none',
+	},
+	{
+		title: '[C103] attributes without reachable routes and a malformed one',
+		wire: update({ attributes: '40 01 01 03' }),
+		remedy: '3/6',
+	},
 	{
 		title: '[C103] a malformed attribute beside withdrawals alone',
 		wire: update({ withdrawn: '08 0b', attributes: `${unreach} 80 04 01 00` }),
@@ -64,13 +172,21 @@ const updates: readonly { title: string; wire: Uint8Array; remedy: string; data?
 		data: '80040100',
 	},
 	{ title: '[C103] bytes left over without reachable routes', wire: update({ attributes: '40' }), remedy: '3/1' },
-	{ title: '[C103] an attribute to discard without reachable routes', wire: update({ attributes: `${origin} 40 06 01 00` }), remedy: 'attribute-discard' },
+	{
+		title: '[C103] an attribute to discard without reachable routes',
+		wire: update({ attributes: `${origin} 40 06 01 00` }),
+		remedy: 'attribute-discard',
+	},
 	{
 		title: '[C103] MP_REACH_NLRI without routes and a malformed attribute',
 		wire: update({ attributes: `80 0e 09 0001 01 04 0a000001 00 80 04 01 00` }),
 		remedy: '3/5',
 	},
-	{ title: '[C104] an NLRI of length 33', wire: update({ attributes: mandatory, nlri: '21 0a01020304' }), remedy: '3/10' },
+	{
+		title: '[C104] an NLRI of length 33',
+		wire: update({ attributes: mandatory, nlri: '21 0a01020304' }),
+		remedy: '3/10',
+	},
 	{ title: '[C104] an NLRI cut off', wire: update({ attributes: mandatory, nlri: '18 0a01' }), remedy: '3/10' },
 	{ title: '[C104] a withdrawn route of length 33', wire: update({ withdrawn: '21 0a01020304' }), remedy: '3/10' },
 	{ title: '[C104] a withdrawn route cut off', wire: update({ withdrawn: '18 0a01' }), remedy: '3/10' },
@@ -79,7 +195,11 @@ const updates: readonly { title: string; wire: Uint8Array; remedy: string; data?
 		wire: update({ attributes: `80 0e 16 0002 01 10 20010db8000000000000000000000001 00 81 ${origin} ${asPath}` }),
 		remedy: '3/9',
 	},
-	{ title: '[C104] a prefix cut off in MP_UNREACH_NLRI', wire: update({ attributes: '80 0f 06 0002 01 20 2001' }), remedy: '3/9' },
+	{
+		title: '[C104] a prefix cut off in MP_UNREACH_NLRI',
+		wire: update({ attributes: '80 0f 06 0002 01 20 2001' }),
+		remedy: '3/9',
+	},
 	{
 		title: '[C105] a malformed attribute and an NLRI that cannot be read',
 		wire: update({ attributes: `${mandatory} 80 04 01 00`, nlri: '21' }),
@@ -97,10 +217,23 @@ const updates: readonly { title: string; wire: Uint8Array; remedy: string; data?
 		wire: update({ attributes: `80 0e 09 0002 01 04 0a000001 00 ${origin} ${asPath}` }),
 		remedy: '3/9',
 	},
-	{ title: '[C126] MP_REACH_NLRI with a next hop that runs over', wire: update({ attributes: '80 0e 05 0002 01 10 00' }), remedy: '3/9' },
+	{
+		title: '[C126] MP_REACH_NLRI with a next hop that runs over',
+		wire: update({ attributes: '80 0e 05 0002 01 10 00' }),
+		remedy: '3/9',
+	},
 	{ title: '[C126] MP_REACH_NLRI of 4 octets', wire: update({ attributes: '80 0e 04 0002 01 00' }), remedy: '3/9' },
-	{ title: '[C127] MP_REACH_NLRI without its reserved octet', wire: update({ attributes: '80 0e 08 0019 46 04 0a000001' }), remedy: '3/9' },
-	{ title: '[C96] of two malformed attributes the first', wire: update({ attributes: '80 04 01 00 40 01 01 03' }), remedy: '3/5', data: '80040100' },
+	{
+		title: '[C127] MP_REACH_NLRI without its reserved octet',
+		wire: update({ attributes: '80 0e 08 0019 46 04 0a000001' }),
+		remedy: '3/9',
+	},
+	{
+		title: '[C96] of two malformed attributes the first',
+		wire: update({ attributes: '80 04 01 00 40 01 01 03' }),
+		remedy: '3/5',
+		data: '80040100',
+	},
 	{ title: '[C88] an empty MP_REACH_NLRI', wire: update({ attributes: '80 0e 00' }), remedy: '3/9' },
 	{ title: '[C88] an empty MP_UNREACH_NLRI', wire: update({ attributes: '80 0f 00' }), remedy: '3/9' },
 	{
@@ -190,7 +323,9 @@ test('[C105] routes of a family that was to be withdrawn anyway stay withdrawn',
 });
 
 test('[C90] [C105] routes of an MP_REACH_NLRI with wrong flags can be withdrawn', (t) => {
-	const { mpUnreach } = withdrawInstead(decoded(update({ attributes: `c0 ${reach.slice(3)} ${origin} ${asPath}` }))).attributes;
+	const { mpUnreach } = withdrawInstead(
+		decoded(update({ attributes: `c0 ${reach.slice(3)} ${origin} ${asPath}` })),
+	).attributes;
 	t.is(mpUnreach?.routes.type === 'prefixes' ? mpUnreach.routes.nlri.length : 0, 1);
 });
 
@@ -236,27 +371,40 @@ test('[C109] other UPDATEs are no End-of-RIB', (t) => {
 
 test('[C182] one MP attribute has several prefixes', (t) => {
 	const { mpReach } = decoded(
-		update({ attributes: `80 0e 1e 0002 01 10 20010db8000000000000000000000001 00 20 20010db8 00 10 2002 ${origin} ${asPath}` }),
+		update({
+			attributes: `80 0e 1e 0002 01 10 20010db8000000000000000000000001 00 20 20010db8 00 10 2002 ${origin} ${asPath}`,
+		}),
 	).attributes;
 	t.deepEqual(mpReach?.routes.type === 'prefixes' ? mpReach.routes.nlri.map(({ length }) => length) : [], [32, 0, 16]);
 });
 
 test('[C184] [C185] IPv4 routes with an IPv6 next hop need RFC 8950', (t) => {
-	const wire = update({ attributes: `80 0e 19 0001 01 10 20010db8000000000000000000000001 00 18 0a0102 ${origin} ${asPath}` });
+	const wire = update({
+		attributes: `80 0e 19 0001 01 10 20010db8000000000000000000000001 00 18 0a0102 ${origin} ${asPath}`,
+	});
 	t.is(remedyOf(wire), '3/9');
-	const { mpReach } = decoded(wire, packetContext({ extendedNextHop: (afi, safi) => afi === 1 && safi === 1 })).attributes;
+	const { mpReach } = decoded(
+		wire,
+		packetContext({ extendedNextHop: (afi, safi) => afi === 1 && safi === 1 }),
+	).attributes;
 	t.is(hex(mpReach?.nextHop ?? new Uint8Array(0)), '20010db8000000000000000000000001');
 	t.deepEqual(mpReach?.routes, { type: 'prefixes', nlri: [{ family: 'ipv4', bytes: bytes('0a010200'), length: 24 }] });
 });
 
 test('[C187] IPv4 unicast may come in MP_REACH_NLRI', (t) => {
-	const { mpReach } = decoded(update({ attributes: `80 0e 0d 0001 01 04 0a000001 00 18 0a0102 ${origin} ${asPath}` })).attributes;
+	const { mpReach } = decoded(
+		update({ attributes: `80 0e 0d 0001 01 04 0a000001 00 18 0a0102 ${origin} ${asPath}` }),
+	).attributes;
 	t.deepEqual(mpReach?.routes, { type: 'prefixes', nlri: [{ family: 'ipv4', bytes: bytes('0a010200'), length: 24 }] });
 });
 
 test('[C196] a path identifier stands before each prefix, of the families where it was agreed', (t) => {
 	const context = packetContext({ addPath: (afi, safi) => afi === 1 && safi === 1 });
-	const wire = update({ withdrawn: '00000007 08 0b', attributes: `${mandatory} ${unreach}`, nlri: '00000001 18 0a0102 ffffffff 00' });
+	const wire = update({
+		withdrawn: '00000007 08 0b',
+		attributes: `${mandatory} ${unreach}`,
+		nlri: '00000001 18 0a0102 ffffffff 00',
+	});
 	const message = decoded(wire, context);
 	t.deepEqual(message.withdrawn, [{ family: 'ipv4', bytes: bytes('0b000000'), length: 8, pathId: 7 }]);
 	t.deepEqual(
@@ -266,12 +414,16 @@ test('[C196] a path identifier stands before each prefix, of the families where 
 			[0xffffffff, 0],
 		],
 	);
-	t.deepEqual(message.attributes.mpUnreach?.routes, { type: 'prefixes', nlri: [{ family: 'ipv6', bytes: bytes(`20010db8${'00'.repeat(12)}`), length: 32 }] });
+	t.deepEqual(message.attributes.mpUnreach?.routes, {
+		type: 'prefixes',
+		nlri: [{ family: 'ipv6', bytes: bytes(`20010db8${'00'.repeat(12)}`), length: 32 }],
+	});
 	t.deepEqual(decoded(encodeMessage(message, context), context), message);
 });
 
 test('[C196] a path identifier that is cut off is an invalid network field', (t) => {
 	const context = packetContext({ addPath: () => true });
-	for (const cut of ['00', '000000', '00000001', '00000001 18 0a01']) t.is(remedyOf(update({ withdrawn: cut }), context), '3/10', cut);
+	for (const cut of ['00', '000000', '00000001', '00000001 18 0a01'])
+		t.is(remedyOf(update({ withdrawn: cut }), context), '3/10', cut);
 	t.is(remedyOf(update({ attributes: '80 0f 07 0002 01 00000001' }), context), '3/9');
 });

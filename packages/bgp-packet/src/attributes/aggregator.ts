@@ -23,7 +23,10 @@ export const aggregator: AttributeCodec<'aggregator', Aggregator> = {
 		if (end - start !== (fourOctetAs ? 8 : 6)) return badLength;
 		return (fourOctetAs ? readU32(bytes, start) : readU16(bytes, start)) === 0 ? zero : undefined;
 	},
-	decode: (reader, { fourOctetAs }) => ({ asNumber: fourOctetAs ? reader.u32() : reader.u16(), routerId: reader.u32() }),
+	decode: (reader, { fourOctetAs }) => ({
+		asNumber: fourOctetAs ? reader.u32() : reader.u16(),
+		routerId: reader.u32(),
+	}),
 	encode(writer, { asNumber, routerId }, { fourOctetAs }) {
 		if (fourOctetAs) writer.u32(asNumber);
 		else writer.u16(asNumber > 0xffff ? asTrans : asNumber);
@@ -34,7 +37,10 @@ export const aggregator: AttributeCodec<'aggregator', Aggregator> = {
 const badAs4 = fault('attribute-discard', 'AS4_AGGREGATOR is not 8 bytes, or has AS 0');
 const fromNewSpeaker = fault('attribute-discard', 'AS4_AGGREGATOR from a speaker of 4-octet AS numbers');
 
-/** AS4_AGGREGATOR, merged into `aggregator` on decoding and made from it on encoding. RFC 6793 §3, §6. */
+/**
+ * AS4_AGGREGATOR, merged into `aggregator` on decoding and made from it on encoding. RFC 6793 §3,
+ * §6.
+ */
 export const as4Aggregator: AttributeCodec<'as4Aggregator', Aggregator> = {
 	name: 'as4Aggregator',
 	code: AttributeCode.as4Aggregator,

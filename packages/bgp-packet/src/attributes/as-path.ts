@@ -34,7 +34,8 @@ function flawOf(bytes: Uint8Array, start: number, end: number, asBytes: 2 | 4, c
 		if (next > end) return 'overrun';
 		if (type > 2 && !confedAllowed) return 'confed';
 		// RFC 7607 §2: AS 0 is in no path.
-		for (; offset < next; offset += asBytes) if ((asBytes === 4 ? readU32(bytes, offset) : readU16(bytes, offset)) === 0) return 'zero';
+		for (; offset < next; offset += asBytes)
+			if ((asBytes === 4 ? readU32(bytes, offset) : readU16(bytes, offset)) === 0) return 'zero';
 	}
 	return undefined;
 }
@@ -53,7 +54,10 @@ function decodeSegments(reader: Reader, asBytes: 2 | 4): AsSegment[] {
 	while (reader.remaining > 0) {
 		const type = segmentTypes[reader.u8() - 1] ?? 'sequence';
 		const count = reader.u8();
-		segments.push({ type, asNumbers: Array.from({ length: count }, () => (asBytes === 4 ? reader.u32() : reader.u16())) });
+		segments.push({
+			type,
+			asNumbers: Array.from({ length: count }, () => (asBytes === 4 ? reader.u32() : reader.u16())),
+		});
 	}
 	return segments;
 }
@@ -96,7 +100,8 @@ export const as4Path: AttributeCodec<'as4Path', AsPath> = {
 	flags: AttributeFlag.optional | AttributeFlag.transitive,
 	// RFC 6793 §4.1.
 	refused: { sender: 'four-octet-as', fault: fromNewSpeaker },
-	check: (bytes, start, end) => (start === end || flawOf(bytes, start, end, 4, true) !== undefined ? badAs4Path : undefined),
+	check: (bytes, start, end) =>
+		start === end || flawOf(bytes, start, end, 4, true) !== undefined ? badAs4Path : undefined,
 	decode: (reader) => decodeSegments(reader, 4).filter(({ type }) => type === 'sequence' || type === 'set'),
 	encode: (writer, path) => encodeSegments(writer, path, 4),
 };

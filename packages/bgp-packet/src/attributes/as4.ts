@@ -4,16 +4,20 @@ import type { AsPath, AsSegment } from './as-path.ts';
 
 const inConfederation = ({ type }: AsSegment) => type === 'confed-sequence' || type === 'confed-set';
 
-/** Hops of a path: a set counts 1, confederation segments 0. RFC 4271 §9.1.2.2 (a), RFC 5065 §5.3. */
+/**
+ * Hops of a path: a set counts 1, confederation segments 0. RFC 4271 §9.1.2.2 (a), RFC 5065 §5.3.
+ */
 export function asPathLength(path: AsPath): number {
 	let length = 0;
-	for (const segment of path) if (!inConfederation(segment)) length += segment.type === 'set' ? 1 : segment.asNumbers.length;
+	for (const segment of path)
+		if (!inConfederation(segment)) length += segment.type === 'set' ? 1 : segment.asNumbers.length;
 	return length;
 }
 
 /**
- * The real path behind what a speaker of 2-octet AS numbers sent. RFC 6793 §4.2.3: AS4_PATH is believed only where AS_PATH is
- * at least as long; then the leading part of AS_PATH stands before it.
+ * The real path behind what a speaker of 2-octet AS numbers sent. RFC 6793 §4.2.3: AS4_PATH is
+ * believed only where AS_PATH is at least as long; then the leading part of AS_PATH stands before
+ * it.
  */
 export function mergeAs4Path(path: AsPath, as4Path: AsPath | undefined): AsPath {
 	if (as4Path === undefined) return path;
@@ -39,7 +43,11 @@ export function mergeAs4Path(path: AsPath, as4Path: AsPath | undefined): AsPath 
 	const [first, ...rest] = as4Path;
 	const last = merged.at(-1);
 	// Two sequences that meet are one: 10 23456 | 70000 80000 is the path 10 70000 80000.
-	if (last?.type === 'sequence' && first?.type === 'sequence' && last.asNumbers.length + first.asNumbers.length <= 255) {
+	if (
+		last?.type === 'sequence' &&
+		first?.type === 'sequence' &&
+		last.asNumbers.length + first.asNumbers.length <= 255
+	) {
 		return [...merged.slice(0, -1), { type: 'sequence', asNumbers: [...last.asNumbers, ...first.asNumbers] }, ...rest];
 	}
 	return [...merged, ...as4Path];
@@ -59,15 +67,19 @@ export function mergeAs4(given: {
 	readonly as4Aggregator?: Aggregator | undefined;
 }): MergedAs {
 	const { asPath, aggregator, as4Path, as4Aggregator } = given;
-	// Someone without 4-octet AS numbers aggregated after AS4_AGGREGATOR was set: both AS4 attributes are old.
-	if (aggregator !== undefined && as4Aggregator !== undefined && aggregator.asNumber !== asTrans) return { asPath, aggregator };
+	// Someone without 4-octet AS numbers aggregated after AS4_AGGREGATOR was set: both AS4 attributes
+	// are old.
+	if (aggregator !== undefined && as4Aggregator !== undefined && aggregator.asNumber !== asTrans)
+		return { asPath, aggregator };
 	return {
 		asPath: asPath === undefined ? undefined : mergeAs4Path(asPath, as4Path),
 		aggregator: aggregator === undefined ? undefined : (as4Aggregator ?? aggregator),
 	};
 }
 
-/** AS4_PATH for a speaker of 2-octet AS numbers; `undefined` where all numbers fit. RFC 6793 §4.2.2. */
+/**
+ * AS4_PATH for a speaker of 2-octet AS numbers; `undefined` where all numbers fit. RFC 6793 §4.2.2.
+ */
 export function as4PathFor(path: AsPath): AsPath | undefined {
 	if (!path.some(({ asNumbers }) => asNumbers.some((asNumber) => asNumber > 0xffff))) return undefined;
 	const real = path.filter((segment) => !inConfederation(segment));

@@ -4,7 +4,9 @@ import type { Remedy } from '../errors.ts';
 import type { Reader } from '../reader.ts';
 import type { Writer } from '../writer.ts';
 
-/** What can be wrong with an attribute. Faults are constants, so that finding one allocates nothing. */
+/**
+ * What can be wrong with an attribute. Faults are constants, so that finding one allocates nothing.
+ */
 export interface Fault {
 	readonly remedy: Remedy;
 	/** Of UPDATE Message Error. RFC 4271 §6.3. */
@@ -29,9 +31,15 @@ export interface AttributeCodec<Name extends string, Value> {
 	readonly flagsRemedy?: Remedy;
 	/** From such a peer the attribute is dropped without a look at its flags or value. */
 	readonly refused?: Refusal;
-	/** What is wrong with the value at `[start, end)`. Allocates nothing. This alone judges; both decoders ask it. */
+	/**
+	 * What is wrong with the value at `[start, end)`. Allocates nothing. This alone judges; both
+	 * decoders ask it.
+	 */
 	check(bytes: Uint8Array, start: number, end: number, context: PacketContext): Fault | undefined;
-	/** Is something in the value at `[start, end)`, which `check` let pass, that goes no further? Allocates little. */
+	/**
+	 * Is something in the value at `[start, end)`, which `check` let pass, that goes no further?
+	 * Allocates little.
+	 */
 	untidy?(bytes: Uint8Array, start: number, end: number): boolean;
 	/** The value of bytes that `check` let pass. */
 	decode(reader: Reader, context: PacketContext): Value;

@@ -6,11 +6,15 @@ import { type Fault, fault } from './codec.ts';
 import { codecByCode, unusedFlags } from './table.ts';
 
 /**
- * What an attribute block amounts to, as bits of one number, so that it can be kept beside interned bytes: it depends on
- * the bytes and the context alone. `remedyLevel` turns it into a decision once it is known whether IPv4 NLRI stand behind.
+ * What an attribute block amounts to, as bits of one number, so that it can be kept beside interned
+ * bytes: it depends on the bytes and the context alone. `remedyLevel` turns it into a decision once
+ * it is known whether IPv4 NLRI stand behind.
  */
 export const Summary = {
-	/** Level of the strongest remedy so far: 0 none, 1 attribute-discard, 2 treat-as-withdraw, 3 session-reset. */
+	/**
+	 * Level of the strongest remedy so far: 0 none, 1 attribute-discard, 2 treat-as-withdraw, 3
+	 * session-reset.
+	 */
 	levelMask: 3,
 	origin: 4,
 	asPath: 8,
@@ -23,11 +27,17 @@ export const Summary = {
 	unreach: 128,
 	/** Attributes besides MP_UNREACH_NLRI are there. */
 	others: 256,
-	/** The bytes cannot be passed on as they are: something is to be dropped, or a bit of the flags is not as it is sent. */
+	/**
+	 * The bytes cannot be passed on as they are: something is to be dropped, or a bit of the flags is
+	 * not as it is sent.
+	 */
 	rewrite: 512,
 } as const;
 
-/** Where the attributes of one block are. One object serves any number of blocks; the entries are valid until the next. */
+/**
+ * Where the attributes of one block are. One object serves any number of blocks; the entries are
+ * valid until the next.
+ */
 export class AttributeScan {
 	/** Bits of `Summary`. */
 	summary = 0;
@@ -60,22 +70,51 @@ export class AttributeScan {
 	problems: PacketError[] | undefined = undefined;
 }
 
-const noRoom = fault('treat-as-withdraw', 'bytes left over behind the attributes', UpdateSubcode.malformedAttributeList);
-const overrun = fault('treat-as-withdraw', 'an attribute runs over the attribute block', UpdateSubcode.malformedAttributeList);
-const mpOverrun = fault('session-reset', 'an MP attribute runs over the attribute block', UpdateSubcode.malformedAttributeList);
+const noRoom = fault(
+	'treat-as-withdraw',
+	'bytes left over behind the attributes',
+	UpdateSubcode.malformedAttributeList,
+);
+const overrun = fault(
+	'treat-as-withdraw',
+	'an attribute runs over the attribute block',
+	UpdateSubcode.malformedAttributeList,
+);
+const mpOverrun = fault(
+	'session-reset',
+	'an MP attribute runs over the attribute block',
+	UpdateSubcode.malformedAttributeList,
+);
 const mpTwice = fault('session-reset', 'an MP attribute occurs twice', UpdateSubcode.malformedAttributeList);
 const twice = fault('attribute-discard', 'an attribute occurs twice', UpdateSubcode.malformedAttributeList);
-const unrecognized = fault('session-reset', 'unrecognized well-known attribute', UpdateSubcode.unrecognizedWellKnownAttribute);
+const unrecognized = fault(
+	'session-reset',
+	'unrecognized well-known attribute',
+	UpdateSubcode.unrecognizedWellKnownAttribute,
+);
 const flagFaults: Readonly<Record<Remedy, Fault>> = {
-	'attribute-discard': fault('attribute-discard', 'Optional or Transitive bit is wrong', UpdateSubcode.attributeFlagsError),
-	'treat-as-withdraw': fault('treat-as-withdraw', 'Optional or Transitive bit is wrong', UpdateSubcode.attributeFlagsError),
+	'attribute-discard': fault(
+		'attribute-discard',
+		'Optional or Transitive bit is wrong',
+		UpdateSubcode.attributeFlagsError,
+	),
+	'treat-as-withdraw': fault(
+		'treat-as-withdraw',
+		'Optional or Transitive bit is wrong',
+		UpdateSubcode.attributeFlagsError,
+	),
 	'session-reset': fault('session-reset', 'Optional or Transitive bit is wrong', UpdateSubcode.attributeFlagsError),
 };
 
 const isMp = (code: number) => code === AttributeCode.mpReach || code === AttributeCode.mpUnreach;
 
 /** The NOTIFICATION that a fault at `[start, end)` would be. */
-export function faultError({ subcode, text, remedy }: Fault, bytes: Uint8Array, start: number, end: number): PacketError {
+export function faultError(
+	{ subcode, text, remedy }: Fault,
+	bytes: Uint8Array,
+	start: number,
+	end: number,
+): PacketError {
 	return new PacketError('updateMessage', subcode, text, { remedy, data: new Uint8Array(bytes.subarray(start, end)) });
 }
 
@@ -93,11 +132,18 @@ function record(scan: AttributeScan, found: Fault, bytes: Uint8Array, start: num
 }
 
 /**
- * Walks the attribute block at `[start, end)`, judges each attribute (RFC 7606 §3, §4, §7) and notes where those are that
- * count. Allocates nothing, unless asked to collect `problems`. The verdict depends on bytes and context alone; what is missing
- * is judged by `remedyLevel`.
+ * Walks the attribute block at `[start, end)`, judges each attribute (RFC 7606 §3, §4, §7) and
+ * notes where those are that count. Allocates nothing, unless asked to collect `problems`. The
+ * verdict depends on bytes and context alone; what is missing is judged by `remedyLevel`.
  */
-export function judgeAttributes(bytes: Uint8Array, start: number, end: number, context: PacketContext, scan: AttributeScan, problems?: PacketError[]): number {
+export function judgeAttributes(
+	bytes: Uint8Array,
+	start: number,
+	end: number,
+	context: PacketContext,
+	scan: AttributeScan,
+	problems?: PacketError[],
+): number {
 	scan.problems = problems;
 	scan.summary = 0;
 	scan.fault = undefined;
@@ -113,7 +159,7 @@ export function judgeAttributes(bytes: Uint8Array, start: number, end: number, c
 	let offset = start;
 	while (offset < end) {
 		const flags = bytes[offset] ?? 0;
-		// RFC 4271 §4.3: the bit is honoured whatever the length.
+		// RFC 4271 §4.3: the bit is honoured for every length.
 		const extended = (flags & AttributeFlag.extendedLength) !== 0;
 		const valueStart = offset + (extended ? 4 : 3);
 		const code = offset + 1 < end ? (bytes[offset + 1] ?? 0) : 0;
@@ -163,7 +209,11 @@ function judgeOne(
 		return;
 	}
 	const refused =
-		context.external && codec.refusedFromExternal !== undefined ? codec.refusedFromExternal : context.fourOctetAs ? codec.refusedFromFourOctetAs : undefined;
+		context.external && codec.refusedFromExternal !== undefined
+			? codec.refusedFromExternal
+			: context.fourOctetAs
+				? codec.refusedFromFourOctetAs
+				: undefined;
 	if (refused !== undefined) {
 		record(scan, refused, bytes, start, end);
 		return;
@@ -190,9 +240,11 @@ function judgeOne(
 	}
 	if (badFlags) record(scan, flagFaults[codec.flagsRemedy], bytes, start, end);
 	if (badValue !== undefined) record(scan, badValue, bytes, start, end);
-	if ((flags & codec.strayFlags) !== 0 || (badValue === undefined && codec.untidy?.(bytes, valueStart, end) === true)) scan.summary |= Summary.rewrite;
+	if ((flags & codec.strayFlags) !== 0 || (badValue === undefined && codec.untidy?.(bytes, valueStart, end) === true))
+		scan.summary |= Summary.rewrite;
 	if (!badFlags && badValue === undefined) keep(scan, code, flags, start, valueStart, end);
-	// What is withdrawn instead must be known: the routes are readable unless the value asks for a reset.
+	// What is withdrawn instead must be known: the routes are readable unless the value asks for a
+	// reset.
 	else if (isMp(code) && badValue?.remedy !== 'session-reset') keep(scan, code, flags, start, valueStart, end);
 	else return;
 	if (code === AttributeCode.mpReach) {
@@ -226,7 +278,10 @@ function keep(scan: AttributeScan, code: number, flags: number, start: number, v
 	scan.ends[index] = end;
 }
 
-/** What to do with an UPDATE: 0 nothing, 1 attribute-discard, 2 treat-as-withdraw, 3 session-reset. `hasNlri`: IPv4 NLRI stand behind the block. */
+/**
+ * What to do with an UPDATE: 0 nothing, 1 attribute-discard, 2 treat-as-withdraw, 3 session-reset.
+ * `hasNlri`: IPv4 NLRI stand behind the block.
+ */
 export function remedyLevel(summary: number, hasNlri: boolean): number {
 	let level = summary & Summary.levelMask;
 	if (level === 3) return 3;
@@ -234,7 +289,8 @@ export function remedyLevel(summary: number, hasNlri: boolean): number {
 	// RFC 7606 §3 (d); RFC 4760 §3: NEXT_HOP is for the NLRI field alone.
 	const needed = hasNlri ? Summary.origin | Summary.asPath | Summary.nextHop : Summary.origin | Summary.asPath;
 	if (reachable && (summary & needed) !== needed) level = 2;
-	if (hasNlri && (summary & Summary.badNextHop) !== 0) level = 2;
+	// RFC 7606 §7.3; without NLRI the attribute is ignored (RFC 4760 §3), which is counted.
+	if ((summary & Summary.badNextHop) !== 0) level = hasNlri ? 2 : Math.max(1, level);
 	// RFC 7606 §5.2: nothing that could be withdrawn was understood.
 	if (!reachable && level === 2 && (summary & Summary.others) !== 0) return 3;
 	return level;

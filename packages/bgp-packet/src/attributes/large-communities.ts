@@ -14,8 +14,13 @@ export function uniqueLargeCommunities(values: readonly LargeCommunity[]): Large
 /** Is a community of 12 bytes there twice? */
 function repeats(bytes: Uint8Array, start: number, end: number): boolean {
 	// There are few as a rule; a long list is not compared with itself.
-	if (end - start > 12 * 16) return new Set(Array.from({ length: (end - start) / 12 }, (_, index) => text(bytes, start + index * 12))).size * 12 < end - start;
-	for (let one = start; one < end; one += 12) for (let other = start; other < one; other += 12) if (same(bytes, one, other)) return true;
+	if (end - start > 12 * 16)
+		return (
+			new Set(Array.from({ length: (end - start) / 12 }, (_, index) => text(bytes, start + index * 12))).size * 12 <
+			end - start
+		);
+	for (let one = start; one < end; one += 12)
+		for (let other = start; other < one; other += 12) if (same(bytes, one, other)) return true;
 	return false;
 }
 
@@ -34,7 +39,10 @@ export const largeCommunities: AttributeCodec<'largeCommunities', readonly Large
 	check: (_bytes, start, end) => (end > start && (end - start) % 12 === 0 ? undefined : badLength),
 	// RFC 8092 §3: one that is there twice is sent once.
 	untidy: repeats,
-	decode: (reader) => uniqueLargeCommunities(Array.from({ length: reader.remaining / 12 }, () => [reader.u32(), reader.u32(), reader.u32()] as const)),
+	decode: (reader) =>
+		uniqueLargeCommunities(
+			Array.from({ length: reader.remaining / 12 }, () => [reader.u32(), reader.u32(), reader.u32()] as const),
+		),
 	encode(writer, values) {
 		for (const value of uniqueLargeCommunities(values)) for (const part of value) writer.u32(part);
 	},

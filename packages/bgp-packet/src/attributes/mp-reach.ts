@@ -6,13 +6,18 @@ import { type AttributeCodec, fault } from './codec.ts';
 import { isHostIpv4 } from './next-hop.ts';
 
 /** Routes of a family that is prefixes, or of any other one as bytes. */
-export type FamilyRoutes = { readonly type: 'prefixes'; readonly nlri: readonly Nlri[] } | { readonly type: 'opaque'; readonly bytes: Uint8Array };
+export type FamilyRoutes =
+	| { readonly type: 'prefixes'; readonly nlri: readonly Nlri[] }
+	| { readonly type: 'opaque'; readonly bytes: Uint8Array };
 
 /** Reachable routes of one family, and where to send packets for them. RFC 4760 §3. */
 export interface MpReach {
 	readonly afi: number;
 	readonly safi: number;
-	/** As on the wire: 4, 16 or 32 (global, link-local) bytes for unicast, anything for other families. */
+	/**
+	 * As on the wire: 4, 16 or 32 (global, link-local) bytes for unicast, anything for other
+	 * families.
+	 */
 	readonly nextHop: Uint8Array;
 	readonly routes: FamilyRoutes;
 }
@@ -21,13 +26,25 @@ const reset = (text: string) => fault('session-reset', text, UpdateSubcode.optio
 const tooShort = reset('MP_REACH_NLRI is too short');
 const badNextHopLength = reset('MP_REACH_NLRI next hop of a length that does not fit its family');
 const badNlri = reset('MP_REACH_NLRI with a prefix that is too long or cut off');
-const badNextHop = fault('treat-as-withdraw', 'MP_REACH_NLRI next hop is no host address', UpdateSubcode.invalidNextHop);
+const badNextHop = fault(
+	'treat-as-withdraw',
+	'MP_REACH_NLRI next hop is no host address',
+	UpdateSubcode.invalidNextHop,
+);
 
-/** A host's address of 4 or 16 bytes, or a global and a link-local one; some speakers leave the global one zero. */
+/**
+ * A host's address of 4 or 16 bytes, or a global and a link-local one; some speakers leave the
+ * global one zero.
+ */
 function isHost(bytes: Uint8Array, offset: number, length: number): boolean {
 	if (length === 4) return isHostIpv4(bytes, offset);
 	if (isHostIpv6(bytes, offset)) return true;
-	return length === 32 && bytes[offset] !== 0xff && bytes[offset + 16] === 0xfe && ((bytes[offset + 17] ?? 0) & 0xc0) === 0x80;
+	return (
+		length === 32 &&
+		bytes[offset] !== 0xff &&
+		bytes[offset + 16] === 0xfe &&
+		((bytes[offset + 17] ?? 0) & 0xc0) === 0x80
+	);
 }
 
 /** Neither unspecified nor multicast. */

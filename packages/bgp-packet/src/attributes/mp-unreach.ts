@@ -27,7 +27,9 @@ export const mpUnreach: AttributeCodec<'mpUnreach', MpUnreach> = {
 		const safi = bytes[start + 2] ?? 0;
 		const family = familyCodec(afi, safi);
 		if (family === undefined) return undefined;
-		return validateNlri(bytes, start + 3, end, family.addressBits, context.addPath(afi, safi)) < 0 ? badNlri : undefined;
+		return validateNlri(bytes, start + 3, end, family.addressBits, context.addPath(afi, safi)) < 0
+			? badNlri
+			: undefined;
 	},
 	decode(reader, context) {
 		const afi = reader.u16();

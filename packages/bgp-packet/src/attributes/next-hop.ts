@@ -1,7 +1,10 @@
 import { AttributeCode, AttributeFlag, UpdateSubcode } from '../constants.ts';
 import { type AttributeCodec, fault } from './codec.ts';
 
-/** Can the IPv4 address at `offset` be a host's? Not one of this network (0.0.0.0/8, RFC 1122 §3.2.1.3), class D, class E, or broadcast. */
+/**
+ * Can the IPv4 address at `offset` be a host's? Not one of this network (0.0.0.0/8, RFC 1122
+ * §3.2.1.3), class D, class E, or broadcast.
+ */
 export function isHostIpv4(bytes: Uint8Array, offset: number): boolean {
 	const first = bytes[offset] ?? 0;
 	return first > 0 && first < 224;

@@ -2,9 +2,9 @@ import { AttributeCode, AttributeFlag, UpdateSubcode } from '../constants.ts';
 import { type AttributeCodec, fault } from './codec.ts';
 
 /** RFC 4271 §5.1.1, in the order of their values. */
-export const origins = ['igp', 'egp', 'incomplete'] as const;
+const origins = ['igp', 'egp', 'incomplete'] as const;
 
-/** Where the route comes from, as its originator says. */
+/** Where the route comes from, as its originator reports. */
 export type Origin = (typeof origins)[number];
 
 const badLength = fault('treat-as-withdraw', 'ORIGIN is not 1 byte');

@@ -28,8 +28,15 @@ export const gracefulRestart: CapabilityCodec<'graceful-restart', GracefulRestar
 	decode(reader) {
 		const head = reader.u16();
 		const families: GracefulRestartFamily[] = [];
-		while (reader.remaining > 0) families.push({ afi: reader.u16(), safi: reader.u8(), forwarding: (reader.u8() & 0x80) !== 0 });
-		return { type: 'graceful-restart', restarting: (head & 0x8000) !== 0, notification: (head & 0x4000) !== 0, restartSeconds: head & 0xfff, families };
+		while (reader.remaining > 0)
+			families.push({ afi: reader.u16(), safi: reader.u8(), forwarding: (reader.u8() & 0x80) !== 0 });
+		return {
+			type: 'graceful-restart',
+			restarting: (head & 0x8000) !== 0,
+			notification: (head & 0x4000) !== 0,
+			restartSeconds: head & 0xfff,
+			families,
+		};
 	},
 	encode(writer, { restarting, notification, restartSeconds, families }) {
 		writer.u16((restarting ? 0x8000 : 0) | (notification ? 0x4000 : 0) | Math.min(restartSeconds, 0xfff));

@@ -1,6 +1,6 @@
 /**
- * Capabilities, one file and one row each. What is not in the table is kept as bytes: an unknown capability is no error
- * (RFC 5492 §3).
+ * Capabilities, one file and one row each. What is not in the table is kept as bytes: an unknown
+ * capability is no error (RFC 5492 §3).
  */
 import { malformedOpen } from '../errors.ts';
 import type { Reader } from '../reader.ts';
@@ -51,7 +51,10 @@ export type Capability = ReturnType<(typeof capabilityCodecs)[number]['decode']>
 // A row is looked up by code or type, so each gets only values of its own.
 const rows = capabilityCodecs as readonly unknown[] as readonly CapabilityCodec<string, TypedCapability<string>>[];
 
-/** The next capability: code, length, value. @throws PacketError 2/0 where it is malformed or runs over (RFC 5492 §5) */
+/**
+ * The next capability: code, length, value. @throws PacketError 2/0 where it is malformed or runs
+ * over (RFC 5492 §5)
+ */
 export function decodeCapability(reader: Reader): Capability {
 	const code = reader.u8();
 	const value = reader.sub(reader.u8(), () => malformedOpen(`capability ${code} is too short`));
@@ -78,8 +81,16 @@ export function encodeCapability(capability: Capability): Uint8Array {
 	return writer.finish();
 }
 
-/** The last capability of a type, which is the one that counts where one is sent twice (RFC 4724 §3). */
-export function lastCapability<T extends Capability['type']>(capabilities: readonly Capability[], type: T): Extract<Capability, { type: T }> | undefined {
+/**
+ * The last capability of a type, which is the one that counts where one is sent twice (RFC 4724
+ * §3).
+ */
+export function lastCapability<T extends Capability['type']>(
+	capabilities: readonly Capability[],
+	type: T,
+): Extract<Capability, { type: T }> | undefined {
 	// The predicate compares the discriminant.
-	return capabilities.findLast((capability): capability is Extract<Capability, { type: T }> => capability.type === type);
+	return capabilities.findLast(
+		(capability): capability is Extract<Capability, { type: T }> => capability.type === type,
+	);
 }

@@ -18,13 +18,21 @@ export interface LongLivedGracefulRestartCapability {
 }
 
 /** RFC 9494 §3.1. */
-export const longLivedGracefulRestart: CapabilityCodec<'long-lived-graceful-restart', LongLivedGracefulRestartCapability> = {
+export const longLivedGracefulRestart: CapabilityCodec<
+	'long-lived-graceful-restart',
+	LongLivedGracefulRestartCapability
+> = {
 	type: 'long-lived-graceful-restart',
 	code: CapabilityCode.longLivedGracefulRestart,
 	decode(reader) {
 		const families: LongLivedFamily[] = [];
 		while (reader.remaining > 0) {
-			families.push({ afi: reader.u16(), safi: reader.u8(), forwarding: (reader.u8() & 0x80) !== 0, staleSeconds: reader.u24() });
+			families.push({
+				afi: reader.u16(),
+				safi: reader.u8(),
+				forwarding: (reader.u8() & 0x80) !== 0,
+				staleSeconds: reader.u24(),
+			});
 		}
 		return { type: 'long-lived-graceful-restart', families };
 	},

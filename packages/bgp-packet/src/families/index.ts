@@ -1,6 +1,6 @@
 /**
- * The address families whose routes become prefixes. Everything else is carried as bytes: it is neither an error nor
- * looked into.
+ * The address families whose routes become prefixes. Everything else is carried as bytes: it is
+ * neither an error nor looked into.
  */
 import type { FamilyCodec } from './codec.ts';
 import { ipv4Unicast } from './ipv4-unicast.ts';

@@ -1,4 +1,13 @@
-import { AttributeScan, attributesOf, encodeAttributes, faultError, judgeAttributes, type PathAttributes, remedyLevel, Summary } from '../attributes/index.ts';
+import {
+	AttributeScan,
+	attributesOf,
+	encodeAttributes,
+	faultError,
+	judgeAttributes,
+	type PathAttributes,
+	remedyLevel,
+	Summary,
+} from '../attributes/index.ts';
 import { AttributeCode, headerLength, UpdateSubcode } from '../constants.ts';
 import type { PacketContext } from '../context.ts';
 import { PacketError } from '../errors.ts';
@@ -16,8 +25,9 @@ export interface UpdateMessage {
 	/** IPv4 unicast. */
 	readonly nlri: readonly Nlri[];
 	/**
-	 * What was wrong (RFC 7606), with remedy attribute-discard or treat-as-withdraw; the strongest decides (`strongestRemedy`).
-	 * Attributes that are malformed are not among `attributes`. Ignored on encoding.
+	 * What was wrong (RFC 7606), with remedy attribute-discard or treat-as-withdraw; the strongest
+	 * decides (`strongestRemedy`). Attributes that are malformed are not among `attributes`. Ignored
+	 * on encoding.
 	 */
 	readonly problems: readonly PacketError[];
 }
@@ -31,12 +41,16 @@ export function updateMessage(parts: Partial<Omit<UpdateMessage, 'type'>>): Upda
 const spans = new UpdateSpans();
 const scan = new AttributeScan();
 
-/** The UPDATE at `[start, end)` of `bytes`, header included. @throws PacketError where only a reset is left (RFC 7606 §2) */
+/**
+ * The UPDATE at `[start, end)` of `bytes`, header included. @throws PacketError where only a reset
+ * is left (RFC 7606 §2)
+ */
 export function decodeUpdate(bytes: Uint8Array, start: number, end: number, context: PacketContext): UpdateMessage {
 	scanUpdate(bytes, start, end, spans);
 	const addPath = context.addPath(1, 1);
 	// RFC 7606 §5.3: without all prefixes nothing can be withdrawn instead.
-	if (validateNlri(bytes, spans.withdrawnStart, spans.withdrawnEnd, 32, addPath) < 0) throw badNetworkField('Withdrawn Routes');
+	if (validateNlri(bytes, spans.withdrawnStart, spans.withdrawnEnd, 32, addPath) < 0)
+		throw badNetworkField('Withdrawn Routes');
 	if (validateNlri(bytes, spans.nlriStart, spans.nlriEnd, 32, addPath) < 0) throw badNetworkField('NLRI');
 	const found: PacketError[] = [];
 	judgeAttributes(bytes, spans.attributesStart, spans.attributesEnd, context, scan, found);
@@ -54,7 +68,11 @@ export function decodeUpdate(bytes: Uint8Array, start: number, end: number, cont
 
 /** 3/10 for Withdrawn Routes or NLRI with a prefix that is too long or cut off. RFC 4271 §6.3. */
 export function badNetworkField(field: string): PacketError {
-	return new PacketError('updateMessage', UpdateSubcode.invalidNetworkField, `${field} with a prefix that is too long or cut off`);
+	return new PacketError(
+		'updateMessage',
+		UpdateSubcode.invalidNetworkField,
+		`${field} with a prefix that is too long or cut off`,
+	);
 }
 
 const mandatory = [
@@ -63,11 +81,17 @@ const mandatory = [
 	{ code: AttributeCode.nextHop, bit: Summary.nextHop, name: 'NEXT_HOP' },
 ];
 
-/** Problems that show only with the whole message: what is missing, and NEXT_HOP, which counts with IPv4 NLRI alone. */
+/**
+ * Problems that show only with the whole message: what is missing, and NEXT_HOP, which counts with
+ * IPv4 NLRI alone.
+ */
 function problemsOfWhole(bytes: Uint8Array, scan: AttributeScan, hasNlri: boolean): PacketError[] {
 	const { summary, nextHopFault, nextHopStart, nextHopEnd } = scan;
 	const problems: PacketError[] = [];
-	if (hasNlri && nextHopFault !== undefined) problems.push(faultError(nextHopFault, bytes, nextHopStart, nextHopEnd));
+	if (nextHopFault !== undefined) {
+		const remedy = hasNlri ? nextHopFault.remedy : 'attribute-discard';
+		problems.push(faultError({ ...nextHopFault, remedy }, bytes, nextHopStart, nextHopEnd));
+	}
 	if (!hasNlri && (summary & Summary.reachable) === 0) return problems;
 	for (const { code, bit, name } of mandatory) {
 		if ((summary & bit) !== 0 || (code === AttributeCode.nextHop && !hasNlri)) continue;
@@ -81,29 +105,47 @@ function problemsOfWhole(bytes: Uint8Array, scan: AttributeScan, hasNlri: boolea
 	return problems;
 }
 
-/** The error that an UPDATE deserves whose `remedyLevel` is above 0: the strongest, with that level's remedy. For the path that need not be fast. */
+/**
+ * The error that an UPDATE deserves whose `remedyLevel` is above 0: the strongest, with that
+ * level's remedy. For the path that need not be fast.
+ */
 export function updateError(bytes: Uint8Array, scan: AttributeScan, hasNlri: boolean): PacketError {
 	const level = remedyLevel(scan.summary, hasNlri);
 	const remedy = level === 3 ? 'session-reset' : level === 2 ? 'treat-as-withdraw' : 'attribute-discard';
 	const { fault, faultStart, faultEnd, summary } = scan;
 	const whole = problemsOfWhole(bytes, scan, hasNlri)[0];
-	if (fault !== undefined && ((summary & Summary.levelMask) >= 2 || whole === undefined)) return faultError({ ...fault, remedy }, bytes, faultStart, faultEnd);
-	return whole ?? new PacketError('updateMessage', UpdateSubcode.malformedAttributeList, 'malformed UPDATE', { remedy });
+	if (fault !== undefined && ((summary & Summary.levelMask) >= 2 || whole === undefined))
+		return faultError({ ...fault, remedy }, bytes, faultStart, faultEnd);
+	return (
+		whole ?? new PacketError('updateMessage', UpdateSubcode.malformedAttributeList, 'malformed UPDATE', { remedy })
+	);
 }
 
-/** What treat-as-withdraw makes of an UPDATE: every route it would have announced is withdrawn. RFC 7606 §2. */
+/**
+ * What treat-as-withdraw makes of an UPDATE: every route it would have announced is withdrawn. RFC
+ * 7606 §2.
+ */
 export function withdrawInstead(update: UpdateMessage): UpdateMessage {
 	const { mpReach, mpUnreach } = update.attributes;
 	const withdrawnHere = [...update.withdrawn, ...update.nlri];
-	if (mpReach === undefined) return { ...update, withdrawn: withdrawnHere, nlri: [], attributes: mpUnreach === undefined ? {} : { mpUnreach } };
+	if (mpReach === undefined)
+		return { ...update, withdrawn: withdrawnHere, nlri: [], attributes: mpUnreach === undefined ? {} : { mpUnreach } };
 	const { afi, safi, routes } = mpReach;
-	const sameFamily = mpUnreach !== undefined && mpUnreach.afi === afi && mpUnreach.safi === safi ? mpUnreach.routes : undefined;
-	const merged = routes.type === 'prefixes' && sameFamily?.type === 'prefixes' ? { type: routes.type, nlri: [...sameFamily.nlri, ...routes.nlri] } : routes;
+	const sameFamily =
+		mpUnreach !== undefined && mpUnreach.afi === afi && mpUnreach.safi === safi ? mpUnreach.routes : undefined;
+	const merged =
+		routes.type === 'prefixes' && sameFamily?.type === 'prefixes'
+			? { type: routes.type, nlri: [...sameFamily.nlri, ...routes.nlri] }
+			: routes;
 	return { ...update, withdrawn: withdrawnHere, nlri: [], attributes: { mpUnreach: { afi, safi, routes: merged } } };
 }
 
 /** The body of an UPDATE. */
-export function encodeUpdate(writer: Writer, { withdrawn, attributes, nlri }: UpdateMessage, context: PacketContext): void {
+export function encodeUpdate(
+	writer: Writer,
+	{ withdrawn, attributes, nlri }: UpdateMessage,
+	context: PacketContext,
+): void {
 	const addPath = context.addPath(1, 1);
 	writer.u16(0);
 	encodeNlri(writer, withdrawn, addPath);
@@ -125,9 +167,15 @@ export function endOfRib(update: UpdateMessage): { readonly afi: number; readonl
 	return (routes.type === 'prefixes' ? routes.nlri.length : routes.bytes.length) === 0 ? { afi, safi } : undefined;
 }
 
-/** The End-of-RIB of a family: the empty UPDATE for IPv4 unicast, an empty MP_UNREACH_NLRI for others. RFC 4724 §2. */
+/**
+ * The End-of-RIB of a family: the empty UPDATE for IPv4 unicast, an empty MP_UNREACH_NLRI for
+ * others. RFC 4724 §2.
+ */
 export function endOfRibMessage(afi: number, safi: number): UpdateMessage {
 	if (afi === 1 && safi === 1) return updateMessage({});
-	const routes = familyCodec(afi, safi) === undefined ? ({ type: 'opaque', bytes: new Uint8Array(0) } as const) : ({ type: 'prefixes', nlri: [] } as const);
+	const routes =
+		familyCodec(afi, safi) === undefined
+			? ({ type: 'opaque', bytes: new Uint8Array(0) } as const)
+			: ({ type: 'prefixes', nlri: [] } as const);
 	return updateMessage({ attributes: { mpUnreach: { afi, safi, routes } } });
 }
