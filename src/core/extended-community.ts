@@ -1,7 +1,8 @@
 /**
- * Extended communities (RFC 4360) as text. A route target is `rt:`, a route origin `ro:`, followed by administrator and number: `rt:65000:100`
- * (two-octet AS, RFC 4360 §3.1), `rt:10.0.0.1:100` (IPv4 address, §3.2), `rt:4200000000:100` or `rt:65000L:100` (four-octet AS, RFC 5668 §2;
- * the L is needed where the number fits two octets). Every other one is `0x` and its eight octets in hex.
+ * Extended communities (RFC 4360) as text. A route target is `rt:`, a route origin `ro:`, followed
+ * by administrator and number: `rt:65000:100` (two-octet AS, RFC 4360 §3.1), `rt:10.0.0.1:100`
+ * (IPv4 address, §3.2), `rt:4200000000:100` or `rt:65000L:100` (four-octet AS, RFC 5668 §2; the L
+ * is needed where the number fits two octets). Every other one is `0x` and its eight octets in hex.
  */
 
 /** Sub-types of the three kinds below. RFC 4360 §4, §5. */
@@ -9,10 +10,11 @@ const subTypes = { rt: 0x02, ro: 0x03 } as const;
 /** Transitive types that have an administrator. RFC 7153 §5.2. */
 const Type = { twoOctetAs: 0x00, ipv4: 0x01, fourOctetAs: 0x02 } as const;
 
-/** What is expected, for messages. */
-export const extendedCommunityExpected = 'an extended community such as rt:65000:100, ro:10.0.0.1:100 or 0x0002fde800000064 (in quotes)';
+/** The expected notation, for messages. */
+export const extendedCommunityExpected =
+	'an extended community such as rt:65000:100, ro:10.0.0.1:100 or 0x0002fde800000064 (in quotes)';
 
-/** The eight octets that a text stands for; `undefined`: none. */
+/** The eight octets of a text; `undefined`: invalid. */
 export function parseExtendedCommunity(text: string): Uint8Array | undefined {
 	const raw = /^(?:0x)?([0-9a-f]{16})$/i.exec(text)?.[1];
 	if (raw !== undefined) return Uint8Array.from(raw.match(/../g) ?? [], (octet) => Number.parseInt(octet, 16));
@@ -34,7 +36,7 @@ export function parseExtendedCommunity(text: string): Uint8Array | undefined {
 	return Uint8Array.of(Type.twoOctetAs, subTypes[kind], ...octets(asNumber, 2), ...octets(number, 4));
 }
 
-/** The text of eight octets: the one that is read back as the same. */
+/** The text of eight octets; parsing it returns the same octets. */
 export function formatExtendedCommunity(bytes: Uint8Array): string {
 	const [type, subType, a = 0, b = 0, c = 0, d = 0, e = 0, f = 0] = bytes;
 	const kind = subType === subTypes.rt ? 'rt' : subType === subTypes.ro ? 'ro' : undefined;

@@ -1,8 +1,11 @@
-/** The two address families this project speaks, unicast. */
+/** The two supported address families, unicast. */
 export type Family = 'ipv4' | 'ipv6';
 
 declare const prefixBrand: unique symbol;
-/** A prefix in canonical text: RFC 5952 address, no host bits, `/` and length. Only `parsePrefix` and `formatPrefix` make one. */
+/**
+ * A prefix in canonical text: RFC 5952 address, no host bits, `/` and length. Created only by
+ * `parsePrefix` and `formatPrefix`.
+ */
 export type PrefixKey = string & { readonly [prefixBrand]: true };
 
 /** An address as bytes, 4 or 16 of them, and its family. */
@@ -20,7 +23,7 @@ export interface Prefix extends Address {
 /** Bytes of an address of a family. */
 export const addressBytes: Readonly<Record<Family, 4 | 16>> = { ipv4: 4, ipv6: 16 };
 
-/** Text that is no address or prefix; `text` is what was given. */
+/** Text that is not an address or prefix; `text` is the input. */
 export class AddressError extends Error {
 	override readonly name = 'AddressError';
 	readonly text: string;
@@ -43,13 +46,28 @@ export function formatAddress(bytes: Uint8Array): string {
 	return bytes.length === 4 ? bytes.join('.') : formatIpv6(bytes);
 }
 
-/** An address as everybody writes it: RFC 5952, no zeros in front. @throws AddressError */
+/** An address in canonical text: RFC 5952, no leading zeros. @throws AddressError */
 export const canonicalAddress = (text: string): string => formatAddress(parseAddress(text).bytes);
 
 /** In fe80::/10 (RFC 4291 §2.5.6). */
-export const isLinkLocal = (bytes: Uint8Array): boolean => bytes.length === 16 && bytes[0] === 0xfe && ((bytes[1] ?? 0) & 0xc0) === 0x80;
+export const isLinkLocal = (bytes: Uint8Array): boolean =>
+	bytes.length === 16 && bytes[0] === 0xfe && ((bytes[1] ?? 0) & 0xc0) === 0x80;
 
-/** An IPv4 address in IPv6's clothes, ::ffff:a.b.c.d (RFC 4291 §2.5.5.2). */
+/**
+ * A link-local address with its interface, `fe80::1%eth0` (RFC 4007 §11); any other address alone.
+ */
+export const zonedAddress = (address: string, interfaceName: string | undefined): string =>
+	interfaceName === undefined || !/^fe[89ab]/.test(address) ? address : `${address}%${interfaceName}`;
+
+/** The counterpart of `zonedAddress`. */
+export function splitZone(text: string): { readonly address: string; readonly interfaceName: string | undefined } {
+	const at = text.indexOf('%');
+	return at < 0
+		? { address: text, interfaceName: undefined }
+		: { address: text.slice(0, at), interfaceName: text.slice(at + 1) };
+}
+
+/** An IPv4-mapped IPv6 address, ::ffff:a.b.c.d (RFC 4291 §2.5.5.2). */
 export const isIpv4Mapped = (bytes: Uint8Array): boolean =>
 	bytes.length === 16 && bytes.subarray(0, 10).every((byte) => byte === 0) && bytes[10] === 0xff && bytes[11] === 0xff;
 
@@ -81,11 +99,11 @@ export function prefixKey(text: string, hostBits: 'refuse' | 'clear' = 'refuse')
 
 /** The canonical key of a prefix given as bytes (4 or 16, host bits zero) and length. */
 export function formatPrefix(bytes: Uint8Array, length: number): PrefixKey {
-	// The one place that makes the brand: the text is canonical by construction.
+	// The only place that creates the brand: the text is canonical by construction.
 	return `${formatAddress(bytes)}/${length}` as PrefixKey;
 }
 
-/** The canonical key of the prefix that is one address alone (/32, /128). @throws AddressError */
+/** The canonical key of the prefix with one address (/32, /128). @throws AddressError */
 export function hostPrefix(address: string): PrefixKey {
 	const { bytes } = parseAddress(address);
 	return formatPrefix(bytes, bytes.length * 8);
@@ -98,10 +116,12 @@ export function prefixContains(prefix: Prefix, address: Address): boolean {
 
 /** Is `inner` equal to `outer` or more specific than it? */
 export function prefixCovers(outer: Prefix, inner: Prefix): boolean {
-	return outer.family === inner.family && inner.length >= outer.length && sharesBits(outer.bytes, inner.bytes, outer.length);
+	return (
+		outer.family === inner.family && inner.length >= outer.length && sharesBits(outer.bytes, inner.bytes, outer.length)
+	);
 }
 
-/** Do the first `length` bits agree? */
+/** Are the first `length` bits equal? */
 function sharesBits(left: Uint8Array, right: Uint8Array, length: number): boolean {
 	const whole = length >> 3;
 	for (let index = 0; index < whole; index++) if (left[index] !== right[index]) return false;
@@ -110,7 +130,8 @@ function sharesBits(left: Uint8Array, right: Uint8Array, length: number): boolea
 	return (((left[whole] ?? 0) ^ (right[whole] ?? 0)) & (0xff00 >> rest) & 0xff) === 0;
 }
 
-function clearHostBits(bytes: Uint8Array, length: number): Uint8Array {
+/** The bytes with everything after `length` bits zero. */
+export function clearHostBits(bytes: Uint8Array, length: number): Uint8Array {
 	const network = new Uint8Array(bytes.length);
 	const whole = length >> 3;
 	network.set(bytes.subarray(0, whole));
@@ -131,7 +152,7 @@ function parseIpv4(text: string): Uint8Array | undefined {
 			bytes[octet++] = value;
 			value = undefined;
 		} else if (digit >= 0 && digit <= 9) {
-			// A leading zero would mean octal to some.
+			// Some parsers read a leading zero as octal.
 			if (value === 0) return undefined;
 			value = (value ?? 0) * 10 + digit;
 			if (value > 255) return undefined;
@@ -180,7 +201,8 @@ function parseGroups(half: string): number[] | undefined {
 function formatIpv6(bytes: Uint8Array): string {
 	const view = new DataView(bytes.buffer, bytes.byteOffset, 16);
 	const groups = Array.from({ length: 8 }, (_, index) => view.getUint16(index * 2));
-	if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff) return `::ffff:${bytes.subarray(12).join('.')}`;
+	if (groups.slice(0, 5).every((group) => group === 0) && groups[5] === 0xffff)
+		return `::ffff:${bytes.subarray(12).join('.')}`;
 	const { start, length } = longestZeroRun(groups);
 	const hex = (part: readonly number[]) => part.map((group) => group.toString(16)).join(':');
 	// RFC 5952 §4.2.2: a single zero group is not shortened.

@@ -1,7 +1,10 @@
-/** Facts that go with a message. Values must be JSON-safe; bytes are given as hex text. */
+/** Fields of a message. Values must be JSON-safe; bytes are hex text. */
 export type LogFields = Readonly<Record<string, unknown>>;
 
-/** A constant message and fields. `error`: a person must act; `warn`: we recovered from something odd; `info`: state changed; `debug`: each message. */
+/**
+ * A constant message and fields. `error`: an operator must act; `warn`: recovered from something
+ * unexpected; `info`: state changed; `debug`: each message.
+ */
 export interface Logger {
 	error(message: string, fields?: LogFields): void;
 	warn(message: string, fields?: LogFields): void;

@@ -1,12 +1,12 @@
 import { Afi, type Capability, escapeText, Safi } from 'bgp-packet';
 import type { Family } from '../../core/index.ts';
-import type { Role } from '../negotiated.ts';
-import type { PeerOptions } from '../session/options.ts';
-import type { RestartOptions } from '../speaker/options.ts';
+import type { Role } from '../model/negotiated.ts';
+import type { PeerOptions } from '../model/peer-options.ts';
+import type { RestartOptions } from '../model/speaker-options.ts';
 
-/** What one OPEN says in its capabilities, both of ours and of the peer, in one shape. */
+/** The capabilities of one OPEN, sent or received, in one form. */
 export interface CapabilitySummary {
-	/** IPv4 where no multiprotocol capability was sent (RFC 4760 §8). */
+	/** IPv4 if no multiprotocol capability was sent (RFC 4760 §8). */
 	readonly families: ReadonlySet<Family>;
 	readonly fourOctetAs: number | undefined;
 	readonly routeRefresh: boolean;
@@ -30,31 +30,39 @@ interface GracefulRestartSummary {
 
 const afis: Readonly<Record<Family, number>> = { ipv4: Afi.ipv4, ipv6: Afi.ipv6 };
 
-/** Our family for an AFI and SAFI, `undefined` for those that are not ours. */
+/** The family of an AFI and SAFI; `undefined` for unsupported ones. */
 export function familyFor(afi: number, safi: number): Family | undefined {
 	if (safi !== Safi.unicast) return undefined;
 	return afi === Afi.ipv4 ? 'ipv4' : afi === Afi.ipv6 ? 'ipv6' : undefined;
 }
 
-/** The wire's numbers of a family. */
+/** The AFI and SAFI of a family. */
 export function afiSafi(family: Family): { afi: number; safi: number } {
 	return { afi: afis[family], safi: Safi.unicast };
 }
 
-/** What we offer this peer, in the order of their codes' age. */
-export function ownCapabilities(options: PeerOptions, asNumber: number, external: boolean, restart: RestartOptions): Capability[] {
+/** The capabilities for this peer, oldest codes first. */
+export function ownCapabilities(
+	options: PeerOptions,
+	asNumber: number,
+	external: boolean,
+	restart: RestartOptions,
+): Capability[] {
 	const families = options.families.map(afiSafi);
 	const capabilities: Capability[] = families.map((family) => ({ type: 'multiprotocol', ...family }));
 	if (options.routeRefresh) capabilities.push({ type: 'route-refresh' });
 	if (options.extendedNextHop) {
-		capabilities.push({ type: 'extended-next-hop', families: [{ afi: Afi.ipv4, safi: Safi.unicast, nextHopAfi: Afi.ipv6 }] });
+		capabilities.push({
+			type: 'extended-next-hop',
+			families: [{ afi: Afi.ipv4, safi: Safi.unicast, nextHopAfi: Afi.ipv6 }],
+		});
 	}
 	if (options.extendedMessage) capabilities.push({ type: 'extended-message' });
-	// RFC 9234 §4.1: on eBGP only.
+	// RFC 9234 §4.1: only on eBGP.
 	if (options.role !== undefined && external) capabilities.push({ type: 'role', role: options.role });
 	if (options.gracefulRestart !== undefined) {
 		const { restartSeconds, notification } = options.gracefulRestart;
-		const forwarding = restart.restarting && restart.forwardingPreserved;
+		const forwarding = restart.forwardingPreserved;
 		capabilities.push({
 			type: 'graceful-restart',
 			restarting: restart.restarting,
@@ -65,13 +73,17 @@ export function ownCapabilities(options: PeerOptions, asNumber: number, external
 	}
 	if (options.fourOctetAs) capabilities.push({ type: 'four-octet-as', asNumber });
 	const mode = addPathMode(options.addPath);
-	if (mode !== undefined) capabilities.push({ type: 'add-path', families: families.map((family) => ({ ...family, mode })) });
+	if (mode !== undefined)
+		capabilities.push({ type: 'add-path', families: families.map((family) => ({ ...family, mode })) });
 	if (options.routeRefresh) capabilities.push({ type: 'enhanced-route-refresh' });
-	// RFC 9494 §3: of no meaning without capability 64.
+	// RFC 9494 §3: meaningless without capability 64.
 	if (options.gracefulRestart !== undefined && options.longLivedStaleSeconds > 0) {
-		const forwarding = restart.restarting && restart.forwardingPreserved;
+		const forwarding = restart.forwardingPreserved;
 		const staleSeconds = options.longLivedStaleSeconds;
-		capabilities.push({ type: 'long-lived-graceful-restart', families: families.map((family) => ({ ...family, forwarding, staleSeconds })) });
+		capabilities.push({
+			type: 'long-lived-graceful-restart',
+			families: families.map((family) => ({ ...family, forwarding, staleSeconds })),
+		});
 	}
 	return capabilities;
 }
@@ -81,7 +93,10 @@ function addPathMode({ receive, send }: PeerOptions['addPath']): 'receive' | 'se
 	return send ? 'send' : undefined;
 }
 
-/** Reads capabilities; of one that is there twice the last counts, families add up (RFC 5492 §4, RFC 4724 §3, RFC 7911 §4). */
+/**
+ * Reads capabilities; the last occurrence of a repeated one counts, families add up (RFC 5492 §4,
+ * RFC 4724 §3, RFC 7911 §4).
+ */
 export function summarizeCapabilities(capabilities: readonly Capability[]): CapabilitySummary {
 	const families = new Set<Family>();
 	const addPath = new Map<Family, { receive: boolean; send: boolean }>();
@@ -106,7 +121,8 @@ export function summarizeCapabilities(capabilities: readonly Capability[]): Capa
 				gracefulRestart = { ...capability, forwarding: familyMap(capability.families, ({ forwarding }) => forwarding) };
 				break;
 			case 'long-lived-graceful-restart':
-				for (const [family, seconds] of familyMap(capability.families, ({ staleSeconds }) => staleSeconds)) longLived.set(family, seconds);
+				for (const [family, seconds] of familyMap(capability.families, ({ staleSeconds }) => staleSeconds))
+					longLived.set(family, seconds);
 				break;
 			case 'add-path':
 				for (const [family, mode] of familyMap(capability.families, ({ mode }) => mode)) {
@@ -114,7 +130,9 @@ export function summarizeCapabilities(capabilities: readonly Capability[]): Capa
 				}
 				break;
 			case 'extended-next-hop':
-				extendedNextHop ||= capability.families.some(({ afi, safi, nextHopAfi }) => afi === Afi.ipv4 && safi === Safi.unicast && nextHopAfi === Afi.ipv6);
+				extendedNextHop ||= capability.families.some(
+					({ afi, safi, nextHopAfi }) => afi === Afi.ipv4 && safi === Safi.unicast && nextHopAfi === Afi.ipv6,
+				);
 				break;
 			case 'role':
 				roles.add(capability.role);
@@ -138,7 +156,7 @@ export function summarizeCapabilities(capabilities: readonly Capability[]): Capa
 	};
 }
 
-/** Of several entries for one family the last counts. */
+/** The last of several entries for one family counts. */
 function familyMap<Entry extends { readonly afi: number; readonly safi: number }, Value>(
 	entries: readonly Entry[],
 	read: (entry: Entry) => Value,
@@ -151,7 +169,7 @@ function familyMap<Entry extends { readonly afi: number; readonly safi: number }
 	return values;
 }
 
-/** One capability in words, for `bgpmesh peers PEER`. */
+/** One capability as text, for `bgpmesh peers PEER`. */
 export function describeCapability(capability: Capability): string {
 	switch (capability.type) {
 		case 'multiprotocol':
@@ -161,16 +179,29 @@ export function describeCapability(capability: Capability): string {
 		case 'role':
 			return `role ${capability.role}`;
 		case 'graceful-restart': {
-			const flags = [...(capability.restarting ? ['restarting'] : []), ...(capability.notification ? ['notification'] : [])];
-			const families = capability.families.map((family) => `${familyName(family)}${family.forwarding ? ' forwarding' : ''}`);
-			return ['graceful-restart', `${capability.restartSeconds}s`, ...flags, families.join(', ')].filter((part) => part !== '').join(' ');
+			const flags = [
+				...(capability.restarting ? ['restarting'] : []),
+				...(capability.notification ? ['notification'] : []),
+			];
+			const families = capability.families.map(
+				(family) => `${familyName(family)}${family.forwarding ? ' forwarding' : ''}`,
+			);
+			return ['graceful-restart', `${capability.restartSeconds}s`, ...flags, families.join(', ')]
+				.filter((part) => part !== '')
+				.join(' ');
 		}
 		case 'long-lived-graceful-restart':
-			return `${capability.type} ${capability.families.map((family) => `${familyName(family)} ${family.staleSeconds}s`).join(', ')}`.trim();
+			return (
+				`${capability.type} ` +
+				`${capability.families.map((family) => `${familyName(family)} ${family.staleSeconds}s`).join(', ')}`
+			).trim();
 		case 'add-path':
 			return `add-path ${capability.families.map((family) => `${familyName(family)} ${family.mode}`).join(', ')}`;
 		case 'extended-next-hop':
-			return `extended-next-hop ${capability.families.map((family) => `${familyName(family)} over afi ${family.nextHopAfi}`).join(', ')}`;
+			return (
+				'extended-next-hop ' +
+				`${capability.families.map((family) => `${familyName(family)} over afi ${family.nextHopAfi}`).join(', ')}`
+			);
 		case 'unknown':
 			return describeUnknown(capability.code, capability.value);
 		default:
@@ -178,7 +209,7 @@ export function describeCapability(capability: Capability): string {
 	}
 }
 
-/** Names of capabilities that we do not speak. */
+/** Names of unsupported capabilities. */
 const otherNames: Readonly<Record<number, string>> = {
 	7: 'bgpsec',
 	67: 'dynamic-capability',
@@ -187,12 +218,13 @@ const otherNames: Readonly<Record<number, string>> = {
 	128: 'old-route-refresh',
 };
 
-/** What others say of themselves is shown, escaped; the rest by its number. */
+/** Text from the peer is shown escaped; other capabilities by number. */
 function describeUnknown(code: number, value: Uint8Array): string {
 	const [first = 0] = value;
-	const text = (start: number, length: number) => escapeText(Buffer.from(value.subarray(start, start + length)).toString());
+	const text = (start: number, length: number) =>
+		escapeText(Buffer.from(value.subarray(start, start + length)).toString());
 	switch (code) {
-		// Host and domain, each behind its length.
+		// Host and domain, each with a length prefix.
 		case 73: {
 			const domain = text(first + 2, value[first + 1] ?? 0);
 			return `fqdn ${text(1, first)}${domain === '' ? '' : `.${domain}`}`;

@@ -1,13 +1,13 @@
 import { asTrans, CapabilityCode, type OpenMessage, OpenSubcode, PacketError } from 'bgp-packet';
 import type { Family } from '../../core/index.ts';
-import type { Negotiated, NegotiatedFamily, Role } from '../negotiated.ts';
-import type { PeerOptions } from '../session/options.ts';
-import type { RestartOptions } from '../speaker/options.ts';
+import type { Negotiated, NegotiatedFamily, Role } from '../model/negotiated.ts';
+import type { PeerOptions } from '../model/peer-options.ts';
+import type { RestartOptions } from '../model/speaker-options.ts';
 import { afiSafi, type CapabilitySummary, ownCapabilities, summarizeCapabilities } from './capabilities.ts';
 
-/** This speaker towards one peer: what its own OPEN is made of. */
+/** The local side towards one peer: the inputs of its OPEN. */
 export interface LocalSide {
-	/** Of the speaker; `options` may say otherwise for this peer. */
+	/** Of the speaker; `options` may override it for this peer. */
 	readonly asNumber: number;
 	readonly routerId: number;
 	readonly options: PeerOptions;
@@ -20,12 +20,17 @@ export interface LocalSide {
 export interface Endpoints {
 	readonly peerAddress: Uint8Array;
 	readonly localAddress: Uint8Array;
+	/** Of this node; `undefined`: not known. */
+	readonly interfaceName: string | undefined;
+	readonly interfaceAddresses: Negotiated['interfaceAddresses'];
 }
 
-/** What an OPEN is worth. */
-export type OpenVerdict = { readonly type: 'accepted'; readonly negotiated: Negotiated } | { readonly type: 'rejected'; readonly error: PacketError };
+/** The verdict on an OPEN. */
+type OpenVerdict =
+	| { readonly type: 'accepted'; readonly negotiated: Negotiated }
+	| { readonly type: 'rejected'; readonly error: PacketError };
 
-/** RFC 9234 §4.2: who may be what to whom. */
+/** RFC 9234 §4.2: the allowed pairs of roles. */
 const counterparts: Readonly<Record<Role, Role>> = {
 	provider: 'customer',
 	customer: 'provider',
@@ -34,7 +39,7 @@ const counterparts: Readonly<Record<Role, Role>> = {
 	peer: 'peer',
 };
 
-/** Our OPEN. My AS is AS_TRANS where the number needs four octets (RFC 6793 §9). */
+/** Builds our OPEN. My AS is AS_TRANS if the number needs four octets (RFC 6793 §9). */
 export function ownOpen({ asNumber, routerId, options, restart, capabilities }: LocalSide): OpenMessage {
 	const local = options.localAsNumber ?? asNumber;
 	return {
@@ -48,10 +53,16 @@ export function ownOpen({ asNumber, routerId, options, restart, capabilities }: 
 }
 
 /**
- * Judges the peer's OPEN by what is configured and what we sent, and makes of both what the session is. What is wrong with it by itself
- * (version, hold time, identifier 0, parameters) the decoder has refused already.
+ * Checks the peer's OPEN against the configuration and our OPEN, and derives the parameters of the
+ * session. The decoder has already rejected errors inside the OPEN (version, hold time, identifier
+ * 0, parameters).
  */
-export function checkOpen(received: OpenMessage, sent: OpenMessage, local: LocalSide, endpoints: Endpoints): OpenVerdict {
+export function checkOpen(
+	received: OpenMessage,
+	sent: OpenMessage,
+	local: LocalSide,
+	endpoints: Endpoints,
+): OpenVerdict {
 	const ours = summarizeCapabilities(sent.capabilities);
 	const theirs = summarizeCapabilities(received.capabilities);
 	const localAsNumber = local.options.localAsNumber ?? local.asNumber;
@@ -68,6 +79,8 @@ export function checkOpen(received: OpenMessage, sent: OpenMessage, local: Local
 		peerName: local.options.name,
 		peerAddress: endpoints.peerAddress,
 		localAddress: endpoints.localAddress,
+		interfaceName: endpoints.interfaceName,
+		interfaceAddresses: endpoints.interfaceAddresses,
 		peerAsNumber: local.options.asNumber,
 		localAsNumber,
 		peerRouterId: received.routerId,
@@ -78,11 +91,13 @@ export function checkOpen(received: OpenMessage, sent: OpenMessage, local: Local
 		extendedMessageSend: ours.extendedMessage && theirs.extendedMessage,
 		routeRefresh,
 		enhancedRefresh: routeRefresh && ours.enhancedRefresh && theirs.enhancedRefresh,
-		families: [...ours.families].filter((family) => theirs.families.has(family)).map((family) => negotiateFamily(family, ours, theirs)),
+		families: [...ours.families]
+			.filter((family) => theirs.families.has(family))
+			.map((family) => negotiateFamily(family, ours, theirs)),
 		peerRestarting: helper?.restarting ?? false,
 		peerRestartSeconds: helper?.restartSeconds ?? 0,
 		notificationRestart: ours.gracefulRestart?.notification === true && helper?.notification === true,
-		// RFC 9234 §4.2: what is configured counts, whether or not the peer says what it is.
+		// RFC 9234 §4.2: the configured role counts, even if the peer sends none.
 		localRole: kind === 'external' ? local.options.role : undefined,
 	};
 	return { type: 'accepted', negotiated };
@@ -108,18 +123,30 @@ const reject = (subcode: number, message: string, data?: Uint8Array): PacketErro
 /** RFC 4271 §6.2, RFC 6793 §4.2.3. */
 function asError(open: OpenMessage, { fourOctetAs }: CapabilitySummary, expected: number): PacketError | undefined {
 	const actual = fourOctetAs ?? open.asNumber;
-	return actual === expected ? undefined : reject(OpenSubcode.badPeerAs, `peer says AS ${actual}, configured is ${expected}`);
+	return actual === expected
+		? undefined
+		: reject(OpenSubcode.badPeerAs, `AS ${actual} in the peer's OPEN, configured is ${expected}`);
 }
 
 /** RFC 6286 §2.2: unique inside an AS. */
-function routerIdError({ routerId }: OpenMessage, sent: OpenMessage, kind: 'internal' | 'external'): PacketError | undefined {
-	return kind === 'internal' && routerId === sent.routerId ? reject(OpenSubcode.badBgpIdentifier, 'identifier equal to our own') : undefined;
+function routerIdError(
+	{ routerId }: OpenMessage,
+	sent: OpenMessage,
+	kind: 'internal' | 'external',
+): PacketError | undefined {
+	return kind === 'internal' && routerId === sent.routerId
+		? reject(OpenSubcode.badBgpIdentifier, 'identifier equal to our own')
+		: undefined;
 }
 
-/** A session without a family in common is of no use: 2/7 with the capabilities wanted (RFC 5492 §5). */
+/**
+ * A session without a common family is useless: 2/7 with the required capabilities (RFC 5492 §5).
+ */
 function familyError(ours: CapabilitySummary, theirs: CapabilitySummary): PacketError | undefined {
 	if ([...ours.families].some((family) => theirs.families.has(family))) return undefined;
-	const wanted = [...ours.families].map(afiSafi).flatMap(({ afi, safi }) => [CapabilityCode.multiprotocol, 4, afi >> 8, afi & 0xff, 0, safi]);
+	const wanted = [...ours.families]
+		.map(afiSafi)
+		.flatMap(({ afi, safi }) => [CapabilityCode.multiprotocol, 4, afi >> 8, afi & 0xff, 0, safi]);
 	return reject(OpenSubcode.unsupportedCapability, 'no address family in common', Uint8Array.from(wanted));
 }
 
@@ -129,5 +156,7 @@ function roleError({ roles }: CapabilitySummary, { role, strictRole }: PeerOptio
 	if (role === undefined) return undefined;
 	const [theirs] = roles;
 	if (theirs === undefined) return strictRole ? reject(OpenSubcode.roleMismatch, 'no role') : undefined;
-	return theirs === counterparts[role] ? undefined : reject(OpenSubcode.roleMismatch, `role ${theirs} towards our ${role}`);
+	return theirs === counterparts[role]
+		? undefined
+		: reject(OpenSubcode.roleMismatch, `role ${theirs} towards our ${role}`);
 }

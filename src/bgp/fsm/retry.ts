@@ -6,22 +6,23 @@ export function jittered(milliseconds: number, random: Random): number {
 }
 
 /**
- * Milliseconds until attempt `attempt` (1, 2, ...) to connect: one second, doubling, never more than ConnectRetryTime. A neighbour that
- * starts together with us is met soon, one that is away is not bothered often.
+ * Milliseconds until attempt `attempt` (1, 2, ...) to connect: one second, doubling up to
+ * ConnectRetryTime. A neighbour that starts at the same time is reached soon, an absent one is not
+ * contacted often.
  */
 export function connectRetryMs(attempt: number, connectRetrySeconds: number, random: Random): number {
 	return jittered(doubling(attempt, connectRetrySeconds), random);
 }
 
 /**
- * Milliseconds in Idle after the `failures`th session in a row that failed (RFC 4271 §8.1.1, DampPeerOscillations): 250 after
- * the first, doubling, never more than `idleHoldSeconds`.
+ * Milliseconds in Idle after `failures` failed sessions in a row (RFC 4271 §8.1.1,
+ * DampPeerOscillations): 250 after the first, doubling up to `idleHoldSeconds`.
  */
 export function idleHoldMs(failures: number, idleHoldSeconds: number, random: Random): number {
 	return failures === 0 ? 0 : jittered(doubling(failures, idleHoldSeconds, 250), random);
 }
 
-/** A session that held so long ends a series of failures. */
+/** A session of this duration ends a series of failures. */
 export function endsSeries(establishedMs: number, idleHoldSeconds: number): boolean {
 	return establishedMs >= Math.max(10, idleHoldSeconds) * 1000;
 }

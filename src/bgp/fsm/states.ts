@@ -1,10 +1,11 @@
-/** States of one connection's machine. RFC 4271 §8.2.2. */
+/** States of the FSM of one connection. RFC 4271 §8.2.2. */
 export const states = ['idle', 'connect', 'active', 'open-sent', 'open-confirm', 'established'] as const;
 export type State = (typeof states)[number];
 
 /**
- * Events with their numbers in RFC 4271 §8.1 (29: RFC 9687 §3). Where what happens depends on DelayOpen, the shell says so by the
- * event: `-delayed` where the session attribute DelayOpen is set (16, 17) or its timer runs (18, 20). ROUTE-REFRESH has no number.
+ * Events with their numbers in RFC 4271 §8.1 (29: RFC 9687 §3). If the transition depends on
+ * DelayOpen, the session chooses the event: `-delayed` if the session attribute DelayOpen is set
+ * (16, 17) or its timer runs (18, 20). ROUTE-REFRESH has no number.
  */
 export const eventNumbers = {
 	start: 1,
@@ -38,8 +39,9 @@ export const eventNumbers = {
 export type Event = keyof typeof eventNumbers;
 
 /**
- * What the shell does for a step, in order. `send-*` writes a message; `close-tcp` closes what there is after what was written.
- * Leaving Established tells the RIB; that is the shell's own duty and no action.
+ * The actions of a step, executed by the session in order. `send-*` writes a message; `close-tcp`
+ * closes the connection after pending writes. Not actions: the session processes messages after the
+ * table's step, and informs the RIB at the end of Established.
  */
 export type Action =
 	| 'connect'
@@ -48,32 +50,29 @@ export type Action =
 	| 'disarm-connect-retry'
 	| 'arm-delay-open'
 	| 'disarm-delay-open'
-	/** The large value of RFC 4271 §8.2.2: the peer's OPEN must come within it. */
+	/** The large value of RFC 4271 §8.2.2: time limit for the peer's OPEN. */
 	| 'arm-open-hold'
-	/** The negotiated hold time; nothing where that is 0. */
+	/** The negotiated hold time; no timer if it is 0. */
 	| 'arm-hold'
 	| 'restart-hold'
-	/** Jittered; nothing where the hold time is 0. */
+	/** Jittered; no timer if the hold time is 0. */
 	| 'arm-keepalive'
 	| 'send-open'
 	| 'send-keepalive'
-	/** The NOTIFICATION that the rejected message deserves. */
+	/** The NOTIFICATION for the rejected message. */
 	| 'send-rejection'
 	| 'send-hold-expired'
 	| 'send-send-hold-expired'
 	/** 5/1 to 5/3 by state (RFC 6608 §3). */
 	| 'send-fsm-error'
-	/** CEASE with the subcode of whoever stopped it. */
+	/** CEASE with the subcode of the stop. */
 	| 'send-cease'
 	| 'send-collision'
 	| 'establish'
-	| 'process-update'
-	| 'process-refresh'
-	/** ConnectRetryCounter. */
-	| 'zero-retries'
+	/** Increments ConnectRetryCounter; the peer resets it at a start. */
 	| 'count-retry';
 
-/** One row's answer to an event. */
+/** The response of one row to an event. */
 export interface Step {
 	readonly next: State;
 	readonly do: readonly Action[];

@@ -1,6 +1,9 @@
-import type { Policy } from './types.ts';
+import type { Policy } from '../model/policy.ts';
 
-/** RFC 8326 §4.2: the mark, and a LOCAL_PREF that whoever is in our AS obeys without knowing it. What comes behind decides. */
+/**
+ * RFC 8326 §4.2: the community, and a LOCAL_PREF for routers of our AS that do not evaluate it. The
+ * following policies decide.
+ */
 const marks: Policy = {
 	name: 'graceful-shutdown',
 	terms: [
@@ -16,8 +19,11 @@ const marks: Policy = {
 	otherwise: 'next',
 };
 
-/** The policies of a session that is about to go down for maintenance: they decide as they did, and every route gets GRACEFUL_SHUTDOWN. */
+/**
+ * The policies of a session before maintenance: the decisions are unchanged, and every route gets
+ * GRACEFUL_SHUTDOWN.
+ */
 export function lastResort(policies: readonly Policy[]): readonly Policy[] {
-	// Without policies everything passes, as it did.
+	// Without policies all routes pass, as before.
 	return policies.length === 0 ? [{ ...marks, otherwise: 'accept' }] : [marks, ...policies];
 }

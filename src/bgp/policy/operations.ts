@@ -1,16 +1,16 @@
 import { type LargeCommunity, uniqueLargeCommunities } from 'bgp-packet';
 import { familyOf, formatExtendedCommunity, parseAddress } from '../../core/index.ts';
+import type { PolicyOperation } from '../model/policy.ts';
 import { prepended } from './as-path.ts';
 import type { PolicyState } from './state.ts';
 import { parseCommunity, parseLargeCommunity, readExtendedCommunity } from './text.ts';
-import type { PolicyOperation } from './types.ts';
 
-/** What an operation makes of a route. */
+/** The effect of an operation on a route. */
 export type Apply = (state: PolicyState) => PolicyState;
 
 const u32Max = 0xffff_ffff;
 
-/** One operation as a function. @throws CommunityError, AddressError */
+/** Compiles one operation. @throws CommunityError, AddressError */
 export function compileOperation(operation: PolicyOperation): Apply {
 	switch (operation.type) {
 		case 'add-community': {
@@ -50,17 +50,27 @@ export function compileOperation(operation: PolicyOperation): Apply {
 			return withExtendedCommunities(() => values);
 		}
 		case 'prepend-as-path':
-			return (state) => state.with({ attributes: { ...state.attributes, asPath: prepended(operation.asNumbers, state.attributes.asPath) } });
+			return (state) =>
+				state.with({
+					attributes: { ...state.attributes, asPath: prepended(operation.asNumbers, state.attributes.asPath) },
+				});
 		case 'set-med': {
 			const { value } = operation;
 			return (state) => {
 				const { med: _, ...attributes } = state.attributes;
-				return state.with({ attributes: value === undefined ? attributes : { ...attributes, med: value }, medSet: true });
+				return state.with({
+					attributes: value === undefined ? attributes : { ...attributes, med: value },
+					medSet: true,
+				});
 			};
 		}
 		case 'add-med': {
 			const { value } = operation;
-			return (state) => state.with({ attributes: { ...state.attributes, med: clamp((state.attributes.med ?? 0) + value) }, medSet: true });
+			return (state) =>
+				state.with({
+					attributes: { ...state.attributes, med: clamp((state.attributes.med ?? 0) + value) },
+					medSet: true,
+				});
 		}
 		case 'set-local-pref': {
 			const { value } = operation;
@@ -102,8 +112,12 @@ function withLargeCommunities(change: (present: readonly LargeCommunity[]) => re
 function withExtendedCommunities(change: (present: readonly Uint8Array[]) => readonly Uint8Array[]): Apply {
 	return (state) => {
 		const { extendedCommunities = [], ...attributes } = state.attributes;
-		const changed = [...new Map(change(extendedCommunities).map((value) => [formatExtendedCommunity(value), value] as const)).values()];
-		return state.with({ attributes: changed.length === 0 ? attributes : { ...attributes, extendedCommunities: changed } });
+		const changed = [
+			...new Map(change(extendedCommunities).map((value) => [formatExtendedCommunity(value), value] as const)).values(),
+		];
+		return state.with({
+			attributes: changed.length === 0 ? attributes : { ...attributes, extendedCommunities: changed },
+		});
 	};
 }
 
@@ -112,12 +126,14 @@ function setNextHop(value: string): Apply {
 	const address = parseAddress(value).bytes;
 	return (state) => {
 		const { nextHop: _, mpReach, ...attributes } = state.attributes;
-		// The family of the routes: what MP_REACH_NLRI says, IPv4 without.
+		// The family of the routes: that of MP_REACH_NLRI, else IPv4.
 		const afi = mpReach?.afi ?? 1;
 		const routes = { type: 'prefixes', nlri: [] } as const;
 		const plain = familyOf(address) === 'ipv4' && afi === 1;
 		return state.with({
-			attributes: plain ? { ...attributes, nextHop: address } : { ...attributes, mpReach: { afi, safi: 1, nextHop: address, routes } },
+			attributes: plain
+				? { ...attributes, nextHop: address }
+				: { ...attributes, mpReach: { afi, safi: 1, nextHop: address, routes } },
 			nextHop: 'keep',
 		});
 	};

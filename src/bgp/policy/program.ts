@@ -1,27 +1,37 @@
 import type { Family } from '../../core/index.ts';
+import type { Policy, PolicyTerm } from '../model/policy.ts';
 import { type AttributeTest, compileMatch, compilePrefixes, type PrefixTest } from './matches.ts';
 import { type Apply, compileOperation } from './operations.ts';
 import { type PolicyInput, PolicyState } from './state.ts';
-import type { Policy, PolicyTerm } from './types.ts';
 
-/** What policy says of a route, for all prefixes. */
+/** The verdict of policy on a route, for all prefixes. */
 export interface Decided {
 	readonly type: 'decided';
 	readonly accepted: boolean;
-	/** The route as the operations left it. */
+	/** The route after all operations. */
 	readonly state: PolicyState;
 }
 
-/** What policy says of a route depends on the prefix. */
+/** The verdict of policy on a route depends on the prefix. */
 export interface ByPrefix {
 	readonly type: 'by-prefix';
-	/** One object per outcome, however often it is asked. */
+	/** One object per outcome, independent of the number of calls. */
 	readonly decide: (address: Uint8Array, bits: number) => Decided;
 }
 
 export type Verdict = Decided | ByPrefix;
 
+/** The term that decides a route. */
+export interface DecidingTerm {
+	readonly policy: string;
+	/** Its name, or its number from 1; `otherwise` if no term matched. */
+	readonly term: string;
+	readonly action: 'accept' | 'reject';
+}
+
 interface CompiledTerm {
+	readonly policy: string;
+	readonly name: string;
 	readonly attributes: AttributeTest;
 	readonly prefixes: Readonly<Record<Family, PrefixTest>> | undefined;
 	readonly operations: readonly Apply[];
@@ -29,19 +39,24 @@ interface CompiledTerm {
 }
 
 /**
- * Policies, compiled once. `ask` decides all that the attributes of a route decide, once per attribute set; where prefixes
- * matter it leaves a small decision tree that is grown as prefixes walk through it.
+ * Compiled policies. `ask` decides all that depends only on attributes, once per attribute set. If
+ * prefixes matter, the result is a small decision tree, extended as prefixes are evaluated.
  */
 export class PolicyProgram {
 	readonly #terms: readonly CompiledTerm[];
-	/** Does any term look at attributes or change them? If not, one tree serves all routes of a kind. */
+	/**
+	 * True if a term matches on or changes attributes. If not, one tree serves all routes of a
+	 * kind.
+	 */
 	readonly readsAttributes: boolean;
 	readonly #shared = new Map<string, Verdict>();
 
 	/** @throws CommunityError, AddressError, SyntaxError (a regular expression) */
 	constructor(policies: readonly Policy[]) {
-		this.#terms = policies.flatMap(termsOf).map(compileTerm);
-		this.readsAttributes = this.#terms.some(({ attributes, operations }) => attributes.readsAttributes || operations.length > 0);
+		this.#terms = policies.flatMap(compilePolicy);
+		this.readsAttributes = this.#terms.some(
+			({ attributes, operations }) => attributes.readsAttributes || operations.length > 0,
+		);
 	}
 
 	ask(input: PolicyInput): Verdict {
@@ -53,6 +68,21 @@ export class PolicyProgram {
 			this.#shared.set(key, verdict);
 		}
 		return verdict;
+	}
+
+	/**
+	 * The term that decides a route with this prefix; `undefined`: none matches, and the route is
+	 * rejected. For output: no result is cached.
+	 */
+	trace(input: PolicyInput, address: Uint8Array, bits: number): DecidingTerm | undefined {
+		let state = new PolicyState(input);
+		for (const { attributes, prefixes, operations, action, policy, name } of this.#terms) {
+			if (!attributes.holds(input, state)) continue;
+			if (prefixes !== undefined && !prefixes[input.family](address, bits)) continue;
+			if (action !== 'continue') return { policy, term: name, action };
+			state = operations.reduce((before, apply) => apply(before), state);
+		}
+		return undefined;
 	}
 
 	#from(first: number, input: PolicyInput, state: PolicyState): Verdict {
@@ -71,15 +101,17 @@ export class PolicyProgram {
 		return { type: 'decided', accepted: false, state };
 	}
 
-	/** What follows once a term has matched. */
+	/** The steps after a matching term. */
 	#after({ action, operations }: CompiledTerm, index: number, input: PolicyInput, state: PolicyState): Verdict {
 		if (action === 'reject') return { type: 'decided', accepted: false, state };
 		const changed = operations.reduce((before, apply) => apply(before), state);
-		return action === 'accept' ? { type: 'decided', accepted: true, state: changed } : this.#from(index + 1, input, changed);
+		return action === 'accept'
+			? { type: 'decided', accepted: true, state: changed }
+			: this.#from(index + 1, input, changed);
 	}
 }
 
-/** A branch of the tree; what lies behind it is made when the first prefix gets there. */
+/** A branch of the tree; its successors are created at the first use. */
 function byPrefix(test: PrefixTest, match: () => Verdict, other: () => Verdict): ByPrefix {
 	let matched: Verdict | undefined;
 	let unmatched: Verdict | undefined;
@@ -99,14 +131,19 @@ function byPrefix(test: PrefixTest, match: () => Verdict, other: () => Verdict):
 	};
 }
 
-/** The terms of a policy; `otherwise` is a last one that every route matches. */
-function termsOf({ terms, otherwise }: Policy): readonly PolicyTerm[] {
-	return otherwise === 'next' ? terms : [...terms, { match: {}, action: otherwise, operations: [] }];
+/** The terms of a policy; `otherwise` becomes a last term that matches every route. */
+function compilePolicy({ name, terms, otherwise }: Policy): readonly CompiledTerm[] {
+	const compiled = terms.map((term, index) => compileTerm(term, name, term.name ?? String(index + 1)));
+	return otherwise === 'next'
+		? compiled
+		: [...compiled, compileTerm({ match: {}, action: otherwise, operations: [] }, name, 'otherwise')];
 }
 
-function compileTerm({ match, action, operations }: PolicyTerm): CompiledTerm {
+function compileTerm({ match, action, operations }: PolicyTerm, policy: string, name: string): CompiledTerm {
 	const prefixes = match.prefixes === undefined ? undefined : compilePrefixes(match.prefixes);
 	return {
+		policy,
+		name,
 		attributes: compileMatch(match),
 		prefixes: prefixes === undefined ? undefined : { ipv4: prefixes('ipv4'), ipv6: prefixes('ipv6') },
 		operations: operations.map(compileOperation),

@@ -1,23 +1,23 @@
 import type { PathAttributes } from 'bgp-packet';
 import type { Family, RouteSource } from '../../core/index.ts';
 
-/** A route as policy is asked about it, its prefix aside. */
+/** A route as the input of policy, without its prefix. */
 export interface PolicyInput {
-	/** The attributes, made only when a match or an operation looks at them. */
+	/** The attributes, decoded only if a match or an operation uses them. */
 	readonly attributes: () => PathAttributes;
 	readonly family: Family;
 	readonly source: RouteSource;
-	/** The peer it was learned from; `undefined` for a route of this node. */
+	/** The peer that sent it; `undefined` for a route of this node. */
 	readonly sourcePeer: string | undefined;
-	/** The kind of the peer that the policy is applied towards, or from on import. */
+	/** The kind of the peer that the policy applies to, or from on import. */
 	readonly peerType: 'internal' | 'external';
-	/** The interface of the way to its next hop; empty for none and where it is not known. */
+	/** The interface towards its next hop; empty if there is none or it is unknown. */
 	readonly interfaceName: () => string;
-	/** Kernel metric, where an earlier policy set one. */
+	/** Kernel metric, if an earlier policy set one. */
 	readonly priority: number | undefined;
 }
 
-/** What operations did so far. */
+/** The results of operations so far. */
 interface Changes {
 	readonly attributes: PathAttributes;
 	readonly nextHop: 'self' | 'keep' | undefined;
@@ -25,7 +25,7 @@ interface Changes {
 	readonly priority: number | undefined;
 }
 
-/** A route on its way through the terms: its attributes as they are now, and what was asked for beside them. A value. */
+/** A route during evaluation: its present attributes, and further requests. Immutable. */
 export class PolicyState {
 	readonly #input: PolicyInput;
 	readonly #changes: Changes | undefined;
@@ -36,7 +36,7 @@ export class PolicyState {
 		this.#changes = changes;
 	}
 
-	/** Has any operation been applied? */
+	/** True if an operation has been applied. */
 	get changed(): boolean {
 		return this.#changes !== undefined;
 	}
@@ -47,12 +47,12 @@ export class PolicyState {
 		return this.#decoded;
 	}
 
-	/** NEXT_HOP is to be our own, or to stay, whatever the session's mode. */
+	/** NEXT_HOP becomes our own, or is kept, independent of the session's mode. */
 	get nextHop(): 'self' | 'keep' | undefined {
 		return this.#changes?.nextHop;
 	}
 
-	/** An operation set MULTI_EXIT_DISC: it is ours to send, to external peers too. */
+	/** An operation set MULTI_EXIT_DISC: it is sent to external peers, too. */
 	get medSet(): boolean {
 		return this.#changes?.medSet ?? false;
 	}

@@ -1,7 +1,7 @@
 import { type AsPath, type LargeCommunity, WellKnownCommunity } from 'bgp-packet';
 import { extendedCommunityExpected, parseExtendedCommunity } from '../../core/index.ts';
 
-/** Text that is no community; `text` is what was given. */
+/** Text that is no community; `text` is the input. */
 export class CommunityError extends Error {
 	override readonly name = 'CommunityError';
 	readonly text: string;
@@ -12,7 +12,7 @@ export class CommunityError extends Error {
 	}
 }
 
-/** Names that people use for well-known communities. */
+/** Names of well-known communities. */
 const names: Readonly<Record<string, number>> = {
 	'graceful-shutdown': WellKnownCommunity.gracefulShutdown,
 	'llgr-stale': WellKnownCommunity.llgrStale,
@@ -25,7 +25,10 @@ const names: Readonly<Record<string, number>> = {
 	'accept-own': WellKnownCommunity.acceptOwn,
 };
 
-/** `65000:100`, or the name of a well-known community, as an unsigned 32-bit number. @throws CommunityError */
+/**
+ * `65000:100`, or the name of a well-known community, as an unsigned 32-bit number. @throws
+ * CommunityError
+ */
 export function parseCommunity(text: string): number {
 	const named = names[text];
 	if (named !== undefined) return named;
@@ -37,11 +40,12 @@ export function parseCommunity(text: string): number {
 /** `65000:1:2`. @throws CommunityError */
 export function parseLargeCommunity(text: string): LargeCommunity {
 	const [global, first, second] = numbers(text, 3, 0xffff_ffff) ?? [];
-	if (global === undefined || first === undefined || second === undefined) throw new CommunityError(text, 'a large community such as 65000:1:2');
+	if (global === undefined || first === undefined || second === undefined)
+		throw new CommunityError(text, 'a large community such as 65000:1:2');
 	return [global, first, second];
 }
 
-/** Why this text, of two numbers or of three, is no community that an operation could add; `undefined`: it is one. */
+/** The reason why this text, of two or three numbers, is no community; `undefined`: valid. */
 export function communityProblem(text: string): string | undefined {
 	try {
 		if (text.split(':').length === 3) parseLargeCommunity(text);
@@ -53,7 +57,7 @@ export function communityProblem(text: string): string | undefined {
 	}
 }
 
-/** `rt:65000:100` and the like, as its eight octets. @throws CommunityError */
+/** The eight octets of `rt:65000:100` and similar forms. @throws CommunityError */
 export function readExtendedCommunity(text: string): Uint8Array {
 	const bytes = parseExtendedCommunity(text);
 	if (bytes === undefined) throw new CommunityError(text, extendedCommunityExpected);
@@ -88,6 +92,7 @@ export function formatAsPath(path: AsPath): string {
 
 function numbers(text: string, count: number, most: number): number[] | undefined {
 	const parts = text.split(':');
-	if (parts.length !== count || !parts.every((part) => /^(0|[1-9]\d*)$/.test(part) && Number(part) <= most)) return undefined;
+	if (parts.length !== count || !parts.every((part) => /^(0|[1-9]\d*)$/.test(part) && Number(part) <= most))
+		return undefined;
 	return parts.map(Number);
 }

@@ -1,6 +1,7 @@
 import {
 	type ExplanationView,
 	type Family,
+	LineLimiter,
 	type NextHopView,
 	type PrefixCounts,
 	type PrefixKey,
@@ -8,73 +9,100 @@ import {
 	type RouteChange,
 	type RouteView,
 } from '../../core/index.ts';
-import type { Negotiated, SessionEnd, SessionReceiver, SessionSink } from '../negotiated.ts';
-import { ChunkPool, endOfRibBytes, Groups, groupTuning } from '../update-group/index.ts';
-import { AttributePool } from './attribute-pool.ts';
-import { Batch, batchCapacity } from './batch.ts';
+import type { Negotiated, SessionReceiver, SessionSink } from '../model/negotiated.ts';
+import type { RibPeerOptions } from '../model/peer-options.ts';
+import type {
+	OriginateAttributes,
+	Rib,
+	RibDependencies,
+	RibIdentity,
+	RibOptions,
+	RibStatistics,
+	RibTuning,
+	RouteQuery,
+} from '../model/rib.ts';
+import { AttributePool } from '../table/attribute-pool.ts';
+import { type DecisionStep, decisionSteps } from '../table/decision.ts';
+import { NextHops } from '../table/next-hops.ts';
+import { compareAddresses } from '../table/peers.ts';
+import { RouteTable } from '../table/route-table.ts';
+import { Selection } from '../table/selection.ts';
+import { ChunkPool, Groups, groupTuning } from '../update-group/index.ts';
 import { BestRoutes } from './best-routes.ts';
-import { type DecisionStep, decisionSteps } from './decision.ts';
+import { malformedCounts, prefixCounts, ribStatistics } from './counts.ts';
 import { Importer } from './importer.ts';
 import { Jobs } from './jobs.ts';
 import { Limits } from './limits.ts';
-import { NextHops } from './next-hops.ts';
 import { originate, withdrawOrigin } from './origination.ts';
-import { OwedEndOfRib } from './owed-end-of-rib.ts';
-import { byFamily, countBest, familyNames, PeerRegistry } from './peer-registry.ts';
-import { compareAddresses, type RibPeer } from './peers.ts';
-import { Receiver, type ReceiverContext } from './receiver.ts';
+import { nearLimit, withoutNextHop } from './peer-problems.ts';
+import { byFamily, familyNames, PeerRegistry } from './peer-registry.ts';
+import { PeerSessions } from './peer-sessions.ts';
 import { Reconsideration } from './reconsideration.ts';
-import { refreshMark } from './refresh-marks.ts';
-import { RouteTable } from './route-table.ts';
-import { Selection } from './selection.ts';
+import { Settling } from './settling.ts';
 import { StaleRoutes } from './stale-routes.ts';
 import { Sync } from './sync.ts';
-import type { OriginateAttributes, Rib, RibDependencies, RibIdentity, RibOptions, RibPeerOptions, RibStatistics, RibTuning, RouteQuery } from './types.ts';
-import { explanation, nextHopViews, routeViews, type ViewContext } from './views.ts';
+import { coveringPrefixes, eachRoute, explanation, nextHopViews, type ViewDependencies } from './views.ts';
 
-/** Room for a full table of several feeds: pages of a column take memory only when they are used, while growing copies it and holds everybody up. */
-const ribTuning: RibTuning = { ...groupTuning, ipv4Prefixes: 2 ** 21, ipv6Prefixes: 2 ** 20, attributeSets: 2 ** 19, furtherPaths: 2 ** 22 };
+/**
+ * Room for a full table of several feeds: unused pages of a column take no memory, while growth
+ * copies it and blocks the event loop.
+ */
+const ribTuning: RibTuning = {
+	...groupTuning,
+	ipv4Prefixes: 2 ** 21,
+	ipv6Prefixes: 2 ** 20,
+	attributeSets: 2 ** 19,
+	furtherPaths: 2 ** 22,
+};
 
-/** Wires the tables, selection and the update groups of all families together; each thing it does is done elsewhere. */
+/**
+ * Composes tables, selection, sessions and update groups of all families; has no logic of its own.
+ */
 export class RibEngine implements Rib {
 	readonly #options: RibOptions;
-	readonly #jobs: Jobs;
+	readonly #settling: Settling;
 	readonly #pool: AttributePool;
 	readonly #nextHops: NextHops;
 	readonly #peers: PeerRegistry;
 	readonly #importer: Importer;
 	readonly #tables: Readonly<Record<Family, RouteTable>>;
-	readonly #selections: Readonly<Record<Family, Selection>>;
 	readonly #groups: Readonly<Record<Family, Groups>>;
 	readonly #steps: readonly DecisionStep[];
 	readonly #stale: StaleRoutes;
 	readonly #sync: Sync;
 	readonly #best: BestRoutes;
-	readonly #batch = new Batch();
-	readonly #receiverContext: ReceiverContext;
-	readonly #views: ViewContext;
+	readonly #sessions: PeerSessions;
+	readonly #views: ViewDependencies;
 	readonly #reconsideration: Reconsideration;
-	/** Peers without a session whose last routes are on their way out. */
-	readonly #leaving = new Set<RibPeer>();
-	#settling = false;
-	readonly #owed = new OwedEndOfRib();
 
 	constructor(options: RibOptions, dependencies: RibDependencies) {
-		const { clock, log, random = Math.random, defer = setImmediate, interiorCost = () => 0, interfaceOf, nextHopGone, tuning = {} } = dependencies;
+		const {
+			clock,
+			log,
+			random = Math.random,
+			defer = setImmediate,
+			interiorCost = () => 0,
+			interfaceOf,
+			nextHopGone,
+			tuning = {},
+			onFault,
+		} = dependencies;
 		this.#options = { ...options };
-		this.#jobs = new Jobs(clock, defer);
+		const jobs = new Jobs(clock, defer, onFault);
 		const sizes = { ...ribTuning, ...tuning };
 		this.#pool = new AttributePool(random, sizes.attributeSets);
 		this.#nextHops = new NextHops(interiorCost, interfaceOf, nextHopGone);
 		this.#pool.onFree((id) => this.#nextHops.release(this.#pool.nextHop[id] ?? 0));
 		this.#peers = new PeerRegistry(new Set(options.localAddresses));
 		this.#importer = new Importer(this.#pool, this.#options, this.#nextHops);
-		this.#steps = decisionSteps(this.#pool, this.#nextHops, (left, right) => compareAddresses(this.#peers.byId(left).address, this.#peers.byId(right).address));
+		this.#steps = decisionSteps(this.#pool, this.#nextHops, (left, right) =>
+			compareAddresses(this.#peers.byId(left).address, this.#peers.byId(right).address),
+		);
 		this.#tables = byFamily((family) => new RouteTable(family, this.#pool, this.#nextHops, random, sizes));
-		this.#selections = byFamily((family) => new Selection(this.#tables[family], this.#steps));
 		const chunks = new ChunkPool(64, sizes.chunkBytes);
 		const singleUse = new ChunkPool(0, sizes.chunkBytes);
-		const later = (step: () => boolean) => this.#jobs.add(step);
+		const lines = new LineLimiter(clock);
+		const later = (step: () => boolean) => jobs.add(step);
 		this.#groups = byFamily(
 			(family) =>
 				new Groups({
@@ -85,17 +113,19 @@ export class RibEngine implements Rib {
 					chunks,
 					singleUse,
 					tuning: sizes,
-					log,
+					log: lines.limit(log, 'routes not sent'),
 					clock,
 					later,
+					failed: (peers, error) => this.#sessions.failed(peers, error),
 					peerName: (peer) => this.#peers.byId(peer).name,
-					clusterOf: (peer) => this.#peers.byId(peer).options.clusterId ?? this.#options.clusterId ?? this.#options.routerId,
+					clusterOf: (peer) =>
+						this.#peers.byId(peer).options.clusterId ?? this.#options.clusterId ?? this.#options.routerId,
 					attributes: (id) => this.#importer.attributes(id),
 					exported: (id, state) => this.#importer.exported(this.#peers.byId(this.#pool.peer[id] ?? 0), id, state),
-					priorityOf: (id) => this.#importer.priorityOf(id),
+					priorityOf: (id) => this.#importer.priorityOf(id, family),
 				}),
 		);
-		const changed = () => this.#settleSoon();
+		const changed = () => this.#settling.soon();
 		this.#stale = new StaleRoutes({
 			clock,
 			pool: this.#pool,
@@ -103,21 +133,29 @@ export class RibEngine implements Rib {
 			tables: this.#tables,
 			changed,
 			later,
-			emptied: (peer) => this.#releaseLater(peer),
+			emptied: (peer) => this.#sessions.releaseLater(peer),
 		});
-		this.#sync = new Sync(clock);
-		this.#sync.onInSync(changed);
-		this.#best = new BestRoutes(this.#pool, this.#nextHops, this.#peers, this.#importer);
-		this.#receiverContext = {
-			importer: this.#importer,
+		this.#sync = new Sync(clock, changed);
+		this.#best = new BestRoutes(this.#pool, this.#nextHops, this.#peers, this.#importer, {
+			limit: options.maximumPaths ?? 1,
+			steps: this.#steps,
+			onFault,
+		});
+		this.#settling = new Settling({
+			jobs,
+			clock,
+			pool: this.#pool,
+			peers: this.#peers,
 			tables: this.#tables,
-			changed,
-			endOfRib: (peer, family) => this.#endOfRib(peer, family),
-			refresh: (peer, family, subtype) => this.#refresh(peer, family, subtype),
-			drained: (peer) => this.#drained(peer),
-			ended: (peer, end) => this.#ended(peer, end),
-			limits: new Limits(log),
-		};
+			selections: byFamily(
+				(family) => new Selection(this.#tables[family], this.#steps, (options.maximumPaths ?? 1) > 1),
+			),
+			groups: this.#groups,
+			best: this.#best,
+			isDeferred: () => this.#sync.defersSelection,
+			settled: () => this.#sessions.settled(),
+			onFault,
+		});
 		this.#reconsideration = new Reconsideration({
 			options: this.#options,
 			pool: this.#pool,
@@ -128,6 +166,18 @@ export class RibEngine implements Rib {
 			groups: this.#groups,
 			later,
 			changed,
+		});
+		this.#sessions = new PeerSessions({
+			peers: this.#peers,
+			tables: this.#tables,
+			groups: this.#groups,
+			importer: this.#importer,
+			limits: new Limits(log, lines),
+			stale: this.#stale,
+			sync: this.#sync,
+			reconsideration: this.#reconsideration,
+			changed,
+			onFault,
 		});
 		this.#views = {
 			pool: this.#pool,
@@ -140,18 +190,7 @@ export class RibEngine implements Rib {
 	}
 
 	established(negotiated: Negotiated, options: RibPeerOptions, sink: SessionSink): SessionReceiver {
-		const peer = this.#peerFor(negotiated);
-		this.#leaving.delete(peer);
-		peer.attach(negotiated, options, sink);
-		this.#reconsideration.clustersChanged(peer);
-		for (const { family, addPathReceive } of negotiated.families) if (addPathReceive) this.#tables[family].usePathIds();
-		this.#stale.resume(peer);
-		const owes = this.#owed.owes(peer, this.#sync.defersSelection);
-		for (const family of negotiated.families)
-			this.#groups[family.family].join(peer, this.#reconsideration.terms(peer, negotiated, family), owes ? undefined : endOfRibBytes(family.family));
-		// A first group that sends more than the best path has everything decided again.
-		this.#settleSoon();
-		return new Receiver(peer, this.#receiverContext);
+		return this.#sessions.established(negotiated, options, sink);
 	}
 
 	reconfigure(peerName: string, options: RibPeerOptions): void {
@@ -165,8 +204,7 @@ export class RibEngine implements Rib {
 
 	resend(peerName: string): void {
 		const peer = this.#peers.byName(peerName);
-		if (peer?.sink === undefined) return;
-		for (const { family } of peer.negotiated?.families ?? []) this.#refresh(peer, family, 'request');
+		if (peer !== undefined) this.#sessions.resend(peer);
 	}
 
 	nextHopsChanged(nextHops?: ReadonlySet<string>): void {
@@ -175,24 +213,25 @@ export class RibEngine implements Rib {
 
 	forget(peerName: string): void {
 		const peer = this.#peers.byName(peerName);
-		if (peer === undefined || peer.sink !== undefined) return;
-		this.#peers.forgetName(peer);
-		this.#stale.forget(peer);
-		this.#releaseLater(peer);
+		if (peer !== undefined) this.#sessions.forget(peer);
 	}
 
-	originate(prefix: PrefixKey, attributes: OriginateAttributes = {}): void {
-		originate(this.#tables[parsePrefix(prefix).family], this.#importer, this.#peers.local, prefix, attributes);
-		this.#settleSoon();
+	originate(prefix: PrefixKey, attributes: OriginateAttributes = {}, path = 0): void {
+		const table = this.#tables[parsePrefix(prefix).family];
+		originate(table, this.#importer, this.#peers.local, { prefix, path }, attributes);
+		this.#settling.soon();
 	}
 
-	withdrawOrigin(prefix: PrefixKey): void {
-		withdrawOrigin(this.#tables[parsePrefix(prefix).family], this.#peers.local, prefix);
-		this.#settleSoon();
+	withdrawOrigin(prefix: PrefixKey, path = 0): void {
+		withdrawOrigin(this.#tables[parsePrefix(prefix).family], this.#peers.local, { prefix, path });
+		this.#settling.soon();
 	}
 
-	onChanges(listener: (changes: readonly RouteChange[]) => void): () => void {
-		return this.#best.subscribe(listener, this.#views.tables);
+	onChanges(
+		listener: (changes: readonly RouteChange[]) => void,
+		{ fromNow = false }: { readonly fromNow?: boolean } = {},
+	): () => void {
+		return this.#best.subscribe(listener, fromNow ? [] : this.#views.tables);
 	}
 
 	onInSync(listener: () => void): void {
@@ -212,7 +251,15 @@ export class RibEngine implements Rib {
 	}
 
 	routes(query: RouteQuery): RouteView[] {
-		return routeViews(this.#views, query);
+		return [...eachRoute(this.#views, query)].filter((route) => route !== undefined);
+	}
+
+	eachRoute(query: RouteQuery): Iterable<RouteView | undefined> {
+		return eachRoute(this.#views, query);
+	}
+
+	covering(address: string): PrefixKey[] {
+		return coveringPrefixes(this.#views, address);
 	}
 
 	explain(prefix: PrefixKey): ExplanationView {
@@ -225,115 +272,23 @@ export class RibEngine implements Rib {
 
 	counts(peerName: string): PrefixCounts[] {
 		const peer = this.#peers.byName(peerName);
-		if (peer === undefined) return [];
-		return familyNames
-			.filter((family) => peer.families[family].negotiated !== undefined)
-			.map((family) => {
-				const { received, accepted, best, stale } = peer.families[family];
-				return { family, received, accepted, best, stale, advertised: this.#groups[family].of(peer.id)?.outgoing.advertisedTo(peer.id) ?? 0 };
-			});
+		return peer === undefined ? [] : prefixCounts(peer, this.#groups);
+	}
+
+	withoutNextHop(): ReturnType<Rib['withoutNextHop']> {
+		return withoutNextHop(this.#peers);
+	}
+
+	nearLimit(): ReturnType<Rib['nearLimit']> {
+		return nearLimit(this.#peers);
 	}
 
 	malformed(peerName: string): ReturnType<Rib['malformed']> {
 		const peer = this.#peers.byName(peerName);
-		return peer?.sink && { treatedAsWithdraw: peer.malformed['treat-as-withdraw'], attributesDiscarded: peer.malformed['attribute-discard'] };
+		return peer && malformedCounts(peer);
 	}
 
 	statistics(): RibStatistics {
-		const { ipv4, ipv6 } = this.#tables;
-		return {
-			prefixes: { ipv4: ipv4.prefixes.size, ipv6: ipv6.prefixes.size },
-			paths: { ipv4: ipv4.paths, ipv6: ipv6.paths },
-			attributeSets: this.#pool.size,
-			updateGroups: this.#groups.ipv4.size + this.#groups.ipv6.size,
-			dirty: ipv4.dirtyCount + ipv6.dirtyCount,
-		};
-	}
-
-	/** The peer of a session that begins: the one whose routes are held for it, or a new one. */
-	#peerFor(negotiated: Negotiated): RibPeer {
-		const known = this.#peers.byName(negotiated.peerName);
-		if (known === undefined) return this.#peers.create(negotiated.peerName);
-		const same = known.routerId === negotiated.peerRouterId && known.asNumber === negotiated.peerAsNumber && known.localAsNumber === negotiated.localAsNumber;
-		if (known.sink === undefined && same) return known;
-		this.#ended(known, { type: 'forget' });
-		return this.#peers.create(negotiated.peerName);
-	}
-
-	#settleSoon(): void {
-		if (this.#settling) return;
-		this.#settling = true;
-		this.#jobs.add(this.#settle);
-	}
-
-	/** One step of selection for each family, and everybody is told. */
-	readonly #settle = (): boolean => {
-		let more = false;
-		if (!this.#sync.defersSelection) {
-			for (const family of familyNames) {
-				const table = this.#tables[family];
-				if (table.dirtyCount === 0) continue;
-				const groups = this.#groups[family];
-				const selection = this.#selections[family];
-				selection.settle(this.#batch, Math.max(256, Math.trunc(batchCapacity / Math.max(1, groups.size))));
-				if (!this.#batch.isEmpty) {
-					countBest(this.#batch, this.#pool, this.#peers, family);
-					this.#best.emit(table, this.#batch);
-					groups.emit(this.#batch);
-					selection.finish(this.#batch);
-				}
-				more ||= table.dirtyCount > 0;
-			}
-			if (!more) this.#releaseEmptied();
-			if (!more) this.#owed.pay((peer, family) => this.#groups[family].resend(peer.id, undefined, endOfRibBytes(family)));
-		}
-		this.#settling = more;
-		return more;
-	};
-
-	#releaseLater(peer: RibPeer): void {
-		if (peer.sink === undefined && familyNames.every((family) => peer.families[family].received === 0)) {
-			this.#leaving.add(peer);
-			this.#settleSoon();
-		}
-	}
-
-	#releaseEmptied(): void {
-		for (const peer of this.#leaving) if (this.#peers.releaseIfGone(peer)) this.#leaving.delete(peer);
-	}
-
-	#drained(peer: RibPeer): void {
-		peer.blocked = false;
-		for (const family of familyNames) this.#groups[family].of(peer.id)?.drained(peer.id);
-	}
-
-	#ended(peer: RibPeer, end: SessionEnd): void {
-		if (peer.sink === undefined && end.type === 'retain') return;
-		for (const family of familyNames) this.#groups[family].leave(peer.id);
-		peer.sink = undefined;
-		if (end.type === 'retain') this.#stale.retain(peer);
-		else {
-			this.#peers.forgetName(peer);
-			this.#stale.forget(peer);
-		}
-		this.#releaseLater(peer);
-	}
-
-	#endOfRib(peer: RibPeer, family: Family): void {
-		const state = peer.families[family];
-		state.complete = true;
-		if (!state.refreshing) this.#stale.sweep(peer, family);
-		if (peer.negotiated?.families.every((row) => peer.families[row.family].complete)) this.#sync.complete(peer.name);
-	}
-
-	#refresh(peer: RibPeer, family: Family, subtype: 'request' | 'begin' | 'end'): void {
-		const { negotiated } = peer.families[family];
-		if (negotiated === undefined) return;
-		if (subtype === 'begin') this.#stale.beginRefresh(peer, family);
-		else if (subtype === 'end') this.#stale.endRefresh(peer, family);
-		else {
-			const marks = peer.negotiated?.enhancedRefresh === true;
-			this.#groups[family].resend(peer.id, marks ? refreshMark(family, 'begin') : undefined, marks ? refreshMark(family, 'end') : undefined);
-		}
+		return ribStatistics(this.#tables, this.#groups, this.#pool);
 	}
 }

@@ -6,51 +6,51 @@ import {
 	judgeAttributes,
 	type PacketContext,
 	type PathAttributes,
-	packetContext,
 	passedOn,
 	remedyLevel,
 	Summary,
 	updateError,
 } from 'bgp-packet';
-import type { Family } from '../../core/index.ts';
+import type { Family, Prefix } from '../../core/index.ts';
+import type { RibOptions } from '../model/rib.ts';
+import { defaultNormalPriority, elevatedMetricOf, localPrefOf } from '../model/route-priority.ts';
 import { hopsOf, prepended } from '../policy/as-path.ts';
 import { nextHopOf } from '../policy/matches.ts';
-import type { ByPrefix, Decided, Verdict } from '../policy/program.ts';
-import { type PolicyInput, PolicyState } from '../policy/state.ts';
-import { type AttributePool, Kind } from './attribute-pool.ts';
-import { Flag, summarize } from './attribute-summary.ts';
-import type { NextHops } from './next-hops.ts';
-import type { RibPeer } from './peers.ts';
-import type { PrefixTable } from './prefix-table.ts';
-import type { RibOptions } from './types.ts';
+import type { ByPrefix, Decided, DecidingTerm } from '../policy/program.ts';
+import type { PolicyState } from '../policy/state.ts';
+import { type AttributePool, Kind } from '../table/attribute-pool.ts';
+import { Flag, summarize } from '../table/attribute-summary.ts';
+import type { NextHops } from '../table/next-hops.ts';
+import type { RibPeer } from '../table/peers.ts';
+import type { PrefixTable } from '../table/prefix-table.ts';
+import { storedContext } from '../table/stored-context.ts';
+import { type Derived, inputOf, once, verdictOf } from './import-policy.ts';
 
-/** What `AttributePool.imported` says instead of an id. */
+/** Values of `AttributePool.imported` that are no id. */
 export const Imported = {
 	/** Malformed: every route with it is withdrawn. RFC 7606 §2. */
 	withdraw: -1,
-	/** Policy looks at the prefix: ask `forPrefix`. */
+	/** Policy depends on the prefix: use `forPrefix`. */
 	byPrefix: -2,
 } as const;
 
-/** RFC 8654 §3: no message is longer, so nobody could be told more. */
+/** RFC 8654 §3: maximum length of a message. */
 const mostBytes = 0xffff;
 
-/** How stored blocks are read: 4-octet AS numbers, every attribute allowed, any next hop. */
-export const storedContext: PacketContext = packetContext({ extendedNextHop: () => true });
-
-/** A set that came from a peer, while it is looked at. */
+/** A received set during its evaluation. */
 interface Incoming {
 	readonly peer: RibPeer;
 	readonly id: number;
-	/** Its bytes can be kept and sent as they are. */
+	readonly family: Family;
+	/** Its bytes can be stored and sent unchanged. */
 	readonly usable: boolean;
-	/** Its attributes, with what import adds before any policy. */
+	/** Its attributes, with the additions of import before policy. */
 	readonly attributes: () => PathAttributes;
-	/** AS numbers in its path as it came. */
+	/** Number of AS numbers in the received path. */
 	readonly hops: () => number;
 }
 
-/** A set whose policy looks at prefixes: the decision tree, and what was made of each outcome. */
+/** A set whose policy depends on prefixes: the decision tree, and the result of each outcome. */
 interface Undecided {
 	readonly incoming: Incoming;
 	readonly tree: ByPrefix;
@@ -58,8 +58,9 @@ interface Undecided {
 }
 
 /**
- * What becomes of attribute sets that come in: judged once on first sight (RFC 7606), rewritten once where the bytes can't be
- * kept as they are, put through import policy once, or once per outcome where the policy asks for the prefix.
+ * Processes received attribute sets: each is validated once at its first occurrence (RFC 7606),
+ * rewritten once if its bytes can not be stored unchanged, and evaluated by import policy once, or
+ * once per outcome if the policy depends on the prefix.
  */
 export class Importer {
 	readonly #pool: AttributePool;
@@ -67,7 +68,7 @@ export class Importer {
 	readonly #nextHops: NextHops;
 	readonly #scan = new AttributeScan();
 	readonly #undecided = new Map<number, Undecided>();
-	/** A prefix in wire form, and the address in it. */
+	/** A prefix in wire form, and its address. */
 	readonly #prefix = new Uint8Array(20);
 	readonly #address = this.#prefix.subarray(1);
 
@@ -79,10 +80,18 @@ export class Importer {
 	}
 
 	/**
-	 * The attribute set of a block that came from a peer, with `imported` decided; held for the caller, who releases it.
-	 * `multiprotocol`: it goes with routes in MP_REACH_NLRI, which is trimmed. @throws PacketError with remedy `session-reset`
+	 * The attribute set of a received block, with `imported` decided; the caller holds a reference
+	 * and releases it. `multiprotocol`: its routes are in MP_REACH_NLRI, which is trimmed. @throws
+	 * PacketError with remedy `session-reset`
 	 */
-	receive(peer: RibPeer, family: Family, multiprotocol: boolean, bytes: Uint8Array, start: number, end: number): number {
+	receive(
+		peer: RibPeer,
+		family: Family,
+		multiprotocol: boolean,
+		bytes: Uint8Array,
+		start: number,
+		end: number,
+	): number {
 		const pool = this.#pool;
 		const kind = (peer.isClient ? Kind.fromClient : 0) | (peer.context.fourOctetAs ? 0 : Kind.twoOctetAs);
 		const id = pool.intern(peer.id, kind, 0, 0, bytes, start, end);
@@ -98,7 +107,7 @@ export class Importer {
 		return id;
 	}
 
-	/** The set for one prefix, where `imported` is `byPrefix`; nobody holds a new one yet. */
+	/** The set for one prefix, if `imported` is `byPrefix`; a new set has no reference yet. */
 	forPrefix(id: number, prefixes: PrefixTable, prefix: number): number {
 		const undecided = this.#undecided.get(id);
 		if (undecided === undefined) return id;
@@ -113,7 +122,9 @@ export class Importer {
 		return made;
 	}
 
-	/** Forgets what import made of the sets of a peer: it is decided again when they are next received. */
+	/**
+	 * Discards the import results of a peer's sets: they are decided again at the next reception.
+	 */
 	forgetPeer(peer: number): void {
 		const pool = this.#pool;
 		for (let id = 1; id < pool.limit; id++) {
@@ -124,8 +135,8 @@ export class Importer {
 	}
 
 	/**
-	 * Own numbers have changed: what the sets say of loops is read again. The ids of peers with a set that is judged otherwise now.
-	 * Policies do not ask for own numbers, so what they made stays.
+	 * Own identifiers have changed: repeats the loop detection. Returns the ids of peers with a
+	 * changed set. Results of policy stay, because policies do not depend on own identifiers.
 	 */
 	judgeAgain(peerOf: (id: number) => RibPeer): Set<number> {
 		const pool = this.#pool;
@@ -133,7 +144,8 @@ export class Importer {
 		const scan = new AttributeScan();
 		for (let id = 1; id < pool.limit; id++) {
 			const peer = pool.peer[id] ?? 0;
-			if (peer === 0 || !pool.isHeld(id) || ((pool.kind[id] ?? 0) & Kind.exported) !== 0 || !this.#isSummarized(id)) continue;
+			if (peer === 0 || !pool.isHeld(id) || ((pool.kind[id] ?? 0) & Kind.exported) !== 0 || !this.#isSummarized(id))
+				continue;
 			const before = pool.reason[id];
 			const start = pool.start(id);
 			judgeAttributes(pool.slab(id), start, start + (pool.length[id] ?? 0), storedContext, scan);
@@ -143,7 +155,7 @@ export class Importer {
 		return changed;
 	}
 
-	/** Routes have the set itself: it was made here, or what came is usable as it is. */
+	/** The set itself is in routes: it was created here, or is usable as received. */
 	#isSummarized(id: number): boolean {
 		const imported = this.#pool.imported[id];
 		if ((this.#pool.source[id] ?? 0) !== 0 || imported === id) return true;
@@ -151,46 +163,70 @@ export class Importer {
 	}
 
 	/**
-	 * Our number towards this peer where it is put in front of what comes from there, so that the AS in whose place we are stands in the
-	 * path (RFC 7705 §3).
+	 * Our AS number towards this peer, if it is prepended to received paths, so that the replaced
+	 * AS is in the path (RFC 7705 §3).
 	 */
 	prependsOnImport({ external, localAsNumber, options }: RibPeer): number | undefined {
 		const isOther = external && localAsNumber !== this.#options.localAsNumber;
-		// RFC 7947 §2.2.2: a route server is not on the path.
+		// RFC 7947 §2.2.2: a route server does not add itself to the path.
 		return isOther && !options.noPrependInbound && !options.routeServerClient ? localAsNumber : undefined;
 	}
 
-	/** A set of this node's own; nobody holds a new one yet. */
+	/** A set of this node; a new one has no reference yet. */
 	originate(peer: RibPeer, kind: number, priority: number | undefined, attributes: PathAttributes): number {
 		return this.#intern(peer, kind, priority, 0, encodeAttributes(attributes, storedContext));
 	}
 
-	/** The set that export policy made of `id`, which came from `peer`; nobody holds a new one yet. 0: no message could hold it. */
+	/**
+	 * The result of export policy for `id` from `peer`; a new set has no reference yet. 0: too long
+	 * for any message.
+	 */
 	exported(peer: RibPeer, id: number, state: PolicyState): number {
 		const kind = (this.#pool.kind[id] ?? 0) | kindOf(state) | Kind.exported;
 		const block = encodeAttributes(state.attributes, storedContext);
 		return block.length > mostBytes ? 0 : this.#intern(peer, kind, state.priority, id, block);
 	}
 
-	/** `id` with other attributes (a community added, say), made from the same received set; nobody holds a new one yet. `id` itself where no message could hold it. */
+	/**
+	 * `id` with changed attributes (an added community, say), from the same received set; a new set
+	 * has no reference yet. `id` itself if the result is too long for any message.
+	 */
 	variant(peer: RibPeer, id: number, kind: number, attributes: PathAttributes): number {
 		const kinds = ((this.#pool.kind[id] ?? 0) & ~Kind.twoOctetAs) | kind;
 		const block = encodeAttributes(attributes, storedContext);
-		return block.length > mostBytes ? id : this.#intern(peer, kinds, this.priorityOf(id), this.received(id), block, this.#pool.added[id]);
+		return block.length > mostBytes
+			? id
+			: this.#intern(peer, kinds, this.#setPriorityOf(id), this.received(id), block, this.#pool.added[id]);
 	}
 
-	/** The set as it came, of which import made `id`. */
+	/** The received set from which import created `id`. */
 	received(id: number): number {
 		return this.#pool.source[id] || id;
 	}
 
-	/** The kernel metric that a policy asked for. */
-	priorityOf(id: number): number | undefined {
-		const priority = this.#pool.priority[id] ?? 0;
-		return priority === 0 ? undefined : priority - 1;
+	/** The kernel metric set by a policy, or that LOCAL_PREF stands for. */
+	priorityOf(id: number, family: Family): number | undefined {
+		return this.#setPriorityOf(id) ?? this.#elevated(this.#pool.localPref[id], family);
 	}
 
-	/** The attributes of a set as objects, for people and for policy. */
+	/**
+	 * The deciding term of the import policy for a received route; `undefined`: no policy, or no
+	 * matching term.
+	 */
+	decidingTerm(peer: RibPeer, id: number, { family, bytes, length }: Prefix): DecidingTerm | undefined {
+		if (peer.importProgram === undefined || peer.deniesImport) return undefined;
+		const attributes = once((): PathAttributes => {
+			const received = this.attributes(this.received(id));
+			const marks = peer.marksOnlyToCustomer && received.onlyToCustomer === undefined;
+			const marked = marks ? { ...received, onlyToCustomer: peer.asNumber } : received;
+			const localAs = this.prependsOnImport(peer);
+			return localAs === undefined ? marked : { ...marked, asPath: prepended([localAs], marked.asPath) };
+		});
+		const input = inputOf(peer, attributes, family, this.#derived(peer, family));
+		return peer.importProgram.trace(input, bytes, length);
+	}
+
+	/** The attributes of a set as objects, for output and policy. */
 	attributes(id: number): PathAttributes {
 		const twoOctetAs = ((this.#pool.kind[id] ?? 0) & Kind.twoOctetAs) !== 0;
 		return this.#decode(id, twoOctetAs ? { ...storedContext, fourOctetAs: false } : storedContext);
@@ -210,10 +246,13 @@ export class Importer {
 			return;
 		}
 		if (level === 1) pool.flags[id] = (pool.flags[id] ?? 0) | Flag.discarded;
-		// RFC 9234 §5, ingress: what a provider, peer or route server sends without the mark gets it here.
-		const marks = peer.marksOnlyToCustomer && !scan.codes.subarray(0, scan.count).includes(AttributeCode.onlyToCustomer);
+		// RFC 9234 §5, ingress: routes from a provider, peer or route server without the attribute
+		// get it here.
+		const marks =
+			peer.marksOnlyToCustomer && !scan.codes.subarray(0, scan.count).includes(AttributeCode.onlyToCustomer);
 		const localAs = this.prependsOnImport(peer);
-		const usable = (scan.summary & Summary.rewrite) === 0 && peer.context.fourOctetAs && !marks && localAs === undefined;
+		const usable =
+			(scan.summary & Summary.rewrite) === 0 && peer.context.fourOctetAs && !marks && localAs === undefined;
 		if (usable) summarize(pool, id, scan, peer, this.#options, this.#nextHops);
 		if (usable && peer.importProgram === undefined && !peer.deniesImport) {
 			pool.imported[id] = id;
@@ -224,41 +263,69 @@ export class Importer {
 			const marked = marks ? { ...received(), onlyToCustomer: peer.asNumber } : received();
 			return localAs === undefined ? marked : { ...marked, asPath: prepended([localAs], marked.asPath) };
 		});
-		const incoming = { peer, id, usable, attributes, hops: () => hopsOf(received().asPath) };
-		const verdict = verdictOf(incoming, family, (attributes) => this.#interfaceOf(attributes));
+		const incoming = { peer, id, family, usable, attributes, hops: () => hopsOf(received().asPath) };
+		const verdict = verdictOf(peer, attributes, family, this.#derived(peer, family));
 		if (verdict?.type === 'by-prefix') {
 			this.#undecided.set(id, { incoming, tree: verdict, made: undefined });
 			pool.imported[id] = Imported.byPrefix;
 			return;
 		}
-		// In two steps: making one may replace the column.
+		// In two steps: creating a set may replace the column.
 		const made = this.#make(incoming, verdict);
 		pool.imported[id] = made;
 	}
 
-	/** The set that an outcome leads to; without one, what came as it is. */
-	#make({ peer, id, usable, attributes, hops }: Incoming, decided: Decided | undefined): number {
+	/** The set of an outcome; without an outcome, the received set. */
+	#make({ peer, id, family, usable, attributes, hops }: Incoming, decided: Decided | undefined): number {
 		const pool = this.#pool;
 		const kind = (pool.kind[id] ?? 0) & ~Kind.twoOctetAs;
 		const made = (kinds: number, priority: number | undefined, changed: PathAttributes) => {
 			const block = encodeAttributes(changed, storedContext);
-			// AS numbers of two octets become four, and policy adds what it likes.
-			if (block.length > mostBytes) return this.#intern(peer, kind | Kind.tooLong, undefined, id, encodeAttributes(withoutLists(changed), storedContext));
+			// Converts AS numbers of two octets to four, and applies the changes of policy.
+			if (block.length > mostBytes)
+				return this.#intern(
+					peer,
+					kind | Kind.tooLong,
+					undefined,
+					id,
+					encodeAttributes(withoutLists(changed), storedContext),
+				);
 			return this.#intern(peer, kinds, priority, id, block, hopsOf(changed.asPath) - hops());
 		};
 		if (decided !== undefined && !decided.accepted) {
-			return usable ? this.#intern(peer, kind | Kind.rejected, undefined, id, pool.bytes(id)) : made(kind | Kind.rejected, undefined, attributes());
+			return usable
+				? this.#intern(peer, kind | Kind.rejected, undefined, id, pool.bytes(id))
+				: made(kind | Kind.rejected, undefined, attributes());
 		}
 		if (decided?.state.changed) {
 			const { state } = decided;
-			// A MED set on import is for our own selection (RFC 4271 §5.1.4 (b)); only one set on export goes to another AS.
-			return made(kind | (kindOf(state) & ~Kind.medSet), state.priority, state.attributes);
+			const { attributes: changed, priority } = state;
+			// A metric of migration, by a community of another AS: inside this AS, LOCAL_PREF carries it.
+			const moved =
+				changed.localPref === undefined &&
+				priority !== undefined &&
+				priority > 0 &&
+				priority < this.#normalPriority(family);
+			// A MED set on import is only for our own selection (RFC 4271 §5.1.4 (b)); only one set
+			// on export is sent to another AS.
+			return made(
+				kind | (kindOf(state) & ~Kind.medSet),
+				priority,
+				moved ? { ...changed, localPref: localPrefOf(priority) } : changed,
+			);
 		}
 		return usable ? id : made(kind, undefined, attributes());
 	}
 
-	/** `added`: AS numbers that are not those of the path as it came. */
-	#intern(peer: RibPeer, kind: number, priority: number | undefined, source: number, block: Uint8Array, added = 0): number {
+	/** `added`: AS numbers that were not in the received path. */
+	#intern(
+		peer: RibPeer,
+		kind: number,
+		priority: number | undefined,
+		source: number,
+		block: Uint8Array,
+		added = 0,
+	): number {
 		const pool = this.#pool;
 		const id = pool.intern(peer.id, kind, priority === undefined ? 0 : priority + 1, source, block, 0, block.length);
 		if (pool.isNew) {
@@ -271,10 +338,34 @@ export class Importer {
 		return id;
 	}
 
-	/** Of the route as it came. */
-	#interfaceOf(attributes: PathAttributes): string {
+	/** The kernel metric set by a policy. */
+	#setPriorityOf(id: number): number | undefined {
+		const priority = this.#pool.priority[id] ?? 0;
+		return priority === 0 ? undefined : priority - 1;
+	}
+
+	#derived(peer: RibPeer, family: Family): Derived {
+		return {
+			interfaceOf: (given) => this.#interfaceOf(peer, given),
+			// LOCAL_PREF of another AS has no meaning here (RFC 4271 §5.1.5).
+			priorityOf: ({ localPref }) => (peer.external ? undefined : this.#elevated(localPref, family)),
+		};
+	}
+
+	#elevated(localPref: number | undefined, family: Family): number | undefined {
+		return elevatedMetricOf(localPref, this.#normalPriority(family));
+	}
+
+	#normalPriority(family: Family): number {
+		return this.#options.normalPriority?.(family) ?? defaultNormalPriority;
+	}
+
+	/** The interface of the received route. */
+	#interfaceOf({ interfaceName }: RibPeer, attributes: PathAttributes): string {
 		const nextHop = nextHopOf(attributes);
-		return nextHop === undefined ? '' : (this.#nextHops.interfaceOf(this.#nextHops.intern(nextHop, 0, nextHop.length)) ?? '');
+		return nextHop === undefined
+			? ''
+			: (this.#nextHops.interfaceOf(this.#nextHops.intern(nextHop, 0, nextHop.length, interfaceName)) ?? '');
 	}
 
 	#decode(id: number, context: PacketContext): PathAttributes {
@@ -284,7 +375,7 @@ export class Importer {
 		return passedOn(attributesOf(bytes, scan, context));
 	}
 
-	/** A set is about to go: nothing that was made of it, or led to it, may be found any more. */
+	/** A set is about to be freed: removes all cached results from it and to it. */
 	#forget(id: number): void {
 		if (this.#undecided.size === 0) return;
 		this.#undecided.delete(id);
@@ -293,32 +384,15 @@ export class Importer {
 	}
 }
 
-/** What has a length of its own, with an empty AS_PATH. */
+/** The attributes of fixed length, with an empty AS_PATH. */
 function withoutLists({ origin, nextHop, mpReach, med, localPref }: PathAttributes): PathAttributes {
 	const kept = { origin, nextHop, mpReach, med, localPref, asPath: [] };
-	// What is not there is left out, so that none is undefined.
+	// Absent members are omitted, so that none is undefined.
 	return Object.fromEntries(Object.entries(kept).filter(([, value]) => value !== undefined)) as PathAttributes;
 }
 
-/** What import policy says; `undefined` without one. */
-function verdictOf({ peer, attributes }: Incoming, family: Family, interfaceOf: (attributes: PathAttributes) => string): Verdict | undefined {
-	const source = peer.external ? 'external' : 'internal';
-	const interfaceName = () => interfaceOf(attributes());
-	const input: PolicyInput = { attributes, family, source, sourcePeer: peer.name, peerType: source, interfaceName, priority: undefined };
-	// RFC 8212 §2.
-	if (peer.deniesImport) return { type: 'decided', accepted: false, state: new PolicyState(input) };
-	return peer.importProgram?.ask(input);
-}
-
 function kindOf({ nextHop, medSet }: PolicyState): number {
-	return (nextHop === 'self' ? Kind.nextHopSelf : nextHop === 'keep' ? Kind.nextHopKeep : 0) | (medSet ? Kind.medSet : 0);
-}
-
-/** Makes a value when it is first asked for. */
-function once<T extends object>(make: () => T): () => T {
-	let value: T | undefined;
-	return () => {
-		value ??= make();
-		return value;
-	};
+	return (
+		(nextHop === 'self' ? Kind.nextHopSelf : nextHop === 'keep' ? Kind.nextHopKeep : 0) | (medSet ? Kind.medSet : 0)
+	);
 }

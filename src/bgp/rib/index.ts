@@ -1,13 +1,15 @@
 /**
- * The tables of a speaker. Paths live in columns indexed by prefix (`RouteTable`); a path is the id of an interned attribute set
- * (`AttributePool`), which knows the peer it came from and everything that selection asks, decided once on first sight
- * (`Importer`). An UPDATE is taken apart in place (`Receiver`) and marks prefixes dirty; `Selection` decides them in steps, and
- * the update groups tell the neighbours what changed. `RibEngine` wires it, behind the interface `Rib`.
+ * The tables of a speaker. Paths are stored in columns indexed by prefix (`RouteTable`). A path is
+ * the id of an interned attribute set (`AttributePool`), which has its peer and all inputs of
+ * selection, computed once at its first occurrence (`Importer`). `Receiver` decodes an UPDATE in
+ * place and marks prefixes dirty; `Selection` decides them in steps; the update groups send the
+ * changes to the neighbours. `RibEngine` connects them, behind the interface `Rib`.
  */
-import { RibEngine } from './engine.ts';
-import type { Rib, RibDependencies, RibOptions } from './types.ts';
 
-export type * from './types.ts';
+import type { Rib, RibDependencies, RibOptions } from '../model/rib.ts';
+import { RibEngine } from './engine.ts';
+
+export type * from '../model/rib.ts';
 
 /** The tables of one speaker, for all address families. */
 export function createRib(options: RibOptions, dependencies: RibDependencies): Rib {

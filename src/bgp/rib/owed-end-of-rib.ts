@@ -1,21 +1,21 @@
 import type { Family } from '../../core/index.ts';
-import type { RibPeer } from './peers.ts';
+import type { RibPeer } from '../table/peers.ts';
 
 /**
- * Peers that came up while selection waited after a restart of ours: End-of-RIB tells them that everything was sent, and what
- * they hold of us from before goes then, so it may not be sent before there is anything. RFC 4724 §4.1.
+ * Peers established before initial convergence; their End-of-RIB is deferred (RFC 4724 §4.1). At
+ * End-of-RIB a peer removes our stale routes, so it may only be sent after our routes.
  */
 export class OwedEndOfRib {
 	readonly #peers = new Set<RibPeer>();
 
-	/** A session begins: does its End-of-RIB wait? */
+	/** A session starts; returns whether its End-of-RIB is deferred. */
 	owes(peer: RibPeer, defersSelection: boolean): boolean {
 		if (defersSelection) this.#peers.add(peer);
 		else this.#peers.delete(peer);
 		return defersSelection;
 	}
 
-	/** Selection has been done: `send` gives a peer everything, with End-of-RIB behind it. */
+	/** Selection has completed: `send` sends all routes to a peer, with End-of-RIB at the end. */
 	pay(send: (peer: RibPeer, family: Family) => void): void {
 		for (const peer of this.#peers) {
 			this.#peers.delete(peer);

@@ -1,9 +1,9 @@
 import type { Family } from '../../core/index.ts';
-import type { AttributePool } from './attribute-pool.ts';
-import type { Batch } from './batch.ts';
-import { RibPeer } from './peers.ts';
+import type { AttributePool } from '../table/attribute-pool.ts';
+import type { Batch } from '../table/batch.ts';
+import { RibPeer } from '../table/peers.ts';
 
-/** The families in the order in which they are served. */
+/** The families in the order of processing. */
 export const familyNames: readonly Family[] = ['ipv4', 'ipv6'];
 
 /** One of something for each family. */
@@ -11,7 +11,7 @@ export function byFamily<T>(make: (family: Family) => T): Readonly<Record<Family
 	return { ipv4: make('ipv4'), ipv6: make('ipv6') };
 }
 
-/** Peers by id and by name. An id is used again only when no route knows it any more. */
+/** Peers by id and by name. An id is reused only when no route refers to it. */
 export class PeerRegistry {
 	/** This node itself, as a source of routes. */
 	readonly local: RibPeer;
@@ -27,7 +27,7 @@ export class PeerRegistry {
 	}
 
 	byId(id: number): RibPeer {
-		// Routes know only ids that are in use.
+		// Routes contain only ids in use.
 		return this.#byId[id] ?? this.local;
 	}
 
@@ -35,12 +35,12 @@ export class PeerRegistry {
 		return this.#byName.get(name);
 	}
 
-	/** Everybody but this node. */
+	/** All peers except this node. */
 	all(): RibPeer[] {
 		return this.#byId.filter((peer): peer is RibPeer => peer !== undefined && peer.id !== 0);
 	}
 
-	/** A new peer of that name; an earlier one goes on without its name. */
+	/** Creates a peer with that name; an earlier one continues without its name. */
 	create(name: string): RibPeer {
 		const id = this.#free.pop() ?? this.#byId.length;
 		const peer = new RibPeer(id, name, this.#ownAddresses);
@@ -49,12 +49,15 @@ export class PeerRegistry {
 		return peer;
 	}
 
-	/** The peer will not come back: its name may mean another one. */
+	/** The peer will not return: its name may identify another one. */
 	forgetName(peer: RibPeer): void {
 		if (this.#byName.get(peer.name) === peer) this.#byName.delete(peer.name);
 	}
 
-	/** Gives the id up if the peer has neither a session nor routes, nor is the source of anything announced. */
+	/**
+	 * Releases the id if the peer has neither a session nor routes, and is not the source of an
+	 * announcement.
+	 */
 	releaseIfGone(peer: RibPeer): boolean {
 		const busy = familyNames.some((family) => peer.families[family].received > 0 || peer.families[family].best > 0);
 		if (busy || peer.sink !== undefined || this.#byId[peer.id] !== peer) return false;
@@ -65,8 +68,13 @@ export class PeerRegistry {
 	}
 }
 
-/** Counts for each peer how many best routes a batch took from it and gave to it. */
-export function countBest({ count, before, after }: Batch, { peer }: AttributePool, peers: PeerRegistry, family: Family): void {
+/** Counts for each peer the best routes that a batch added and removed. */
+export function countBest(
+	{ count, before, after }: Batch,
+	{ peer }: AttributePool,
+	peers: PeerRegistry,
+	family: Family,
+): void {
 	for (let index = 0; index < count; index++) {
 		const old = before[index] ?? 0;
 		const set = after[index] ?? 0;

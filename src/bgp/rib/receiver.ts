@@ -1,5 +1,6 @@
 import {
 	Afi,
+	AttributeCode,
 	AttributeScan,
 	badNetworkField,
 	judgeAttributes,
@@ -15,19 +16,19 @@ import {
 	validateNlri,
 } from 'bgp-packet';
 import type { Family } from '../../core/index.ts';
-import type { SessionEnd, SessionReceiver } from '../negotiated.ts';
-import { copyBytes } from './attribute-pool.ts';
-import { Flag } from './attribute-summary.ts';
+import type { SessionEnd, SessionReceiver } from '../model/negotiated.ts';
+import { Flag } from '../table/attribute-summary.ts';
+import { copyBytes } from '../table/copy-bytes.ts';
+import type { PeerFamily, RibPeer } from '../table/peers.ts';
+import { attributesMask, type RouteTable, staleBit } from '../table/route-table.ts';
 import { Imported, type Importer } from './importer.ts';
 import type { Limits } from './limits.ts';
-import type { PeerFamily, RibPeer } from './peers.ts';
-import { attributesMask, type RouteTable, staleBit } from './route-table.ts';
 
-/** What a receiver tells the RIB. */
-export interface ReceiverContext {
+/** The callbacks of a receiver to the RIB. */
+export interface ReceiverDependencies {
 	readonly importer: Importer;
 	readonly tables: Readonly<Record<Family, RouteTable>>;
-	/** Paths changed: select when there is time. */
+	/** Paths changed: schedule a selection. */
 	readonly changed: (table: RouteTable) => void;
 	readonly endOfRib: (peer: RibPeer, family: Family) => void;
 	readonly refresh: (peer: RibPeer, family: Family, subtype: 'request' | 'begin' | 'end') => void;
@@ -36,35 +37,36 @@ export interface ReceiverContext {
 	readonly limits: Limits;
 }
 
-const mpReachCode = 14;
-const mpUnreachCode = 15;
-const nextHopCode = 3;
-
-// One of each serves all sessions: an UPDATE is dealt with before the next one.
+// Shared by all sessions: an UPDATE is processed completely before the next one.
 const spans = new UpdateSpans();
 const scan = new AttributeScan();
 const scratch = new Uint8Array(0x1_0000 + 64);
 
-/** Takes the UPDATEs of one session apart, in place, and puts their routes into the tables. */
+/** Decodes the UPDATEs of one session in place, and stores their routes in the tables. */
 export class Receiver implements SessionReceiver {
 	readonly #peer: RibPeer;
-	readonly #context: ReceiverContext;
+	readonly #dependencies: ReceiverDependencies;
 	readonly #addPath: Readonly<Record<Family, boolean>>;
 	#ended = false;
-	/** Of the block that was walked last: where the values of MP_REACH_NLRI and MP_UNREACH_NLRI are, 0 without. */
+	/**
+	 * Of the last block: offsets of the values of MP_REACH_NLRI and MP_UNREACH_NLRI, 0 if absent.
+	 */
 	#reach = 0;
 	#reachEnd = 0;
 	#unreach = 0;
 	#unreachEnd = 0;
-	/** Attributes besides these two. */
+	/** Number of further attributes. */
 	#others = 0;
-	/** What became of the UPDATE, where it is malformed. */
+	/** The remedy, if the UPDATE is malformed. */
 	#remedy: Remedy | undefined;
 
-	constructor(peer: RibPeer, context: ReceiverContext) {
+	constructor(peer: RibPeer, dependencies: ReceiverDependencies) {
 		this.#peer = peer;
-		this.#context = context;
-		this.#addPath = { ipv4: peer.context.addPath(Afi.ipv4, Safi.unicast), ipv6: peer.context.addPath(Afi.ipv6, Safi.unicast) };
+		this.#dependencies = dependencies;
+		this.#addPath = {
+			ipv4: peer.context.addPath(Afi.ipv4, Safi.unicast),
+			ipv6: peer.context.addPath(Afi.ipv6, Safi.unicast),
+		};
 	}
 
 	update(buffer: Uint8Array, start: number, end: number): void {
@@ -76,7 +78,7 @@ export class Receiver implements SessionReceiver {
 			if (error instanceof PacketError) this.#remedy = 'session-reset';
 			throw error;
 		} finally {
-			if (this.#remedy !== undefined) this.#context.limits.malformed(this.#peer, this.#remedy, buffer, start, end);
+			if (this.#remedy !== undefined) this.#dependencies.limits.malformed(this.#peer, this.#remedy, buffer, start, end);
 		}
 	}
 
@@ -84,11 +86,12 @@ export class Receiver implements SessionReceiver {
 		scanUpdate(buffer, start, end, spans);
 		const { withdrawnStart, withdrawnEnd, attributesStart, attributesEnd, nlriStart, nlriEnd } = spans;
 		const addPath = this.#addPath.ipv4;
-		// RFC 7606 §5.3: without all prefixes nothing can be withdrawn instead.
-		if (withdrawnEnd > withdrawnStart && validateNlri(buffer, withdrawnStart, withdrawnEnd, 32, addPath) < 0) throw badNetworkField('Withdrawn Routes');
+		// RFC 7606 §5.3: treat-as-withdraw requires that all prefixes were parsed.
+		if (withdrawnEnd > withdrawnStart && validateNlri(buffer, withdrawnStart, withdrawnEnd, 32, addPath) < 0)
+			throw badNetworkField('Withdrawn Routes');
 		if (nlriEnd > nlriStart && validateNlri(buffer, nlriStart, nlriEnd, 32, addPath) < 0) throw badNetworkField('NLRI');
 		if (end === nlriStart && attributesEnd === attributesStart && withdrawnEnd === withdrawnStart) {
-			if (this.#peer.families.ipv4.negotiated !== undefined) this.#context.endOfRib(this.#peer, 'ipv4');
+			if (this.#peer.families.ipv4.negotiated !== undefined) this.#dependencies.endOfRib(this.#peer, 'ipv4');
 			return;
 		}
 		this.#withdraw('ipv4', buffer, withdrawnStart, withdrawnEnd);
@@ -97,33 +100,36 @@ export class Receiver implements SessionReceiver {
 		if (unusual && this.#withdrawnWhole(buffer, attributesStart, attributesEnd, nlriStart, nlriEnd)) return;
 		const multiprotocol = this.#reach !== 0 || this.#unreach !== 0;
 		if (nlriEnd > nlriStart) {
-			if (!multiprotocol) this.#announce('ipv4', false, buffer, attributesStart, attributesEnd, buffer, nlriStart, nlriEnd);
+			if (!multiprotocol)
+				this.#announce('ipv4', false, buffer, attributesStart, attributesEnd, buffer, nlriStart, nlriEnd);
 			else {
 				const length = this.#trimmed(buffer, attributesStart, attributesEnd, false);
 				this.#announce('ipv4', false, scratch, 0, length, buffer, nlriStart, nlriEnd);
 			}
 		}
-		if (this.#unreach !== 0) this.#takeUnreach(buffer, attributesStart, attributesEnd, end === nlriStart && withdrawnEnd === withdrawnStart);
+		if (this.#unreach !== 0)
+			this.#takeUnreach(buffer, attributesStart, attributesEnd, end === nlriStart && withdrawnEnd === withdrawnStart);
 		if (this.#reach !== 0) this.#takeReach(buffer, attributesStart, attributesEnd);
 	}
 
 	refresh(family: Family, subtype: 'request' | 'begin' | 'end'): void {
-		if (!this.#ended) this.#context.refresh(this.#peer, family, subtype);
+		if (!this.#ended) this.#dependencies.refresh(this.#peer, family, subtype);
 	}
 
 	drained(): void {
-		if (!this.#ended) this.#context.drained(this.#peer);
+		if (!this.#ended) this.#dependencies.drained(this.#peer);
 	}
 
 	ended(end: SessionEnd): void {
 		if (this.#ended) return;
 		this.#ended = true;
-		this.#context.ended(this.#peer, end);
+		this.#dependencies.ended(this.#peer, end);
 	}
 
 	/**
-	 * Finds the MP attributes of a block. `false`: it is not as blocks usually are (ill-formed, MP attributes with wrong flags, without
-	 * routes, of other families or beside NLRI, or nothing that is announced), and must be judged as a whole.
+	 * Finds the MP attributes of a block. `false`: the block is unusual (malformed, MP attributes
+	 * with wrong flags, without routes, of other families or beside NLRI, or no announcement), and
+	 * requires the complete validation.
 	 */
 	#walk(buffer: Uint8Array, start: number, end: number, hasNlri: boolean): boolean {
 		this.#reach = 0;
@@ -138,30 +144,38 @@ export class Receiver implements SessionReceiver {
 			if (value > end) return false;
 			const next = value + (extended ? readU16(buffer, at + 2) : (buffer[at + 2] ?? 0));
 			if (next > end) return false;
-			if (code === mpReachCode) {
+			if (code === AttributeCode.mpReach) {
 				const routes = value + 5 + (buffer[value + 3] ?? 0);
 				if (this.#reach !== 0 || next < value + 5 || routes > next) return false;
 				this.#reach = value;
 				this.#reachEnd = next;
 				usual &&= (flags & 0xc0) === 0x80 && routes < next && !hasNlri && familyAt(buffer, value) !== undefined;
-			} else if (code === mpUnreachCode) {
+			} else if (code === AttributeCode.mpUnreach) {
 				if (this.#unreach !== 0 || next < value + 3) return false;
 				this.#unreach = value;
 				this.#unreachEnd = next;
 				usual &&= (flags & 0xc0) === 0x80 && familyAt(buffer, value) !== undefined;
-			} else this.#others++;
+			} else {
+				this.#others++;
+				// RFC 7606 §7.3: ignored without NLRI, but counted.
+				if (code === AttributeCode.nextHop && (next - value !== 4 || (flags & 0xc0) !== 0x40)) usual = false;
+			}
 			at = next;
 		}
-		// Where nothing is announced, an error may still ask for a reset (RFC 7606 §5.2).
+		// Even without announcements, an error may require a reset (RFC 7606 §5.2).
 		return usual && (hasNlri || this.#reach !== 0 || this.#others === 0);
 	}
 
-	/** Judges a block as a whole; `true`: it is malformed, and all its routes are withdrawn (RFC 7606 §2). @throws PacketError */
+	/**
+	 * Validates a block completely; `true`: it is malformed, and all its routes are withdrawn (RFC
+	 * 7606 §2). @throws PacketError
+	 */
 	#withdrawnWhole(buffer: Uint8Array, start: number, end: number, nlriStart: number, nlriEnd: number): boolean {
 		const hasNlri = nlriEnd > nlriStart;
 		judgeAttributes(buffer, start, end, this.#peer.context, scan);
 		const level = remedyLevel(scan.summary, hasNlri);
 		if (level === 3) throw updateError(buffer, scan, hasNlri);
+		if (level === 1 && !hasNlri) this.#remedy ??= 'attribute-discard';
 		if (level < 2) return false;
 		this.#remedy = 'treat-as-withdraw';
 		this.#withdraw('ipv4', buffer, nlriStart, nlriEnd);
@@ -185,8 +199,14 @@ export class Receiver implements SessionReceiver {
 		}
 		this.#withdraw(family, buffer, routes, this.#unreachEnd);
 		// RFC 4724 §2.
-		if (alone && this.#others === 0 && this.#reach === 0 && routes === this.#unreachEnd && this.#peer.families[family].negotiated !== undefined) {
-			this.#context.endOfRib(this.#peer, family);
+		if (
+			alone &&
+			this.#others === 0 &&
+			this.#reach === 0 &&
+			routes === this.#unreachEnd &&
+			this.#peer.families[family].negotiated !== undefined
+		) {
+			this.#dependencies.endOfRib(this.#peer, family);
 		}
 	}
 
@@ -195,21 +215,37 @@ export class Receiver implements SessionReceiver {
 		const nextHopBytes = buffer[this.#reach + 3] ?? 0;
 		const routes = this.#reach + 5 + nextHopBytes;
 		if (family === undefined) return;
-		if (nextHopBytes > 32 || validateNlri(buffer, routes, this.#reachEnd, family === 'ipv4' ? 32 : 128, this.#addPath[family]) < 0) {
+		if (
+			nextHopBytes > 32 ||
+			validateNlri(buffer, routes, this.#reachEnd, family === 'ipv4' ? 32 : 128, this.#addPath[family]) < 0
+		) {
 			judgeAttributes(buffer, start, end, this.#peer.context, scan);
 			throw updateError(buffer, scan, false);
 		}
 		const length = this.#trimmed(buffer, start, end, true);
-		this.#announce(family, true, scratch, 0, length, buffer, routes, this.#reachEnd);
+		try {
+			this.#announce(family, true, scratch, 0, length, buffer, routes, this.#reachEnd);
+		} catch (error) {
+			throw error instanceof PacketError ? this.#asReceived(error, buffer, start, end) : error;
+		}
 	}
 
-	/** Copies a block to `scratch`: MP_REACH_NLRI without routes first if it is wanted, no NEXT_HOP then; never MP_UNREACH_NLRI. Returns its length. */
+	/** An error in the trimmed block, with the attribute as received (RFC 4271 §6.3). */
+	#asReceived(error: PacketError, buffer: Uint8Array, start: number, end: number): PacketError {
+		judgeAttributes(buffer, start, end, this.#peer.context, scan);
+		return remedyLevel(scan.summary, false) === 3 ? updateError(buffer, scan, false) : error;
+	}
+
+	/**
+	 * Copies a block to `scratch`: first MP_REACH_NLRI without routes if required, then without
+	 * NEXT_HOP; never MP_UNREACH_NLRI. Returns its length.
+	 */
 	#trimmed(buffer: Uint8Array, start: number, end: number, wantsReach: boolean): number {
 		let length = 0;
 		if (wantsReach) {
 			const value = 5 + (buffer[this.#reach + 3] ?? 0);
 			scratch[0] = 0x80;
-			scratch[1] = mpReachCode;
+			scratch[1] = AttributeCode.mpReach;
 			scratch[2] = value;
 			copyBytes(buffer, this.#reach, scratch, 3, value);
 			// RFC 4760 §3: the reserved octet is ignored.
@@ -220,8 +256,12 @@ export class Receiver implements SessionReceiver {
 			const extended = ((buffer[at] ?? 0) & 0x10) !== 0;
 			const code = buffer[at + 1] ?? 0;
 			const next = at + (extended ? 4 + readU16(buffer, at + 2) : 3 + (buffer[at + 2] ?? 0));
-			// RFC 4760 §3: NEXT_HOP is not for these routes.
-			if (code !== mpReachCode && code !== mpUnreachCode && !(wantsReach && code === nextHopCode)) {
+			// RFC 4760 §3: NEXT_HOP does not apply to these routes.
+			if (
+				code !== AttributeCode.mpReach &&
+				code !== AttributeCode.mpUnreach &&
+				!(wantsReach && code === AttributeCode.nextHop)
+			) {
 				copyBytes(buffer, at, scratch, length, next - at);
 				length += next - at;
 			}
@@ -230,7 +270,9 @@ export class Receiver implements SessionReceiver {
 		return length;
 	}
 
-	/** Puts routes with one attribute block into a table; withdraws them where the block is malformed. */
+	/**
+	 * Adds routes with one attribute block to a table; withdraws them if the block is malformed.
+	 */
 	#announce(
 		family: Family,
 		multiprotocol: boolean,
@@ -244,7 +286,7 @@ export class Receiver implements SessionReceiver {
 		const peer = this.#peer;
 		const state = peer.families[family];
 		if (state.negotiated === undefined) return;
-		const { importer, tables } = this.#context;
+		const { importer, tables } = this.#dependencies;
 		const table = tables[family];
 		const { pool } = table;
 		const received = importer.receive(peer, family, multiprotocol, block, blockStart, blockEnd);
@@ -259,10 +301,19 @@ export class Receiver implements SessionReceiver {
 			if (imported > 0) pool.release(imported);
 		}
 		pool.release(received);
-		this.#context.changed(table);
+		this.#dependencies.changed(table);
 	}
 
-	#store(table: RouteTable, family: Family, state: PeerFamily, received: number, imported: number, buffer: Uint8Array, start: number, end: number): void {
+	#store(
+		table: RouteTable,
+		family: Family,
+		state: PeerFamily,
+		received: number,
+		imported: number,
+		buffer: Uint8Array,
+		start: number,
+		end: number,
+	): void {
 		const peer = this.#peer;
 		const { prefixes, pool } = table;
 		const addPath = this.#addPath[family];
@@ -273,18 +324,23 @@ export class Receiver implements SessionReceiver {
 			const bits = buffer[at++] ?? 0;
 			const octets = at;
 			at += (bits + 7) >>> 3;
-			// RFC 4271 §6.3: what can't be a unicast route is ignored. The rest of the martians is the border's business.
+			// RFC 4271 §6.3: a prefix that is no unicast route is ignored. Other martians are left
+			// to policy.
 			if (prefixes.isMulticast(buffer, octets, bits) || (peer.external && prefixes.isMartian(buffer, octets, bits))) {
-				this.#context.limits.martian(peer);
+				this.#dependencies.limits.martian(peer);
 				continue;
 			}
 			const prefix = prefixes.intern(buffer, octets, bits);
-			if (state.received >= limit && table.path(prefix, peer.id, pathId) === 0 && !this.#context.limits.over(peer, family)) {
+			if (
+				state.received >= limit &&
+				table.path(prefix, peer.id, pathId) === 0 &&
+				!this.#dependencies.limits.over(peer, family)
+			) {
 				table.discardIfEmpty(prefix);
 				if (this.#ended) return;
 				continue;
 			}
-			const set = imported > 0 ? imported : this.#context.importer.forPrefix(received, prefixes, prefix);
+			const set = imported > 0 ? imported : this.#dependencies.importer.forPrefix(received, prefixes, prefix);
 			const old = table.announce(prefix, peer.id, pathId, set);
 			if (old === 0) state.received++;
 			else {
@@ -293,14 +349,15 @@ export class Receiver implements SessionReceiver {
 			}
 			if (pool.reason[set] === 0) state.accepted++;
 		}
-		if (state.received > limit * ((peer.options.maxPrefix?.warnPercent ?? 100) / 100) && !state.warned) this.#context.limits.near(peer, family);
+		if (state.received > limit * ((peer.options.maxPrefix?.warnPercent ?? 100) / 100) && !state.warned)
+			this.#dependencies.limits.near(peer, family);
 	}
 
 	#withdraw(family: Family, buffer: Uint8Array, start: number, end: number): void {
 		const peer = this.#peer;
 		const state = peer.families[family];
 		if (start === end || state.negotiated === undefined) return;
-		const table = this.#context.tables[family];
+		const table = this.#dependencies.tables[family];
 		const { prefixes, pool } = table;
 		const addPath = this.#addPath[family];
 		for (let at = start; at < end; ) {
@@ -313,15 +370,15 @@ export class Receiver implements SessionReceiver {
 			const old = table.withdraw(prefix, peer.id, pathId);
 			if (old === 0) continue;
 			state.received--;
-			// Should nobody hold the set any more, its columns still stand.
+			// If that was the last reference, the columns of the set are still valid.
 			if (pool.reason[old & attributesMask] === 0) state.accepted--;
 			if ((old & staleBit) !== 0) state.stale--;
 		}
-		this.#context.changed(table);
+		this.#dependencies.changed(table);
 	}
 }
 
-/** The unicast family that an MP attribute is about, `undefined` for any other. */
+/** The unicast family of an MP attribute, `undefined` for any other. */
 function familyAt(buffer: Uint8Array, at: number): Family | undefined {
 	if (buffer[at + 2] !== Safi.unicast) return undefined;
 	const afi = readU16(buffer, at);

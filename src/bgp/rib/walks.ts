@@ -1,11 +1,17 @@
-import type { PeerFamily, RibPeer } from './peers.ts';
-import { attributesMask, type RouteTable, staleBit } from './route-table.ts';
+import type { PeerFamily, RibPeer } from '../table/peers.ts';
+import { attributesMask, type RouteTable, staleBit } from '../table/route-table.ts';
 
-/** Prefixes that one step of a walk looks at. */
+/** Prefixes per step of a walk. */
 const stepPrefixes = 32_768;
 
-/** Removes the paths of a peer (only the stale ones, if so asked) in steps; `false`: done. */
-export function removal(table: RouteTable, peer: RibPeer, state: PeerFamily, onlyStale: boolean, removed: () => void): () => boolean {
+/** Removes the paths of a peer (optionally only the stale ones) in steps; `false`: done. */
+export function removal(
+	table: RouteTable,
+	peer: RibPeer,
+	state: PeerFamily,
+	onlyStale: boolean,
+	removed: () => void,
+): () => boolean {
 	const { pool } = table;
 	let prefix = 1;
 	const left = () => (onlyStale ? state.stale : state.received) > 0;
@@ -17,13 +23,14 @@ export function removal(table: RouteTable, peer: RibPeer, state: PeerFamily, onl
 		return 0;
 	};
 	return () => {
-		for (const end = Math.min(prefix + stepPrefixes, table.prefixes.limit); prefix < end && left(); prefix++) table.rewrite(prefix, change);
+		for (const end = Math.min(prefix + stepPrefixes, table.prefixes.limit); prefix < end && left(); prefix++)
+			table.rewrite(prefix, change);
 		removed();
 		return prefix < table.prefixes.limit && left();
 	};
 }
 
-/** Marks all paths of a peer as stale, at once, since fresh ones may follow. */
+/** Marks all paths of a peer as stale, in one step, because new ones may follow. */
 export function markStale(table: RouteTable, peer: RibPeer, state: PeerFamily): void {
 	const { pool } = table;
 	const mark = (path: number): number => {
@@ -31,12 +38,14 @@ export function markStale(table: RouteTable, peer: RibPeer, state: PeerFamily): 
 		if ((path & staleBit) === 0) state.stale++;
 		return path | staleBit;
 	};
-	for (let prefix = 1; prefix < table.prefixes.limit && state.stale < state.received; prefix++) table.rewrite(prefix, mark);
+	for (let prefix = 1; prefix < table.prefixes.limit && state.stale < state.received; prefix++)
+		table.rewrite(prefix, mark);
 }
 
 /**
- * Puts every path of a peer through `change` in steps, which gives its new attribute set, held for us, or 0 to remove it; `only`:
- * stale or all. The prefixes are decided again in any case. `finished` is called at the end.
+ * Replaces every path of a peer by the result of `change` in steps: its new attribute set, with a
+ * reference for the table, or 0 to remove it. `only`: stale or all. The prefixes are always decided
+ * again. `finished` is called at the end.
  */
 export function replacement(
 	table: RouteTable,
@@ -70,7 +79,7 @@ export function replacement(
 	};
 }
 
-/** Counts the paths of a peer anew. */
+/** Recounts the paths of a peer. */
 export function recount(table: RouteTable, peer: RibPeer, state: PeerFamily): void {
 	const { pool } = table;
 	state.received = 0;
@@ -86,7 +95,7 @@ export function recount(table: RouteTable, peer: RibPeer, state: PeerFamily): vo
 	}
 }
 
-/** Has every prefix decided again, in steps, that has a path with one of these next hops; no other is touched. */
+/** Marks every prefix with a path by one of these next hops as dirty, in steps. */
 export function nextHopMarking(table: RouteTable, nextHops: ReadonlySet<number>, stepped: () => void): () => boolean {
 	const { pool } = table;
 	let prefix = 1;

@@ -5,42 +5,55 @@ import { MessageCursor } from './message-cursor.ts';
 import type { Reader, ReadTurns } from './read-turns.ts';
 import type { TimerWheel } from './timer-wheel.ts';
 
-/** Above this, no more is read from the socket until most of it was worked through. */
+/** Above this limit, reading from the socket pauses until most of the queue is processed. */
 const mostQueuedBytes = 256 * 1024;
 const lingerMs = 1000;
-/** What is worked through between two looks at the clock: well below a millisecond. */
+/** Octets processed between two looks at the clock: well below a millisecond. */
 const octetsBetweenLooks = 4096;
-/** What even the smallest message counts for: there is work in it beside its octets. */
+/** Minimum cost of a message in octets: its processing costs more than its length. */
 const leastOctets = 128;
 
-/** What may wait in a socket before `write` says so: some of the RIB's largest pieces. */
+/**
+ * Bytes that may be pending in a socket before `write` returns `false`: several of the RIB's
+ * largest writes.
+ */
 export const writeAheadBytes = 256 * 1024;
 
-/** Who is told what arrives. */
+/** Receives the messages and events of a connection. */
 export interface ConnectionHandler {
-	/** One whole message at `[start, end)`, valid during the call. */
+	/** One whole message at `[start, end)`, valid only during the call. */
 	message(type: number, buffer: Uint8Array, start: number, end: number): void;
-	/** A header that can't be; nothing comes after it. */
+	/** An invalid header; no message follows. */
 	headerRejected(error: PacketError): void;
-	/** TCP is gone and everything that had arrived was handed over. */
+	/** TCP has ended, and all received messages were delivered. */
 	lost(reason: string): void;
-	/** What was written is with the kernel again. */
+	/** All written bytes were handed to the kernel. */
 	drained(): void;
+	/** An unexpected exception of one of the other calls. The connection is closed. */
+	faulted(error: unknown): void;
 }
 
-/** What connections share. */
-export interface ConnectionSurroundings {
+/** Shared state of all connections. */
+export interface ConnectionDependencies {
 	readonly wheel: TimerWheel;
 	readonly turns: ReadTurns;
-	/** Sockets that are open, also those that only finish sending. */
+	/** Open sockets, including those that only finish sending. */
 	readonly open: Set<Socket>;
+	/**
+	 * Called with an unexpected exception; its session ends. Without a handler the exception
+	 * propagates.
+	 */
+	readonly onFault?: ((error: unknown) => void) | undefined;
 }
 
-/** A TCP connection that carries messages; the socket must allow half-open, so that nothing is closed out of turn. It decides nothing: it frames, queues, and closes in an orderly way. */
+/**
+ * A TCP connection that carries messages. The socket must be half-open capable, so that the order
+ * of closing is kept. It makes no protocol decisions: it frames, queues, and closes in order.
+ */
 export class Connection implements Reader {
 	readonly socket: Socket;
 	readonly direction: Direction;
-	readonly #surroundings: ConnectionSurroundings;
+	readonly #dependencies: ConnectionDependencies;
 	readonly #handler: ConnectionHandler;
 	readonly #cursor = new MessageCursor();
 	#closed = false;
@@ -48,38 +61,38 @@ export class Connection implements Reader {
 	#lostReason: string | undefined;
 	bytesReceived = 0;
 	bytesSent = 0;
-	/** Counts times that everything written had reached the kernel. */
+	/** Number of times that all written bytes had reached the kernel. */
 	drains = 0;
 
-	constructor(socket: Socket, direction: Direction, surroundings: ConnectionSurroundings, handler: ConnectionHandler) {
+	constructor(socket: Socket, direction: Direction, dependencies: ConnectionDependencies, handler: ConnectionHandler) {
 		this.socket = socket;
 		this.direction = direction;
-		this.#surroundings = surroundings;
+		this.#dependencies = dependencies;
 		this.#handler = handler;
-		surroundings.open.add(socket);
+		dependencies.open.add(socket);
 		socket.setNoDelay(true);
 		socket.on('data', (chunk: Uint8Array) => this.#received(chunk));
 		socket.on('drain', () => this.#drained());
 		socket.on('end', () => this.#lost('closed by the peer'));
 		socket.on('error', (error: NodeJS.ErrnoException) => this.#lost(error.code ?? error.message));
 		socket.on('close', () => {
-			surroundings.open.delete(socket);
+			dependencies.open.delete(socket);
 			this.#lost('closed');
 		});
 		socket.resume();
 	}
 
-	/** Octets that were written and are not with the kernel. */
+	/** Octets written but not yet handed to the kernel. */
 	get bufferedBytes(): number {
 		return this.socket.writableLength;
 	}
 
-	/** Is something that arrived still waiting for its turn? */
+	/** True while received bytes wait for processing. */
 	get busy(): boolean {
 		return this.#paused || !this.#cursor.drained;
 	}
 
-	/** The longest message that is accepted from now on (RFC 8654 §4). */
+	/** Sets the maximum length of received messages from now on (RFC 8654 §4). */
 	set maximumLength(octets: number) {
 		this.#cursor.maximumLength = octets;
 	}
@@ -91,28 +104,41 @@ export class Connection implements Reader {
 		return this.socket.write(bytes);
 	}
 
-	/** Sends what was written, then closes; what still arrives is thrown away. The peer gets a second for it. */
+	/** Sends pending bytes, then closes; received bytes are discarded. The peer has one second. */
 	close(): void {
 		if (this.#closed) return;
 		this.#closed = true;
-		this.#surroundings.turns.gone(this);
-		lingerAndClose(this.socket, this.#surroundings);
+		this.#dependencies.turns.gone(this);
+		lingerAndClose(this.socket, this.#dependencies);
 	}
 
-	/** Closes without a word. */
+	/** Closes without a NOTIFICATION. */
 	abort(): void {
 		if (this.#closed) return;
 		this.#closed = true;
-		this.#surroundings.turns.gone(this);
+		this.#dependencies.turns.gone(this);
 		this.socket.destroy();
 	}
 
 	/** For `ReadTurns`. */
 	work(untilMs: number): boolean {
 		try {
+			return this.#work(untilMs);
+		} catch (error) {
+			this.#fault(error);
+			return false;
+		}
+	}
+
+	#work(untilMs: number): boolean {
+		try {
 			do {
-				// Small messages are done faster than the clock is read.
-				for (let octets = 0; octets < octetsBetweenLooks; octets += Math.max(leastOctets, this.#cursor.end - this.#cursor.start)) {
+				// Small messages are processed faster than the clock is read.
+				for (
+					let octets = 0;
+					octets < octetsBetweenLooks;
+					octets += Math.max(leastOctets, this.#cursor.end - this.#cursor.start)
+				) {
 					if (!this.#cursor.next()) return this.#worked();
 					this.#handler.message(this.#cursor.type, this.#cursor.buffer, this.#cursor.start, this.#cursor.end);
 					if (this.#closed) return false;
@@ -131,14 +157,14 @@ export class Connection implements Reader {
 		this.bytesReceived += chunk.length;
 		if (this.#closed) return;
 		this.#cursor.push(chunk);
-		this.#surroundings.turns.ready(this);
+		this.#dependencies.turns.ready(this);
 		if (!this.#paused && this.#cursor.queuedBytes > mostQueuedBytes) {
 			this.#paused = true;
 			this.socket.pause();
 		}
 	}
 
-	/** Everything whole was handed over. */
+	/** All complete messages were delivered. */
 	#worked(): false {
 		if (this.#paused) this.#resume();
 		if (this.#lostReason !== undefined) this.#reportLoss(this.#lostReason);
@@ -152,28 +178,42 @@ export class Connection implements Reader {
 
 	#drained(): void {
 		this.drains++;
-		if (!this.#closed) this.#handler.drained();
+		if (this.#closed) return;
+		try {
+			this.#handler.drained();
+		} catch (error) {
+			this.#fault(error);
+		}
+	}
+
+	#fault(error: unknown): void {
+		this.abort();
+		this.#handler.faulted(error);
 	}
 
 	#lost(reason: string): void {
 		if (this.#closed) return;
 		this.#lostReason ??= reason;
-		// A NOTIFICATION may be in what is still queued. And thousands may be lost at once: each takes its turn.
-		this.#surroundings.turns.ready(this);
+		// The queued bytes may contain a NOTIFICATION. Thousands of connections may be lost at
+		// once: each waits for its turn.
+		this.#dependencies.turns.ready(this);
 	}
 
 	#reportLoss(reason: string): void {
 		if (this.#closed) return;
 		this.#closed = true;
-		this.#surroundings.turns.gone(this);
+		this.#dependencies.turns.gone(this);
 		this.socket.destroy();
 		this.#handler.lost(reason);
 	}
 }
 
-/** Ends our side and reads on without looking, so that unread bytes don't turn the close into a reset that destroys what we sent last. */
-export function lingerAndClose(socket: Socket, { wheel, open }: Pick<ConnectionSurroundings, 'wheel' | 'open'>): void {
-	// What is closed already says so no second time.
+/**
+ * Ends our side and continues to read without processing. Unread bytes would turn the close into a
+ * reset, which discards the last message sent.
+ */
+export function lingerAndClose(socket: Socket, { wheel, open }: Pick<ConnectionDependencies, 'wheel' | 'open'>): void {
+	// A closed socket emits no second `close`.
 	if (socket.closed) return;
 	open.add(socket);
 	socket.removeAllListeners('data');

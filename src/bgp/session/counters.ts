@@ -1,7 +1,7 @@
 import { headerLength, MessageType, readU16 } from 'bgp-packet';
 import type { MessageCounts } from '../../core/index.ts';
 
-/** Messages of one direction by type, and their octets, over all sessions of a peer. */
+/** Counts messages by type, and octets, in one direction over all sessions of a peer. */
 export class MessageCounters {
 	readonly #byType = new Float64Array(6);
 	bytes = 0;
@@ -12,12 +12,12 @@ export class MessageCounters {
 		this.bytes += octets;
 	}
 
-	/** Whole messages one behind the other. */
+	/** Counts several whole messages in one buffer. */
 	countAll(bytes: Uint8Array): void {
 		for (let offset = 0; offset + headerLength <= bytes.length; ) {
 			const length = readU16(bytes, offset + 16);
 			this.count(bytes[offset + 18] ?? 0, length);
-			// Our own messages are well formed; this only keeps the loop finite if they weren't.
+			// Our own messages are well-formed; this only keeps the loop finite otherwise.
 			offset += Math.max(length, headerLength);
 		}
 	}

@@ -1,9 +1,18 @@
 import { connect, type NetConnectOpts, Socket, type TcpNetConnectOpts } from 'node:net';
 
-import { formatAddress, isIpv4Mapped, parseAddress } from '../../core/index.ts';
-import { bindToDevice, closeTcpSocket, descriptorOf, openTcpSocket, setMd5Key, setMinimumTtl, setTrafficClass, setTtl } from '../../linux/index.ts';
+import { formatAddress, isIpv4Mapped, parseAddress, splitZone, zonedAddress } from '../../core/index.ts';
+import {
+	bindToDevice,
+	closeTcpSocket,
+	descriptorOf,
+	openTcpSocket,
+	setMd5Key,
+	setMinimumTtl,
+	setTrafficClass,
+	setTtl,
+} from '../../linux/index.ts';
+import type { PeerOptions } from '../model/peer-options.ts';
 import { writeAheadBytes } from './connection.ts';
-import type { PeerOptions } from './options.ts';
 import type { CoarseTimer, TimerWheel } from './timer-wheel.ts';
 
 /** Network control: RFC 4271 appendix E, DSCP CS6. */
@@ -11,15 +20,16 @@ const networkControl = 0xc0;
 
 const streamOptions = { writableHighWaterMark: writeAheadBytes, allowHalfOpen: true };
 
-/** What of the options concerns the socket. */
-export type SocketSettings = Pick<PeerOptions, 'md5Key' | 'ttlSecurityHops' | 'multihopTtl' | 'device'>;
+/** The options of a peer that concern the socket. */
+type SocketSettings = Pick<PeerOptions, 'md5Key' | 'ttlSecurityHops' | 'multihopTtl' | 'device'>;
 
-/** The least TTL that GTSM accepts: 255 - hops + 1 (RFC 5082 §3); `undefined` without it. */
-export const minimumTtl = (ttlSecurityHops: number | undefined): number | undefined => (ttlSecurityHops === undefined ? undefined : 256 - ttlSecurityHops);
+/** The minimum TTL that GTSM accepts: 255 - hops + 1 (RFC 5082 §3); `undefined` without GTSM. */
+export const minimumTtl = (ttlSecurityHops: number | undefined): number | undefined =>
+	ttlSecurityHops === undefined ? undefined : 256 - ttlSecurityHops;
 
 /**
- * The TTL to send with and the least to accept, `undefined` for the kernel's own. GTSM sends 255; an external peer
- * without either is on our subnet: 1.
+ * The TTL to send and the minimum to accept, `undefined` for the kernel's default. GTSM sends 255;
+ * an external peer without GTSM and multihop is on our subnet: 1.
  */
 export function ttlPlan(
 	{ ttlSecurityHops, multihopTtl }: Pick<PeerOptions, 'ttlSecurityHops' | 'multihopTtl'>,
@@ -29,18 +39,21 @@ export function ttlPlan(
 	return { ttl: multihopTtl ?? (kind === 'external' ? 1 : undefined), minimum: undefined };
 }
 
-/** An MD5 key as the octets that the kernel takes. */
+/** An MD5 key as octets for the kernel. */
 export function md5KeyBytes(key: string): Uint8Array {
 	return new TextEncoder().encode(key);
 }
 
-/** Starts to connect; the caller listens to `connect`, `error`, `close`. Options of the socket are there before the SYN. @throws SystemCallError */
+/**
+ * Starts to connect; the caller listens to `connect`, `error`, `close`. Socket options are set
+ * before the SYN. @throws SystemCallError
+ */
 function dial(options: PeerOptions, kind: 'internal' | 'external'): Socket {
 	const { address, port, localAddress, device } = options;
 	const target: TcpNetConnectOpts = {
-		host: zoned(address, device),
+		host: zonedAddress(address, device),
 		port,
-		...(localAddress === undefined ? {} : { localAddress: zoned(localAddress, device) }),
+		...(localAddress === undefined ? {} : { localAddress: zonedAddress(localAddress, device) }),
 	};
 	const { ttl, minimum } = ttlPlan(options, kind);
 	if (options.md5Key === undefined && ttl === undefined && minimum === undefined && options.device === undefined)
@@ -57,15 +70,15 @@ function dial(options: PeerOptions, kind: 'internal' | 'external'): Socket {
 		closeTcpSocket(fd);
 		throw error;
 	}
-	return new Socket({ fd, manualStart: true, ...streamOptions } as ConstructorParameters<typeof Socket>[0]).connect(target);
+	return new Socket({ fd, manualStart: true, ...streamOptions } as ConstructorParameters<typeof Socket>[0]).connect(
+		target,
+	);
 }
 
-/** A link-local address means something on its link alone (RFC 4007 §11). */
-function zoned(address: string, device: string | undefined): string {
-	return device !== undefined && /^fe[89ab]/.test(address) ? `${address}%${device}` : address;
-}
-
-/** Puts the options of a neighbour on a connection that it opened. The MD5 key is there already: it came with the listener. @throws SystemCallError */
+/**
+ * Sets the options of a neighbour on an accepted connection. The MD5 key is inherited from the
+ * listener. @throws SystemCallError
+ */
 export function dressAccepted(socket: Socket, options: SocketSettings, kind: 'internal' | 'external'): void {
 	const { ttl, minimum } = ttlPlan(options, kind);
 	if (ttl === undefined && minimum === undefined) return;
@@ -76,33 +89,43 @@ export function dressAccepted(socket: Socket, options: SocketSettings, kind: 'in
 	if (minimum !== undefined) setMinimumTtl(fd, family, minimum);
 }
 
-/** Changes the key of a live connection; `undefined` takes it away (RFC 2385). @throws SystemCallError */
+/**
+ * Changes the key of an established connection; `undefined` removes it (RFC 2385). @throws
+ * SystemCallError
+ */
 export function rekey(socket: Socket, peerAddress: string, key: string | undefined): void {
 	const fd = descriptorOf(socket);
 	if (fd === undefined) return;
 	const family = socket.remoteFamily === 'IPv6' ? 'ipv6' : 'ipv4';
-	setMd5Key(fd, family, { bytes: parseAddress(peerAddress).bytes }, key === undefined ? new Uint8Array(0) : md5KeyBytes(key));
+	setMd5Key(
+		fd,
+		family,
+		{ bytes: parseAddress(peerAddress).bytes },
+		key === undefined ? new Uint8Array(0) : md5KeyBytes(key),
+	);
 }
 
-/** An address as Node gives it, without the mapping of IPv4 into IPv6 and without a zone. */
+/** An address from Node.js without the IPv4-mapped prefix and without a zone. */
 export function plainAddress(address: string): string {
-	const [text = address] = address.split('%');
-	const { bytes } = parseAddress(text);
+	const { bytes } = parseAddress(splitZone(address).address);
 	return formatAddress(isIpv4Mapped(bytes) ? bytes.subarray(12) : bytes);
 }
 
-/** Its octets, 4 or 16. */
+/** The octets of the address, 4 or 16. */
 export function plainAddressBytes(address: string): Uint8Array {
 	return parseAddress(plainAddress(address)).bytes;
 }
 
-/** Who is told how an attempt went: one of the two, once, never before the constructor returned. */
+/**
+ * Receives the result of an attempt: exactly one of the two calls, never before the constructor has
+ * returned.
+ */
 export interface AttemptHandler {
 	connected(socket: Socket): void;
 	failed(reason: string): void;
 }
 
-/** One attempt to connect, with an end. */
+/** One connection attempt with a time limit. */
 export class Attempt {
 	readonly #handler: AttemptHandler;
 	readonly #patience: CoarseTimer;
@@ -124,7 +147,7 @@ export class Attempt {
 		}
 	}
 
-	/** Nobody is told. */
+	/** Ends the attempt without a call of the handler. */
 	cancel(): void {
 		if (this.#end()) this.#socket?.destroy();
 	}

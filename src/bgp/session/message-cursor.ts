@@ -3,8 +3,9 @@ import { checkHeader, headerLength, maximumMessageLength } from 'bgp-packet';
 const none = new Uint8Array(0);
 
 /**
- * Finds messages in what TCP delivers, in place: after `next()` a whole message is at `[start, end)` of `buffer`. Only a message that straddles two
- * chunks is copied, into a buffer of its own. A message is valid until the next call.
+ * Finds messages in received chunks, in place: after `next()` a whole message is at `[start, end)`
+ * of `buffer`. Only a message across two chunks is copied, into its own buffer. A message is valid
+ * until the next call.
  */
 export class MessageCursor {
 	buffer: Uint8Array = none;
@@ -12,22 +13,25 @@ export class MessageCursor {
 	end = 0;
 	/** The type octet of the message. */
 	type = 0;
-	/** The longest message that is accepted; a change counts from the next header on (RFC 8654 §4). */
+	/** Maximum length of a message; a change takes effect at the next header (RFC 8654 §4). */
 	maximumLength = maximumMessageLength;
 	#chunks: Uint8Array[] = [];
 	#head = 0;
 	#offset = 0;
 	#queued = 0;
-	/** A straddling message: its first `#filled` octets; as long as the header until the length is known. */
+	/**
+	 * A message across chunks: its first `#filled` octets; of header size until the length is
+	 * known.
+	 */
 	#partial: Uint8Array | undefined;
 	#filled = 0;
 
-	/** Octets that arrived and are not part of a message that was returned. */
+	/** Received octets that are not part of a returned message. */
 	get queuedBytes(): number {
 		return this.#queued;
 	}
 
-	/** Is there nothing whole left? A partial message does not count. */
+	/** True if no whole message is left. A partial message does not count. */
 	get drained(): boolean {
 		return this.#head === this.#chunks.length;
 	}
@@ -37,7 +41,10 @@ export class MessageCursor {
 		this.#queued += chunk.length;
 	}
 
-	/** Goes on to the next whole message. `false`: more must arrive. @throws PacketError 1/x for a header that can't be */
+	/**
+	 * Moves to the next whole message. `false`: more data is needed. @throws PacketError 1/x for an
+	 * invalid header
+	 */
 	next(): boolean {
 		let chunk = this.#chunks[this.#head];
 		while (chunk !== undefined) {
@@ -50,7 +57,7 @@ export class MessageCursor {
 		return false;
 	}
 
-	/** A message that lies whole in the chunk; otherwise its beginning is kept. */
+	/** Finds a message inside the chunk; otherwise stores its beginning. */
 	#inPlace(chunk: Uint8Array): boolean {
 		const offset = this.#offset;
 		const available = chunk.length - offset;
@@ -66,7 +73,7 @@ export class MessageCursor {
 		return this.#found(chunk, offset, length);
 	}
 
-	/** Fills up what began in an earlier chunk. */
+	/** Completes a message that began in an earlier chunk. */
 	#complete(partial: Uint8Array, chunk: Uint8Array): boolean {
 		const taken = Math.min(partial.length - this.#filled, chunk.length - this.#offset);
 		partial.set(chunk.subarray(this.#offset, this.#offset + taken), this.#filled);

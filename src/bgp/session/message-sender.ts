@@ -11,7 +11,7 @@ import {
 	routeRefreshMessage,
 } from 'bgp-packet';
 import { afiSafi } from '../fsm/capabilities.ts';
-import type { Negotiated } from '../negotiated.ts';
+import type { Negotiated } from '../model/negotiated.ts';
 import type { Connection } from './connection.ts';
 import type { MessageCounters } from './counters.ts';
 import type { SessionTimers } from './timers.ts';
@@ -20,11 +20,14 @@ const context = packetContext();
 const extendedContext = packetContext({ extendedMessage: true });
 const keepalive = encodeMessage({ type: 'keepalive' }, context);
 
-/** Writes a session's messages to its connection, counts them, and watches that they get away (RFC 9687). */
+/**
+ * Writes a session's messages to its connection, counts them, and monitors their progress (RFC
+ * 9687).
+ */
 export class MessageSender {
 	readonly #counters: MessageCounters;
 	readonly #timers: SessionTimers;
-	/** `undefined`: what is sent goes nowhere. */
+	/** `undefined`: messages are discarded. */
 	connection: Connection | undefined;
 	/** The connection's drains when the send hold timer was armed. */
 	#drainsBefore = 0;
@@ -35,9 +38,10 @@ export class MessageSender {
 	}
 
 	open(message: OpenMessage): void {
-		// RFC 8654 §4: who advertises it accepts it.
+		// RFC 8654 §4: the sender of the capability accepts long messages.
 		const extended = message.capabilities.some(({ type }) => type === 'extended-message');
-		if (this.connection !== undefined) this.connection.maximumLength = extended ? maximumExtendedMessageLength : maximumMessageLength;
+		if (this.connection !== undefined)
+			this.connection.maximumLength = extended ? maximumExtendedMessageLength : maximumMessageLength;
 		this.#message(message, MessageType.open);
 	}
 
@@ -45,13 +49,16 @@ export class MessageSender {
 		this.#bytes(keepalive, MessageType.keepalive);
 	}
 
-	/** `extended`: the peer takes long messages. Of the data, which may be a whole message of the peer, what there is room for is sent. */
+	/**
+	 * `extended`: the peer accepts long messages. The data, possibly a whole message of the peer,
+	 * are cut to the available size.
+	 */
 	notification(message: NotificationMessage, extended: boolean): void {
 		const most = (extended ? maximumExtendedMessageLength : maximumMessageLength) - headerLength - 2;
 		this.#message({ ...message, data: message.data.subarray(0, most) }, MessageType.notification, extended);
 	}
 
-	/** Asks for the routes of every family. */
+	/** Requests the routes of every family. */
 	refresh({ families }: Negotiated): void {
 		for (const { family } of families) {
 			const { afi, safi } = afiSafi(family);
@@ -59,14 +66,17 @@ export class MessageSender {
 		}
 	}
 
-	/** Whole messages that the RIB made. */
+	/** Writes whole messages of the RIB. */
 	whole(bytes: Uint8Array): boolean {
 		if (this.connection === undefined) return true;
 		this.#counters.countAll(bytes);
 		return this.#transmit(this.connection, bytes);
 	}
 
-	/** The send hold timer fired: did nothing get away since it was armed? Otherwise it goes on. */
+	/**
+	 * The send hold timer fired: true if no bytes were sent since it was armed; otherwise it is
+	 * armed again.
+	 */
 	stalled(): boolean {
 		const { connection } = this;
 		if (connection === undefined || connection.bufferedBytes === 0) return false;

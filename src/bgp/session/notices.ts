@@ -14,15 +14,18 @@ import type { NotificationView } from '../../core/index.ts';
 import type { EndCause } from '../fsm/retention.ts';
 import type { Action, State } from '../fsm/states.ts';
 
-/** Why this speaker ends a session by its own will: a CEASE (RFC 4486). */
+/** An administrative reason to end a session: a CEASE (RFC 4486). */
 export interface Cease {
 	readonly subcode: number;
-	/** RFC 9003; with subcodes 2 and 4 only. */
+	/** RFC 9003; only with subcodes 2 and 4. */
 	readonly text?: string;
 	readonly data?: Uint8Array;
 }
 
-/** After these the peer is not to keep our routes, nor we the peer's: sent as Hard Reset where it is known (RFC 8538 §3). */
+/**
+ * Subcodes after which neither side keeps routes: sent as Hard Reset if the peer supports it (RFC
+ * 8538 §3).
+ */
 const finalSubcodes: ReadonlySet<number> = new Set([
 	CeaseSubcode.maximumPrefixesReached,
 	CeaseSubcode.administrativeShutdown,
@@ -30,23 +33,26 @@ const finalSubcodes: ReadonlySet<number> = new Set([
 	CeaseSubcode.outOfResources,
 ]);
 
-/** What a CEASE of ours, or silence, means for the peer's routes. */
+/** The effect of a CEASE of ours, or of a silent end, on the peer's routes. */
 export function ceaseCause(cease: Cease | undefined): EndCause {
 	if (cease === undefined) return { type: 'tcp-lost' };
-	return finalSubcodes.has(cease.subcode) ? { type: 'administrative' } : { type: 'notification-sent', code: ErrorCode.cease, subcode: cease.subcode };
+	return finalSubcodes.has(cease.subcode)
+		? { type: 'administrative' }
+		: { type: 'notification-sent', code: ErrorCode.cease, subcode: cease.subcode };
 }
 
 /** The NOTIFICATION for a CEASE; `notificationRestart`: both sides set the N bit. */
 export function ceaseMessage({ subcode, text, data }: Cease, notificationRestart: boolean): NotificationMessage {
 	const takesText = subcode === CeaseSubcode.administrativeShutdown || subcode === CeaseSubcode.administrativeReset;
-	const content = data ?? (text !== undefined && text !== '' && takesText ? encodeShutdownText(text) : new Uint8Array(0));
+	const content =
+		data ?? (text !== undefined && text !== '' && takesText ? encodeShutdownText(text) : new Uint8Array(0));
 	const message = notificationMessage({ code: ErrorCode.cease, subcode, data: content });
 	return notificationRestart && finalSubcodes.has(subcode) ? hardReset(message) : message;
 }
 
-/** What a session has at hand when a step sends a NOTIFICATION. */
-export interface NoticeMatter {
-	/** The state that the step left. */
+/** The inputs of a NOTIFICATION. */
+interface NoticeInputs {
+	/** The state before the step. */
 	readonly state: State;
 	readonly rejection: NotificationMessage | undefined;
 	readonly cease: Cease | undefined;
@@ -61,8 +67,17 @@ const unexpectedIn: Readonly<Partial<Record<State, number>>> = {
 	established: FsmSubcode.unexpectedInEstablished,
 };
 
-/** The NOTIFICATION of a `send-*` action; `undefined`: none. */
-export function noticeFor(action: Action, { state, rejection, cease, messageType, hardResetKnown }: NoticeMatter): NotificationMessage | undefined {
+/** The actions of the table that send a NOTIFICATION. */
+export type NoticeAction = Extract<
+	Action,
+	'send-rejection' | 'send-hold-expired' | 'send-send-hold-expired' | 'send-fsm-error' | 'send-cease' | 'send-collision'
+>;
+
+/** The NOTIFICATION of an action; `undefined`: none. */
+export function noticeFor(
+	action: NoticeAction,
+	{ state, rejection, cease, messageType, hardResetKnown }: NoticeInputs,
+): NotificationMessage | undefined {
 	switch (action) {
 		case 'send-rejection':
 			return rejection;
@@ -75,12 +90,16 @@ export function noticeFor(action: Action, { state, rejection, cease, messageType
 		case 'send-send-hold-expired':
 			return notificationMessage({ code: ErrorCode.sendHoldTimerExpired, subcode: 0 });
 		case 'send-fsm-error': {
-			// RFC 6608 §3: the data is the type of the message that did not fit.
+			// RFC 6608 §3: the data is the type of the unexpected message.
 			const data = Uint8Array.from(messageType === undefined ? [] : [messageType]);
-			return notificationMessage({ code: ErrorCode.finiteStateMachine, subcode: unexpectedIn[state] ?? FsmSubcode.unspecified, data });
+			return notificationMessage({
+				code: ErrorCode.finiteStateMachine,
+				subcode: unexpectedIn[state] ?? FsmSubcode.unspecified,
+				data,
+			});
 		}
 		default:
-			return undefined;
+			return action satisfies never;
 	}
 }
 
@@ -125,7 +144,12 @@ const subcodeNames: Readonly<Record<number, readonly (string | undefined)[]>> = 
 		'Invalid Network Field',
 		'Malformed AS_PATH',
 	],
-	5: [undefined, 'Unexpected Message in OpenSent', 'Unexpected Message in OpenConfirm', 'Unexpected Message in Established'],
+	5: [
+		undefined,
+		'Unexpected Message in OpenSent',
+		'Unexpected Message in OpenConfirm',
+		'Unexpected Message in Established',
+	],
 	6: [
 		undefined,
 		'Maximum Number of Prefixes Reached',
@@ -142,14 +166,17 @@ const subcodeNames: Readonly<Record<number, readonly (string | undefined)[]>> = 
 	7: [undefined, 'Invalid Message Length'],
 };
 
-/** `Cease/Administrative Shutdown`; numbers where there is no name. */
+/** `Cease/Administrative Shutdown`; numbers if there is no name. */
 export function notificationName({ code, subcode }: { readonly code: number; readonly subcode: number }): string {
 	const name = codeNames[code] ?? `code ${code}`;
 	if (subcode === 0) return name;
 	return `${name}/${subcodeNames[code]?.[subcode] ?? `subcode ${subcode}`}`;
 }
 
-/** A NOTIFICATION for people, the peer's text escaped; a Hard Reset is named by what it encapsulates. */
+/**
+ * A NOTIFICATION for output, with the peer's text escaped; a Hard Reset is named by the
+ * encapsulated code.
+ */
 export function notificationView(message: NotificationMessage, at: string): NotificationView {
 	const inner = hardResetReason(message);
 	const text = shutdownText(inner ?? message);

@@ -1,34 +1,24 @@
-import type { ErrorView, NotificationView, PeerView } from '../../core/index.ts';
+import type { PeerView } from '../../core/index.ts';
 import { formatAddress } from '../../core/index.ts';
 import { describeCapability } from '../fsm/capabilities.ts';
-import type { State } from '../fsm/states.ts';
-import type { Negotiated } from '../negotiated.ts';
+import type { Negotiated } from '../model/negotiated.ts';
 import { plainAddress } from './dial.ts';
 import type { Peer } from './peer.ts';
+import type { PeerHistory } from './peer-history.ts';
 import type { Session } from './session.ts';
 
-/** What stays known of a peer between its sessions. */
-export interface PeerHistory {
-	establishedCount: number;
-	idleSinceWallMs: number;
-	/** The state that was last reported. */
-	shownState: State;
-	lastError?: ErrorView;
-	lastNotificationSent?: NotificationView;
-	lastNotificationReceived?: NotificationView;
-}
-
-/** An identifier as people write it. */
-export function formatRouterId(routerId: number): string {
+/** Formats an identifier as a dotted quad. */
+function formatRouterId(routerId: number): string {
 	return formatAddress(Uint8Array.of(routerId >>> 24, routerId >>> 16, routerId >>> 8, routerId));
 }
 
-/** A peer for people. The prefixes are the RIB's to count: the speaker adds them. */
+/** A peer for output. The speaker adds the RIB's prefix counts. */
 export function peerView(peer: Peer, history: PeerHistory): PeerView {
 	const { options, foremost } = peer;
 	const { lastError, lastNotificationSent, lastNotificationReceived } = history;
 	return {
 		name: options.name,
+		...(options.description === undefined ? {} : { description: options.description }),
 		address: options.address,
 		port: options.port,
 		asNumber: options.asNumber,
@@ -50,7 +40,7 @@ export function peerView(peer: Peer, history: PeerHistory): PeerView {
 	};
 }
 
-/** A peer without a session: how long until it tries again, if it does by itself. */
+/** A peer without a session: the time until the next attempt, if there is one. */
 function pauseView(pauseMs: number | undefined): Partial<PeerView> {
 	return pauseMs === undefined ? {} : { timers: { idleHold: Math.round(pauseMs / 100) / 10 } };
 }
@@ -80,16 +70,21 @@ function sessionView(session: Session): Partial<PeerView> {
 	};
 }
 
-/** What both sides agreed on, in words. */
-export function describeNegotiated(negotiated: Negotiated): string[] {
-	const { families, fourOctetAs, routeRefresh, enhancedRefresh, extendedMessageSend, notificationRestart, localRole } = negotiated;
+/** The negotiated parameters as text. */
+function describeNegotiated(negotiated: Negotiated): string[] {
+	const { families, fourOctetAs, routeRefresh, enhancedRefresh, extendedMessageSend, notificationRestart, localRole } =
+		negotiated;
 	const ofFamily = families.flatMap((family) => [
 		family.family,
 		...(family.addPathReceive ? [`${family.family} add-path receive`] : []),
 		...(family.addPathSend ? [`${family.family} add-path send`] : []),
 		...(family.extendedNextHop ? [`${family.family} extended-next-hop`] : []),
-		...(family.gracefulRestart === undefined ? [] : [`${family.family} graceful-restart ${negotiated.peerRestartSeconds}s`]),
-		...(family.longLivedStaleSeconds > 0 ? [`${family.family} long-lived-graceful-restart ${family.longLivedStaleSeconds}s`] : []),
+		...(family.gracefulRestart === undefined
+			? []
+			: [`${family.family} graceful-restart ${negotiated.peerRestartSeconds}s`]),
+		...(family.longLivedStaleSeconds > 0
+			? [`${family.family} long-lived-graceful-restart ${family.longLivedStaleSeconds}s`]
+			: []),
 	]);
 	return [
 		...ofFamily,

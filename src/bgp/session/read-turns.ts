@@ -1,12 +1,16 @@
-/** Somebody with received bytes to work through. */
+/** A source of received bytes. */
 export interface Reader {
-	/** Works until nothing is left or `performance.now()` passes `untilMs`; at least one message. `true`: more is left. */
+	/**
+	 * Processes bytes until none are left or `performance.now()` passes `untilMs`; at least one
+	 * message. `true`: more is left.
+	 */
 	work(untilMs: number): boolean;
 }
 
 /**
- * Shares the time for received messages among all sessions: one turn of the event loop spends at most `budgetMs` on them, the rest waits for
- * the next turn, in the order it came. So timers, keepalives, and the RIB's own slices get their turn however much arrives.
+ * Shares the processing time for received messages among all sessions: at most `budgetMs` per turn
+ * of the event loop; the rest waits for the next turn, in order of arrival. Hence timers,
+ * keepalives, and the RIB's slices run on time under any load.
  */
 export class ReadTurns {
 	readonly #budgetMs: number;
@@ -18,17 +22,20 @@ export class ReadTurns {
 		this.#budgetMs = budgetMs;
 	}
 
-	/** Works for `reader` at once while this turn has time left and nobody waits before it, otherwise later. */
+	/**
+	 * Runs `reader` at once if this turn has time left and no other reader waits, otherwise later.
+	 */
 	ready(reader: Reader): void {
 		if (this.#waiting.has(reader)) return;
 		if (!this.#scheduled) {
 			this.#untilMs = performance.now() + this.#budgetMs;
 			this.#schedule();
 		}
-		if (this.#waiting.size > 0 || performance.now() >= this.#untilMs || reader.work(this.#untilMs)) this.#waiting.add(reader);
+		if (this.#waiting.size > 0 || performance.now() >= this.#untilMs || reader.work(this.#untilMs))
+			this.#waiting.add(reader);
 	}
 
-	/** Forgets a reader that ended. */
+	/** Removes a reader that has ended. */
 	gone(reader: Reader): void {
 		this.#waiting.delete(reader);
 	}
@@ -38,7 +45,7 @@ export class ReadTurns {
 		setImmediate(() => this.#turn());
 	}
 
-	/** After the poll phase: what waited gets this turn's time. */
+	/** After the poll phase: gives this turn's time to waiting readers. */
 	#turn(): void {
 		this.#scheduled = false;
 		if (this.#waiting.size === 0) return;
@@ -46,7 +53,7 @@ export class ReadTurns {
 		this.#schedule();
 		for (const reader of this.#waiting) {
 			this.#waiting.delete(reader);
-			// Set order is arrival order: who is not done goes to the end.
+			// Set order is arrival order: an unfinished reader moves to the end.
 			if (reader.work(this.#untilMs)) this.#waiting.add(reader);
 			if (performance.now() >= this.#untilMs) return;
 		}

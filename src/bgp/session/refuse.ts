@@ -1,11 +1,15 @@
 import type { Socket } from 'node:net';
 import { encodeMessage, packetContext } from 'bgp-packet';
-import { type ConnectionSurroundings, lingerAndClose } from './connection.ts';
+import { type ConnectionDependencies, lingerAndClose } from './connection.ts';
 import { ceaseMessage } from './notices.ts';
 
-/** Turns a connection away with a CEASE and nothing else (RFC 4486 §4). */
-export function refuseConnection(socket: Socket, subcode: number, surroundings: Pick<ConnectionSurroundings, 'wheel' | 'open'>): void {
+/** Rejects a connection with a CEASE as the only message (RFC 4486 §4). */
+export function refuseConnection(
+	socket: Socket,
+	subcode: number,
+	dependencies: Pick<ConnectionDependencies, 'wheel' | 'open'>,
+): void {
 	socket.on('error', () => {});
 	socket.write(encodeMessage(ceaseMessage({ subcode }, false), packetContext()));
-	lingerAndClose(socket, surroundings);
+	lingerAndClose(socket, dependencies);
 }

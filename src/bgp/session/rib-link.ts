@@ -1,9 +1,9 @@
 import { PacketError } from 'bgp-packet';
-import type { SessionEnd, SessionReceiver } from '../negotiated.ts';
+import type { SessionEnd, SessionReceiver } from '../model/negotiated.ts';
 
 /**
- * The way from a session into the RIB. While the RIB is in one of its calls, what would end the session waits until the call returned:
- * so `ended` never comes in the middle of an `update`, and nothing comes after it.
+ * The calls of a session to the RIB. An event that ends the session during such a call waits until
+ * the call has returned: `ended` never occurs inside an `update`, and no call follows it.
  */
 export class RibLink {
 	readonly #rejected: (error: PacketError) => void;
@@ -12,12 +12,12 @@ export class RibLink {
 	#pending: (() => void) | undefined;
 	#over = false;
 
-	/** `rejected` is told of what the RIB throws at a message. */
+	/** `rejected` receives the error that the RIB throws for a message. */
 	constructor(rejected: (error: PacketError) => void) {
 		this.#rejected = rejected;
 	}
 
-	/** The first call: it gives the receiver of all others. */
+	/** The first call: it returns the receiver of all others. */
 	establish(act: () => SessionReceiver): void {
 		this.#call(() => {
 			this.#receiver = act();
@@ -35,13 +35,16 @@ export class RibLink {
 		if (receiver !== undefined) this.#call(() => what(receiver));
 	}
 
-	/** Does what ends the session: now, or as soon as the present call returned. The first one counts. */
+	/**
+	 * Ends the session: now, or as soon as the present call has returned. Only the first call
+	 * counts.
+	 */
 	soon(act: () => void): void {
 		if (this.#inside) this.#pending ??= act;
 		else act();
 	}
 
-	/** The session is over, whatever happens. */
+	/** The session is over. */
 	end(end: SessionEnd): void {
 		if (this.#over) return;
 		this.#over = true;

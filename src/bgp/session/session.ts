@@ -1,162 +1,173 @@
 import type { Socket } from 'node:net';
-import { CeaseSubcode, ErrorCode, MessageType, type NotificationMessage, notificationMessage, type OpenMessage, OpenSubcode, PacketError } from 'bgp-packet';
+import { CeaseSubcode, ErrorCode, MessageType, type OpenMessage, OpenSubcode, PacketError } from 'bgp-packet';
+import { tryEach } from '../../core/index.ts';
 import type { Direction } from '../fsm/collision.ts';
-import { ownOpen } from '../fsm/open-check.ts';
 import { type EndCause, retention } from '../fsm/retention.ts';
 import type { Action, Event, State } from '../fsm/states.ts';
 import { transition } from '../fsm/transitions.ts';
-import type { Negotiated, SessionSink } from '../negotiated.ts';
-import { Connection, type ConnectionHandler } from './connection.ts';
-import { Attempt, type AttemptHandler } from './dial.ts';
-import type { SessionHost, SessionSurroundings } from './host.ts';
-import { endpointsOf, negotiate, readNotification, readOpen, readRefresh } from './incoming.ts';
-import { MessageSender } from './message-sender.ts';
-import { type Cease, ceaseCause, noticeFor, notificationName } from './notices.ts';
+import type { Negotiated, SessionSink } from '../model/negotiated.ts';
+import type { ConnectionHandler } from './connection.ts';
+import type { AttemptHandler } from './dial.ts';
+import { Ending } from './ending.ts';
+import { Handshake } from './handshake.ts';
+import type { SessionDependencies, SessionHost } from './host.ts';
+import { readNotification, readRefresh } from './incoming.ts';
+import type { MessageSender } from './message-sender.ts';
+import { type Cease, type NoticeAction, notificationName } from './notices.ts';
 import { RibLink } from './rib-link.ts';
-import { isTimerAction, SessionTimers, type TimerEvent, type TimerHandler } from './timers.ts';
+import { SessionTimers, type TimerEvent, type TimerHandler } from './timers.ts';
+import { Transport } from './transport.ts';
 
 /**
- * One connection's state machine with its socket and timers: the shell around `transition`. What concerns several connections of one
- * neighbour is asked of the host.
+ * The state machine of one connection: executes what `transition` decides, with its transport,
+ * handshake, timers and ending. The host decides what concerns several connections of one
+ * neighbour.
  */
 export class Session implements ConnectionHandler, AttemptHandler, TimerHandler, SessionSink {
-	readonly #surroundings: SessionSurroundings;
+	readonly #dependencies: SessionDependencies;
 	readonly #host: SessionHost;
 	readonly timers: SessionTimers;
+	readonly #transport: Transport;
 	readonly #sender: MessageSender;
+	readonly #ending = new Ending();
+	#handshake = new Handshake();
 	#state: State = 'idle';
 	#sinceWallMs: number;
-	/** By the monotonic clock. */
+	/** On the monotonic clock. */
 	#establishedAtMs: number | undefined;
-	#attempt: Attempt | undefined;
-	#connection: Connection | undefined;
-	#sentOpen: OpenMessage | undefined;
-	#receivedOpen: OpenMessage | undefined;
-	#negotiated: Negotiated | undefined;
 	#rib: RibLink | undefined;
-	/** What the next `send-*` action is about, and why the session is going to end. */
-	#rejection: NotificationMessage | undefined;
-	#messageType: number | undefined;
-	#cease: Cease | undefined;
-	#cause: EndCause = { type: 'tcp-lost' };
-	#reason = '';
-	#penalized = false;
 
-	constructor(surroundings: SessionSurroundings, host: SessionHost) {
-		this.#surroundings = surroundings;
+	constructor(dependencies: SessionDependencies, host: SessionHost) {
+		this.#dependencies = dependencies;
 		this.#host = host;
-		this.timers = new SessionTimers(surroundings.wheel, surroundings.random, this);
-		this.#sender = new MessageSender(host.sent, this.timers);
-		this.#sinceWallMs = surroundings.clock.wallMs();
+		this.timers = new SessionTimers(dependencies.wheel, dependencies.random, this);
+		this.#transport = new Transport(dependencies, this, host.sent, this.timers);
+		this.#sender = this.#transport.sender;
+		this.#sinceWallMs = dependencies.clock.wallMs();
 	}
 
 	get state(): State {
 		return this.#state;
 	}
-	/** When the state began, by the wall clock. */
+	/** Start of the present state, on the wall clock. */
 	get sinceWallMs(): number {
 		return this.#sinceWallMs;
 	}
-	/** Who opened the connection; an attempt is ours. */
+	/** Time since it was established; 0 before. */
+	get establishedForMs(): number {
+		const now = this.#dependencies.clock.monotonicMs();
+		return now - (this.#establishedAtMs ?? now);
+	}
+	/** The side that opened the connection; an attempt is outgoing. */
 	get direction(): Direction {
-		return this.#connection?.direction ?? 'outgoing';
+		return this.#transport.direction;
 	}
 	get socket(): Socket | undefined {
-		return this.#connection?.socket;
+		return this.#transport.socket;
 	}
 	get negotiated(): Negotiated | undefined {
-		return this.#negotiated;
+		return this.#handshake.negotiated;
 	}
 	get opens(): { readonly sent: OpenMessage | undefined; readonly received: OpenMessage | undefined } {
-		return { sent: this.#sentOpen, received: this.#receivedOpen };
+		return this.#handshake;
 	}
 	get bufferedBytes(): number {
-		return this.#connection?.bufferedBytes ?? 0;
+		return this.#transport.bufferedBytes;
 	}
 
 	/** `passive`: waits for the peer to connect. */
 	start(passive: boolean): void {
-		this.#fire(passive ? 'automatic-start-passive' : 'automatic-start');
+		this.#shielded(() => this.#fire(passive ? 'automatic-start-passive' : 'automatic-start'));
 	}
 
-	/** A TCP connection is there, opened by whom `direction` says. */
+	/** Takes over an established TCP connection; `direction` is the side that opened it. */
 	attach(socket: Socket, direction: Direction): void {
-		this.#attempt?.cancel();
-		this.#attempt = undefined;
-		this.#connection = new Connection(socket, direction, this.#surroundings, this);
-		this.#sender.connection = this.#connection;
-		this.#sentOpen = undefined;
-		this.#receivedOpen = undefined;
-		this.#negotiated = undefined;
-		this.#fire(this.#host.localSide().options.delayOpenSeconds > 0 ? 'tcp-up-delayed' : 'tcp-up');
+		this.#transport.attach(socket, direction);
+		this.#handshake = new Handshake();
+		this.#ending.attached(direction === 'incoming');
+		this.#shielded(() => this.#fire(this.#host.localSide().options.delayOpenSeconds > 0 ? 'tcp-up-delayed' : 'tcp-up'));
 	}
 
-	/** Ends it by our own will; without a CEASE silently, for a restart that the peer is to bridge. */
+	/**
+	 * Ends the session administratively; silent without a CEASE, for a restart that the peer
+	 * bridges.
+	 */
 	stop(cease: Cease | undefined, reason: string): void {
-		this.#cease = cease;
-		this.#end('stop', reason, ceaseCause(cease));
+		this.#ending.ceased(cease, reason);
+		this.#fire('stop');
 	}
 
 	/** Another connection to this peer won (RFC 4271 §6.8). */
 	loseCollision(): void {
 		const subcode = CeaseSubcode.connectionCollisionResolution;
-		this.#end('collision-lost', 'lost the collision with another connection', { type: 'notification-sent', code: ErrorCode.cease, subcode });
+		this.#end('collision-lost', 'lost the collision with another connection', {
+			type: 'notification-sent',
+			code: ErrorCode.cease,
+			subcode,
+		});
 	}
 
-	/** Ends as if the connection were lost, without a word: routes that may be held are held (RFC 4724 §4). */
+	/** Ends as if the connection were lost: routes with graceful restart are kept (RFC 4724 §4). */
 	abandon(reason: string): void {
 		this.#end('tcp-failed', reason, { type: 'tcp-lost' });
 	}
 
-	/** Asks for all routes of every family (RFC 2918). `false`: the peer can't. */
+	/** Requests all routes of every family (RFC 2918). `false`: the peer does not support it. */
 	requestRefresh(): boolean {
-		if (this.#state !== 'established' || this.#negotiated?.routeRefresh !== true) return false;
-		this.#sender.refresh(this.#negotiated);
+		const { negotiated } = this;
+		if (this.#state !== 'established' || negotiated?.routeRefresh !== true) return false;
+		this.#sender.refresh(negotiated);
 		return true;
 	}
 
-	/** For the RIB. An UPDATE is as good as a KEEPALIVE (RFC 4271 §8.2.2, Established, event 27). */
+	/**
+	 * Called by the RIB. An UPDATE restarts the timers like a KEEPALIVE (RFC 4271 §8.2.2,
+	 * Established, event 27).
+	 */
 	write(bytes: Uint8Array): boolean {
 		if (this.#state !== 'established') return true;
 		this.timers.armKeepalive();
 		return this.#sender.whole(bytes);
 	}
 
-	/** For the RIB; at the latest when the call it is in has returned. */
+	/** Called by the RIB; takes effect at the latest when its present call has returned. */
 	fail(code: number, subcode: number, data: Uint8Array, reason: string): void {
 		this.#rib?.soon(() => {
 			if (this.#state !== 'established') return;
 			if (code === ErrorCode.cease) {
-				this.#cease = { subcode, data };
-				this.#end('automatic-stop', reason, ceaseCause(this.#cease));
-			} else this.#reject('update-rejected', notificationMessage({ code, subcode, data }), reason);
+				this.#ending.ceased({ subcode, data }, reason);
+				this.#fire('automatic-stop');
+			} else this.#reject('update-rejected', { code, subcode, data, message: reason });
 		});
 	}
 
-	/** The attempt succeeded. */
+	/** The connection attempt succeeded. */
 	connected(socket: Socket): void {
-		if (this.#host.connected(this)) {
-			this.attach(socket, 'outgoing');
-			return;
-		}
-		socket.destroy();
-		this.failed('another connection to this peer is ahead');
+		this.#shielded(() => {
+			if (this.#host.resolveOnConnect(this)) {
+				this.attach(socket, 'outgoing');
+				return;
+			}
+			socket.destroy();
+			this.failed('another connection to this peer is ahead');
+		});
 	}
 
-	/** The attempt did not. */
+	/** The connection attempt failed. */
 	failed(reason: string): void {
-		this.#end('tcp-failed', `connect: ${reason}`, { type: 'tcp-lost' });
+		this.#shielded(() => this.#end('tcp-failed', `connect: ${reason}`, { type: 'tcp-lost' }));
 	}
 
 	message(type: number, buffer: Uint8Array, start: number, end: number): void {
 		this.#host.received.count(type, end - start);
 		if (type === MessageType.update && this.#state === 'established') {
-			// The row established/update of the table, without the way through it: this is the hot path.
+			// The row established/update of the table, without a call of `transition`: this is the
+			// hot path.
 			this.timers.restartHold();
 			this.#rib?.update(buffer, start, end);
 			return;
 		}
-		this.#messageType = type;
+		this.#ending.received(type);
 		if (type === MessageType.keepalive) this.#fire('keepalive');
 		else if (type === MessageType.update) this.#fire('update');
 		else if (type === MessageType.open) this.#open(buffer.subarray(start, end));
@@ -165,11 +176,13 @@ export class Session implements ConnectionHandler, AttemptHandler, TimerHandler,
 	}
 
 	headerRejected(error: PacketError): void {
-		this.#reject('header-rejected', notificationMessage(error), error.message);
+		this.#reject('header-rejected', error);
 	}
 
 	lost(reason: string): void {
-		this.#end(this.timers.delayOpen.armed ? 'tcp-failed-delayed' : 'tcp-failed', `connection ${reason}`, { type: 'tcp-lost' });
+		this.#end(this.timers.delayOpen.armed ? 'tcp-failed-delayed' : 'tcp-failed', `connection ${reason}`, {
+			type: 'tcp-lost',
+		});
 	}
 
 	drained(): void {
@@ -177,23 +190,57 @@ export class Session implements ConnectionHandler, AttemptHandler, TimerHandler,
 	}
 
 	expired(event: TimerEvent): void {
-		if (event === 'connect-retry-expired' && this.#state === 'connect') this.#host.interrupted('connect: no answer');
-		this.#fire(event);
+		this.#shielded(() => {
+			if (event === 'connect-retry-expired' && this.#state === 'connect') this.#host.interrupted('connect: no answer');
+			this.#fire(event);
+		});
 	}
 
-	/** The peer is not judged by messages that we did not come to read: first a whole poll phase, and what waits in our own queue. */
+	/**
+	 * Unread messages must not count against the peer: first finish a whole poll phase, and process
+	 * our own queue.
+	 */
 	holdPassed(): void {
-		const connection = this.#connection;
+		const { connection } = this.#transport;
 		const judge = (): void => {
-			if (this.#connection !== connection || this.timers.hold.armed || this.#state === 'idle') return;
+			if (this.#transport.connection !== connection || this.timers.hold.armed || this.#state === 'idle') return;
 			if (connection?.busy === true) this.timers.hold.arm(1000);
 			else this.#end('hold-expired', 'hold timer expired', { type: 'hold-expired' });
 		};
-		setImmediate(() => setImmediate(judge));
+		setImmediate(() => setImmediate(() => this.#shielded(judge)));
 	}
 
 	sendHoldPassed(): void {
-		if (this.#sender.stalled()) this.#end('send-hold-expired', 'send hold timer expired', { type: 'send-hold-expired' });
+		this.#shielded(() => {
+			if (this.#sender.stalled())
+				this.#end('send-hold-expired', 'send hold timer expired', { type: 'send-hold-expired' });
+		});
+	}
+
+	/** An event failed unexpectedly: the session ends by the shortest way. */
+	faulted(error: unknown): void {
+		const { onFault } = this.#dependencies;
+		if (onFault === undefined) throw error;
+		onFault(error);
+		const from = this.#state;
+		if (from === 'idle') return;
+		this.#state = 'idle';
+		this.#ending.faulted();
+		const changed = () => this.#host.changed(this, from, 'idle');
+		const forgotten = () => this.#rib?.end({ type: 'forget' });
+		tryEach(
+			[() => this.timers.disarmAll(), () => this.#transport.close(), forgotten, changed, () => this.#ended()],
+			onFault,
+		);
+	}
+
+	/** Runs an event without a caller that could handle an exception. */
+	#shielded(act: () => void): void {
+		try {
+			act();
+		} catch (error) {
+			this.faulted(error);
+		}
 	}
 
 	#open(frame: Uint8Array): void {
@@ -204,11 +251,9 @@ export class Session implements ConnectionHandler, AttemptHandler, TimerHandler,
 		}
 		const local = this.#host.localSide();
 		this.#guarded('open-rejected', () => {
-			this.#receivedOpen = readOpen(frame);
-			this.#sentOpen ??= ownOpen(local);
-			const negotiated = negotiate(this.#receivedOpen, this.#sentOpen, local, endpointsOf(this.#connection?.socket, local.options));
-			this.#negotiated = negotiated;
-			if (!this.#host.survives(this, negotiated)) {
+			const { interfaces } = this.#dependencies;
+			const negotiated = this.#handshake.receive(frame, local, this.#transport.socket, interfaces);
+			if (!this.#host.resolveCollision(this, negotiated)) {
 				this.loseCollision();
 				return;
 			}
@@ -222,15 +267,17 @@ export class Session implements ConnectionHandler, AttemptHandler, TimerHandler,
 		const { code, subcode } = message;
 		this.#host.notified('received', message);
 		const isOpenError = code === ErrorCode.openMessage;
-		if (isOpenError && subcode === OpenSubcode.unsupportedOptionalParameter && this.#state === 'open-sent') this.#host.parametersRefused();
+		if (isOpenError && subcode === OpenSubcode.unsupportedOptionalParameter && this.#state === 'open-sent')
+			this.#host.parametersRefused();
 		if (isOpenError && subcode === OpenSubcode.badPeerAs) this.#host.asNumberRefused();
-		const event = isOpenError && subcode === OpenSubcode.unsupportedVersionNumber ? 'version-notification' : 'notification';
+		const event =
+			isOpenError && subcode === OpenSubcode.unsupportedVersionNumber ? 'version-notification' : 'notification';
 		this.#end(event, `received ${notificationName(message)}`, { type: 'notification-received', code, subcode });
 	}
 
 	#refresh(frame: Uint8Array): void {
 		this.#fire('refresh');
-		const negotiated = this.#negotiated;
+		const { negotiated } = this;
 		if (this.#state !== 'established' || negotiated === undefined) return;
 		this.#guarded('update-rejected', () => {
 			const refresh = readRefresh(frame, negotiated);
@@ -243,19 +290,18 @@ export class Session implements ConnectionHandler, AttemptHandler, TimerHandler,
 			act();
 		} catch (error) {
 			if (!(error instanceof PacketError)) throw error;
-			this.#reject(event, notificationMessage(error), error.message);
+			this.#reject(event, error);
 		}
 	}
 
-	#reject(event: Event, rejection: NotificationMessage, reason: string): void {
-		this.#rejection = rejection;
-		this.#end(event, reason, { type: 'notification-sent', code: rejection.code, subcode: rejection.subcode });
+	#reject(event: Event, error: Pick<PacketError, 'code' | 'subcode' | 'data' | 'message'>): void {
+		this.#ending.rejected(error);
+		this.#fire(event);
 	}
 
-	/** An event that is going to end the session, unless its state knows better. */
+	/** Processes an event that ends the session, unless the table keeps it in its state. */
 	#end(event: Event, reason: string, cause: EndCause): void {
-		this.#reason = reason;
-		this.#cause = cause;
+		this.#ending.because(reason, cause);
 		this.#fire(event);
 	}
 
@@ -264,43 +310,43 @@ export class Session implements ConnectionHandler, AttemptHandler, TimerHandler,
 		const { next, do: actions } = transition(from, event);
 		if (next !== from) {
 			this.#state = next;
-			this.#sinceWallMs = this.#surroundings.clock.wallMs();
+			this.#sinceWallMs = this.#dependencies.clock.wallMs();
 			if (next === 'idle' || next === 'active') this.timers.disarmAll();
 			this.#host.changed(this, from, next);
 		}
 		for (const action of actions) this.#act(action, from);
-		if (from === 'established' && next !== 'established' && this.#negotiated !== undefined) this.#rib?.end(retention(this.#negotiated, this.#cause));
+		if (from === 'established' && next !== 'established' && this.negotiated !== undefined)
+			this.#rib?.end(retention(this.negotiated, this.#ending.cause));
 		if (next === 'active' && from === 'open-sent') this.#interrupted();
 		else if (next === 'idle' && from !== 'idle') this.#ended();
 	}
 
 	#interrupted(): void {
-		if (this.#host.waits(this)) this.#host.interrupted(this.#reason);
+		if (this.#host.waits(this)) this.#host.interrupted(this.#ending.reason);
 		else this.#fire('stop');
 	}
 
 	#ended(): void {
-		const establishedMs = this.#establishedAtMs === undefined ? undefined : this.#surroundings.clock.monotonicMs() - this.#establishedAtMs;
-		this.#host.ended(this, { reason: this.#reason, penalized: this.#penalized, ceaseSubcode: this.#cease?.subcode, establishedMs });
+		const establishedMs = this.#establishedAtMs === undefined ? undefined : this.establishedForMs;
+		this.#host.ended(this, this.#ending.outcome(establishedMs));
 	}
 
 	#act(action: Action, from: State): void {
 		switch (action) {
 			case 'connect':
-				this.#attempt = new Attempt(this.#host.localSide().options, this.#host.kind, this.#surroundings.wheel, this);
+				this.#transport.dial(this.#host.localSide().options, this.#host.kind);
 				break;
 			case 'close-tcp':
-				this.#close();
+				this.#transport.close();
 				break;
 			case 'establish':
 				this.#establish();
 				break;
 			case 'count-retry':
-				this.#penalized = true;
+				this.#ending.penalize();
 				break;
 			case 'send-open':
-				this.#sentOpen = ownOpen(this.#host.localSide());
-				this.#sender.open(this.#sentOpen);
+				this.#sender.open(this.#handshake.open(this.#host.localSide()));
 				break;
 			case 'send-keepalive':
 				this.#sender.keepalive();
@@ -311,38 +357,41 @@ export class Session implements ConnectionHandler, AttemptHandler, TimerHandler,
 			case 'arm-delay-open':
 				this.timers.armDelayOpen(this.#host.localSide().options.delayOpenSeconds);
 				break;
+			case 'arm-open-hold':
+			case 'arm-hold':
+			case 'restart-hold':
+			case 'arm-keepalive':
+			case 'disarm-connect-retry':
+			case 'disarm-delay-open':
+				this.timers.act(action);
+				break;
+			case 'send-rejection':
+			case 'send-hold-expired':
+			case 'send-send-hold-expired':
+			case 'send-fsm-error':
+			case 'send-cease':
+			case 'send-collision':
+				this.#notify(action, from);
+				break;
 			default:
-				if (isTimerAction(action)) this.timers.act(action);
-				else this.#notify(action, from);
+				action satisfies never;
 		}
 	}
 
-	/** RFC 4271 §6: the NOTIFICATION is the last word; the step closes TCP behind it. */
-	#notify(action: Action, state: State): void {
-		const hardResetKnown = state === 'established' && this.#negotiated?.notificationRestart === true;
-		const notice = noticeFor(action, { state, rejection: this.#rejection, cease: this.#cease, messageType: this.#messageType, hardResetKnown });
+	/** RFC 4271 §6: the NOTIFICATION is the last message; the step closes TCP after it. */
+	#notify(action: NoticeAction, state: State): void {
+		const established = state === 'established' ? this.negotiated : undefined;
+		const notice = this.#ending.notice(action, state, established?.notificationRestart === true);
 		if (notice === undefined) return;
-		if (action === 'send-fsm-error') {
-			this.#reason = `message of type ${this.#messageType} in state ${state}`;
-			this.#cause = { type: 'notification-sent', code: notice.code, subcode: notice.subcode };
-		}
 		this.#host.notified('sent', notice);
-		this.#sender.notification(notice, state === 'established' && this.#negotiated?.extendedMessageSend === true);
-	}
-
-	#close(): void {
-		this.#attempt?.cancel();
-		this.#attempt = undefined;
-		this.#connection?.close();
-		this.#connection = undefined;
-		this.#sender.connection = undefined;
+		this.#sender.notification(notice, established?.extendedMessageSend === true);
 	}
 
 	#establish(): void {
-		const negotiated = this.#negotiated;
+		const { negotiated } = this;
 		if (negotiated === undefined) return;
-		this.#establishedAtMs = this.#surroundings.clock.monotonicMs();
-		this.#rib = new RibLink((error) => this.#reject('update-rejected', notificationMessage(error), error.message));
+		this.#establishedAtMs = this.#dependencies.clock.monotonicMs();
+		this.#rib = new RibLink((error) => this.#reject('update-rejected', error));
 		this.#rib.establish(() => this.#host.established(this, negotiated));
 	}
 }

@@ -4,25 +4,32 @@ const slotMs = 50;
 const slotCount = 1024;
 
 /**
- * Coarse timers for thousands of sessions: one pending call of the clock for all of them. Pushing a deadline back, which every received
- * message does, only stores a number: the timer stays in its slot and moves on when that slot comes round. Fires late by up to 50 ms, never early.
+ * Coarse timers for thousands of sessions with one pending call of the clock. Extending a deadline,
+ * which every received message does, only stores a number: the timer stays in its slot and is moved
+ * when that slot is reached. Fires up to 50 ms late, never early.
  */
 export class TimerWheel {
 	readonly #clock: Clock;
+	readonly #onFault: ((error: unknown) => void) | undefined;
 	readonly #slots: Set<CoarseTimer>[] = Array.from({ length: slotCount }, () => new Set<CoarseTimer>());
 	#timers = 0;
-	/** The number of the next slot to look at, counted from the clock's origin. */
+	/** The number of the next slot, counted from the clock's origin. */
 	#position: number;
 	#wake: { readonly slot: number; readonly timer: Timer } | undefined;
-	/** Callbacks run: when to wake is decided after them. */
+	/** True while callbacks run: the next wake-up is computed after them. */
 	#turning = false;
 
-	constructor(clock: Clock) {
+	/**
+	 * `onFault` receives the exception of a callback; the other timers are not affected. Without it
+	 * the exception propagates.
+	 */
+	constructor(clock: Clock, onFault?: (error: unknown) => void) {
 		this.#clock = clock;
+		this.#onFault = onFault;
 		this.#position = Math.floor(clock.monotonicMs() / slotMs);
 	}
 
-	/** A timer that is off. */
+	/** Creates a timer that is off. */
 	timer(callback: () => void): CoarseTimer {
 		return new CoarseTimer(this, callback);
 	}
@@ -32,14 +39,15 @@ export class TimerWheel {
 		return this.#clock.monotonicMs();
 	}
 
-	/** For `CoarseTimer`: makes sure that a slot at or before the deadline holds it. */
+	/** For `CoarseTimer`: ensures that it is in a slot at or before the deadline. */
 	place(timer: CoarseTimer, deadlineMs: number): void {
 		const slot = Math.max(Math.ceil(deadlineMs / slotMs), this.#position);
 		if (timer.slot !== undefined) {
 			if (timer.slot <= slot) return;
 			this.#slots[timer.slot % slotCount]?.delete(timer);
 		} else this.#timers++;
-		// Nothing waits further away than the wheel is round; what is due later is placed again on its way.
+		// No timer is placed further ahead than one round of the wheel; a later one is placed again
+		// on its way.
 		const within = Math.min(slot, this.#position + slotCount - 1);
 		timer.slot = within;
 		this.#slots[within % slotCount]?.add(timer);
@@ -57,7 +65,7 @@ export class TimerWheel {
 		const now = this.#clock.monotonicMs();
 		const last = Math.floor(now / slotMs);
 		const due: CoarseTimer[] = [];
-		// After a long sleep of the machine one round sees every slot.
+		// After a long suspension of the machine, one round visits every slot.
 		for (let slot = Math.max(this.#position, last - slotCount + 1); slot <= last; slot++) {
 			const timers = this.#slots[slot % slotCount];
 			if (timers === undefined) continue;
@@ -71,22 +79,32 @@ export class TimerWheel {
 		this.#position = Math.max(this.#position, last + 1);
 		this.#turning = true;
 		try {
-			for (const timer of due) timer.arrive(now);
+			for (const timer of due) this.#arrive(timer, now);
 		} finally {
 			this.#turning = false;
 			if (this.#timers > 0) this.#sleepUntil(this.#nextSlot());
 		}
 	}
 
+	#arrive(timer: CoarseTimer, nowMs: number): void {
+		try {
+			timer.arrive(nowMs);
+		} catch (error) {
+			if (this.#onFault === undefined) throw error;
+			this.#onFault(error);
+		}
+	}
+
 	#nextSlot(): number {
-		for (let slot = this.#position; slot < this.#position + slotCount; slot++) if ((this.#slots[slot % slotCount]?.size ?? 0) > 0) return slot;
+		for (let slot = this.#position; slot < this.#position + slotCount; slot++)
+			if ((this.#slots[slot % slotCount]?.size ?? 0) > 0) return slot;
 		return this.#position;
 	}
 }
 
-/** One deadline, armed and disarmed as often as one likes. */
+/** One deadline that can be armed and disarmed repeatedly. */
 export class CoarseTimer {
-	/** Where the wheel keeps it; the wheel's own. */
+	/** The slot of the timer; managed by the wheel. */
 	slot: number | undefined;
 	readonly #wheel: TimerWheel;
 	readonly #callback: () => void;
@@ -112,12 +130,12 @@ export class CoarseTimer {
 		this.#deadlineMs = undefined;
 	}
 
-	/** Until it fires; `undefined` while it is off. */
+	/** Time until it fires; `undefined` while it is off. */
 	get remainingMs(): number | undefined {
 		return this.#deadlineMs === undefined ? undefined : Math.max(0, this.#deadlineMs - this.#wheel.now());
 	}
 
-	/** For the wheel: its slot came round. */
+	/** For the wheel: the timer's slot was reached. */
 	arrive(nowMs: number): void {
 		if (this.#deadlineMs === undefined) return;
 		if (this.#deadlineMs > nowMs) {

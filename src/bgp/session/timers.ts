@@ -3,37 +3,30 @@ import { jittered } from '../fsm/retry.ts';
 import type { Action, Event } from '../fsm/states.ts';
 import type { CoarseTimer, TimerWheel } from './timer-wheel.ts';
 
-/** The peer's OPEN must come within this: RFC 4271 §8.2.2 suggests four minutes. */
-export const openHoldSeconds = 240;
+/** Time limit for the peer's OPEN: RFC 4271 §8.2.2 suggests four minutes. */
+const openHoldSeconds = 240;
 
-const timerActions = [
-	'arm-open-hold',
-	'arm-hold',
-	'restart-hold',
-	'arm-keepalive',
-	'disarm-connect-retry',
-	'disarm-delay-open',
-] as const satisfies readonly Action[];
-/** Actions of the table that concern a timer alone. */
-export type TimerAction = (typeof timerActions)[number];
+/** The actions of the table that concern only a timer. */
+type TimerAction = Extract<
+	Action,
+	'arm-open-hold' | 'arm-hold' | 'restart-hold' | 'arm-keepalive' | 'disarm-connect-retry' | 'disarm-delay-open'
+>;
 
-export function isTimerAction(action: Action): action is TimerAction {
-	// The list is a subset of what is asked for.
-	return (timerActions as readonly Action[]).includes(action);
-}
-
-/** Timers whose end is an event as it is. */
+/** Timers whose expiry is an event of the FSM. */
 export type TimerEvent = Extract<Event, 'connect-retry-expired' | 'delay-open-expired' | 'keepalive-expired'>;
 
-/** What the timers of a session say when they fire. */
+/** Receives the expiries of a session's timers. */
 export interface TimerHandler {
 	expired(event: TimerEvent): void;
-	/** The deadline passed; whether it counts is for the session to find out. */
+	/** The deadline passed; the session decides whether it counts. */
 	holdPassed(): void;
 	sendHoldPassed(): void;
 }
 
-/** The five timers of one session (RFC 4271 §8, RFC 9687). Arming with 0 seconds, or nothing, leaves one off. */
+/**
+ * The five timers of one session (RFC 4271 §8, RFC 9687). Armed with 0 seconds or `undefined`, a
+ * timer is off.
+ */
 export class SessionTimers {
 	readonly connectRetry: CoarseTimer;
 	readonly delayOpen: CoarseTimer;
@@ -54,14 +47,14 @@ export class SessionTimers {
 		this.sendHold = wheel.timer(() => handler.sendHoldPassed());
 	}
 
-	/** Both OPENs are known. `sendHoldSeconds`: RFC 9687 §3's default where undefined. */
+	/** Sets the negotiated times. `sendHoldSeconds`: default of RFC 9687 §3 if undefined. */
 	negotiated(holdTimeSeconds: number, sendHoldSeconds: number | undefined): void {
 		this.#holdMs = holdTimeSeconds * 1000;
 		this.#keepaliveMs = this.#holdMs / 3;
 		this.#sendHoldMs = holdTimeSeconds === 0 ? 0 : (sendHoldSeconds ?? Math.max(480, 2 * holdTimeSeconds)) * 1000;
 	}
 
-	/** What the table says of timers that need no more than that. */
+	/** Executes actions on timers without further parameters. */
 	act(action: TimerAction): void {
 		switch (action) {
 			case 'arm-open-hold':
@@ -94,18 +87,21 @@ export class SessionTimers {
 		this.delayOpen.arm(seconds * 1000);
 	}
 
-	/** For every KEEPALIVE and UPDATE that arrives. */
+	/** Called for every received KEEPALIVE and UPDATE. */
 	restartHold(): void {
 		if (this.#holdMs > 0) this.hold.arm(this.#holdMs);
 		else this.hold.disarm();
 	}
 
-	/** RFC 4271 §4.4: a third of the hold time, jittered, never more often than once a second (the shortest hold time is three). */
+	/**
+	 * RFC 4271 §4.4: a third of the hold time, jittered, at most once per second (the shortest hold
+	 * time is three).
+	 */
 	armKeepalive(): void {
 		if (this.#keepaliveMs > 0) this.keepalive.arm(Math.max(1000, jittered(this.#keepaliveMs, this.#random)));
 	}
 
-	/** For the moment in which bytes had to wait. */
+	/** Called when bytes start to wait. */
 	armSendHold(): void {
 		if (this.#sendHoldMs > 0 && !this.sendHold.armed) this.sendHold.arm(this.#sendHoldMs);
 	}
@@ -114,7 +110,7 @@ export class SessionTimers {
 		for (const timer of [this.connectRetry, this.delayOpen, this.hold, this.keepalive, this.sendHold]) timer.disarm();
 	}
 
-	/** Seconds left of those that run, by name. */
+	/** Remaining seconds of the running timers, by name. */
 	remainingSeconds(): Record<string, number> {
 		const { connectRetry, delayOpen, hold, keepalive, sendHold } = this;
 		const running = Object.entries({ connectRetry, delayOpen, hold, keepalive, sendHold }).flatMap(([name, timer]) => {

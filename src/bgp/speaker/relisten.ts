@@ -1,20 +1,27 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Listener } from '../listener.ts';
-import type { ListenAddress } from './options.ts';
+import type { ListenAddress } from '../model/speaker-options.ts';
+import type { Listener } from './listener.ts';
 
-/** What became of the listening sockets. */
-export interface Relistened {
+/** The result for the listening sockets. */
+interface Relistened {
 	readonly listeners: readonly Listener[];
-	/** Why what was wanted could not be had: `listeners` are where they were. */
+	/** The reason of a failure: `listeners` are unchanged. */
 	readonly error?: unknown;
 }
 
 const isAll = ({ address }: ListenAddress): boolean => address === '0.0.0.0' || address === '::';
 
-/** All addresses and one of them, or those of both families and of one, can't both be listened at with one port. */
-const clash = (left: ListenAddress, right: ListenAddress): boolean => left.port === right.port && (isAll(left) || isAll(right));
+/**
+ * The wildcard address and a specific one, or the dual-stack wildcard and an address of one family,
+ * can not be bound to one port together.
+ */
+const clash = (left: ListenAddress, right: ListenAddress): boolean =>
+	left.port === right.port && (isAll(left) || isAll(right));
 
-/** Moves listening sockets to where they are wanted: new ones are there before old ones go, wherever both can be. Sessions are not touched. */
+/**
+ * Changes the listening sockets: new ones are opened before old ones are closed, if both can
+ * coexist. Sessions are not affected.
+ */
 export async function relisten(
 	current: readonly Listener[],
 	wanted: readonly ListenAddress[],
@@ -24,7 +31,7 @@ export async function relisten(
 	const fresh = wanted.filter((other) => !kept.some(({ where }) => isDeepStrictEqual(other, where)));
 	const gone = current.filter((listener) => !kept.includes(listener));
 	const first = gone.filter(({ where: { address }, port }) => fresh.some((other) => clash(other, { address, port })));
-	// Where port 0 was asked for it is the one that was given that counts.
+	// For a configured port 0 the assigned port counts.
 	const before = first.map(({ where: { address }, port }) => ({ address, port }));
 	const opened: Listener[] = [];
 	try {

@@ -1,65 +1,112 @@
 import type { Socket } from 'node:net';
 import { isDeepStrictEqual } from 'node:util';
 import { CeaseSubcode } from 'bgp-packet';
-import type { Logger, PeerView } from '../../core/index.ts';
-import { Listener, type ListenerNeighbour } from '../listener.ts';
-import type { Negotiated, SessionReceiver, SessionSink } from '../negotiated.ts';
-import type { Rib } from '../rib/types.ts';
-import { describePeerChange } from '../session/change.ts';
-import { minimumTtl, plainAddress } from '../session/dial.ts';
-import type { SessionSurroundings } from '../session/host.ts';
-import type { PeerOptions, PeerRangeOptions } from '../session/options.ts';
-import { addressKey, Peer, type PeerHost } from '../session/peer.ts';
+import { inSlices, LineLimiter, type Logger, type PeerView, type Steps, splitZone } from '../../core/index.ts';
+import type { Negotiated, SessionReceiver, SessionSink } from '../model/negotiated.ts';
+import type { PeerOptions, PeerRangeOptions } from '../model/peer-options.ts';
+import type { Rib } from '../model/rib.ts';
+import {
+	type PeerChange,
+	type PeerCounts,
+	PeerExistsError,
+	type RefusalReason,
+	type SpeakerApi,
+	UnknownPeerError,
+} from '../model/speaker-api.ts';
+import type {
+	ListenAddress,
+	RestartOptions,
+	SessionEvent,
+	SpeakerDependencies,
+	SpeakerIdentity,
+	SpeakerOptions,
+	StopOptions,
+} from '../model/speaker-options.ts';
+import { describePeerChange, needsOnlyConnection } from '../session/change.ts';
+import { plainAddress } from '../session/dial.ts';
+import type { SessionDependencies, SessionOutcome } from '../session/host.ts';
+import { InterfaceAddresses } from '../session/interface-addresses.ts';
+import { Peer, type PeerHost } from '../session/peer.ts';
 import { ReadTurns } from '../session/read-turns.ts';
 import { refuseConnection } from '../session/refuse.ts';
 import { TimerWheel } from '../session/timer-wheel.ts';
-import { type PeerChange, PeerExistsError, type SpeakerApi, UnknownPeerError } from './api.ts';
-import type { ListenAddress, RestartOptions, SessionEvent, SpeakerDependencies, SpeakerIdentity, SpeakerOptions, StopOptions } from './options.ts';
-import { dynamicPeerOptions, Ranges } from './ranges.ts';
-import { relisten } from './relisten.ts';
+import { Admission } from './admission.ts';
+import { whenClosed } from './closing.ts';
+import { countPeers } from './counts.ts';
+import { ListeningSockets } from './listening-sockets.ts';
+import { OwnRestart } from './own-restart.ts';
+import { PeerDirectory } from './peer-directory.ts';
+import { dynamicPeerOptions } from './ranges.ts';
+import { Watchers } from './watchers.ts';
 
 const stopPatienceMs = 2000;
-/** Calico's restart time: nobody waits longer. */
-const bridgeMs = 120_000;
 
-/** Peers, listeners and RIB wired together. Configured peers are known by name and by address; who comes from a range is a peer while its session lives. */
+/**
+ * Connects peers, listeners and RIB. Configured peers are identified by name and address; a
+ * neighbor from a range is a peer during its session.
+ */
 export class Speaker implements SpeakerApi, PeerHost {
-	readonly surroundings: SessionSurroundings;
+	readonly dependencies: SessionDependencies;
 	readonly log: Logger;
+	readonly lines: LineLimiter;
 	readonly #rib: Rib;
-	readonly #options: SpeakerOptions;
 	#identity: SpeakerIdentity;
-	#listeners: readonly Listener[];
-	readonly #peers = new Map<string, Peer>();
-	readonly #byAddress = new Map<string, Peer>();
-	readonly #watchers = new Set<(event: SessionEvent) => void>();
-	readonly #ranges = new Ranges();
-	#restarting: boolean;
-	#bridged: { cancel(): void } | undefined;
+	readonly #sockets: ListeningSockets;
+	readonly #peers = new PeerDirectory();
+	readonly #watchers: Watchers;
+	readonly #admission: Admission;
+	readonly #restart: OwnRestart;
 	#running = false;
+	/** A socket update is scheduled at the end of this turn. */
+	#expecting = false;
 
-	constructor(options: SpeakerOptions, { rib, log, clock, random }: SpeakerDependencies) {
-		this.#options = options;
+	constructor(options: SpeakerOptions, { rib, log, clock, random, onFault }: SpeakerDependencies) {
 		this.#rib = rib;
+		this.#watchers = new Watchers(clock, onFault);
 		this.log = log;
+		this.lines = new LineLimiter(clock);
 		const { asNumber, routerId, clusterId } = options;
 		this.#identity = { asNumber, routerId, clusterId };
-		this.#restarting = options.gracefulRestart.restarting;
-		this.surroundings = { clock, random, wheel: new TimerWheel(clock), turns: new ReadTurns(), open: new Set() };
-		this.#listeners = options.listen.map((where) => this.#listener(where));
+		this.#restart = new OwnRestart(options.gracefulRestart, clock);
+		this.dependencies = {
+			clock,
+			random,
+			interfaces: new InterfaceAddresses(clock),
+			wheel: new TimerWheel(clock, onFault),
+			turns: new ReadTurns(),
+			open: new Set(),
+			onFault,
+		};
+		this.#admission = new Admission(clock, random, log);
+		this.#sockets = new ListeningSockets(options.listen, { log, accept: (socket) => this.#accept(socket), onFault });
 		this.setRanges(options.ranges);
 		for (const peer of options.peers) this.addPeer(peer);
-		// RFC 4724 §4.1: once the tables are complete, what comes up later does not follow a restart of ours.
-		rib.onInSync(() => {
-			this.#restarting = false;
-		});
+		rib.onInSync(() => this.#restart.complete());
+	}
+
+	async listen(): Promise<void> {
+		await this.#sockets.open();
+		this.#expect();
 	}
 
 	async start(): Promise<void> {
-		for (const listener of this.#listeners) await listener.open();
+		await this.listen();
 		this.#running = true;
-		this.#expect();
-		for (const peer of this.#peers.values()) if (peer.options.enabled) peer.start();
+		await inSlices(this.#startSteps());
+		this.#sockets.release();
+	}
+
+	/** One step per peer: thousands may connect. */
+	*#startSteps(): Steps<void> {
+		for (const peer of [...this.#peers.all()]) {
+			if (peer.options.enabled && !peer.wanted && this.#running) peer.start();
+			yield;
+		}
+	}
+
+	/** For the F bit of the next OPENs (RFC 4724 §4.1): known once the kernel was read. */
+	setForwardingPreserved(preserved: boolean): void {
+		this.#restart.setForwardingPreserved(preserved);
 	}
 
 	get identity(): SpeakerIdentity {
@@ -77,7 +124,7 @@ export class Speaker implements SpeakerApi, PeerHost {
 		if (isDeepStrictEqual(before, identity)) return [];
 		this.#identity = { ...identity };
 		const reset: string[] = [];
-		for (const peer of [...this.#peers.values()]) {
+		for (const peer of [...this.#peers.all()]) {
 			const { name, localAsNumber, localRouterId } = peer.options;
 			const becomesOther = localAsNumber === undefined && before.asNumber !== identity.asNumber;
 			if (!becomesOther && (localRouterId !== undefined || before.routerId === identity.routerId)) continue;
@@ -85,51 +132,46 @@ export class Speaker implements SpeakerApi, PeerHost {
 			if (becomesOther) peer.reset({ subcode: CeaseSubcode.otherConfigurationChange }, 'our AS number changed');
 			else peer.restart('our router ID changed');
 		}
-		if (before.routerId !== identity.routerId) this.#bridge();
-		// The sessions first: nobody must be told by the old OPEN what the new one means.
+		if (before.routerId !== identity.routerId) this.#restart.bridge();
+		// Sessions first: no UPDATE of the new identity may be sent over a session of the old one.
 		const { asNumber: localAsNumber, routerId, clusterId } = identity;
 		this.#rib.setIdentity({ localAsNumber, routerId, clusterId });
 		return reset;
 	}
 
 	get listening(): readonly ListenAddress[] {
-		return this.#listeners.map(({ where }) => where);
+		return this.#sockets.addresses;
 	}
 
 	async setListen(listen: readonly ListenAddress[]): Promise<void> {
-		const { listeners, error } = await relisten(this.#listeners, listen, async (where) => {
-			const listener = this.#listener(where);
-			if (this.#running) await listener.open();
-			return listener;
-		});
-		this.#listeners = listeners;
-		this.#expect();
-		if (error !== undefined) throw error;
+		try {
+			await this.#sockets.replace(listen);
+		} finally {
+			this.#expect();
+		}
 	}
 
-	/** The ports listened at, in the order of the options. */
+	/** The bound ports, in the order of the options. */
 	get ports(): number[] {
-		return this.#listeners.map(({ port }) => port);
+		return this.#sockets.ports;
 	}
 
 	async stop({ graceful, reason }: StopOptions): Promise<void> {
 		this.#running = false;
-		this.#bridged?.cancel();
-		for (const listener of this.#listeners) listener.close();
+		this.#restart.stop();
+		this.#sockets.close();
 		const cease = graceful ? undefined : { subcode: CeaseSubcode.administrativeShutdown, text: reason };
-		for (const peer of [...this.#peers.values()]) peer.stop(cease, `speaker stops: ${reason}`);
-		await this.#closed();
+		for (const peer of [...this.#peers.all()]) peer.stop(cease, `speaker stops: ${reason}`);
+		await whenClosed(this.dependencies.open, this.dependencies.clock, stopPatienceMs);
 	}
 
 	addPeer(options: PeerOptions): void {
-		const key = addressKey(options.address);
-		if (this.#peers.get(options.name)?.dynamic === false) throw new PeerExistsError(options.name);
-		const other = this.#byAddress.get(key);
-		if (other?.dynamic === false) throw new PeerExistsError(other.options.name);
-		// What was configured now came out of a range before.
-		other?.stop({ subcode: CeaseSubcode.otherConfigurationChange }, 'the peer is configured by itself now');
+		const other = this.#peers.colliding(options);
+		if (other !== undefined) throw new PeerExistsError(other.options.name);
+		for (const dynamic of this.#peers.dynamicBeside(options))
+			dynamic.stop({ subcode: CeaseSubcode.otherConfigurationChange }, 'the peer is configured by itself now');
 		const peer = this.#add(options, false);
-		this.#expect();
+		this.#expectSoon(options);
 		if (this.#running && options.enabled) peer.start();
 	}
 
@@ -138,12 +180,14 @@ export class Speaker implements SpeakerApi, PeerHost {
 		peer.stop({ subcode: CeaseSubcode.peerDeconfigured }, 'removed from the configuration');
 		this.#remove(peer);
 		this.#rib.forget(name);
-		this.#expect();
+		this.#expectSoon(peer.options);
 	}
 
 	updatePeer(options: PeerOptions): PeerChange {
 		const peer = this.#known(options.name);
-		if (peer.options.address === options.address) return this.#reconfigure(peer, options);
+		// The interface distinguishes connections of link-local peers.
+		if (peer.options.address === options.address && peer.options.device === options.device)
+			return this.#reconfigure(peer, options);
 		const change = describePeerChange(peer.options, options);
 		this.removePeer(options.name);
 		this.addPeer(options);
@@ -151,19 +195,29 @@ export class Speaker implements SpeakerApi, PeerHost {
 	}
 
 	setRanges(ranges: readonly PeerRangeOptions[]): void {
-		this.#ranges.replace(ranges);
-		for (const peer of [...this.#peers.values()]) {
+		this.#admission.ranges.replace(ranges);
+		for (const peer of [...this.#peers.all()]) {
 			if (!peer.dynamic) continue;
-			const range = this.#ranges.find(peer.options.address);
+			const range = this.#admission.ranges.find(peer.options.address);
 			if (range === undefined) peer.stop({ subcode: CeaseSubcode.peerDeconfigured }, 'its range was removed');
-			else this.#reconfigure(peer, dynamicPeerOptions(range, peer.options.address));
+			else this.#reconfigure(peer, dynamicPeerOptions(range, peer.options.address, peer.options.device));
 		}
 		this.#expect();
+	}
+
+	interfaceLost(interfaceName: string): readonly string[] {
+		const ended: string[] = [];
+		for (const peer of [...this.#peers.all()]) if (peer.interfaceLost(interfaceName)) ended.push(peer.options.name);
+		return ended;
 	}
 
 	enable(name: string): void {
 		const peer = this.#known(name);
 		if (this.#running) peer.start();
+	}
+
+	leave(name: string): void {
+		this.#known(name).leave();
 	}
 
 	disable(name: string, text?: string): void {
@@ -175,7 +229,11 @@ export class Speaker implements SpeakerApi, PeerHost {
 		if (how === 'soft') {
 			peer.refresh();
 			this.#rib.resend(name);
-		} else peer.reset({ subcode: CeaseSubcode.administrativeReset, ...(text === undefined ? {} : { text }) }, text ?? 'reset by the operator');
+		} else
+			peer.reset(
+				{ subcode: CeaseSubcode.administrativeReset, ...(text === undefined ? {} : { text }) },
+				text ?? 'reset by the operator',
+			);
 	}
 
 	refresh(name: string): boolean {
@@ -183,12 +241,43 @@ export class Speaker implements SpeakerApi, PeerHost {
 	}
 
 	peers(): PeerView[] {
-		const names = [...this.#peers.keys()].sort();
-		return names.flatMap((name) => this.peer(name) ?? []);
+		return [...this.eachPeer()];
+	}
+
+	*eachPeer(): Generator<PeerView, void, void> {
+		for (const name of this.#peers.names()) {
+			const view = this.peer(name);
+			if (view !== undefined) yield view;
+		}
+	}
+
+	peerAt(address: string): PeerView | undefined {
+		const [peer] = this.#peers.at(address);
+		return peer && this.peer(peer.options.name);
+	}
+
+	stateOf(name: string): PeerView['state'] | undefined {
+		return this.#peers.get(name)?.state;
+	}
+
+	peerCounts(): PeerCounts {
+		return countPeers(this.#peers.all());
+	}
+
+	refusedConnections(): Readonly<Record<RefusalReason, number>> {
+		return this.#admission.refused;
+	}
+
+	withoutKey(): ReturnType<SpeakerApi['withoutKey']> {
+		return this.#sockets.withoutKey;
 	}
 
 	peerOptions(name: string): PeerOptions | undefined {
 		return this.#peers.get(name)?.options;
+	}
+
+	*eachPeerOptions(): Generator<PeerOptions, void, void> {
+		for (const { options } of this.#peers.all()) yield options;
 	}
 
 	peer(name: string): PeerView | undefined {
@@ -199,15 +288,13 @@ export class Speaker implements SpeakerApi, PeerHost {
 	}
 
 	onEvent(listener: (event: SessionEvent) => void): () => void {
-		this.#watchers.add(listener);
-		return () => this.#watchers.delete(listener);
+		return this.#watchers.add(listener);
 	}
 
-	// PeerHost: what peers ask and tell.
+	// PeerHost: the calls of peers.
 
 	restart(): RestartOptions {
-		// A running speaker forwards.
-		return { restarting: this.#restarting, forwardingPreserved: this.#bridged !== undefined || this.#options.gracefulRestart.forwardingPreserved };
+		return this.#restart.options;
 	}
 
 	established(negotiated: Negotiated, options: PeerOptions, sink: SessionSink): SessionReceiver {
@@ -215,10 +302,11 @@ export class Speaker implements SpeakerApi, PeerHost {
 	}
 
 	changed(peer: Peer, { type, reason }: Parameters<PeerHost['changed']>[1]): void {
-		this.#tell(peer, type, reason);
+		this.#watchers.tell(peer, type, reason);
 	}
 
-	gone(peer: Peer): void {
+	gone(peer: Peer, outcome: SessionOutcome | undefined): void {
+		if (outcome !== undefined) this.#admission.ended(peer.options.name, outcome, peer.options.idleHoldSeconds);
 		if (this.#peers.get(peer.options.name) === peer) this.#remove(peer);
 	}
 
@@ -226,64 +314,62 @@ export class Speaker implements SpeakerApi, PeerHost {
 		const { remoteAddress } = socket;
 		if (remoteAddress === undefined) return;
 		const address = plainAddress(remoteAddress);
-		const peer = this.#byAddress.get(addressKey(address)) ?? this.#welcome(address);
+		const { interfaceName } = splitZone(remoteAddress);
+		const peer = this.#peers.accepting(address, interfaceName) ?? this.#welcome(address, interfaceName);
 		if (peer !== undefined) peer.accept(socket);
 		else {
-			this.log.debug('connection from an address that is not configured', { address });
-			refuseConnection(socket, CeaseSubcode.connectionRejected, this.surroundings);
+			refuseConnection(socket, CeaseSubcode.connectionRejected, this.dependencies);
 		}
 	}
 
-	/** A peer for an address of a range, where one is left. */
-	#welcome(address: string): Peer | undefined {
-		const range = this.#running ? this.#ranges.find(address) : undefined;
+	/** Creates a peer for an address in a range, if there is room. */
+	#welcome(address: string, interfaceName: string | undefined): Peer | undefined {
+		const range = this.#running
+			? this.#admission.admit(address, interfaceName)
+			: this.#admission.refuse('not-configured', address);
 		if (range === undefined) return undefined;
-		if (this.#ranges.isFull(range)) {
-			this.log.warn('a range of neighbours is full', { range: range.name, limit: range.limit, address });
-			return undefined;
-		}
-		const peer = this.#add(dynamicPeerOptions(range, address), true);
-		this.#ranges.joined(address, range);
+		const peer = this.#add(dynamicPeerOptions(range, address, interfaceName), true);
+		this.#admission.ranges.joined(peer.options.name, range);
 		peer.start();
 		return peer;
 	}
 
 	#add(options: PeerOptions, dynamic: boolean): Peer {
 		const peer = new Peer(options, dynamic, this);
-		this.#peers.set(options.name, peer);
-		this.#byAddress.set(addressKey(options.address), peer);
-		this.#tell(peer, 'peer-added');
+		this.#peers.add(peer);
+		this.#watchers.tell(peer, 'peer-added');
 		return peer;
 	}
 
 	#remove(peer: Peer): void {
-		const { name, address } = peer.options;
-		this.#peers.delete(name);
-		this.#byAddress.delete(addressKey(address));
-		this.#ranges.left(address);
-		this.#tell(peer, 'peer-removed');
+		this.#peers.remove(peer);
+		this.#admission.ranges.left(peer.options.name);
+		this.#watchers.tell(peer, 'peer-removed');
 	}
 
-	/** Applies options to a peer whose name and address stay. */
+	/** Applies options to a peer with unchanged name and address. */
 	#reconfigure(peer: Peer, options: PeerOptions): PeerChange {
 		const before = peer.options;
 		const change = describePeerChange(before, options);
 		if (change.effect === 'none') return change;
 		peer.reconfigure(options);
-		this.#expect();
+		this.#expectSoon(before, options);
 		if (change.fields.some(({ effect }) => effect === 'routes')) this.#rib.reconfigure(options.name, options);
 		if (before.enabled && !options.enabled) this.#disable(peer, 'disabled in the configuration');
 		else if (!before.enabled && options.enabled && this.#running) peer.start();
 		else if (change.effect === 'reset') {
-			const fields = change.fields.map(({ field }) => field).join(', ');
-			peer.reset({ subcode: CeaseSubcode.otherConfigurationChange }, `configuration changed: ${fields}`);
+			const reason = `configuration changed: ${change.fields.map(({ field }) => field).join(', ')}`;
+			if (needsOnlyConnection(change)) {
+				peer.restart(reason);
+				this.#restart.bridge();
+			} else peer.reset({ subcode: CeaseSubcode.otherConfigurationChange }, reason);
 		}
 		return change;
 	}
 
 	#disable(peer: Peer, text: string): void {
 		peer.stop({ subcode: CeaseSubcode.administrativeShutdown, text }, text === '' ? 'disabled by the operator' : text);
-		// Also what a graceful restart kept from an earlier session.
+		// Also removes routes kept by a graceful restart.
 		this.#rib.forget(peer.options.name);
 	}
 
@@ -293,49 +379,17 @@ export class Speaker implements SpeakerApi, PeerHost {
 		return peer;
 	}
 
-	#listener(where: ListenAddress): Listener {
-		return new Listener(where, this.log, (socket) => this.#accept(socket));
-	}
-
-	/** Neighbours hold our routes over sessions that start again by our will: OPENs say so (RFC 4724 §4.1) as long as they may. */
-	#bridge(): void {
-		this.#restarting = true;
-		this.#bridged?.cancel();
-		this.#bridged = this.surroundings.clock.after(bridgeMs, () => {
-			this.#restarting = false;
-			this.#bridged = undefined;
-		});
-	}
-
-	/** Tells the listeners of whom to expect: keys must be there before the first SYN. */
 	#expect(): void {
-		if (!this.#running) return;
-		const neighbours: ListenerNeighbour[] = [];
-		for (const { dynamic, options } of this.#peers.values()) if (!dynamic) neighbours.push(neighbour(options.address, options));
-		for (const { prefix, peer } of this.#ranges.options) neighbours.push(neighbour(prefix, peer));
-		for (const listener of this.#listeners) listener.expect(neighbours);
+		this.#sockets.expect(this.#peers.all(), this.#admission.ranges);
 	}
 
-	#tell(peer: Peer, type: SessionEvent['type'], reason?: string): void {
-		if (this.#watchers.size === 0) return;
-		const at = new Date(this.surroundings.clock.wallMs()).toISOString();
-		const event: SessionEvent = { type, peer: peer.options.name, at, state: peer.state, ...(reason === undefined ? {} : { reason }) };
-		for (const watcher of this.#watchers) watcher(event);
-	}
-
-	/** All sockets are closed, or the patience is over. */
-	async #closed(): Promise<void> {
-		const { open, clock } = this.surroundings;
-		const closing = [...open].map((socket) => new Promise<void>((resolve) => void socket.once('close', () => resolve())));
-		let patience: { cancel(): void } | undefined;
-		const over = new Promise<void>((resolve) => {
-			patience = clock.after(stopPatienceMs, resolve);
+	/** Once for all peers added or removed in one turn; before the kernel delivers a connection. */
+	#expectSoon(...changed: readonly PeerOptions[]): void {
+		if (this.#expecting || this.#sockets.isIndifferentTo(changed)) return;
+		this.#expecting = true;
+		queueMicrotask(() => {
+			this.#expecting = false;
+			this.#expect();
 		});
-		await Promise.race([Promise.all(closing), over]);
-		patience?.cancel();
 	}
-}
-
-function neighbour(who: string, { md5Key, ttlSecurityHops }: Pick<PeerOptions, 'md5Key' | 'ttlSecurityHops'>): ListenerNeighbour {
-	return { who, md5Key, minimumTtl: minimumTtl(ttlSecurityHops) };
 }

@@ -1,14 +1,15 @@
 const sequence = 2;
 
 /** Private use. RFC 6996 §5. */
-export function isPrivateAs(asNumber: number): boolean {
+function isPrivateAs(asNumber: number): boolean {
 	return (asNumber >= 64512 && asNumber <= 65534) || (asNumber >= 4_200_000_000 && asNumber <= 4_294_967_294);
 }
 
 /**
- * Writes the AS_PATH at `[start, end)` of `bytes` (4-octet numbers) to `out` at `at`, confederation segments left out, which never leave their
- * confederation (RFC 5065 §5.3), private numbers left out if so asked, and `prepend` put in front (RFC 4271 §5.1.2 b: into the first segment if that
- * is a sequence with room). Returns where it ends.
+ * Copies the AS_PATH at `[start, end)` of `bytes` (4-octet numbers) to `out` at `at`. Confederation
+ * segments are removed, because they are valid only inside (RFC 5065 §5.3); private numbers are
+ * removed if requested; `prepend` is prepended (RFC 4271 §5.1.2 b: into the first segment if that
+ * is a sequence with room). Returns the end.
  */
 export function writeAsPath(
 	bytes: Uint8Array,
@@ -35,7 +36,8 @@ export function writeAsPath(
 	}
 	while (segment < end) {
 		const segmentEnd = endOf(bytes, segment);
-		if (!isConfederation(bytes, segment)) at = dropPrivate ? writePublic(bytes, segment, segmentEnd, out, at) : copy(bytes, segment, segmentEnd, out, at);
+		if (!isConfederation(bytes, segment))
+			at = dropPrivate ? writePublic(bytes, segment, segmentEnd, out, at) : copy(bytes, segment, segmentEnd, out, at);
 		segment = segmentEnd;
 	}
 	return at;
@@ -46,14 +48,19 @@ const isConfederation = (bytes: Uint8Array, segment: number): boolean => (bytes[
 
 const endOf = (bytes: Uint8Array, segment: number): number => segment + 2 + (bytes[segment + 1] ?? 0) * 4;
 
-/** One segment without its private numbers; nothing where none is left. */
+/** One segment without its private numbers; omitted if it becomes empty. */
 function writePublic(bytes: Uint8Array, start: number, end: number, out: Uint8Array, at: number): number {
 	const head = at;
 	out[at++] = bytes[start] ?? 0;
 	let count = 0;
 	at++;
 	for (let index = start + 2; index < end; index += 4) {
-		const asNumber = (((bytes[index] ?? 0) << 24) | ((bytes[index + 1] ?? 0) << 16) | ((bytes[index + 2] ?? 0) << 8) | (bytes[index + 3] ?? 0)) >>> 0;
+		const asNumber =
+			(((bytes[index] ?? 0) << 24) |
+				((bytes[index + 1] ?? 0) << 16) |
+				((bytes[index + 2] ?? 0) << 8) |
+				(bytes[index + 3] ?? 0)) >>>
+			0;
 		if (isPrivateAs(asNumber)) continue;
 		at = writeU32(out, at, asNumber);
 		count++;
@@ -67,7 +74,7 @@ function copy(bytes: Uint8Array, start: number, end: number, out: Uint8Array, at
 	return at;
 }
 
-/** Writes an unsigned number in network order; returns where it ends. */
+/** Writes an unsigned number in network order; returns the end. */
 export function writeU32(out: Uint8Array, at: number, value: number): number {
 	out[at] = value >>> 24;
 	out[at + 1] = value >>> 16;

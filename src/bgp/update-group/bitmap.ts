@@ -1,4 +1,4 @@
-import { grown } from '../rib/columns.ts';
+import { grown } from '../table/columns.ts';
 
 /** A set of small ids. */
 export class Bitmap {
@@ -26,7 +26,7 @@ export class Bitmap {
 		if (word < this.#first) this.#first = word;
 	}
 
-	/** Removes and gives the lowest id, 0 when there is none. */
+	/** Removes and returns the lowest id, 0 if empty. */
 	takeFirst(): number {
 		if (this.#count === 0) return 0;
 		while (this.#words[this.#first] === 0) this.#first++;

@@ -1,19 +1,29 @@
-import { AttributeCode, AttributeFlag, AttributeScan, attributesOf, encodeAttributes, judgeAttributes, packetContext } from 'bgp-packet';
-import { copyBytes, Kind } from '../rib/attribute-pool.ts';
-import { defaultLocalPref, Flag } from '../rib/attribute-summary.ts';
-import { storedContext } from '../rib/importer.ts';
+import {
+	AttributeCode,
+	AttributeFlag,
+	AttributeScan,
+	attributesOf,
+	encodeAttributes,
+	judgeAttributes,
+	packetContext,
+} from 'bgp-packet';
+import { Kind } from '../table/attribute-pool.ts';
+import { defaultLocalPref, Flag } from '../table/attribute-summary.ts';
+import { copyBytes } from '../table/copy-bytes.ts';
+import { storedContext } from '../table/stored-context.ts';
 import { writeAsPath, writeU32 } from './as-path.ts';
 import type { ExportTerms } from './export-terms.ts';
-import { type ExportContext, setsSelf } from './exporter.ts';
+import { type ExportDependencies, setsSelf } from './exporter.ts';
 
 const { optional, transitive, extendedLength } = AttributeFlag;
-/** A route from outside that is about to go. */
+/** An external route that is about to be withdrawn. */
 const lastResort = Flag.external | Flag.gracefulShutdown;
 const twoOctetContext = packetContext({ fourOctetAs: false });
 
 /**
- * The attributes of one set as the peers of a group get them: a walk over the stored block that copies, drops, rewrites, and
- * inserts what is missing, once per set and batch. MP_REACH_NLRI is not in the result: its next hop is apart, since routes follow.
+ * Writes the attributes of one set for the peers of a group: one pass over the stored block that
+ * copies, drops, rewrites, and inserts missing attributes, once per set and batch. The result
+ * excludes MP_REACH_NLRI: its next hop is separate, because routes follow it.
  */
 export class BlockWriter {
 	/** Attributes without MP_REACH_NLRI. */
@@ -22,26 +32,26 @@ export class BlockWriter {
 	/** For MP_REACH_NLRI: 4, 16 or 32 bytes; `undefined`: NEXT_HOP is among the attributes. */
 	nextHop: Uint8Array | undefined = undefined;
 	readonly #terms: ExportTerms;
-	readonly #context: ExportContext;
+	readonly #dependencies: ExportDependencies;
 	readonly #self: Uint8Array;
 	readonly #external: boolean;
-	/** A route server is not on the path. RFC 7947 §2.2. */
+	/** A route server does not add itself to the path. RFC 7947 §2.2. */
 	readonly #transparent: boolean;
 	/** The clusters that a reflected route passes here, 0 for no second one. */
 	#cluster = 0;
 	#otherCluster = 0;
 
-	constructor(terms: ExportTerms, context: ExportContext) {
+	constructor(terms: ExportTerms, dependencies: ExportDependencies) {
 		this.#terms = terms;
-		this.#context = context;
+		this.#dependencies = dependencies;
 		this.#self = Uint8Array.from(terms.nextHopSelf);
 		this.#external = terms.kind === 'external';
 		this.#transparent = terms.client === 'route-server';
 	}
 
-	/** Writes what the group gets of the set `id`. */
+	/** Writes the attributes of the set `id` for the group. */
 	write(id: number): void {
-		const { pool } = this.#context;
+		const { pool } = this.#dependencies;
 		const flags = pool.flags[id] ?? 0;
 		const kind = pool.kind[id] ?? 0;
 		const inside = flags & (Flag.external | Flag.local) ? 0 : 1;
@@ -50,7 +60,7 @@ export class BlockWriter {
 		const nextHop = this.#chooseNextHop(id, flags, kind);
 		this.nextHop = nextHop.length === 4 && this.#terms.family === 'ipv4' ? undefined : nextHop;
 
-		// What is not there and has to be. A stored block need not be in ascending order; the result is, where the block is.
+		// Inserts missing attributes. The result is in ascending order if the stored block is.
 		let wantsNextHop = this.nextHop === undefined;
 		let wantsLocalPref = !this.#external && (flags & Flag.hasLocalPref) === 0;
 		let wantsOriginator = reflects && (flags & Flag.hasOriginator) === 0;
@@ -93,8 +103,18 @@ export class BlockWriter {
 		if (!this.#terms.fourOctetAs) this.#narrow();
 	}
 
-	/** One attribute of the stored block: as it is, not at all, or rewritten. */
-	#attribute(id: number, code: number, slab: Uint8Array, at: number, value: number, next: number, flags: number, kind: number, reflects: boolean): void {
+	/** One attribute of the stored block: copied, dropped, or rewritten. */
+	#attribute(
+		id: number,
+		code: number,
+		slab: Uint8Array,
+		at: number,
+		value: number,
+		next: number,
+		flags: number,
+		kind: number,
+		reflects: boolean,
+	): void {
 		switch (code) {
 			case AttributeCode.asPath:
 				if (this.#external) {
@@ -106,12 +126,12 @@ export class BlockWriter {
 			case AttributeCode.mpReach:
 				return;
 			case AttributeCode.med:
-				// RFC 4271 §5.1.4: what one AS sent is not passed to another.
+				// RFC 4271 §5.1.4: a MED received from one AS is not sent to another.
 				if (this.#external && !this.#transparent && (flags & Flag.local) === 0 && (kind & Kind.medSet) === 0) return;
 				break;
 			case AttributeCode.localPref:
 				if (this.#external) return;
-				// RFC 8326 §4.1: also where policy gave it another one.
+				// RFC 8326 §4.1: overrides a value set by policy.
 				if ((flags & lastResort) === lastResort) {
 					this.#writeNumber(transitive, AttributeCode.localPref, this.#localPref(id, flags));
 					return;
@@ -139,27 +159,30 @@ export class BlockWriter {
 		this.length += next - at;
 	}
 
-	/** RFC 4456 §7, §8: the cluster of the client it goes to, before that of the client it comes from. Between a client and another peer there is one. */
+	/**
+	 * RFC 4456 §7, §8: the cluster of the client it is sent to, before that of its source client.
+	 * Between a client and another peer there is one cluster.
+	 */
 	#chooseClusters(kind: number, source: number): void {
 		const { client, clusterId } = this.#terms;
-		const from = (kind & Kind.fromClient) !== 0 ? this.#context.clusterOf(source) : 0;
+		const from = (kind & Kind.fromClient) !== 0 ? this.#dependencies.clusterOf(source) : 0;
 		this.#cluster = client === 'none' && from !== 0 ? from : clusterId;
 		this.#otherCluster = from === this.#cluster ? 0 : from;
 	}
 
 	/** 4, 16 or 32 bytes. */
 	#chooseNextHop(id: number, flags: number, kind: number): Uint8Array {
-		const { pool, nextHops } = this.#context;
+		const { pool, nextHops } = this.#dependencies;
 		const stored = pool.nextHop[id] ?? 0;
 		if (setsSelf(this.#terms, kind, flags, stored, nextHops.isLinkLocal(stored))) return this.#self;
 		const bytes = nextHops.bytes(stored);
-		// RFC 2545 §3: the link-local address stays on its link.
+		// RFC 2545 §3: the link-local address is valid only on its link.
 		return bytes.length === 32 ? bytes.subarray(0, 16) : bytes;
 	}
 
-	/** RFC 4271 §5.1.5: LOCAL_PREF goes with every route inside the AS. */
+	/** RFC 4271 §5.1.5: every route inside the AS has LOCAL_PREF. */
 	#localPref(id: number, flags: number): number {
-		return (flags & Flag.local) !== 0 ? defaultLocalPref : (this.#context.pool.localPref[id] ?? 0);
+		return (flags & Flag.local) !== 0 ? defaultLocalPref : (this.#dependencies.pool.localPref[id] ?? 0);
 	}
 
 	/** RFC 9234 §5, egress. */
@@ -191,7 +214,7 @@ export class BlockWriter {
 		const prepend = this.#transparent ? [] : this.#terms.prepend;
 		const removePrivateAs = this.#terms.removePrivateAs && !this.#transparent;
 		const head = this.length;
-		// Room for the longer kind of header; the path moves up where the shorter one is enough.
+		// Room for the longer kind of header; the path is moved if the shorter one is sufficient.
 		const pathEnd = writeAsPath(slab, start, end, prepend, removePrivateAs, this.bytes, head + 4);
 		const length = pathEnd - head - 4;
 		this.#head(transitive, AttributeCode.asPath, length);
@@ -199,7 +222,10 @@ export class BlockWriter {
 		this.length += length;
 	}
 
-	/** RFC 4360 §6, RFC 5701 §2: of communities of `size` octets the non-transitive ones stay in the AS. */
+	/**
+	 * RFC 4360 §6, RFC 5701 §2: non-transitive communities, of `size` octets each, stay inside the
+	 * AS.
+	 */
 	#writeTransitive(code: number, size: number, slab: Uint8Array, start: number, end: number): void {
 		const kept: number[] = [];
 		for (let at = start; at < end; at += size) if (((slab[at] ?? 0) & 0x40) === 0) kept.push(at);
@@ -220,13 +246,16 @@ export class BlockWriter {
 		bytes[this.length++] = length;
 	}
 
-	/** RFC 6793 §4.2.2: for a speaker of 2-octet AS numbers, with AS4_PATH and AS4_AGGREGATOR where they are needed. */
+	/**
+	 * RFC 6793 §4.2.2: for a speaker of 2-octet AS numbers, with AS4_PATH and AS4_AGGREGATOR if
+	 * needed.
+	 */
 	#narrow(): void {
 		const scan = new AttributeScan();
 		const wide = this.bytes.slice(0, this.length);
 		judgeAttributes(wide, 0, wide.length, storedContext, scan);
 		const narrow = encodeAttributes(attributesOf(wide, scan, storedContext), twoOctetContext);
-		// AS_TRANS beside every real number: half as long again as what came.
+		// AS_TRANS beside every real number: one and a half times the received length.
 		if (narrow.length > this.bytes.length) this.bytes = new Uint8Array(narrow.length);
 		this.bytes.set(narrow);
 		this.length = narrow.length;

@@ -1,29 +1,30 @@
-import type { Batch } from '../rib/batch.ts';
-import type { RibPeer } from '../rib/peers.ts';
-import type { RouteTable } from '../rib/route-table.ts';
-import type { ExportTerms } from './export-terms.ts';
-import type { GroupContext } from './group-context.ts';
+import type { Batch } from '../table/batch.ts';
+import type { RibPeer } from '../table/peers.ts';
+import type { RouteTable } from '../table/route-table.ts';
+import { type ExportTerms, ranksPaths } from './export-terms.ts';
+import type { GroupDependencies } from './group-dependencies.ts';
 import { Cursor, emptyLog, MessageLog } from './log.ts';
 import { CatchUp, Member } from './member.ts';
 import { Outgoing } from './outgoing.ts';
 import { Rounds } from './rounds.ts';
 import { missMessages } from './unread.ts';
 
-/** Blocks of the walk, shared by those who walk at the same time, as long as nothing changes. */
+/** Blocks of the walk, shared by concurrent walks while nothing changes. */
 interface WalkBlock {
 	readonly version: number;
 	readonly log: MessageLog;
 }
 
 /**
- * Peers of one family that are sent the same. What changes is encoded once into a log; each member is a cursor in it. Who joins
- * late walks the table first, who falls behind is told the latest state of what it missed; both then go on in the log.
+ * Peers of one family with equal announcements. Changes are encoded once into a log; each member is
+ * a cursor in it. A new member walks the table first; a member that falls behind gets the latest
+ * state of the missed prefixes; both then continue in the log.
  */
 export class UpdateGroup {
 	readonly terms: ExportTerms;
 	readonly outgoing: Outgoing;
 	readonly members = new Map<number, Member>();
-	readonly #context: GroupContext;
+	readonly #dependencies: GroupDependencies;
 	readonly #table: RouteTable;
 	readonly #log: MessageLog;
 	readonly #walk = new Map<number, WalkBlock>();
@@ -31,18 +32,26 @@ export class UpdateGroup {
 	#readers = 0;
 	#trimming = false;
 
-	constructor(terms: ExportTerms, context: GroupContext) {
+	constructor(terms: ExportTerms, dependencies: GroupDependencies) {
 		this.terms = terms;
-		this.#context = context;
-		this.#table = context.table;
-		this.outgoing = new Outgoing(terms, context);
-		this.#log = new MessageLog(context.chunks);
+		this.#dependencies = dependencies;
+		this.#table = dependencies.table;
+		this.outgoing = new Outgoing(terms, dependencies);
+		this.#log = new MessageLog(dependencies.chunks);
 		const { members } = this;
-		this.#rounds = new Rounds({ ...context, members, visit: (member) => this.#serve(member), end: () => this.#trim() });
-		if (terms.addPath) this.#table.announcedPaths.use();
+		this.#rounds = new Rounds({
+			...dependencies,
+			members,
+			visit: (member) => this.#attempt(member, () => this.#serve(member)),
+			end: () => this.#trim(),
+		});
+		if (ranksPaths(terms)) this.#table.announcedPaths.use();
 	}
 
-	/** Adds a peer, which is sent everything; `fresh`: it holds nothing yet. `finish` is sent at the end. */
+	/**
+	 * Adds a peer and sends it all routes; `fresh`: it has no routes yet. `finish` is sent at the
+	 * end.
+	 */
 	join(peer: RibPeer, fresh: boolean, finish: Uint8Array | undefined): Member {
 		const member = new Member(peer, this.#log);
 		this.members.set(peer.id, member);
@@ -51,9 +60,13 @@ export class UpdateGroup {
 		return member;
 	}
 
-	/** Sends everything again, now or when it has got to where the others are; `begin` before and `finish` behind it. */
+	/**
+	 * Sends all routes again, now or after the present catch-up; `begin` before and `finish` after
+	 * them.
+	 */
 	resend(member: Member, begin: Uint8Array | undefined, finish: Uint8Array | undefined): void {
-		// RFC 7313 §4: no mark stands before the first End-of-RIB. What is asked for meanwhile comes after it.
+		// RFC 7313 §4: no mark before the first End-of-RIB. A request in the meantime is executed
+		// after it.
 		if (member.catchUp !== undefined) {
 			member.catchUp.refresh = { begin, finish };
 			return;
@@ -62,7 +75,10 @@ export class UpdateGroup {
 		this.#startCatchUp(member, new CatchUp(1, this.#table.prefixes.limit, false, finish));
 	}
 
-	/** The peer goes on in another group as `successor`, which is to tell it what it was not sent here. */
+	/**
+	 * The peer moves to another group as `successor`, which sends it the rest of the missed
+	 * changes.
+	 */
 	leaveFor(peer: number, { catchUp }: Member): void {
 		const member = this.members.get(peer);
 		if (member === undefined || catchUp === undefined) return;
@@ -73,7 +89,7 @@ export class UpdateGroup {
 		this.leave(peer);
 	}
 
-	/** The peer goes; its socket may still read what it was given. */
+	/** Removes a peer; its socket may still read earlier chunks. */
 	leave(peer: number): void {
 		const member = this.members.get(peer);
 		if (member === undefined) return;
@@ -88,26 +104,27 @@ export class UpdateGroup {
 
 	/** The group has no members any more. */
 	close(): void {
-		if (this.terms.addPath) this.#table.announcedPaths.unuse();
+		if (ranksPaths(this.terms)) this.#table.announcedPaths.unuse();
 		this.outgoing.exporter.close();
 		this.#log.trim(this.#log.last.sequence);
 	}
 
-	/** Tells the members what selection changed. */
+	/** Sends the changes of a selection step to the members. */
 	emit(batch: Batch): void {
-		const behind = this.#readers < this.members.size ? [...this.members.values()].flatMap(({ catchUp }) => catchUp ?? []) : [];
+		const behind =
+			this.#readers < this.members.size ? [...this.members.values()].flatMap(({ catchUp }) => catchUp ?? []) : [];
 		this.outgoing.changes(batch, behind, this.#readers > 0, (peer) => this.members.has(peer));
 		if (this.#readers === 0) return;
 		this.outgoing.flush(this.#log);
 		this.pump();
 	}
 
-	/** Writes to everybody who is not waited for. */
+	/** Writes to all members whose sockets accept bytes. */
 	pump(): void {
 		this.#rounds.request();
 	}
 
-	/** The socket of a peer takes bytes again. */
+	/** The socket of a peer accepts bytes again. */
 	drained(peer: number): void {
 		const member = this.members.get(peer);
 		if (member === undefined) return;
@@ -120,25 +137,32 @@ export class UpdateGroup {
 
 	#serve(member: Member): void {
 		if (member.catchUp !== undefined || member.pump()) return;
-		if (member.cursor.behind > this.#context.tuning.behindBytes) this.#fallBehind(member);
+		if (member.cursor.behind > this.#dependencies.tuning.behindBytes) this.#fallBehind(member);
 	}
 
-	/** Takes the member out of the log. */
+	/** Moves the member out of the log. */
 	#startCatchUp(member: Member, catchUp: CatchUp): void {
 		this.#readers--;
 		member.catchUp = catchUp;
 		this.#table.hold();
-		for (let unread = member.cursor.next(member.peer.id); unread !== undefined; unread = member.cursor.next(member.peer.id)) {
+		for (
+			let unread = member.cursor.next(member.peer.id);
+			unread !== undefined;
+			unread = member.cursor.next(member.peer.id)
+		) {
 			missMessages(unread, this.#table, this.terms.addPath, catchUp);
 		}
 		if (!member.isFlushed) this.#log.pin(member.safeSequence);
-		// Nothing to read until the first block is made.
+		// Nothing to read until the first block exists.
 		member.cursor = new Cursor(emptyLog, 'last');
 		this.#step(member);
 	}
 
 	#fallBehind(member: Member): void {
-		this.#context.log.debug('a peer reads slowly: it is told the latest state later', { peer: member.peer.name, family: this.terms.family });
+		this.#dependencies.log.debug('a peer reads slowly: it gets the latest state later', {
+			peer: member.peer.name,
+			family: this.terms.family,
+		});
 		this.#startCatchUp(member, new CatchUp(0, 0, false, undefined));
 	}
 
@@ -146,14 +170,28 @@ export class UpdateGroup {
 	#step(member: Member): void {
 		if (member.stepping) return;
 		member.stepping = true;
-		this.#context.later(() => {
-			const more = this.#advance(member);
+		this.#dependencies.later(() => {
+			let more = false;
+			this.#attempt(member, () => {
+				more = this.#advance(member);
+			});
 			member.stepping = more;
 			return more;
 		});
 	}
 
-	/** One step: the next block, or the end. `false`: it goes on with `drained`, or it is done. */
+	/** An exception in the work for one member affects no other one. */
+	#attempt({ peer }: Member, act: () => void): void {
+		try {
+			act();
+		} catch (error) {
+			this.#dependencies.failed([peer], error);
+		}
+	}
+
+	/**
+	 * One step: the next block, or the end. `false`: it continues with `drained`, or is complete.
+	 */
 	#advance(member: Member): boolean {
 		const { catchUp } = member;
 		if (catchUp === undefined || !member.pump()) return false;
@@ -165,9 +203,9 @@ export class UpdateGroup {
 		let block: MessageLog;
 		if (catchUp.next < catchUp.end) {
 			block = this.#blockAt(catchUp.next);
-			catchUp.next += this.#context.tuning.walkPrefixes;
+			catchUp.next += this.#dependencies.tuning.walkPrefixes;
 		} else {
-			block = new MessageLog(this.#context.singleUse);
+			block = new MessageLog(this.#dependencies.singleUse);
 			this.outgoing.missed(member.peer.id, catchUp);
 			this.outgoing.flush(block);
 		}
@@ -175,7 +213,7 @@ export class UpdateGroup {
 		return member.pump() || !member.peer.blocked;
 	}
 
-	/** The member goes on in the log. */
+	/** The member continues in the log. */
 	#finishCatchUp(member: Member, catchUp: CatchUp): void {
 		member.catchUp = undefined;
 		member.cursor = new Cursor(this.#log, 'last');
@@ -187,30 +225,32 @@ export class UpdateGroup {
 		if (this.#readers === this.members.size) this.#walk.clear();
 	}
 
-	/** The messages that announce the prefixes from `start` on, for everybody but their source. */
+	/**
+	 * The messages that announce the prefixes from `start` on, for all members except their source.
+	 */
 	#blockAt(start: number): MessageLog {
 		const known = this.#walk.get(start);
 		const { version } = this.#table;
 		if (known?.version === version) return known.log;
-		this.outgoing.table(start, start + this.#context.tuning.walkPrefixes);
-		const log = new MessageLog(this.#context.singleUse);
+		this.outgoing.table(start, start + this.#dependencies.tuning.walkPrefixes);
+		const log = new MessageLog(this.#dependencies.singleUse);
 		this.outgoing.flush(log);
 		this.#walk.set(start, { version, log });
 		return log;
 	}
 
-	/** When many leave, or read on, at the same time, once is enough. */
+	/** If many members leave or advance at the same time, one call is sufficient. */
 	#trimSoon(): void {
 		if (this.#trimming) return;
 		this.#trimming = true;
-		this.#context.later(() => {
+		this.#dependencies.later(() => {
 			this.#trimming = false;
 			this.#trim();
 			return false;
 		});
 	}
 
-	/** Gives up chunks that no member needs and no socket reads. */
+	/** Frees chunks that no member needs and no socket reads. */
 	#trim(): void {
 		let needed = this.#log.last.sequence;
 		for (const member of this.members.values()) {

@@ -1,18 +1,18 @@
-import type { Batch } from '../rib/batch.ts';
-import type { RibPeer } from '../rib/peers.ts';
+import type { Batch } from '../table/batch.ts';
+import type { RibPeer } from '../table/peers.ts';
 import type { ExportTerms } from './export-terms.ts';
 import { UpdateGroup } from './group.ts';
-import type { GroupContext } from './group-context.ts';
+import type { GroupDependencies } from './group-dependencies.ts';
 
 /** All update groups of one family, by the text of their terms. */
 export class Groups {
-	readonly #context: GroupContext;
+	readonly #dependencies: GroupDependencies;
 	readonly #groups = new Map<string, UpdateGroup>();
 	readonly #ofPeer = new Map<number, UpdateGroup>();
 
-	constructor(context: GroupContext) {
-		this.#context = context;
-		context.pool.onFree((id) => {
+	constructor(dependencies: GroupDependencies) {
+		this.#dependencies = dependencies;
+		dependencies.pool.onFree((id) => {
 			for (const group of this.#groups.values()) group.outgoing.exporter.forget(id);
 		});
 	}
@@ -25,12 +25,17 @@ export class Groups {
 		return this.#ofPeer.get(peer);
 	}
 
-	/** Puts a peer into the group of its terms. A new peer is sent everything, and `finish` at the end. */
+	/**
+	 * Adds a peer to the group of its terms. A new peer gets all routes, and `finish` at the end.
+	 */
 	join(peer: RibPeer, terms: ExportTerms, finish: Uint8Array | undefined): void {
 		this.#enter(peer, terms).join(peer, true, finish);
 	}
 
-	/** The terms of a peer changed: it is told the difference, and everything again. `false`: they are what they were. */
+	/**
+	 * The terms of a peer changed: it gets the withdrawals, and all routes again. `false`: they are
+	 * unchanged.
+	 */
 	move(peer: RibPeer, terms: ExportTerms): boolean {
 		const old = this.#ofPeer.get(peer.id);
 		if (old === undefined || JSON.stringify(old.terms) === JSON.stringify(terms)) return false;
@@ -38,7 +43,7 @@ export class Groups {
 		const group = this.#enter(peer, terms);
 		const member = group.join(peer, false, pending?.finish);
 		if (member.catchUp !== undefined) member.catchUp.refresh = pending?.refresh;
-		const { prefixes } = this.#context.table;
+		const { prefixes } = this.#dependencies.table;
 		for (let prefix = 1; prefix < prefixes.limit; prefix++) {
 			const present = group.outgoing.sentTo(peer.id, prefix);
 			for (const { pathId } of old.outgoing.sentTo(peer.id, prefix)) {
@@ -52,7 +57,7 @@ export class Groups {
 		return true;
 	}
 
-	/** Sends a peer everything again, `begin` before and `finish` behind it. */
+	/** Sends all routes to a peer again, with `begin` before and `finish` after them. */
 	resend(peer: number, begin: Uint8Array | undefined, finish: Uint8Array | undefined): void {
 		const group = this.#ofPeer.get(peer);
 		const member = group?.members.get(peer);
@@ -68,14 +73,23 @@ export class Groups {
 	}
 
 	emit(batch: Batch): void {
-		for (const group of this.#groups.values()) group.emit(batch);
+		for (const group of this.#groups.values()) {
+			try {
+				group.emit(batch);
+			} catch (error) {
+				this.#dependencies.failed(
+					[...group.members.values()].map(({ peer }) => peer),
+					error,
+				);
+			}
+		}
 	}
 
 	#enter(peer: RibPeer, terms: ExportTerms): UpdateGroup {
 		const key = JSON.stringify(terms);
 		let group = this.#groups.get(key);
 		if (group === undefined) {
-			group = new UpdateGroup(terms, this.#context);
+			group = new UpdateGroup(terms, this.#dependencies);
 			this.#groups.set(key, group);
 		}
 		this.#ofPeer.set(peer.id, group);

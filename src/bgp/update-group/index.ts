@@ -1,12 +1,13 @@
 /**
- * Adj-RIB-Out without a table. What a peer is to be sent follows from the announced best path and the terms of its session
- * (`ExportTerms`); peers with equal terms are one `UpdateGroup`, whose messages are encoded once and read by a cursor per peer.
- * `Exporter` decides which attribute set is sent, `BlockWriter` writes it, `Packer` and `UpdateWriter` make messages, and
- * `CatchUp` brings late and slow peers to where the others are.
+ * Adj-RIB-Out without a table. The announcements to a peer are derived from the announced best path
+ * and the terms of its session (`ExportTerms`); peers with equal terms form one `UpdateGroup`,
+ * whose messages are encoded once and read by one cursor per peer. `Exporter` decides the attribute
+ * set to send, `BlockWriter` writes it, `Packer` and `UpdateWriter` build messages, and `CatchUp`
+ * brings late and slow peers up to date.
  */
 export { type ExportTerms, exportTerms, ownNextHop } from './export-terms.ts';
 export { UpdateGroup } from './group.ts';
-export { type GroupContext, type GroupTuning, groupTuning } from './group-context.ts';
+export { type GroupDependencies, groupTuning } from './group-dependencies.ts';
 export { Groups } from './groups.ts';
 export { ChunkPool } from './log.ts';
 export type { Member } from './member.ts';

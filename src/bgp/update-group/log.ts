@@ -1,26 +1,26 @@
-/** Who is to get a run of messages: 0 everybody, p everybody but peer p, -p peer p alone. */
+/** Receivers of a run of messages: 0 all members, p all except peer p, -p only peer p. */
 export type Audience = number;
 
-/** May a peer see a run? */
+/** True if a peer receives a run. */
 export function isFor(audience: Audience, peer: number): boolean {
 	return audience === 0 || (audience > 0 ? audience !== peer : audience === -peer);
 }
 
-/** A stretch of messages, 64 KiB as a rule, and who gets which. */
-export class Chunk {
+/** A part of the log, usually 64 KiB, with the audience of each run. */
+class Chunk {
 	readonly bytes: Uint8Array;
 	/** Bytes of the log before this chunk. */
 	base = 0;
-	/** Counts up within a log. */
+	/** Increases within a log. */
 	sequence = 0;
 	used = 0;
-	/** Where each run ends, and its audience. */
+	/** End of each run, and its audience. */
 	readonly ends: number[] = [];
 	readonly audiences: Audience[] = [];
 	next: Chunk | undefined = undefined;
-	/** A closing socket may still read it: never written to again. */
+	/** A closing socket may still read it: never written again. */
 	pinned = false;
-	/** The last view that was made; readers of one stream ask for the same. */
+	/** The last view created; readers of one stream request the same. */
 	#view: Uint8Array | undefined = undefined;
 	#viewStart = -1;
 
@@ -47,38 +47,40 @@ export class Chunk {
 	}
 }
 
-/** Chunks that nobody reads any more, shared by all logs. */
+/** Chunks without readers, shared by all logs. */
 export class ChunkPool {
 	readonly #free: Chunk[] = [];
 	readonly #most: number;
 	readonly chunkBytes: number;
 
-	/** Keeps at most so many chunks of so many bytes. */
+	/** Keeps at most this number of chunks of this size. */
 	constructor(most: number, chunkBytes: number) {
 		this.#most = most;
 		this.chunkBytes = chunkBytes;
 	}
 
 	take(sequence: number, base: number, atLeast: number): Chunk {
-		const chunk = (atLeast <= this.chunkBytes ? this.#free.pop() : undefined) ?? new Chunk(Math.max(atLeast, this.chunkBytes));
+		const chunk =
+			(atLeast <= this.chunkBytes ? this.#free.pop() : undefined) ?? new Chunk(Math.max(atLeast, this.chunkBytes));
 		chunk.clear(sequence, base);
 		return chunk;
 	}
 
 	give(chunk: Chunk): void {
-		if (!chunk.pinned && this.#free.length < this.#most && chunk.bytes.length === this.chunkBytes) this.#free.push(chunk);
+		if (!chunk.pinned && this.#free.length < this.#most && chunk.bytes.length === this.chunkBytes)
+			this.#free.push(chunk);
 	}
 }
 
 /**
- * Encoded messages for several readers: linked chunks, written once. Readers hold a `Cursor`; who owns the log says through
- * `trim` which chunks nobody needs any more.
+ * Encoded messages for several readers: linked chunks, written once. Readers hold a `Cursor`; the
+ * owner of the log calls `trim` to free the chunks without readers.
  */
 export class MessageLog {
 	readonly #pool: ChunkPool;
 	#first: Chunk;
 	#last: Chunk;
-	/** Bytes ever written. */
+	/** Total bytes written. */
 	written = 0;
 
 	constructor(pool: ChunkPool) {
@@ -95,7 +97,7 @@ export class MessageLog {
 		return this.#last;
 	}
 
-	/** The chunk to write to, with room for `bytes` from `used` on. */
+	/** The chunk for the next write, with room for `bytes` from `used` on. */
 	room(bytes: number): Chunk {
 		if (this.#last.bytes.length - this.#last.used >= bytes) return this.#last;
 		const chunk = this.#pool.take(this.#last.sequence + 1, this.written, bytes);
@@ -104,7 +106,7 @@ export class MessageLog {
 		return chunk;
 	}
 
-	/** What was written to the last chunk up to `end` is a message for `audience`. */
+	/** The bytes written to the last chunk up to `end` are a message for `audience`. */
 	commit(end: number, audience: Audience): void {
 		const chunk = this.#last;
 		this.written += end - chunk.used;
@@ -117,51 +119,52 @@ export class MessageLog {
 		}
 	}
 
-	/** Gives up the chunks before `sequence`; the last one stays. */
+	/** Frees the chunks before `sequence`; the last one stays. */
 	trim(sequence: number): void {
 		while (this.#first !== this.#last && this.#first.sequence < sequence) {
 			const gone = this.#first;
-			// Every chunk but the last has a next one.
+			// Every chunk except the last has a next one.
 			this.#first = gone.next ?? this.#last;
 			this.#pool.give(gone);
 		}
 	}
 
-	/** Forbids reuse of the chunks from `sequence` on that are there now. */
+	/** Prevents the reuse of the present chunks from `sequence` on. */
 	pin(sequence: number): void {
-		for (let chunk: Chunk | undefined = this.#first; chunk !== undefined; chunk = chunk.next) if (chunk.sequence >= sequence) chunk.pinned = true;
+		for (let chunk: Chunk | undefined = this.#first; chunk !== undefined; chunk = chunk.next)
+			if (chunk.sequence >= sequence) chunk.pinned = true;
 	}
 }
 
-/** What a reader reads while there is nothing for it; never written to. */
+/** The log of a reader without data; never written. */
 export const emptyLog = new MessageLog(new ChunkPool(0, 0));
 
-/** A reader's place in a log. */
+/** A reader's position in a log. */
 export class Cursor {
 	readonly log: MessageLog;
 	chunk: Chunk;
 	offset = 0;
-	/** The run that `offset` is in. */
+	/** The run that contains `offset`. */
 	#run = 0;
 
-	/** At the end of what is there, or at its beginning. */
+	/** Starts at the end of the log, or at its beginning. */
 	constructor(log: MessageLog, at: 'first' | 'last') {
 		this.log = log;
 		this.chunk = at === 'first' ? log.first : log.last;
 		if (at === 'last') {
 			this.offset = this.chunk.used;
 			this.#run = this.chunk.ends.length;
-			// The last run may grow: a reader at its end goes on in it.
+			// The last run may grow: a reader at its end continues in it.
 			if (this.#run > 0) this.#run--;
 		}
 	}
 
-	/** Bytes that were written behind it, for whomever. */
+	/** Bytes written after the cursor, for any audience. */
 	get behind(): number {
 		return this.log.written - this.chunk.base - this.offset;
 	}
 
-	/** The next stretch of bytes for `peer` within one chunk, `undefined` at the end; the cursor moves behind it. */
+	/** The next bytes for `peer` within one chunk, `undefined` at the end; advances the cursor. */
 	next(peer: number): Uint8Array | undefined {
 		for (;;) {
 			const { chunk } = this;
@@ -184,7 +187,7 @@ export class Cursor {
 		}
 	}
 
-	/** Moves on from a run that has been read to its end, unless it is the last one, which may grow. */
+	/** Advances from a run that was read completely, unless it is the last one, which may grow. */
 	#leaveRun(): boolean {
 		const { ends } = this.chunk;
 		if (this.#run + 1 >= ends.length || this.offset < (ends[this.#run] ?? 0)) return false;

@@ -1,21 +1,21 @@
-import type { RibPeer } from '../rib/peers.ts';
+import type { RibPeer } from '../table/peers.ts';
 import { Bitmap } from './bitmap.ts';
 import { Cursor, type MessageLog } from './log.ts';
 
-/** How a member gets to where the others are: the table from `next` to `end`, then what it missed meanwhile. */
+/** The catch-up of a member: the table from `next` to `end`, then the prefixes missed meanwhile. */
 export class CatchUp {
-	/** Prefix ids still to be walked: from here, up to `end` (exclusive). */
+	/** Prefix ids still to walk: from here up to `end` (exclusive). */
 	next: number;
 	end: number;
-	/** The peer holds nothing yet of what is still to be walked: what changes there can wait for the walk. */
+	/** The peer has no routes of the rest of the walk: changes there can wait for the walk. */
 	fresh: boolean;
-	/** Prefixes whose present state the peer has to be told, withdrawn ones included. */
+	/** Prefixes whose present state must be sent, including withdrawn ones. */
 	readonly missed = new Bitmap();
-	/** Withdrawn paths the peer may still hold, by prefix; with add-path only. */
+	/** Withdrawn paths that the peer may still have, by prefix; only with add-path. */
 	readonly gone = new Map<number, Set<number>>();
 	/** Sent at the end: End-of-RIB, or the end mark of a refresh. */
 	finish: Uint8Array | undefined;
-	/** A refresh that was asked for meanwhile, and follows: its marks. */
+	/** A refresh requested meanwhile, which follows: its marks. */
 	refresh: { readonly begin: Uint8Array | undefined; readonly finish: Uint8Array | undefined } | undefined = undefined;
 
 	constructor(next: number, end: number, fresh: boolean, finish: Uint8Array | undefined) {
@@ -31,7 +31,7 @@ export class CatchUp {
 		this.missed.add(prefix);
 	}
 
-	/** With add-path: this path of the prefix went. */
+	/** With add-path: this path of the prefix was removed. */
 	missPath(prefix: number, pathId: number): void {
 		this.missed.add(prefix);
 		let ids = this.gone.get(prefix);
@@ -42,7 +42,7 @@ export class CatchUp {
 		ids.add(pathId);
 	}
 
-	/** What another one had still to tell. */
+	/** Adds the pending changes of another catch-up. */
 	takeOver({ missed, gone }: CatchUp): void {
 		for (let prefix = missed.takeFirst(); prefix !== 0; prefix = missed.takeFirst()) this.missed.add(prefix);
 		for (const [prefix, ids] of gone) for (const pathId of ids) this.missPath(prefix, pathId);
@@ -53,7 +53,7 @@ export class CatchUp {
 	}
 }
 
-/** A peer in an update group: a cursor in the group's stream, or on its way there. */
+/** A peer in an update group: a cursor in the group's stream, or in a catch-up. */
 export class Member {
 	readonly peer: RibPeer;
 	cursor: Cursor;
@@ -61,7 +61,7 @@ export class Member {
 	catchUp: CatchUp | undefined = undefined;
 	/** A step of the catch-up is queued. */
 	stepping = false;
-	/** Chunks of the group's log before this one are no longer read by the peer's socket. */
+	/** The peer's socket no longer reads chunks of the group's log before this one. */
 	safeSequence = 0;
 
 	constructor(peer: RibPeer, log: MessageLog) {
@@ -70,7 +70,7 @@ export class Member {
 		this.safeSequence = this.cursor.chunk.sequence;
 	}
 
-	/** Writes until the socket has enough or nothing is left. `true`: nothing is left. */
+	/** Writes until the socket is full or no data is left. `true`: no data is left. */
 	pump(): boolean {
 		const { peer } = this;
 		while (peer.sink !== undefined && !peer.blocked) {
@@ -81,12 +81,12 @@ export class Member {
 		return false;
 	}
 
-	/** The socket has let go of everything that was written so far. */
+	/** True if the socket has sent all bytes written so far. */
 	get isFlushed(): boolean {
 		return this.peer.sink === undefined || this.peer.sink.bufferedBytes === 0;
 	}
 
-	/** Writes a message beside the stream; the stream is at a message's border whenever we are called. */
+	/** Writes a message outside the stream; the stream is at a message boundary here. */
 	send(message: Uint8Array): void {
 		if (this.peer.sink !== undefined && !this.peer.sink.write(message)) this.peer.blocked = true;
 	}

@@ -1,56 +1,62 @@
 import type { PathAttributes } from 'bgp-packet';
-import type { PathChange } from '../rib/announced-paths.ts';
-import type { Batch } from '../rib/batch.ts';
-import type { RouteTable } from '../rib/route-table.ts';
-import type { ExportTerms } from './export-terms.ts';
+import type { Prefix } from '../../core/index.ts';
+import type { PathChange } from '../table/announced-paths.ts';
+import type { Batch } from '../table/batch.ts';
+import type { RouteTable } from '../table/route-table.ts';
+import { type ExportTerms, ranksPaths } from './export-terms.ts';
 import { Exporter, type SentPath } from './exporter.ts';
-import type { GroupContext } from './group-context.ts';
+import type { GroupDependencies } from './group-dependencies.ts';
 import type { Audience, MessageLog } from './log.ts';
 import type { CatchUp } from './member.ts';
 import { Packer } from './packer.ts';
 import { UpdateWriter } from './update-writer.ts';
 
-/** So many octets of attributes fit into any message, also with what is added on sending, AS4_PATH included. */
+/**
+ * This number of octets of attributes fits any message, including additions when sending, such as
+ * AS4_PATH.
+ */
 const surelyFit = 2000;
 
 /**
- * What the members of a group are told, as calls of `Packer`: changes, the table bit by bit, or the present state of what one of
- * them missed. With path identifiers (RFC 7911) each path is told for itself, otherwise the best one.
+ * Announcements and withdrawals for the members of a group, as calls of `Packer`: changes, the
+ * table in parts, or the present state of prefixes that a member missed. With path identifiers (RFC
+ * 7911) each path is announced, otherwise the best one.
  */
 export class Outgoing {
 	readonly exporter: Exporter;
 	readonly #terms: ExportTerms;
-	readonly #context: GroupContext;
+	readonly #dependencies: GroupDependencies;
 	readonly #table: RouteTable;
 	readonly #writer: UpdateWriter;
 	readonly #packer: Packer;
 	readonly #reported = new Set<number>();
-	/** Routes sent, by the peer they come from; absent until somebody asks. */
+	/** Number of sent routes by source peer; absent until the first request. */
 	#sent: Map<number, number> | undefined = undefined;
 
-	constructor(terms: ExportTerms, context: GroupContext) {
+	constructor(terms: ExportTerms, dependencies: GroupDependencies) {
 		this.#terms = terms;
-		this.#context = context;
-		this.#table = context.table;
-		this.exporter = new Exporter(terms, context, this.#reportTooLong);
-		this.#writer = new UpdateWriter(terms, context, context.table.prefixes);
-		this.#packer = new Packer(context.pool, this.#writer);
+		this.#dependencies = dependencies;
+		this.#table = dependencies.table;
+		this.exporter = new Exporter(terms, dependencies, this.#reportTooLong);
+		this.#writer = new UpdateWriter(terms, dependencies, dependencies.table.prefixes);
+		this.#packer = new Packer(dependencies.pool, this.#writer);
 	}
 
 	/**
-	 * What selection changed: `behind` learn that they missed it; with `aloud` it is packed for the others. `isMember` says whether
-	 * a source of routes is among those.
+	 * Processes changes of selection: adds them to the missed prefixes of `behind`; with `aloud`
+	 * packs them for the others. `isMember` tests whether a source of routes is a member.
 	 */
 	changes(batch: Batch, behind: readonly CatchUp[], aloud: boolean, isMember: (peer: number) => boolean): void {
-		if (this.#terms.addPath) this.#pathChanges(batch.paths, behind, aloud);
+		if (ranksPaths(this.#terms)) this.#pathChanges(batch.paths, behind, aloud);
 		else this.#bestChanges(batch, behind, aloud, isMember);
 	}
 
-	/** The prefixes from `start` on, up to `end`. */
+	/** Packs the prefixes from `start` up to `end`. */
 	table(start: number, end: number): void {
 		const { prefixes, rows } = this.#table;
 		for (let prefix = start; prefix < Math.min(end, prefixes.limit); prefix++) {
-			if (this.#terms.addPath) for (const { set, pathId } of this.present(prefix)) this.#packer.announce(set, prefix, pathId);
+			if (ranksPaths(this.#terms))
+				for (const { set, pathId } of this.present(prefix)) this.#packer.announce(set, prefix, pathId);
 			else {
 				const set = this.exporter.resolve(rows.announced(prefix), prefixes, prefix);
 				if (set !== 0) this.#packer.announce(set, prefix, 0);
@@ -58,9 +64,9 @@ export class Outgoing {
 		}
 	}
 
-	/** The present state of some of what a peer missed. */
+	/** Packs the present state of a part of a peer's missed prefixes. */
 	missed(peer: number, { missed, gone }: CatchUp): void {
-		for (let told = 0; told < this.#context.tuning.missedPrefixes; told++) {
+		for (let count = 0; count < this.#dependencies.tuning.missedPrefixes; count++) {
 			const prefix = missed.takeFirst();
 			if (prefix === 0) break;
 			const present = this.sentTo(peer, prefix);
@@ -73,36 +79,46 @@ export class Outgoing {
 		}
 	}
 
-	/** Writes what was packed. */
+	/** Writes the packed messages. */
 	flush(log: MessageLog): void {
 		this.#packer.flush(log, this.#audienceOf, this.#reportTooLong);
 	}
 
-	/** What is sent of a prefix at present, to whomever. */
+	/** The present announcements of a prefix, for any audience. */
 	present(prefix: number): SentPath[] {
 		const { prefixes, rows, announcedPaths } = this.#table;
-		if (this.#terms.addPath) return this.exporter.resolvePaths(announcedPaths.of(prefix), prefixes, prefix);
+		if (ranksPaths(this.#terms)) return this.exporter.resolvePaths(announcedPaths.of(prefix), prefixes, prefix);
 		const source = rows.announced(prefix);
 		const set = this.exporter.resolve(source, prefixes, prefix);
 		return set === 0 ? [] : [{ set, source, pathId: 0 }];
 	}
 
-	/** What a peer has been sent for a prefix, or is about to be. */
+	/** The present or pending announcements of a prefix to a peer. */
 	sentTo(peer: number, prefix: number): SentPath[] {
-		return this.present(prefix).filter(({ set }) => this.#context.pool.peer[set] !== peer);
+		return this.present(prefix).filter(({ set }) => this.#dependencies.pool.peer[set] !== peer);
 	}
 
-	/** Of these those that fit into a message. */
+	/** Those of them that fit into a message. */
 	advertised(peer: number, prefix: number): SentPath[] {
 		return this.sentTo(peer, prefix).filter(({ set }) => this.#fits(set, prefix));
 	}
 
-	/** How many routes a peer has been sent, or is about to be. */
+	/** The reason why the path with this set is sent to no peer, as text; `undefined`: it is sent. */
+	obstacle(set: number, id: number, prefix: Prefix): string | undefined {
+		const rule = this.exporter.obstacle(set, prefix);
+		if (rule !== undefined) return rule;
+		const sent = this.exporter.resolve(set, this.#table.prefixes, id);
+		if (sent === 0) return 'export policy gives it a next hop that the peer does not accept';
+		return this.#fits(sent, id) ? undefined : 'its attributes do not fit into a message';
+	}
+
+	/** The number of present or pending announcements to a peer. */
 	advertisedTo(peer: number): number {
 		let sent = this.#sent;
 		if (sent === undefined) {
 			sent = new Map();
-			for (let prefix = 1; prefix < this.#table.prefixes.limit; prefix++) for (const { set } of this.present(prefix)) this.#count(sent, prefix, 0, set);
+			for (let prefix = 1; prefix < this.#table.prefixes.limit; prefix++)
+				for (const { set } of this.present(prefix)) this.#count(sent, prefix, 0, set);
 			this.#sent = sent;
 		}
 		let total = 0;
@@ -110,13 +126,18 @@ export class Outgoing {
 		return total;
 	}
 
-	/** The attributes that are sent for a set, as objects. */
+	/** The sent attributes of a set, as objects. */
 	attributesSent(set: number): PathAttributes {
 		return this.#writer.attributes(set);
 	}
 
-	#bestChanges({ count, prefixes, before, after }: Batch, behind: readonly CatchUp[], aloud: boolean, isMember: (peer: number) => boolean): void {
-		const { pool } = this.#context;
+	#bestChanges(
+		{ count, prefixes, before, after }: Batch,
+		behind: readonly CatchUp[],
+		aloud: boolean,
+		isMember: (peer: number) => boolean,
+	): void {
+		const { pool } = this.#dependencies;
 		const table = this.#table.prefixes;
 		for (let index = 0; index < count; index++) {
 			const prefix = prefixes[index] ?? 0;
@@ -134,26 +155,27 @@ export class Outgoing {
 				continue;
 			}
 			this.#packer.announce(sends, prefix, 0);
-			// What now comes from a peer is not told to it; what it was told before has to go.
+			// A route is not announced to its source; an earlier announcement to that peer is
+			// withdrawn.
 			if (sent !== 0 && from !== was && isMember(from)) this.#packer.withdraw(-from, prefix, 0);
 		}
 	}
 
 	/**
-	 * Does the change between two sets of one source change nothing for the peers? RFC 4271 §9.2. Inside the AS nothing is taken out,
-	 * so sets of different content are sent as different blocks.
+	 * True if the change between two sets of one source is invisible to the peers. RFC 4271 §9.2.
+	 * Inside the AS no attribute is removed, so that different sets are sent as different blocks.
 	 */
 	#isSame(sent: number, sends: number): boolean {
-		const { pool } = this.#context;
+		const { pool } = this.#dependencies;
 		if (pool.peer[sent] !== pool.peer[sends]) return false;
 		if (this.#terms.kind === 'internal' && pool.contentHash[sent] !== pool.contentHash[sends]) return false;
 		if (pool.asPathLength[sent] !== pool.asPathLength[sends] || pool.origin[sent] !== pool.origin[sends]) return false;
 		return this.#writer.isSame(sent, sends);
 	}
 
-	/** A path always comes from the same peer, so that nobody else needs to be told of where it goes. */
+	/** A path always has the same source peer, so that its removal concerns the same audience. */
 	#pathChanges(changes: readonly PathChange[], behind: readonly CatchUp[], aloud: boolean): void {
-		const { pool } = this.#context;
+		const { pool } = this.#dependencies;
 		const table = this.#table.prefixes;
 		for (const { prefix, before, after } of changes) {
 			const sent = this.exporter.resolvePaths(before, table, prefix);
@@ -161,7 +183,10 @@ export class Outgoing {
 			for (const { set, pathId } of sent) {
 				if (sends.some((path) => path.pathId === pathId)) continue;
 				if (this.#sent !== undefined) this.#count(this.#sent, prefix, set, 0);
-				for (const catchUp of behind) catchUp.missPath(prefix, pathId);
+				for (const catchUp of behind) {
+					if (this.#terms.addPath) catchUp.missPath(prefix, pathId);
+					else catchUp.miss(prefix);
+				}
 				if (aloud) this.#packer.withdraw(pool.peer[set] ?? 0, prefix, pathId);
 			}
 			for (const { set, pathId } of sends) {
@@ -175,23 +200,26 @@ export class Outgoing {
 	}
 
 	#count(sent: Map<number, number>, prefix: number, before: number, after: number): void {
-		const { peer } = this.#context.pool;
+		const { peer } = this.#dependencies.pool;
 		if (before !== 0 && this.#fits(before, prefix)) sent.set(peer[before] ?? 0, (sent.get(peer[before] ?? 0) ?? 0) - 1);
 		if (after !== 0 && this.#fits(after, prefix)) sent.set(peer[after] ?? 0, (sent.get(peer[after] ?? 0) ?? 0) + 1);
 	}
 
-	/** Few sets are so long that one has to look. */
+	/** Few sets are long enough to require the exact check. */
 	#fits(set: number, prefix: number): boolean {
-		return (this.#context.pool.length[set] ?? 0) <= surelyFit || this.#writer.fits(set, prefix);
+		return (this.#dependencies.pool.length[set] ?? 0) <= surelyFit || this.#writer.fits(set, prefix);
 	}
 
-	/** Everybody but the source; a route of this node has none. */
-	readonly #audienceOf = (set: number): Audience => this.#context.pool.peer[set] ?? 0;
+	/** All members except the source; a route of this node has no source member. */
+	readonly #audienceOf = (set: number): Audience => this.#dependencies.pool.peer[set] ?? 0;
 
 	readonly #reportTooLong = (set: number): void => {
 		if (this.#reported.has(set)) return;
 		this.#reported.add(set);
-		const bytes = this.#context.pool.length[set] ?? 0;
-		this.#context.log.warn('a route is not sent: its attributes do not fit into a message', { bytes, family: this.#terms.family });
+		const bytes = this.#dependencies.pool.length[set] ?? 0;
+		this.#dependencies.log.warn('a route is not sent: its attributes do not fit into a message', {
+			bytes,
+			family: this.#terms.family,
+		});
 	};
 }

@@ -1,12 +1,13 @@
-import type { AttributePool } from '../rib/attribute-pool.ts';
-import { batchCapacity } from '../rib/batch.ts';
-import { grown } from '../rib/columns.ts';
+import type { AttributePool } from '../table/attribute-pool.ts';
+import { batchCapacity } from '../table/batch.ts';
+import { grown } from '../table/columns.ts';
 import type { Audience, MessageLog } from './log.ts';
 import { type PrefixList, prefixList, type UpdateWriter } from './update-writer.ts';
 
 /**
- * Collects what a group is to be told in one step, chained by attribute set and by audience, and writes it as few messages: an
- * UPDATE holds one set. Prefixes keep the order in which they were added, so what came in together goes out together.
+ * Collects the changes of one step for a group, chained by attribute set and audience, and writes
+ * them as few messages: an UPDATE has one set. Prefixes keep their order of insertion, so that
+ * routes received together are sent together.
  */
 export class Packer {
 	readonly #pool: AttributePool;
@@ -16,7 +17,10 @@ export class Packer {
 	#pathId = new Uint32Array(batchCapacity);
 	#next = new Int32Array(batchCapacity);
 	#count = 0;
-	/** Sets that have a chain, in order, with the first and last entry of each; `pool.chain` holds the place of a set here, plus one. */
+	/**
+	 * Sets with a chain, in order, with the first and last entry of each; `pool.chain` has the
+	 * position of a set here, plus one.
+	 */
 	#sets = new Int32Array(batchCapacity);
 	#heads = new Int32Array(batchCapacity);
 	#tails = new Int32Array(batchCapacity);
@@ -66,8 +70,9 @@ export class Packer {
 	}
 
 	/**
-	 * Writes it all and is empty again. `audienceOf` says who gets the announcements with a set; what does not fit into a
-	 * message is withdrawn instead and given to `tooLong`.
+	 * Writes all messages and clears the packer. `audienceOf` returns the receivers of the
+	 * announcements with a set. A route that does not fit into a message is withdrawn instead and
+	 * passed to `tooLong`.
 	 */
 	flush(log: MessageLog, audienceOf: (set: number) => Audience, tooLong: (set: number) => void): void {
 		for (const [audience, list] of this.#withdrawn) this.#writer.withdraw(log, audience, list);
@@ -90,7 +95,7 @@ export class Packer {
 		this.#setCount = 0;
 	}
 
-	/** Of prefixes that do not all fit beside the attributes shorter ones may. */
+	/** If not all prefixes fit beside the attributes, shorter ones may. */
 	#oneByOne(log: MessageLog, set: number, audience: Audience, tooLong: (set: number) => void): void {
 		const [list, single] = [this.#list, this.#single];
 		single.count = 1;

@@ -1,14 +1,14 @@
 import type { Clock } from '../../core/index.ts';
 
-/** How long the members of one round are served before the event loop gets its turn. */
+/** Maximum duration of service before the event loop gets its turn. */
 const sliceMs = 2;
-/** A round that took less is not worth a pause. */
+/** A shorter round needs no pause. */
 const shortMs = 1;
 const longestPauseMs = 50;
 const membersBetweenLooks = 16;
 
-/** What serves a member, and what follows a round. */
-export interface RoundWork<T> {
+/** Serves a member, and acts after a round. */
+interface RoundsDependencies<T> {
 	readonly members: ReadonlyMap<number, T>;
 	readonly visit: (member: T) => void;
 	readonly end: () => void;
@@ -18,23 +18,24 @@ export interface RoundWork<T> {
 }
 
 /**
- * Serves all members of a group whenever somebody asks, at once if it can. After a round it rests as long as the round took: where
- * there are thousands of members and the table changes all the time, what changed meanwhile goes out together in one write a
- * member, instead of one write a member and change.
+ * Serves all members of a group on request, at once if possible. After a round it pauses for the
+ * duration of the round: with thousands of members and a table that changes continuously, the
+ * changes in the meantime are sent in one write per member, instead of one write per member and
+ * change.
  */
 export class Rounds<T> {
-	readonly #work: RoundWork<T>;
+	readonly #dependencies: RoundsDependencies<T>;
 	#rest: Iterator<T> | undefined = undefined;
-	/** In a round, or resting after one. */
+	/** True during a round and the pause after it. */
 	#busy = false;
 	#wanted = false;
 	#spentMs = 0;
 
-	constructor(work: RoundWork<T>) {
-		this.#work = work;
+	constructor(dependencies: RoundsDependencies<T>) {
+		this.#dependencies = dependencies;
 	}
 
-	/** Everybody is served now or soon; who was served in a round that is not over yet, in the next one. */
+	/** Serves all members now or soon; those that the current round has passed, in the next one. */
 	request(): void {
 		if (this.#busy) this.#wanted = true;
 		else this.#begin();
@@ -44,13 +45,23 @@ export class Rounds<T> {
 		this.#busy = true;
 		this.#wanted = false;
 		this.#spentMs = 0;
-		this.#rest = this.#work.members.values();
-		if (this.#step()) this.#work.later(() => this.#step());
+		this.#rest = this.#dependencies.members.values();
+		if (this.#step()) this.#dependencies.later(() => this.#step());
 	}
 
-	/** `true`: there are more. */
+	/** `true`: more members are left. After an exception the next request begins a new round. */
 	#step(): boolean {
-		const { clock, visit } = this.#work;
+		try {
+			return this.#serve();
+		} catch (error) {
+			this.#rest = undefined;
+			this.#busy = false;
+			throw error;
+		}
+	}
+
+	#serve(): boolean {
+		const { clock, visit } = this.#dependencies;
 		const start = clock.monotonicMs();
 		let untilLook = membersBetweenLooks;
 		for (let next = this.#rest?.next(); next !== undefined && next.done !== true; next = this.#rest?.next()) {
@@ -64,7 +75,7 @@ export class Rounds<T> {
 		}
 		this.#spentMs += clock.monotonicMs() - start;
 		this.#rest = undefined;
-		this.#work.end();
+		this.#dependencies.end();
 		if (this.#spentMs >= shortMs) clock.after(Math.min(this.#spentMs, longestPauseMs), () => this.#rested());
 		else this.#rested();
 		return false;

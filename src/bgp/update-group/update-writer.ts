@@ -1,11 +1,20 @@
-import { Afi, AttributeScan, attributesOf, judgeAttributes, MessageType, type PathAttributes, Safi } from 'bgp-packet';
-import { copyBytes } from '../rib/attribute-pool.ts';
-import { storedContext } from '../rib/importer.ts';
-import type { PrefixTable } from '../rib/prefix-table.ts';
+import {
+	Afi,
+	AttributeCode,
+	AttributeScan,
+	attributesOf,
+	judgeAttributes,
+	MessageType,
+	type PathAttributes,
+	Safi,
+} from 'bgp-packet';
+import { copyBytes } from '../table/copy-bytes.ts';
+import type { PrefixTable } from '../table/prefix-table.ts';
+import { storedContext } from '../table/stored-context.ts';
 import { writeU32 } from './as-path.ts';
 import { BlockWriter } from './block-writer.ts';
 import type { ExportTerms } from './export-terms.ts';
-import type { ExportContext } from './exporter.ts';
+import type { ExportDependencies } from './exporter.ts';
 import type { Audience, MessageLog } from './log.ts';
 
 const headerBytes = 19;
@@ -13,51 +22,57 @@ const usualMessage = 4096;
 const longestMessage = 0xffff;
 const optionalExtended = 0x90;
 
-/** Prefixes to put into messages, with path identifiers where the family has them (RFC 7911 §3). */
+/** Prefixes for messages, with path identifiers if the family has them (RFC 7911 §3). */
 export interface PrefixList {
 	readonly ids: Int32Array;
 	readonly pathIds: Uint32Array;
 	count: number;
 }
 
-/** An empty list with room for `capacity`. */
+/** An empty list with this capacity. */
 export function prefixList(capacity: number): PrefixList {
 	return { ids: new Int32Array(capacity), pathIds: new Uint32Array(capacity), count: 0 };
 }
 
-/** Packs prefixes of one attribute set, or withdrawals, into as few UPDATEs as there can be, straight into a log. */
+/**
+ * Packs prefixes of one attribute set, or withdrawals, into as few UPDATEs as possible, directly
+ * into a log.
+ */
 export class UpdateWriter {
 	readonly #prefixes: PrefixTable;
 	readonly #block: BlockWriter;
 	readonly #addPath: boolean;
 	readonly #extended: boolean;
 	readonly #fourOctetAs: boolean;
-	/** The most bytes that one prefix takes. */
+	/** Maximum bytes of one prefix. */
 	readonly #nlriBytes: number;
 	readonly #scratch = new Uint8Array(20);
 
-	constructor(terms: ExportTerms, context: ExportContext, prefixes: PrefixTable) {
+	constructor(terms: ExportTerms, dependencies: ExportDependencies, prefixes: PrefixTable) {
 		this.#prefixes = prefixes;
-		this.#block = new BlockWriter(terms, context);
+		this.#block = new BlockWriter(terms, dependencies);
 		this.#addPath = terms.addPath;
 		this.#extended = terms.extendedMessage;
 		this.#fourOctetAs = terms.fourOctetAs;
 		this.#nlriBytes = 1 + prefixes.width + (terms.addPath ? 4 : 0);
 	}
 
-	/** Announces the prefixes with the set `id`. `false`: with one of them at least it does not fit into a message that the peer accepts (RFC 8654 §5), nothing is written. */
+	/**
+	 * Announces the prefixes with the set `id`. `false`: at least one of them does not fit into a
+	 * message that the peer accepts (RFC 8654 §5), and nothing is written.
+	 */
 	announce(log: MessageLog, id: number, audience: Audience, list: PrefixList): boolean {
 		const block = this.#block;
 		const fixed = this.#fixedBytes(id);
 		const { nextHop } = block;
-		// Near the limit the octets count that the prefixes take, not those that they might.
+		// Near the limit, the exact length of the prefixes counts instead of the maximum.
 		const widest = fixed + this.#nlriBytes <= usualMessage ? this.#nlriBytes : this.#widest(list);
 		const limit = this.#limitFor(fixed + widest);
 		if (limit === 0) return false;
 		for (let index = 0; index < list.count; ) {
 			const chunk = log.room(Math.min(limit, fixed + (list.count - index) * this.#nlriBytes));
 			const { bytes, used: head } = chunk;
-			// RFC 7606 §5.1: MP_REACH_NLRI stands first; without one the routes stand behind the attributes.
+			// RFC 7606 §5.1: MP_REACH_NLRI is first; without it, the routes follow the attributes.
 			let at = head + headerBytes + 4;
 			if (nextHop === undefined) {
 				at = this.#copyBlock(bytes, at);
@@ -77,12 +92,12 @@ export class UpdateWriter {
 		return true;
 	}
 
-	/** Does a route of the set `id` fit into a message that the peer accepts? */
+	/** True if a route of the set `id` fits into a message that the peer accepts. */
 	fits(id: number, prefix: number): boolean {
 		return this.#limitFor(this.#fixedBytes(id) + this.#widthOf(prefix)) > 0;
 	}
 
-	/** Is the same sent of two sets, routes aside? */
+	/** True if two sets are sent with equal attributes. */
 	isSame(left: number, right: number): boolean {
 		const block = this.#block;
 		block.write(left);
@@ -94,7 +109,7 @@ export class UpdateWriter {
 		return bytes.every((byte, index) => byte === block.bytes[index]);
 	}
 
-	/** What `announce` sends of a set, as objects; routes aside. */
+	/** The attributes that `announce` sends for a set, as objects, without routes. */
 	attributes(id: number): PathAttributes {
 		this.#block.write(id);
 		const { nextHop } = this.#block;
@@ -105,7 +120,10 @@ export class UpdateWriter {
 		const attributes = attributesOf(bytes, scan, context);
 		if (nextHop === undefined) return attributes;
 		const afi = this.#prefixes.family === 'ipv4' ? Afi.ipv4 : Afi.ipv6;
-		return { ...attributes, mpReach: { afi, safi: Safi.unicast, nextHop: nextHop.slice(), routes: { type: 'prefixes', nlri: [] } } };
+		return {
+			...attributes,
+			mpReach: { afi, safi: Safi.unicast, nextHop: nextHop.slice(), routes: { type: 'prefixes', nlri: [] } },
+		};
 	}
 
 	/** Withdraws the prefixes. */
@@ -132,8 +150,17 @@ export class UpdateWriter {
 		}
 	}
 
-	/** As many prefixes, of at most `widest` octets each, as fit before `end`, one at least. */
-	#writePrefixes(list: PrefixList, index: number, bytes: Uint8Array, at: number, end: number, widest = this.#nlriBytes): { index: number; at: number } {
+	/**
+	 * Writes as many prefixes, of at most `widest` octets each, as fit before `end`, at least one.
+	 */
+	#writePrefixes(
+		list: PrefixList,
+		index: number,
+		bytes: Uint8Array,
+		at: number,
+		end: number,
+		widest = this.#nlriBytes,
+	): { index: number; at: number } {
 		const { ids, pathIds, count } = list;
 		const prefixes = this.#prefixes;
 		const last = end - widest;
@@ -144,20 +171,20 @@ export class UpdateWriter {
 		return { index, at };
 	}
 
-	/** Writes the block of `id`; the octets of a message with it and no routes. */
+	/** Writes the block of `id`; returns the octets of a message with it and no routes. */
 	#fixedBytes(id: number): number {
 		this.#block.write(id);
 		const { length, nextHop } = this.#block;
 		return headerBytes + 4 + length + (nextHop === undefined ? 0 : 4 + 5 + nextHop.length);
 	}
 
-	/** The longest message to send so many octets in, 0 where the peer accepts none. */
+	/** The maximum message length for this number of octets, 0 if the peer accepts none. */
 	#limitFor(octets: number): number {
 		if (octets <= usualMessage) return usualMessage;
 		return this.#extended && octets <= longestMessage ? longestMessage : 0;
 	}
 
-	/** The octets of the longest prefix of a list. */
+	/** The length of the longest prefix of a list, in octets. */
 	#widest({ ids, count }: PrefixList): number {
 		let widest = 0;
 		for (let index = 0; index < count; index++) widest = Math.max(widest, this.#widthOf(ids[index] ?? 0));
@@ -175,7 +202,7 @@ export class UpdateWriter {
 
 	#writeReach(nextHop: Uint8Array, bytes: Uint8Array, at: number): number {
 		bytes[at] = optionalExtended;
-		bytes[at + 1] = 14;
+		bytes[at + 1] = AttributeCode.mpReach;
 		at = this.#writeFamily(bytes, at + 4);
 		bytes[at++] = nextHop.length;
 		copyBytes(nextHop, 0, bytes, at, nextHop.length);
@@ -187,7 +214,7 @@ export class UpdateWriter {
 
 	#writeUnreach(bytes: Uint8Array, at: number): number {
 		bytes[at] = optionalExtended;
-		bytes[at + 1] = 15;
+		bytes[at + 1] = AttributeCode.mpUnreach;
 		return this.#writeFamily(bytes, at + 4);
 	}
 
@@ -203,11 +230,14 @@ export class UpdateWriter {
 export function endOfRibBytes(family: 'ipv4' | 'ipv6'): Uint8Array {
 	const bytes = new Uint8Array(family === 'ipv4' ? 23 : 29);
 	finish(bytes, 0, bytes.length, 0, bytes.length - 23);
-	if (family === 'ipv6') bytes.set([0x80, 15, 3, 0, Afi.ipv6, Safi.unicast], 23);
+	if (family === 'ipv6') bytes.set([0x80, AttributeCode.mpUnreach, 3, 0, Afi.ipv6, Safi.unicast], 23);
 	return bytes;
 }
 
-/** Fills in what is known at the end: header, length of withdrawn routes (which stand there already), length of attributes. */
+/**
+ * Fills in the header and the length of attributes; the length of withdrawn routes is already
+ * present.
+ */
 function finish(bytes: Uint8Array, head: number, end: number, withdrawn: number, attributes: number): void {
 	for (let index = 0; index < 16; index++) bytes[head + index] = 0xff;
 	writeU16(bytes, head + 16, end - head);
