@@ -1,45 +1,82 @@
 import type { PrefixKey } from '../core/index.ts';
-import type { KernelRoute, RouteOperation } from './kernel.ts';
+import type { KernelRoute, RouteHop, RouteOperation } from './kernel.ts';
 
-/** Does the route in the kernel do what is wanted? A wanted route without a device is content with any. */
+/**
+ * True if the kernel's route satisfies the desired one. A desired route without a device matches
+ * any device.
+ */
 export function sameRoute(wanted: KernelRoute, actual: KernelRoute): boolean {
 	return (
 		wanted.prefix === actual.prefix &&
+		actual.protocol === undefined &&
 		wanted.type === actual.type &&
 		wanted.metric === actual.metric &&
 		wanted.via === actual.via &&
 		wanted.onlink === actual.onlink &&
-		(wanted.device === undefined || wanted.device === actual.device)
+		(wanted.device === undefined || wanted.device === actual.device) &&
+		wanted.source === actual.source &&
+		sameHops(wanted.others, actual.others)
 	);
 }
 
-/** The operations for one prefix, the one that makes first. `sweep`: what is not wanted may go although nothing replaces it. */
-export function diffPrefix(wanted: KernelRoute | undefined, actual: readonly KernelRoute[], sweep: boolean): RouteOperation[] {
+/** The route as it is written: with the present protocol. */
+export function withoutProtocol(route: KernelRoute): KernelRoute {
+	if (route.protocol === undefined) return route;
+	const { protocol: _, ...rest } = route;
+	return rest;
+}
+
+function sameHops(wanted: readonly RouteHop[] | undefined, actual: readonly RouteHop[] | undefined): boolean {
+	if (wanted === actual) return true;
+	if (wanted === undefined || actual === undefined || wanted.length !== actual.length) return false;
+	return wanted.every(({ via, device, onlink }, index) => {
+		const other = actual[index];
+		return via === other?.via && onlink === other?.onlink && (device === undefined || device === other?.device);
+	});
+}
+
+/**
+ * The operations for one prefix, additions first. `sweep`: an undesired route may be removed
+ * without a replacement.
+ */
+export function diffPrefix(
+	wanted: KernelRoute | undefined,
+	actual: readonly KernelRoute[],
+	sweep: boolean,
+): RouteOperation[] {
 	if (wanted === undefined) return sweep ? actual.map((route) => ({ type: 'remove', route })) : [];
 	const operations: RouteOperation[] = [];
 	let kept = actual.find((route) => sameRoute(wanted, route));
 	if (kept === undefined) {
-		// The kernel tells routes for one prefix apart by their metric.
+		// The kernel distinguishes routes to one prefix by their metric.
 		kept = actual.find(({ metric }) => metric === wanted.metric);
-		operations.push(kept === undefined ? { type: 'add', route: wanted } : { type: 'replace', route: wanted, old: kept });
+		operations.push(
+			kept === undefined ? { type: 'add', route: wanted } : { type: 'replace', route: wanted, old: kept },
+		);
 	}
 	for (const route of actual) if (route !== kept) operations.push({ type: 'remove', route });
 	return operations;
 }
 
-/** The operations for many prefixes: first what makes, grouped by next hop, then what breaks. */
-export function diff(wanted: ReadonlyMap<PrefixKey, KernelRoute>, actual: ReadonlyMap<PrefixKey, readonly KernelRoute[]>, sweep: boolean): RouteOperation[] {
+/** The operations for many prefixes: additions first, grouped by next hop, then removals. */
+export function diff(
+	wanted: ReadonlyMap<PrefixKey, KernelRoute>,
+	actual: ReadonlyMap<PrefixKey, readonly KernelRoute[]>,
+	sweep: boolean,
+): readonly RouteOperation[] {
 	const operations: RouteOperation[] = [];
 	for (const [prefix, route] of wanted) operations.push(...diffPrefix(route, actual.get(prefix) ?? [], sweep));
-	for (const [prefix, routes] of actual) if (!wanted.has(prefix)) operations.push(...diffPrefix(undefined, routes, sweep));
+	for (const [prefix, routes] of actual)
+		if (!wanted.has(prefix)) operations.push(...diffPrefix(undefined, routes, sweep));
 	return ordered(operations);
 }
 
 /**
- * Make before break; and what makes, grouped by next hop: the kernel shares the next hops of routes, and finds the one
- * of the route before at once (ten times faster with thousands of them).
+ * Make before break. Additions are grouped by next hop: the kernel shares next hops between routes,
+ * and finds that of the previous route at once (ten times faster with thousands of next hops).
  */
-export function ordered(operations: readonly RouteOperation[]): RouteOperation[] {
+export function ordered(operations: readonly RouteOperation[]): readonly RouteOperation[] {
+	if (isOrdered(operations)) return operations;
 	const groups = new Map<string | undefined, RouteOperation[]>();
 	const removals: RouteOperation[] = [];
 	for (const operation of operations) {
@@ -51,6 +88,18 @@ export function ordered(operations: readonly RouteOperation[]): RouteOperation[]
 	return [...groups.values(), removals].flat();
 }
 
+/** Additions with one next hop, then removals: the usual case of few neighbours. */
+function isOrdered(operations: readonly RouteOperation[]): boolean {
+	const [first] = operations;
+	const via = first?.route.via;
+	let removing = false;
+	for (const { type, route } of operations) {
+		if (type === 'remove') removing = true;
+		else if (removing || route.via !== via) return false;
+	}
+	return true;
+}
+
 /** Routes by prefix. */
 export function byPrefix(routes: readonly KernelRoute[]): Map<PrefixKey, readonly KernelRoute[]> {
 	const map = new Map<PrefixKey, KernelRoute[]>();
@@ -58,15 +107,28 @@ export function byPrefix(routes: readonly KernelRoute[]): Map<PrefixKey, readonl
 	return map;
 }
 
-/** Puts a route beside the others of its prefix. */
+/** Adds a route to the others of its prefix. */
 export function file(map: Map<PrefixKey, KernelRoute[]>, route: KernelRoute): void {
 	const others = map.get(route.prefix);
 	if (others === undefined) map.set(route.prefix, [route]);
 	else others.push(route);
 }
 
-/** The same in everything that the kernel holds; the device that it found for a route that names none is that route's own. */
+/**
+ * True if all kernel fields are equal. If one route has no device, the device that the kernel found
+ * counts as equal.
+ */
 export function isTwin(left: KernelRoute, right: KernelRoute): boolean {
-	const sameDevice = left.device === right.device || (left.via !== undefined && (left.device === undefined || right.device === undefined));
-	return left.type === right.type && left.via === right.via && sameDevice && left.onlink === right.onlink && left.metric === right.metric;
+	const sameDevice =
+		left.device === right.device ||
+		(left.via !== undefined && (left.device === undefined || right.device === undefined));
+	return (
+		left.type === right.type &&
+		left.via === right.via &&
+		sameDevice &&
+		left.onlink === right.onlink &&
+		left.metric === right.metric &&
+		left.source === right.source &&
+		sameHops(left.others, right.others)
+	);
 }

@@ -1,7 +1,8 @@
-import { type Backoff, backoffMs, type Logger, type PrefixKey, type Random } from '../core/index.ts';
+import { type Backoff, backoffMs, LineLimiter, type Logger, type PrefixKey, type Random } from '../core/index.ts';
 import type { RouteFailure } from './kernel.ts';
+import type { FibDependencies } from './options.ts';
 
-/** Refusals told one by one in a run; the rest is a number. */
+/** Maximum number of refusals logged individually per run; the others are counted. */
 const mostRefusalsLogged = 5;
 
 interface Failure {
@@ -10,15 +11,18 @@ interface Failure {
 	readonly retryAtMs: number;
 }
 
-/** Prefixes whose route the kernel refused, and when each is due again. */
+/** Prefixes whose route the kernel refused, with the time of the next attempt. */
 export class Failures {
 	readonly #byPrefix = new Map<PrefixKey, Failure>();
 	readonly #retry: Backoff;
 	readonly #random: Random;
+	readonly #log: Logger;
 
-	constructor(retry: Backoff, random: Random) {
+	constructor(retry: Backoff, { random, clock, log }: Pick<FibDependencies, 'random' | 'clock' | 'log'>) {
 		this.#retry = retry;
 		this.#random = random;
+		// Neighbours decide which routes they announce, and how often.
+		this.#log = new LineLimiter(clock).limit(log, 'refused routes');
 	}
 
 	get size(): number {
@@ -29,12 +33,25 @@ export class Failures {
 		return this.#byPrefix.get(prefix)?.reason;
 	}
 
-	/** Nothing is tried again. */
+	/** The first `limit` of them. */
+	first(limit: number): readonly { readonly prefix: PrefixKey; readonly reason: string }[] {
+		const listed: { readonly prefix: PrefixKey; readonly reason: string }[] = [];
+		for (const [prefix, { reason }] of this.#byPrefix) {
+			if (listed.length === limit) break;
+			listed.push({ prefix, reason });
+		}
+		return listed;
+	}
+
+	/** Cancels all retries. */
 	clear(): void {
 		this.#byPrefix.clear();
 	}
 
-	/** Takes over how it went with these prefixes; gives the refusals that are news: of a prefix or with a reason not seen before. */
+	/**
+	 * Records the results for these prefixes; returns new refusals: of a new prefix, or with a new
+	 * reason.
+	 */
 	update(attempted: Iterable<PrefixKey>, refused: readonly RouteFailure[], nowMs: number): RouteFailure[] {
 		const refusedPrefixes = new Set(refused.map(({ operation }) => operation.route.prefix));
 		if (this.size > 0) for (const prefix of attempted) if (!refusedPrefixes.has(prefix)) this.#byPrefix.delete(prefix);
@@ -48,20 +65,27 @@ export class Failures {
 		return before?.reason !== reason;
 	}
 
-	/** Milliseconds until the first is due; `undefined`: none failed. */
+	/** Milliseconds until the next retry; `undefined`: none. */
 	dueInMs(nowMs: number): number | undefined {
 		let first: number | undefined;
-		for (const { retryAtMs } of this.#byPrefix.values()) if (first === undefined || retryAtMs < first) first = retryAtMs;
+		for (const { retryAtMs } of this.#byPrefix.values())
+			if (first === undefined || retryAtMs < first) first = retryAtMs;
 		return first === undefined ? undefined : Math.max(0, first - nowMs);
 	}
-}
 
-/** Says which routes the kernel refused, and of those that somebody wants by name, who. */
-export function tellRefusals(news: readonly RouteFailure[], log: Logger, wantedBy: (prefix: PrefixKey) => string | undefined): void {
-	for (const { operation, error } of news.slice(0, mostRefusalsLogged)) {
-		const { prefix } = operation.route;
-		const who = wantedBy(prefix);
-		log.warn('the kernel refused a route', { prefix, operation: operation.type, reason: error.message, ...(who === undefined ? {} : { wantedBy: who }) });
+	/** Logs newly refused routes, with the resource of a static route. */
+	tell(news: readonly RouteFailure[], wantedBy: (prefix: PrefixKey) => string | undefined): void {
+		for (const { operation, error } of news.slice(0, mostRefusalsLogged)) {
+			const { prefix } = operation.route;
+			const who = wantedBy(prefix);
+			this.#log.warn('the kernel refused a route', {
+				prefix,
+				operation: operation.type,
+				reason: error.message,
+				...(who === undefined ? {} : { wantedBy: who }),
+			});
+		}
+		if (news.length > mostRefusalsLogged)
+			this.#log.warn('the kernel refused more routes', { count: news.length - mostRefusalsLogged });
 	}
-	if (news.length > mostRefusalsLogged) log.warn('the kernel refused more routes', { count: news.length - mostRefusalsLogged });
 }

@@ -1,86 +1,112 @@
-import type { BestRoute, Encapsulate, FibRefusal, FibView, PrefixKey, RouteChange } from '../core/index.ts';
+import {
+	type BestRoute,
+	type Encapsulate,
+	type Family,
+	type FibRefusal,
+	type FibRouteView,
+	type FibView,
+	inSlices,
+	type PrefixKey,
+	type RouteChange,
+} from '../core/index.ts';
+import { Actual } from './actual.ts';
 import { type DesiredInputs, type Wanted, wantedRoute } from './desired.ts';
-import { file, isTwin } from './diff.ts';
-import { Failures, tellRefusals } from './failures.ts';
+import { withoutProtocol } from './diff.ts';
+import { Elevated } from './elevated.ts';
+import { Failures } from './failures.ts';
 import type { KernelEvent, KernelRoute } from './kernel.ts';
 import type { OwnRoutes } from './next-hops/own-route.ts';
 import { type FibDependencies, type FibOptions, type FibStats, fibDefaults } from './options.ts';
+import { Origins } from './origins.ts';
 import { Others, type Territory } from './others.ts';
-import { reconcile, record } from './reconcile.ts';
-import { othersFirst, slices } from './slices.ts';
+import { Passes } from './passes.ts';
+import { Pending } from './pending.ts';
+import { reconcile } from './reconcile.ts';
 import { type StaticRoute, Statics } from './statics.ts';
-import { afterEvents, Timers } from './timers.ts';
 import { TunnelEnds } from './tunnel-ends.ts';
-import { viewRoutes } from './view.ts';
-import { Ways } from './ways.ts';
+import { eachPrefix, eachRoute, type FibOverview, overviewOf, type PrefixRemarks, viewPrefix } from './view.ts';
+import { prefixesThrough, Ways } from './ways.ts';
 
-/** Keeps our routes in the kernel as they should be. Changes are collected and carried out in the background. */
+/** Keeps our routes in the kernel in their desired state. Changes are applied in the background. */
 export class Fib {
 	readonly #options: FibOptions & typeof fibDefaults;
+	#routeProtocol: number;
 	readonly #dependencies: FibDependencies;
 	readonly #best = new Map<PrefixKey, BestRoute>();
-	/** Made anew when origins or encapsulation change, not for every prefix. */
 	#inputs: DesiredInputs;
-	/** Ours in the kernel, by prefix; `undefined` until it was read. */
-	#actual: Map<PrefixKey, readonly KernelRoute[]> | undefined;
-	readonly #ways = new Ways();
+	readonly #actual: Actual;
+	readonly #pending = new Pending();
+	readonly #passes: Passes;
+	readonly #ways: Ways;
+	readonly #origins: Origins;
 	readonly #statics = new Statics();
-	/** Who else programs our routes; while somebody does, nothing is written. */
 	readonly #others: Others;
+	readonly #elevated: Elevated;
 	readonly #waiting = new Set<string>();
-	/** Until all are in sync: prefixes that some source has spoken of in this life, so that their removal is meant. */
-	readonly #told = new Set<PrefixKey>();
-	#dirty = new Set<PrefixKey>();
+	/** Prefixes that a source has named before all are in sync: their removal is intended. */
+	readonly #named = new Set<PrefixKey>();
 	readonly #failures: Failures;
 	readonly #tunnelEnds: TunnelEnds;
 	readonly #counters = { applied: 0, refused: 0, audits: 0 };
-	#auditWanted = true;
-	#foreignWanted = true;
-	#auditFailures = 0;
-	/** How long the last pass with an audit took. */
-	#auditPassMs = 0;
-	#listing = false;
-	#running: Promise<void> | undefined;
-	#started = false;
-	#stopped = false;
-	readonly #timers: Timers<'audit' | 'event' | 'retry'>;
+	#overview: Promise<FibOverview> | undefined;
 
 	constructor(options: FibOptions, dependencies: FibDependencies) {
 		this.#options = { ...fibDefaults, ...options };
+		this.#routeProtocol = options.routeProtocol;
 		this.#dependencies = dependencies;
+		this.#ways = new Ways(dependencies.resolve);
 		this.#inputs = {
 			best: this.#best,
 			origins: new Set(),
 			statics: this.#statics.wanted,
+			datastore: new Map(),
 			encapsulate: dependencies.encapsulate,
 			resolve: (nextHop) => this.#ways.to(nextHop),
 			metric: this.#options.metric,
+			sources: this.#options.sources,
 		};
-		this.#timers = new Timers(dependencies.clock);
-		this.#failures = new Failures(this.#options.retry, dependencies.random);
+		this.#origins = new Origins({
+			take: (origins) => {
+				this.#inputs = { ...this.#inputs, origins };
+			},
+			touch: (prefix) => this.#touch(prefix),
+			done: () => this.#passes.request(),
+		});
+		const { retry, auditSeconds } = this.#options;
+		const { kernel, clock, log } = dependencies;
+		this.#actual = new Actual(kernel);
+		this.#failures = new Failures(retry, dependencies);
+		this.#passes = new Passes({
+			pending: this.#pending,
+			pass: () => this.#pass(),
+			retryInMs: () => this.#failures.dueInMs(clock.monotonicMs()),
+			auditSeconds,
+			retry,
+			clock,
+			log,
+		});
 		this.#tunnelEnds = new TunnelEnds(dependencies.onTunnelEnds);
-		this.#others = new Others(this.#options.besideOthers, dependencies.log, dependencies.onRefusal);
+		this.#elevated = new Elevated(this.#options.normalMetrics, dependencies.onElevated);
+		this.#others = new Others(this.#options.besideOthers, log, dependencies.onRefusal);
 	}
 
-	/** Reads the kernel, begins to watch it and to write. Resolves after the first pass, however it went. */
+	/** Reads the kernel, starts to watch and to write. Resolves after the first pass. */
 	async start(): Promise<void> {
 		if (!this.#dependencies.kernel.enabled) return;
-		this.#started = true;
-		this.#dependencies.kernel.watch((event) => (event.type === 'own-route' ? this.#onOwnRoute(event.change, event.route) : this.#onEvent(event)));
-		this.#armAudit();
-		this.#kick();
+		this.#dependencies.kernel.watch((event) =>
+			event.type === 'own-route' ? this.#onOwnRoute(event.change, event.route) : this.#onEvent(event),
+		);
+		this.#passes.start();
 		await this.whenIdle();
 	}
 
-	/** Stops writing and watching. The routes stay, so that packets flow until the next start. */
+	/** Stops writing and watching. The routes stay: forwarding continues. */
 	async stop(): Promise<void> {
-		this.#stopped = true;
-		this.#timers.stop();
-		await this.#running;
+		await this.#passes.stop();
 		this.#dependencies.kernel.close();
 	}
 
-	/** Takes over changes of best routes; the last one for a prefix counts. */
+	/** Adds changes of best routes; the last one for a prefix counts. */
 	apply(changes: readonly RouteChange[]): void {
 		for (const change of changes) {
 			const prefix = change.type === 'install' ? change.route.prefix : change.prefix;
@@ -88,261 +114,269 @@ export class Fib {
 			else this.#best.delete(prefix);
 			this.#touch(prefix);
 		}
-		this.#kick();
+		this.#passes.request();
 	}
 
-	/** This node's own blocks, all of them. */
-	setOrigins(prefixes: Iterable<PrefixKey>): void {
-		const { origins: before } = this.#inputs;
-		const origins = new Set(prefixes);
-		this.#inputs = { ...this.#inputs, origins };
-		for (const prefix of [...before, ...origins]) if (before.has(prefix) !== origins.has(prefix)) this.#touch(prefix);
-		this.#kick();
+	/** Sets this node's own blocks, as the complete list. */
+	setOrigins(prefixes: readonly PrefixKey[]): void {
+		this.#origins.set(prefixes);
 	}
 
-	/** Routes to have whatever neighbours say, all of them; each in place of a best route of its prefix. Resolves when they stand, or were refused. */
+	/** Sets all static routes; each overrides a best route. Resolves when installed or refused. */
 	async setStatics(routes: Iterable<StaticRoute>): Promise<void> {
 		const changed = this.#statics.set(routes);
 		if (changed.length === 0) return;
 		this.#inputs = { ...this.#inputs, statics: this.#statics.wanted };
 		for (const prefix of changed) this.#touch(prefix);
-		this.#foreignWanted = true;
-		this.#kick();
-		if (this.#started) await this.whenIdle();
+		this.#pending.wantForeign();
+		this.#passes.request();
+		if (this.#passes.isStarted) await this.whenIdle();
 	}
 
-	/** How packets leave from now on: pools or own addresses have changed. */
+	/** Sets all routes derived from block affinities: prefix and node address. */
+	setDatastoreRoutes(datastore: ReadonlyMap<PrefixKey, string>): void {
+		const { datastore: before } = this.#inputs;
+		this.#inputs = { ...this.#inputs, datastore };
+		for (const [prefix, nextHop] of datastore) if (before.get(prefix) !== nextHop) this.#touch(prefix);
+		for (const prefix of before.keys()) if (!datastore.has(prefix)) this.#touch(prefix);
+		this.#passes.request();
+	}
+
+	/** The ways to these next hops have changed. */
+	nextHopsChanged(nextHops: ReadonlySet<string>): void {
+		for (const prefix of prefixesThrough(nextHops, this.#inputs)) this.#pending.add(prefix);
+		this.#passes.request();
+	}
+
+	/** Sets the encapsulation after a change of pools or own addresses. */
 	setEncapsulate(encapsulate: Encapsulate): void {
 		this.#inputs = { ...this.#inputs, encapsulate };
-		for (const prefix of this.#best.keys()) this.#dirty.add(prefix);
-		this.#kick();
+		this.#pending.addAll();
+		this.#passes.request();
 	}
 
-	/** What is ours to program. Before `start` the kernel is read once, so that others are seen before anything is written. */
+	/** Sets our territory. Before `start`, reads the kernel once to detect other owners. */
 	async setTerritory(territory: Territory): Promise<void> {
 		const { changed, released } = this.#others.setTerritory(territory);
 		if (!changed) return;
-		if (released) this.#auditWanted = true;
-		if (!this.#started) await this.#learnForeign().catch(() => undefined);
-		this.#foreignWanted = true;
-		this.#kick();
+		const { kernel } = this.#dependencies;
+		if (territory.ownership !== undefined) {
+			kernel.setOwnership(territory.ownership);
+			this.#routeProtocol = territory.ownership.protocol;
+		}
+		if (released) this.#pending.wantAudit();
+		if (!this.#passes.isStarted) await this.#learnForeign().catch(() => undefined);
+		this.#pending.wantForeign();
+		this.#passes.request();
 	}
 
-	/** Why nothing is written: somebody else programs the same routes. */
+	/** Sets the metrics of ordinary routes to local workloads. */
+	setNormalMetrics(metrics: Readonly<Record<Family, number>>): void {
+		if (!this.#elevated.setNormal(metrics)) return;
+		this.#pending.wantForeign();
+		this.#passes.request();
+	}
+
+	/** The reason why nothing is written: another program owns the same routes. */
 	get refusal(): FibRefusal | undefined {
 		return this.#others.refusal;
 	}
 
-	/** Nothing is swept before each of these has said that it is in sync. */
+	/** Sweeping waits until each of these sources is in sync. */
 	waitFor(sources: Iterable<string>): void {
 		for (const source of sources) this.#waiting.add(source);
 	}
 
-	/** A source has told all that it knows. */
+	/** Marks a source as complete. */
 	setInSync(source: string): void {
 		if (!this.#waiting.delete(source) || this.#waiting.size > 0) return;
 		this.#dependencies.log.info('fib in sync', { routes: this.#best.size, blocks: this.#inputs.origins.size });
-		this.#told.clear();
+		this.#named.clear();
 		this.#tunnelEnds.inherit([]);
-		for (const prefix of this.#actual?.keys() ?? []) this.#dirty.add(prefix);
-		this.#kick();
+		this.#pending.addAll();
+		this.#passes.request();
 	}
 
 	get inSync(): boolean {
 		return this.#waiting.size === 0;
 	}
 
-	/** Resolves when nothing is under way; what failed may be waiting for its next attempt. */
+	/** Resolves when no work is in progress; failed routes may wait for their retry. */
 	async whenIdle(): Promise<void> {
-		while (this.#running !== undefined) await this.#running;
+		while (this.#origins.taking !== undefined || this.#passes.running !== undefined) {
+			await this.#origins.taking;
+			await this.#passes.running;
+		}
 	}
 
-	/** Numbers for metrics; cheap, however many routes there are. */
+	/** Numbers for metrics; cheap for any number of routes. */
 	stats(): FibStats {
-		return { ...this.#counters, prefixes: this.#actual?.size ?? 0, failing: this.#failures.size, dirty: this.#dirty.size, inSync: this.inSync };
+		return {
+			...this.#counters,
+			prefixes: this.#actual.routes.size,
+			failing: this.#failures.size,
+			dirty: this.#pending.size(this.#best.size),
+			inSync: this.inSync,
+		};
 	}
 
-	/** Static routes that do not do what they are for, in words. */
+	/** Some of the refused routes; `stats` has their number. */
+	failed(limit: number): readonly { readonly prefix: PrefixKey; readonly reason: string }[] {
+		return this.#failures.first(limit);
+	}
+
+	/** Static routes without effect, with the reasons. */
 	staticProblems(): readonly string[] {
 		return this.#statics.problems((prefix) => this.#failures.reason(prefix));
 	}
 
-	/** Our routes, as next hops may lie behind them. */
+	/** Our routes, for the resolution of next hops behind them. */
 	get ownRoutes(): OwnRoutes {
-		return { actual: this.#actual ?? new Map(), best: this.#best, statics: this.#statics.held, held: !this.inSync };
+		return { actual: this.#actual.routes, best: this.#best, statics: this.#statics.held, held: !this.inSync };
 	}
 
-	/** What should be in the kernel and what is, by prefix. */
+	/** Desired and present routes in one list: only for few routes. */
 	view(): FibView {
-		const { kernel } = this.#dependencies;
-		const remarks = (prefix: PrefixKey) => ({ failure: this.#failures.reason(prefix), note: this.#statics.note(prefix) });
-		const routes = kernel.enabled ? viewRoutes(this.#inputs, this.#actual ?? new Map(), remarks) : [];
+		return { ...this.summary(), routes: [...this.eachRoute()] };
+	}
+
+	/** The view without its routes; cheap. */
+	summary(): Omit<FibView, 'routes'> {
 		const { refusal } = this;
 		return {
-			enabled: kernel.enabled,
-			inSync: this.inSync,
+			enabled: this.#dependencies.kernel.enabled,
+			// Complete and without a failure: a table with a refused route is not in sync.
+			inSync: this.inSync && this.#failures.size === 0 && refusal === undefined,
 			waitingFor: [...this.#waiting],
-			routeProtocol: this.#options.routeProtocol,
-			routes,
+			routeProtocol: this.#routeProtocol,
 			...(refusal === undefined ? {} : { refusal }),
 		};
 	}
 
+	/** Desired and present routes, one by one. */
+	eachRoute(): Iterable<FibRouteView> {
+		if (!this.#dependencies.kernel.enabled) return [];
+		return eachRoute(this.#inputs, this.#actual.routes, (prefix) => this.#remarks(prefix));
+	}
+
+	/** The same for one prefix. */
+	routesOf(prefix: PrefixKey): readonly FibRouteView[] {
+		if (!this.#dependencies.kernel.enabled) return [];
+		return viewPrefix(
+			prefix,
+			wantedRoute(prefix, this.#inputs),
+			this.#actual.routes.get(prefix) ?? [],
+			this.#remarks(prefix),
+		);
+	}
+
+	/** Routes by state, counted in slices; concurrent callers share one pass. */
+	overview(): Promise<FibOverview> {
+		this.#overview ??= inSlices(overviewOf(this.eachRoute())).finally(() => {
+			this.#overview = undefined;
+		});
+		return this.#overview;
+	}
+
+	#remarks(prefix: PrefixKey): PrefixRemarks {
+		return { failure: this.#failures.reason(prefix), note: this.#statics.note(prefix) };
+	}
+
 	#touch(prefix: PrefixKey): void {
-		this.#dirty.add(prefix);
-		if (!this.inSync) this.#told.add(prefix);
+		this.#pending.add(prefix);
+		if (!this.inSync) this.#named.add(prefix);
 	}
 
 	#onEvent(event: Exclude<KernelEvent, { type: 'own-route' }>): void {
-		// Of the routes of others only who resolves next hops by them needs to know, and whoever looks out for others.
-		if (event.type === 'foreign-route' && !this.#ways.used && this.#inputs.statics.size === 0 && !this.#others.concerns(event)) return;
-		this.#foreignWanted = true;
-		if (event.type !== 'foreign-route') this.#auditWanted = true;
-		if (!this.#timers.isArmed('event')) this.#timers.arm('event', afterEvents(this.#auditPassMs), () => this.#kick());
+		if (
+			event.type === 'foreign-route' &&
+			!this.#ways.used &&
+			this.#inputs.statics.size === 0 &&
+			![this.#others, this.#elevated].some((each) => each.concerns(event))
+		)
+			return;
+		this.#pending.wantForeign();
+		// A new address removes no routes of ours; a refused route may be possible now.
+		const mayHaveLost = event.type !== 'foreign-route' && event.type !== 'address-added';
+		if (mayHaveLost || (event.type === 'address-added' && this.#failures.size > 0)) this.#pending.wantAudit();
+		this.#passes.requestAfterEvents();
 	}
 
 	#onOwnRoute(change: 'added' | 'removed', route: KernelRoute): void {
+		// A list in progress may be older or newer than this event.
+		if (this.#actual.isListing) this.#pending.wantAudit();
+		if (!this.#actual.heard(change, route)) return;
 		const { prefix } = route;
-		// A list that is being read may be from before or after this.
-		if (this.#listing) this.#auditWanted = true;
-		const actual = this.#actual?.get(prefix) ?? [];
-		const known = actual.find((other) => isTwin(other, route));
-		// An echo of what is known already tells nothing.
-		if (this.#actual === undefined || (change === 'added') === (known !== undefined)) return;
-		record(this.#actual, change === 'added' ? { type: 'add', route } : { type: 'remove', route: known ?? route });
-		this.#dependencies.log.warn('somebody else changed a route of ours', { prefix, change });
-		this.#dirty.add(prefix);
-		this.#kick();
+		this.#dependencies.log.warn('another program changed a route of ours', { prefix, change });
+		this.#pending.add(prefix);
+		this.#passes.request();
 	}
 
-	/** Begins a run, unless one is under way. Before `start`, which a kernel that is not touched never gets past, what is told is only kept. */
-	#kick(): void {
-		if (this.#running !== undefined || this.#stopped || !this.#started) return;
-		this.#running = this.#runAll().finally(() => {
-			this.#running = undefined;
-			this.#armRetry();
-			// Something may have been asked after the last look.
-			if (this.#auditFailures === 0 && this.#hasWork()) this.#kick();
-		});
-	}
-
-	#hasWork(): boolean {
-		return this.#auditWanted || this.#foreignWanted || this.#dirty.size > 0;
-	}
-
-	async #runAll(): Promise<void> {
-		// What is told in one turn is carried out together.
-		await new Promise((resolve) => setImmediate(resolve));
-		while (!this.#stopped && this.#hasWork()) {
-			try {
-				const startedAtMs = this.#dependencies.clock.monotonicMs();
-				const withAudit = this.#auditWanted;
-				await this.#run();
-				if (withAudit) this.#auditPassMs = this.#dependencies.clock.monotonicMs() - startedAtMs;
-				this.#auditFailures = 0;
-			} catch (error) {
-				this.#auditFailures++;
-				this.#auditWanted = true;
-				this.#foreignWanted = true;
-				this.#dependencies.log.warn('the kernel could not be read or written', { error: error instanceof Error ? error.message : String(error) });
-				return;
-			}
-		}
-	}
-
-	async #run(): Promise<void> {
+	/** One comparison of all dirty prefixes, after the reads that are due. */
+	async #pass(): Promise<void> {
 		const { kernel, log, clock } = this.#dependencies;
-		if (this.#foreignWanted || this.#actual === undefined) await this.#learnForeign();
-		if (this.#auditWanted || this.#actual === undefined) await this.#audit();
-		const actual = this.#actual ?? new Map<PrefixKey, readonly KernelRoute[]>();
-		const dirty = this.#dirty;
-		this.#dirty = new Set();
+		if (this.#pending.wantsForeign || !this.#actual.isRead) await this.#learnForeign();
+		if (this.#pending.wantsAudit || !this.#actual.isRead) await this.#audit();
+		const actual = this.#actual.routes;
+		const dirty = await this.#pending.take(() => eachPrefix(this.#inputs, actual));
 		if (this.refusal !== undefined) {
-			// The audit that follows its end finds all of them again.
+			// The audit after the end of the refusal finds all of them again.
 			this.#failures.clear();
 			return;
 		}
 		try {
 			const { applied, failures } = await reconcile(
 				dirty,
-				{ wanted: (prefix) => this.#wanted(prefix), actual, maySweep: (prefix) => this.inSync || this.#told.has(prefix) },
+				{
+					wanted: (prefix) => this.#wanted(prefix),
+					actual,
+					maySweep: (prefix) => this.inSync || this.#named.has(prefix),
+				},
 				kernel,
 			);
 			this.#counters.applied += applied;
 			this.#counters.refused += failures.length;
 			const news = this.#failures.update(dirty, failures, clock.monotonicMs());
-			tellRefusals(news, log, (prefix) => this.#statics.wanted.get(prefix)?.reason);
+			this.#failures.tell(news, (prefix) => this.#statics.wanted.get(prefix)?.reason);
 			if (applied > 0) log.debug('fib changed', { applied, failed: failures.length });
-			const staticsMoved = this.#statics.look(actual, this.#options.metric, this.#options.routeProtocol);
-			if (staticsMoved) this.#foreignWanted = true;
+			const staticsMoved = this.#statics.look(actual, this.#options.metric, this.#routeProtocol);
+			if (staticsMoved) this.#pending.wantForeign();
 			this.#tunnelEnds.tell();
 			if (dirty.size > 0) this.#dependencies.onRoutes?.(staticsMoved);
 		} catch (error) {
-			for (const prefix of dirty) this.#dirty.add(prefix);
+			for (const prefix of dirty) this.#pending.add(prefix);
 			throw error;
 		}
 	}
 
 	#wanted(prefix: PrefixKey): KernelRoute | undefined {
 		const wanted: Wanted | undefined = wantedRoute(prefix, this.#inputs);
-		this.#tunnelEnds.set(prefix, wanted?.type === 'route' ? wanted.tunnelEnd : undefined);
+		if (wanted?.type === 'skip' && wanted.pending === true) {
+			// Make before break: the present route works until its new way is known.
+			const held = this.#actual.routes.get(prefix)?.[0];
+			if (held !== undefined) return withoutProtocol(held);
+		}
+		this.#tunnelEnds.set(prefix, wanted?.type === 'route' ? wanted.tunnelEnds : undefined);
 		return wanted?.type === 'route' ? wanted.route : undefined;
 	}
 
-	/** Reads our routes; everything that is there or wanted is looked at again. */
+	/** Reads our routes; marks all present and desired prefixes as dirty. */
 	async #audit(): Promise<void> {
-		const first = this.#actual === undefined;
-		this.#auditWanted = false;
+		const first = !this.#actual.isRead;
+		this.#pending.auditBegins();
 		this.#counters.audits++;
-		const actual = new Map<PrefixKey, KernelRoute[]>();
-		this.#listing = true;
-		try {
-			for (const slice of slices(await this.#dependencies.kernel.list())) {
-				for (const route of slice) file(actual, route);
-				await othersFirst();
-			}
-			this.#actual = actual;
-		} finally {
-			this.#listing = false;
-		}
-		if (first && !this.inSync) this.#tunnelEnds.inherit(actual.values());
-		for (const prefixes of [actual.keys(), this.#best.keys(), this.#inputs.origins, this.#inputs.statics.keys()])
-			for (const prefix of prefixes) this.#dirty.add(prefix);
+		await this.#actual.read();
+		if (first && !this.inSync) this.#tunnelEnds.inherit(this.#actual.routes.values());
+		this.#pending.addAll();
 	}
 
 	async #learnForeign(): Promise<void> {
-		this.#foreignWanted = false;
+		this.#pending.foreignBegins();
 		const foreign = await this.#dependencies.kernel.listForeign();
-		if (this.#others.look(foreign)) this.#auditWanted = true;
+		if (this.#others.look(foreign)) this.#pending.wantAudit();
+		this.#elevated.look(foreign);
 		for (const { prefix, text, reason } of this.#statics.meet(foreign, this.#options.metric))
 			this.#dependencies.log.warn('a static route is not alone', { prefix, wantedBy: reason, what: text });
-		const moved = this.#ways.learn([...foreign, ...this.#statics.held]);
-		if (moved.size === 0) return;
-		for (const { prefix, nextHop } of this.#best.values()) if (nextHop !== undefined && moved.has(nextHop)) this.#dirty.add(prefix);
-	}
-
-	#armAudit(): void {
-		this.#timers.arm('audit', this.#options.auditSeconds * 1000, () => {
-			this.#auditWanted = true;
-			this.#foreignWanted = true;
-			this.#armAudit();
-			this.#kick();
-		});
-	}
-
-	/** After a refusal our picture of the kernel may be wrong: read it before the next attempt. */
-	#armRetry(): void {
-		if (this.#stopped) return;
-		if (this.#auditFailures > 0) {
-			const { firstMs, mostMs } = this.#options.retry;
-			this.#timers.arm('retry', Math.min(mostMs, firstMs * 2 ** Math.min(this.#auditFailures, 20)), () => this.#kick());
-			return;
-		}
-		const dueInMs = this.#failures.dueInMs(this.#dependencies.clock.monotonicMs());
-		if (dueInMs === undefined) return;
-		this.#timers.arm('retry', dueInMs, () => {
-			this.#auditWanted = true;
-			this.#kick();
-		});
+		this.nextHopsChanged(this.#ways.learn([...foreign, ...this.#statics.held]));
 	}
 }

@@ -1,23 +1,31 @@
 /**
- * The kernel's forwarding table. What we want is computed from best routes, own blocks and a function that says how
- * packets leave (`desired`, pure); the kernel is read back; `diff` (pure) gives the operations; what is refused stays dirty
- * and is tried again. Ours are the routes with our route protocol in our table. Nothing is swept until every source of
- * routes has said that it is in sync, and stopping leaves everything as it stands.
+ * The kernel's forwarding table. The desired routes are computed from best routes, own blocks and
+ * the encapsulation function (`desired`, pure). The present routes are read back; `diff` (pure)
+ * computes the operations; refused routes stay dirty and are retried. Our routes are those with our
+ * route protocol in our table. Nothing is swept until every source of routes is in sync; after a
+ * stop all routes stay.
  *
- * Beside it stands `next-hops/`: the routes of others as a map (`route-map`, pure) that is kept up by events and tells which next hops
- * this node reaches, at what cost and through which interface.
+ * `next-hops/` keeps foreign routes in a map (`route-map`, pure), updated by events. One rule
+ * (`resolve`, pure) determines which next hops this node reaches, at what cost, by which gateway
+ * and interface: for the selection of routes and for the routes in the kernel.
  */
 
-export { type DesiredInputs, desired, findWay, type Wanted, type Way, wantedRoute } from './desired.ts';
+export { type DesiredInputs, desired, type Wanted, wantedRoute } from './desired.ts';
 export { diff, sameRoute } from './diff.ts';
+export { besideFelixProtocol, felixProtocol } from './felix.ts';
 export { Fib } from './fib.ts';
 export * from './kernel.ts';
 export { type NetlinkKernelOptions, openNetlinkKernel } from './kernel-netlink.ts';
+export { removeNextHopObjects } from './next-hop-objects.ts';
 export type * from './next-hops/kernel.ts';
 export { openNeighbouringKernel } from './next-hops/kernel-netlink.ts';
 export * from './next-hops/own-route.ts';
-export { NextHopTracker, type NextHopTrackerDependencies } from './next-hops/tracker.ts';
+export * from './next-hops/resolve.ts';
+export { NextHopTracker } from './next-hops/tracker.ts';
+export type { Way } from './next-hops/way.ts';
 export type * from './options.ts';
 export { findOthers, noTerritory, type Territory } from './others.ts';
 export { type ReconcileReport, type ReconcileState, reconcile } from './reconcile.ts';
 export type { StaticRoute } from './statics.ts';
+export type { FibCounts, FibOverview } from './view.ts';
+export { routeMapOf, wayBy } from './ways.ts';

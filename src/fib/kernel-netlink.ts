@@ -1,4 +1,4 @@
-import { addressBytes, type Family, formatAddress, formatPrefix, type Logger, type PrefixKey, parseAddress, parsePrefix } from '../core/index.ts';
+import { type Family, formatPrefix, type Logger, type PrefixKey } from '../core/index.ts';
 import {
 	decodeLink,
 	decodeRoute,
@@ -6,112 +6,278 @@ import {
 	type Message,
 	MessageType,
 	NetlinkEvents,
-	type NextHop,
-	type RouteChangeRequest,
+	type RouteFilter,
 	type RouteMessage,
 	RouteTable,
 	RouteType,
 	Rtnetlink,
 } from '../linux/index.ts';
-import { type ForeignRoute, type KernelEvent, type KernelRoute, RouteError, type RouteFailure, type RouteKernel, type RouteOperation } from './kernel.ts';
+import { felixProtocol, isFelixRoute, isFormerRoute, mayBeFelix } from './felix.ts';
+import {
+	type ForeignRoute,
+	type KernelEvent,
+	type KernelRoute,
+	RouteError,
+	type RouteFailure,
+	type RouteKernel,
+	type RouteOperation,
+	type RouteOwnership,
+} from './kernel.ts';
+import { Links } from './links.ts';
+import { fewestSharedHops, NextHopObjects, type SharedHop } from './next-hop-objects.ts';
+import { RouteMessages } from './route-messages.ts';
 import { othersFirst, slices } from './slices.ts';
 
 export interface NetlinkKernelOptions {
 	readonly routeProtocol: number;
 	/** Default 254, the main table. */
 	readonly table?: number;
+	/** Called with an exception of a watcher. */
+	readonly onFault?: (error: unknown) => void;
 }
 
 const families: readonly Family[] = ['ipv4', 'ipv6'];
 const groups = [Group.link, Group.ipv4Address, Group.ipv6Address, Group.ipv4Route, Group.ipv6Route];
 
-/** Opens the kernel of the network namespace we are in. @throws SystemCallError */
+/** Opens the kernel of the present network namespace. @throws SystemCallError */
 export function openNetlinkKernel(options: NetlinkKernelOptions, log: Logger): RouteKernel {
 	return new NetlinkKernel(options, log);
 }
 
 class NetlinkKernel implements RouteKernel {
 	readonly enabled = true;
-	readonly #protocol: number;
+	#protocol: number;
 	readonly #table: number;
 	readonly #log: Logger;
+	readonly #onFault: ((error: unknown) => void) | undefined;
 	readonly #netlink = new Rtnetlink();
-	readonly #names = new Map<number, string>();
-	readonly #indexes = new Map<string, number>();
+	readonly #links = new Links();
 	#linksKnown = false;
-	/** Prefix and metric of routes of others, whatever they are: a replacement in the kernel's sense could hit one of them. */
-	readonly #foreignKeys = new Set<string>();
+	#felixFamilies: readonly Family[] = ['ipv4'];
+	/** The number that marked our routes before; routes with it are read until there are none. */
+	#former: number | undefined;
+	/**
+	 * Metrics of foreign routes by prefix, of any type: the kernel's replace operation could hit
+	 * one of them.
+	 */
+	readonly #foreignMetrics = new Map<PrefixKey, Set<number>>();
+	readonly #messages: RouteMessages;
+	readonly #objects: NextHopObjects;
 	#events: NetlinkEvents | undefined;
 
-	constructor({ routeProtocol, table = RouteTable.main }: NetlinkKernelOptions, log: Logger) {
+	constructor({ routeProtocol, table = RouteTable.main, onFault }: NetlinkKernelOptions, log: Logger) {
+		this.#onFault = onFault;
 		this.#protocol = routeProtocol;
 		this.#table = table;
 		this.#log = log;
+		this.#messages = new RouteMessages(table, routeProtocol, this.#links);
+		this.#objects = new NextHopObjects(this.#netlink, routeProtocol);
 	}
 
 	async list(): Promise<readonly KernelRoute[]> {
 		await this.#learnLinks(true);
 		const routes: KernelRoute[] = [];
+		const objects = new Set<number>();
+		for (const family of families) await this.#listProtocol(family, this.#protocol, routes, objects);
+		if (this.#former !== undefined) {
+			const before = routes.length;
+			for (const family of families) await this.#listProtocol(family, this.#former, routes, objects);
+			if (routes.length === before) this.#former = undefined;
+		}
+		await this.#objects.learn(objects);
+		return routes;
+	}
+
+	async #listProtocol(family: Family, protocol: number, routes: KernelRoute[], objects: Set<number>): Promise<void> {
+		for (const slice of slices(await this.#netlink.routes({ family, table: this.#table, protocol }))) {
+			for (const message of slice) {
+				const route = this.#messages.decode(message);
+				if (!this.#isOurs(route, protocol)) continue;
+				routes.push(protocol === this.#protocol ? route : { ...route, protocol });
+				if (message.nextHopId !== undefined) objects.add(message.nextHopId);
+			}
+			await othersFirst();
+		}
+	}
+
+	async listForeign(): Promise<readonly ForeignRoute[]> {
+		await this.#learnLinks(true);
+		const routes: ForeignRoute[] = [];
+		this.#foreignMetrics.clear();
 		for (const family of families) {
-			for (const slice of slices(await this.#netlink.routes({ family, table: this.#table, protocol: this.#protocol }))) {
-				for (const message of slice) routes.push(this.#ownRoute(message));
+			for (const slice of slices(
+				await this.#netlink.routes({ family, table: this.#table, ...this.#exceptOurs(family) }),
+			)) {
+				for (const message of slice) this.#fileForeign(message, routes);
 				await othersFirst();
 			}
 		}
 		return routes;
 	}
 
-	async listForeign(): Promise<readonly ForeignRoute[]> {
-		await this.#learnLinks(true);
-		const routes: ForeignRoute[] = [];
-		this.#foreignKeys.clear();
-		for (const family of families) {
-			for (const message of await this.#netlink.routes({ family, table: this.#table })) {
-				const { destination, length, protocol, priority, type, nextHops } = message;
-				const [hop] = nextHops;
-				if (protocol === this.#protocol) continue;
-				const prefix = formatPrefix(destination, length);
-				this.#foreignKeys.add(keyOf(prefix, priority));
-				if (type === RouteType.unicast && hop !== undefined) routes.push({ prefix, family, ...this.#hopText(hop), metric: priority, protocol });
-			}
-		}
-		return routes;
+	#fileForeign(message: RouteMessage, routes: ForeignRoute[]): void {
+		const { destination, length, protocol, priority, type, nextHops, family } = message;
+		const [hop] = nextHops;
+		if (this.#mayBeOurs(protocol) && this.#isOurs(this.#messages.decode(message), protocol)) return;
+		const prefix = formatPrefix(destination, length);
+		this.#noteForeign(prefix, priority);
+		if (type === RouteType.unicast && hop !== undefined)
+			routes.push({ prefix, family, ...this.#messages.hopOf(hop), metric: priority, protocol });
+	}
+
+	setOwnership({ protocol, former, felixFamilies }: RouteOwnership): void {
+		this.#protocol = protocol;
+		this.#former = former;
+		this.#felixFamilies = felixFamilies;
+		this.#messages.setProtocol(protocol);
+		this.#objects.setProtocol(protocol, former);
+	}
+
+	#mayBeOurs(protocol: number): boolean {
+		return protocol === this.#protocol || protocol === this.#former;
+	}
+
+	/** For a route with one of our protocols: Felix, too, marks its own with one of them. */
+	#isOurs(route: KernelRoute, protocol: number): boolean {
+		if (protocol !== felixProtocol) return true;
+		if (protocol !== this.#protocol) return isFormerRoute(route);
+		return !this.#felixFamilies.includes(route.family) || !isFelixRoute(route);
+	}
+
+	/** Most routes are ours: they are skipped before they are decoded. */
+	#exceptOurs(family: Family): Pick<RouteFilter, 'exceptProtocol' | 'unless'> {
+		const keeps = this.#protocol === felixProtocol && this.#felixFamilies.includes(family);
+		return {
+			exceptProtocol: this.#protocol,
+			...(keeps ? { unless: (message: Message) => mayBeFelix(message, family) } : {}),
+		};
 	}
 
 	async apply(operations: readonly RouteOperation[]): Promise<readonly RouteFailure[]> {
 		await this.#learnLinks(false);
 		const failures: RouteFailure[] = [];
-		const requests: RouteChangeRequest[] = [];
-		const sent: RouteOperation[] = [];
-		for (const operation of operations) {
-			const route = this.#message(operation.route);
-			if (route === undefined) {
-				failures.push({ operation, error: new RouteError('ENODEV', `there is no interface ${operation.route.device}`) });
+		const steps = (await this.#isPlain(operations)) ? operations : this.#stepsOf(operations, failures);
+		const sharing = await this.#share(operations);
+		const refused = await this.#netlink.streamMessages(steps.length, (writer, position, sequence) => {
+			const step = steps[position];
+			if (step !== undefined)
+				this.#messages.encode(writer, step.type, step.route, sequence, this.#objectOf(step, sharing));
+		});
+		const gone: KernelRoute[] = [];
+		for (const [position, { code, sentence }] of refused) {
+			const step = steps[position];
+			if (step === undefined) continue;
+			// An absent route counts as removed.
+			if (step.type === 'remove' && code === 'ESRCH') {
+				gone.push(step.route);
 				continue;
 			}
-			for (const request of this.#requests(operation, route)) {
-				requests.push(request);
-				sent.push(operation);
-			}
+			const reason = code === 'EEXIST' ? 'a route of another owner holds this prefix and metric' : sentence;
+			failures.push({ operation: 'of' in step ? step.of : step, error: new RouteError(code, reason) });
 		}
-		for (const [index, { code, sentence }] of await this.#netlink.changeRoutes(requests)) {
-			const operation = sent[index];
-			// A route that is gone is as good as removed.
-			if (operation === undefined || (requests[index]?.verb === 'remove' && code === 'ESRCH')) continue;
-			const reason = code === 'EEXIST' ? 'a route of somebody else holds this prefix and metric' : sentence;
-			failures.push({ operation, error: new RouteError(code, reason) });
-		}
+		await this.#removeOtherwise(gone);
 		return failures;
 	}
 
 	/**
-	 * The kernel replaces the first route of that prefix and metric, whosever it is. Where somebody else has put one beside
-	 * ours, the new route is appended and the old one removed, which heeds protocol and gateway.
+	 * True if each operation is one message: all devices exist, and no route of another owner is in
+	 * the place of a replaced one. Neighbouring operations mostly have one device.
 	 */
-	#requests(operation: RouteOperation, route: RouteMessage): RouteChangeRequest[] {
-		if (operation.type !== 'replace' || !this.#foreignKeys.has(keyOf(operation.route.prefix, operation.route.metric))) return [{ verb: operation.type, route }];
-		const old = this.#message(operation.old);
-		return [{ verb: 'append', route }, ...(old === undefined ? [] : [{ verb: 'remove', route: old } as const])];
+	async #isPlain(operations: readonly RouteOperation[]): Promise<boolean> {
+		const foreign = this.#foreignMetrics;
+		let device: string | undefined;
+		let position = 0;
+		for (const { type, route } of operations) {
+			if (isTurn(position++)) await othersFirst();
+			if (route.others !== undefined || (route.device !== device && this.#missingDevice(route) !== undefined))
+				return false;
+			device = route.device;
+			if (type === 'replace' && foreign.size > 0 && foreign.get(route.prefix)?.has(route.metric) === true) return false;
+		}
+		return true;
+	}
+
+	/** The messages of operations, and those that no message can carry out. */
+	#stepsOf(operations: readonly RouteOperation[], failures: RouteFailure[]): readonly Step[] {
+		const steps: Step[] = [];
+		for (const operation of operations) {
+			const { route } = operation;
+			const missing = this.#missingDevice(route);
+			if (missing !== undefined)
+				failures.push({ operation, error: new RouteError('ENODEV', `there is no interface ${missing}`) });
+			else if (operation.type === 'replace' && this.#foreignMetrics.get(route.prefix)?.has(route.metric) === true)
+				steps.push(...appendAndRemove(operation));
+			else steps.push(operation);
+		}
+		return steps;
+	}
+
+	/** Creates next hop objects if there are many next hops. `true`: routes use them. */
+	async #share(operations: readonly RouteOperation[]): Promise<boolean> {
+		const shared = new Map<string, SharedHop>();
+		let last: string | undefined;
+		let position = 0;
+		for (const operation of operations) {
+			if (isTurn(position++)) await othersFirst();
+			// Operations are grouped by next hop.
+			if (operation.route.via === last) continue;
+			last = operation.route.via;
+			this.#noteShared(operation, shared);
+		}
+		if (shared.size < fewestSharedHops) return false;
+		await this.#objects.ensure(shared.values());
+		return true;
+	}
+
+	/** If no route has this gateway, the route may have an object, or the other way round. */
+	async #removeOtherwise(routes: readonly KernelRoute[]): Promise<void> {
+		const candidates = routes.flatMap((route) => {
+			const id = this.#idOf(route);
+			return id === 0 ? [] : [{ route, id }];
+		});
+		await this.#netlink.streamMessages(candidates.length * 2, (writer, position, sequence) => {
+			const candidate = candidates[position >> 1];
+			if (candidate !== undefined)
+				this.#messages.encode(writer, 'remove', candidate.route, sequence, position % 2 === 0 ? candidate.id : 0);
+		});
+	}
+
+	/** The ID of the next hop object of a message; 0: none. */
+	#objectOf({ type, route }: Step, sharing: boolean): number {
+		// The kernel removes a route by its object or by its gateway, as it was written. A next hop
+		// with an object mostly has it in all routes; a second message removes the others.
+		return sharing || (type === 'remove' && !this.#objects.isEmpty) ? this.#idOf(route) : 0;
+	}
+
+	#idOf({ via, device, onlink, others }: KernelRoute): number {
+		if (via === undefined || device === undefined || others !== undefined) return 0;
+		const outInterface = this.#links.indexOf(device) ?? 0;
+		return this.#objects.idOf({ via, outInterface, onlink });
+	}
+
+	/** Collects next hops that could be objects, each once. */
+	#noteShared({ type, route }: RouteOperation, shared: Map<string, SharedHop>): void {
+		const { via, device, onlink, others } = route;
+		if (type === 'remove' || via === undefined || device === undefined || others !== undefined) return;
+		if (shared.has(via) || !this.#links.has(device)) return;
+		shared.set(via, {
+			via,
+			gateway: this.#messages.bytesOf(via),
+			outInterface: this.#links.indexOf(device) ?? 0,
+			onlink,
+		});
+	}
+
+	#noteForeign(prefix: PrefixKey, metric: number): void {
+		const metrics = this.#foreignMetrics.get(prefix);
+		if (metrics === undefined) this.#foreignMetrics.set(prefix, new Set([metric]));
+		else metrics.add(metric);
+	}
+
+	/** The name of a device of this route that does not exist. */
+	#missingDevice({ device, others }: KernelRoute): string | undefined {
+		if (device !== undefined && !this.#links.has(device)) return device;
+		return others?.find((hop) => hop.device !== undefined && !this.#links.has(hop.device))?.device;
 	}
 
 	watch(onEvent: (event: KernelEvent) => void): void {
@@ -119,6 +285,7 @@ class NetlinkKernel implements RouteKernel {
 			groups,
 			ignorePortId: this.#netlink.portId,
 			onMessage: (message) => this.#onMessage(message, onEvent),
+			onFault: this.#onFault,
 			onLoss: (reason) => {
 				this.#log.warn('kernel events were lost', { reason });
 				this.#linksKnown = false;
@@ -137,12 +304,14 @@ class NetlinkKernel implements RouteKernel {
 			case MessageType.newLink:
 			case MessageType.deleteLink: {
 				const { index, name } = decodeLink(message);
-				if (message.type === MessageType.newLink) this.#learnLink(index, name);
-				else this.#forgetLink(index);
+				if (message.type === MessageType.newLink) this.#links.set(index, name);
+				else this.#links.remove(index);
 				onEvent({ type: 'interface' });
 				break;
 			}
 			case MessageType.newAddress:
+				onEvent({ type: 'address-added' });
+				break;
 			case MessageType.deleteAddress:
 				onEvent({ type: 'interface' });
 				break;
@@ -150,66 +319,46 @@ class NetlinkKernel implements RouteKernel {
 			case MessageType.deleteRoute: {
 				const decoded = decodeRoute(message);
 				if (decoded?.table !== this.#table) break;
-				if (decoded.protocol !== this.#protocol) {
-					if (message.type === MessageType.newRoute) this.#foreignKeys.add(keyOf(formatPrefix(decoded.destination, decoded.length), decoded.priority));
+				const own = decoded.protocol === this.#protocol ? this.#messages.decode(decoded) : undefined;
+				if (own === undefined || !this.#isOurs(own, decoded.protocol)) {
+					if (message.type === MessageType.newRoute)
+						this.#noteForeign(formatPrefix(decoded.destination, decoded.length), decoded.priority);
 					const [hop] = decoded.nextHops;
-					onEvent({ type: 'foreign-route', protocol: decoded.protocol, device: hop && this.#hopText(hop).device });
-				} else onEvent({ type: 'own-route', change: message.type === MessageType.newRoute ? 'added' : 'removed', route: this.#ownRoute(decoded) });
+					const { family, protocol, priority: metric } = decoded;
+					onEvent({ type: 'foreign-route', family, protocol, device: hop && this.#messages.hopOf(hop).device, metric });
+				} else
+					onEvent({
+						type: 'own-route',
+						change: message.type === MessageType.newRoute ? 'added' : 'removed',
+						route: own,
+					});
 				break;
 			}
 		}
 	}
 
 	async #learnLinks(again: boolean): Promise<void> {
-		// Without events names are only true at the moment they are asked for.
+		// Without events, interface names are valid only at the time of the read.
 		if (this.#linksKnown && !again && this.#events !== undefined) return;
-		const links = await this.#netlink.links();
-		this.#names.clear();
-		this.#indexes.clear();
-		for (const { index, name } of links) this.#learnLink(index, name);
+		await this.#links.read(this.#netlink);
 		this.#linksKnown = true;
-	}
-
-	#learnLink(index: number, name: string): void {
-		this.#forgetLink(index);
-		this.#names.set(index, name);
-		this.#indexes.set(name, index);
-	}
-
-	#forgetLink(index: number): void {
-		const name = this.#names.get(index);
-		this.#names.delete(index);
-		if (name !== undefined && this.#indexes.get(name) === index) this.#indexes.delete(name);
-	}
-
-	#hopText({ gateway, outInterface }: NextHop): { via: string | undefined; device: string | undefined } {
-		return {
-			via: gateway === undefined ? undefined : formatAddress(gateway),
-			device: outInterface === undefined ? undefined : (this.#names.get(outInterface) ?? `interface ${outInterface}`),
-		};
-	}
-
-	/** A type that we never write (unreachable, ...) is shown as a unicast route to nowhere, so that it differs and goes. */
-	#ownRoute({ family, destination, length, type, priority, nextHops }: RouteMessage): KernelRoute {
-		const prefix = formatPrefix(destination, length);
-		const base = { prefix, family, metric: priority } as const;
-		// The kernel names lo for an IPv6 blackhole.
-		if (type === RouteType.blackhole) return { ...base, type: 'blackhole', via: undefined, device: undefined, onlink: false };
-		const [hop] = nextHops;
-		if (hop === undefined) return { ...base, type: 'unicast', via: undefined, device: undefined, onlink: false };
-		return { ...base, type: 'unicast', ...this.#hopText(hop), onlink: hop.onlink };
-	}
-
-	/** `undefined`: the interface is not there. */
-	#message({ prefix, family, type, via, device, onlink, metric }: KernelRoute): RouteMessage | undefined {
-		const { bytes: destination, length } = parsePrefix(prefix);
-		const base = { family, destination, length, table: this.#table, protocol: this.#protocol, priority: metric };
-		if (type === 'blackhole') return { ...base, type: RouteType.blackhole, nextHops: [] };
-		const outInterface = device === undefined ? undefined : this.#indexes.get(device);
-		if (device !== undefined && outInterface === undefined) return undefined;
-		const gateway = via === undefined ? undefined : parseAddress(via).bytes;
-		return { ...base, destination: destination.subarray(0, addressBytes[family]), type: RouteType.unicast, nextHops: [{ gateway, outInterface, onlink }] };
 	}
 }
 
-const keyOf = (prefix: PrefixKey, metric: number): string => `${prefix} ${metric}`;
+/** Loops over many operations yield to the event loop at these positions. */
+const isTurn = (position: number): boolean => position % 8192 === 8191;
+
+/** A message, and the operation that it implements in part. */
+type Step =
+	| RouteOperation
+	| { readonly type: 'append' | 'remove'; readonly route: KernelRoute; readonly of: RouteOperation };
+
+/**
+ * The kernel replaces the first route of that prefix and metric, of any owner. If another owner has
+ * such a route, the new route is appended and the old one removed: a removal matches protocol and
+ * gateway.
+ */
+const appendAndRemove = (operation: RouteOperation & { readonly type: 'replace' }): Step[] => [
+	{ type: 'append', route: operation.route, of: operation },
+	{ type: 'remove', route: operation.old, of: operation },
+];

@@ -1,50 +1,95 @@
-import type { Backoff, Clock, Encapsulate, FibRefusal, Logger, Random } from '../core/index.ts';
+import type { Backoff, Clock, Encapsulate, Family, FibRefusal, Logger, PrefixKey, Random } from '../core/index.ts';
 import type { RouteKernel } from './kernel.ts';
+import type { Way } from './next-hops/way.ts';
 
 /** How this node's routes are written. */
 export interface FibOptions {
-	/** The kernel's route protocol number that marks our routes; nothing else is ever touched. 5 to 255. */
+	/**
+	 * The kernel's route protocol number that marks our routes; no other route is changed. 5 to
+	 * 255.
+	 */
 	readonly routeProtocol: number;
-	/** Write although somebody else programs the same routes. Default `false`. */
+	/** Write although another program owns the same routes. Default `false`. */
 	readonly besideOthers?: boolean;
-	/** Of routes for which no policy asked another. Default 1024, Calico's `ipv4NormalRoutePriority`. */
+	/**
+	 * Metric of routes without a policy that sets one. Default 1024, Calico's
+	 * `ipv4NormalRoutePriority`.
+	 */
 	readonly metric?: number;
-	/** Between full comparisons with the kernel. Events lead, this only catches what they miss. Default 90. */
+	/**
+	 * Metric of ordinary routes to local workloads until `setNormalMetrics` is called; a lower one
+	 * means that the workload has moved here. Default 1024.
+	 */
+	readonly normalMetrics?: Readonly<Record<Family, number>>;
+	/**
+	 * Preferred source address of this host's packets on every route with a next hop, by family.
+	 * Default: the kernel chooses.
+	 */
+	readonly sources?: Readonly<Partial<Record<Family, string>>> | undefined;
+	/**
+	 * Interval of full comparisons with the kernel, which find only changes without events. Default
+	 * 90.
+	 */
 	readonly auditSeconds?: number;
-	/** Before refused routes are tried again. Default 0.2 s to 30 s. */
+	/** Delay before a refused route is retried. Default 0.2 s to 30 s. */
 	readonly retry?: Backoff;
 }
 
-/** What holds where nothing is said. */
-export const fibDefaults = { besideOthers: false, metric: 1024, auditSeconds: 90, retry: { firstMs: 200, mostMs: 30_000 } };
+/** Defaults. */
+export const fibDefaults = {
+	besideOthers: false,
+	metric: 1024,
+	normalMetrics: { ipv4: 1024, ipv6: 1024 },
+	auditSeconds: 90,
+	retry: { firstMs: 200, mostMs: 30_000 },
+};
 
 export interface FibDependencies {
 	readonly kernel: RouteKernel;
-	/** How packets leave, until `setEncapsulate` says otherwise. */
+	/**
+	 * The way to a next hop, from the tracker that selection uses; its changes are passed to
+	 * `nextHopsChanged`. Default: the same rule on the foreign routes of the table.
+	 */
+	readonly resolve?: ((nextHop: string) => Way | undefined) | undefined;
+	/** The encapsulation until `setEncapsulate` is called. */
 	readonly encapsulate: Encapsulate;
 	readonly clock: Clock;
 	readonly random: Random;
 	readonly log: Logger;
-	/** Called after our routes in the kernel have changed, or what they follow from; `staticsMoved`: static ones among them. */
+	/**
+	 * Called after a change of our routes in the kernel or of their inputs; `staticsMoved`:
+	 * including static routes.
+	 */
 	readonly onRoutes?: (staticsMoved: boolean) => void;
-	/** Called with the addresses that tunnels lead to, whenever that set changes: from them alone may tunnelled packets come. */
+	/**
+	 * Called with the remote tunnel addresses when that set changes: tunnelled packets are accepted
+	 * only from them.
+	 */
 	readonly onTunnelEnds?: (addresses: ReadonlySet<string>) => void;
-	/** Called when somebody else is seen who programs the same routes, and with `undefined` when nobody is any more. */
+	/**
+	 * Called with the routes to local workloads of a lower metric than normal, when they change:
+	 * the workload has moved to this node (`findElevated`).
+	 */
+	readonly onElevated?: (metrics: ReadonlyMap<PrefixKey, number>) => void;
+	/**
+	 * Called when another owner of the same routes is detected, and with `undefined` when it is
+	 * gone.
+	 */
 	readonly onRefusal?: (refusal: FibRefusal | undefined) => void;
 }
 
-/** What the FIB has done and holds. */
+/** Statistics of the FIB. */
 export interface FibStats {
-	/** Operations that the kernel carried out, and that it refused, since the start. */
+	/** Operations since the start: applied, and refused by the kernel. */
 	readonly applied: number;
 	readonly refused: number;
-	/** Times that our routes were read back. */
+	/** Number of reads of our routes. */
 	readonly audits: number;
-	/** Prefixes with routes of ours in the kernel. */
+	/** Prefixes with our routes in the kernel. */
 	readonly prefixes: number;
 	/** Prefixes whose route is refused at present. */
 	readonly failing: number;
-	/** Prefixes not looked at yet. */
+	/** Prefixes not compared yet. */
 	readonly dirty: number;
 	readonly inSync: boolean;
 }

@@ -1,54 +1,73 @@
 /**
- * Whether somebody else programs the routes that are this node's to program. Two who do so fight: each takes the other's
- * routes for its own errors, or the kernel refuses one of them. So while somebody else is seen, nothing is written.
+ * Detects other programs that own the routes of this node. Two owners conflict: each treats the
+ * other's routes as errors, or the kernel refuses one of them. Hence nothing is written while
+ * another owner is detected.
  */
 import { isDeepStrictEqual } from 'node:util';
 import { type FibRefusal, type Logger, type PrefixKey, parsePrefix, prefixCovers } from '../core/index.ts';
-import type { ForeignRoute } from './kernel.ts';
+import type { ForeignRoute, RouteOwnership } from './kernel.ts';
 
-/** Which routes are this node's to program, and what other sources than the kernel say about them. */
+/**
+ * The routes that this node programs, and information on other owners from sources besides the
+ * kernel.
+ */
 export interface Territory {
-	/** The pools whose routes we program. */
+	/** The pools whose routes this node programs. */
 	readonly pools: readonly PrefixKey[];
-	/** The device of our tunnels; `undefined`: no pool needs one. */
+	/** Our tunnel device; `undefined`: no pool requires one. */
 	readonly tunnelDevice: string | undefined;
-	/** The resources of the cluster give the same routes to somebody else. */
+	/** The cluster's resources assign the same routes to another program. */
 	readonly resources?: FibRefusal | undefined;
+	/** Which routes are ours. Absent: those with the protocol of the FIB's options. */
+	readonly ownership?: RouteOwnership;
 }
 
 export const noTerritory: Territory = { pools: [], tunnelDevice: undefined };
 
 const override = 'or set fib.besideOthers: true to write beside them';
 
-/** Who programs cluster routes besides us, by the protocol number that marks their routes. */
+/** Other programs that program cluster routes, by their route protocol number. */
 const programmers: ReadonlyMap<number, { readonly name: string; readonly hint: string }> = new Map([
 	[
 		12,
 		{
 			name: 'BIRD',
-			hint: `stop BIRD on this node (Calico's: CALICO_NETWORKING_BACKEND=none); routes that it left behind go with ip route flush proto bird; ${override}`,
+			hint:
+				"stop BIRD on this node (Calico's: CALICO_NETWORKING_BACKEND=none); routes that it left " +
+				`behind go with ip route flush proto bird; ${override}`,
 		},
 	],
-	[80, { name: 'Felix', hint: `set programClusterRoutes of FelixConfiguration to Disabled; ${override}` }],
+	[
+		80,
+		{
+			name: 'Felix',
+			hint:
+				'set programClusterRoutes of FelixConfiguration to Disabled; routes that a Felix left behind ' +
+				`go with ip route flush proto 80 metric 0; ${override}`,
+		},
+	],
 ]);
 
-/** The kernel's own: routes that follow from addresses. */
+/** The protocol of routes that the kernel derives from addresses. */
 const kernelProtocol = 2;
 
-/** A route by which somebody else may show: it need not lie in a pool. */
+/** True for a route that may indicate another owner: it need not lie in a pool. */
 export function isTelling(
 	{ pools, tunnelDevice }: Territory,
 	{ protocol, device }: { readonly protocol: number; readonly device: string | undefined },
 ): boolean {
-	return pools.length > 0 && (programmers.has(protocol) || (device !== undefined && device === tunnelDevice && protocol !== kernelProtocol));
+	return (
+		pools.length > 0 &&
+		(programmers.has(protocol) || (device !== undefined && device === tunnelDevice && protocol !== kernelProtocol))
+	);
 }
 
-/** Who else programs the routes of this territory, and what to do about it; `undefined`: nobody. Pure. */
+/** The other owner of the routes of this territory, with a remedy; `undefined`: none. Pure. */
 export function findOthers(territory: Territory, foreign: readonly ForeignRoute[]): FibRefusal | undefined {
 	const pools = territory.pools.map((cidr) => parsePrefix(cidr));
 	const telling = foreign.filter((route) => isTelling(territory, route));
 	const inPool = telling.filter(({ protocol, prefix, via }) => {
-		// A route without a gateway leads to a pod of this node: that is nobody's cluster route.
+		// A route without a gateway leads to a pod of this node: it is no cluster route.
 		if (!programmers.has(protocol) || via === undefined) return false;
 		const parsed = parsePrefix(prefix);
 		return pools.some((pool) => prefixCovers(pool, parsed));
@@ -58,7 +77,9 @@ export function findOthers(territory: Territory, foreign: readonly ForeignRoute[
 		if (example !== undefined)
 			return {
 				seen: 'kernel',
-				reason: `${name} programs routes of the pools on this node: ${example.prefix} via ${example.via ?? ''}, route protocol ${number}`,
+				reason:
+					`${name} programs routes of the pools on this node: ${example.prefix} via ` +
+					`${example.via ?? ''}, route protocol ${number}`,
 				hint,
 			};
 	}
@@ -66,13 +87,17 @@ export function findOthers(territory: Territory, foreign: readonly ForeignRoute[
 	if (tunnelled !== undefined)
 		return {
 			seen: 'kernel',
-			reason: `${tunnelled.device ?? ''} is in use by somebody else: ${tunnelled.prefix}, route protocol ${tunnelled.protocol}`,
-			hint: `end whoever writes it, and remove it: ip route del ${tunnelled.prefix} proto ${tunnelled.protocol} dev ${tunnelled.device ?? ''}; ${override}`,
+			reason:
+				`${tunnelled.device ?? ''} is in use by another program: ${tunnelled.prefix}, route protocol ` +
+				`${tunnelled.protocol}`,
+			hint:
+				`end the program that writes it, and remove it: ip route del ${tunnelled.prefix} proto ` +
+				`${tunnelled.protocol} dev ${tunnelled.device ?? ''}; ${override}`,
 		};
 	return territory.resources;
 }
 
-/** Remembers what was seen last, and says once what changes. */
+/** Keeps the last detection, and logs changes once. */
 export class Others {
 	readonly #beside: boolean;
 	readonly #log: Logger;
@@ -87,24 +112,26 @@ export class Others {
 		this.#onChange = onChange;
 	}
 
-	/** Why nothing is written; `undefined`: nobody is there, or it does not matter. */
+	/** The reason why nothing is written; `undefined`: no other owner, or the check is disabled. */
 	get refusal(): FibRefusal | undefined {
 		return this.#beside ? undefined : this.#found;
 	}
 
-	/** Should the routes of others be read again because of this one? */
+	/** True if a change of this route requires a new read of the foreign routes. */
 	concerns(route: { readonly protocol: number; readonly device: string | undefined }): boolean {
 		return isTelling(this.#territory, route);
 	}
 
-	/** Takes over what is ours to program. `released`: what was refused may be written from now on. */
+	/** Sets the territory. `released`: writing is allowed from now on, or other routes are ours. */
 	setTerritory(territory: Territory): { readonly changed: boolean; readonly released: boolean } {
 		if (isDeepStrictEqual(territory, this.#territory)) return { changed: false, released: false };
+		// Routes that become ours must be read as such.
+		const adopts = !isDeepStrictEqual(territory.ownership, this.#territory.ownership);
 		this.#territory = territory;
-		return { changed: true, released: this.#judge() };
+		return { changed: true, released: this.#judge() || adopts };
 	}
 
-	/** Takes over the routes of others. `true`: what was refused may be written from now on. */
+	/** Evaluates the foreign routes. `true`: writing is allowed from now on. */
 	look(foreign: readonly ForeignRoute[]): boolean {
 		this.#foreign = foreign;
 		return this.#judge();
@@ -116,12 +143,15 @@ export class Others {
 		const { reason, hint } = this.#found ?? {};
 		if (before?.reason === reason) return false;
 		if (this.#beside) {
-			if (before === undefined) this.#log.warn('somebody else programs the same routes; writing beside them, as configured', { reason });
+			if (before === undefined)
+				this.#log.warn('another program owns the same routes; writing beside it, as configured', { reason });
 			return false;
 		}
-		// One route of theirs or the next: it is news only when it begins and when it ends.
-		if (before === undefined) this.#log.error('no route is written: somebody else programs the same ones', { reason, hint });
-		else if (reason === undefined) this.#log.info('nobody else programs our routes any more: they are written from now on');
+		// Only the begin and the end of a conflict are logged, not a different example route.
+		if (before === undefined)
+			this.#log.error('no route is written: another program owns the same ones', { reason, hint });
+		else if (reason === undefined)
+			this.#log.info('no other program owns our routes any more: they are written from now on');
 		this.#onChange?.(this.#found);
 		return reason === undefined;
 	}

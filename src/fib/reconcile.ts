@@ -1,16 +1,24 @@
 import type { PrefixKey } from '../core/index.ts';
-import { diffPrefix, ordered } from './diff.ts';
+import { diffPrefix, ordered, sameRoute } from './diff.ts';
 import type { KernelRoute, RouteFailure, RouteKernel, RouteOperation } from './kernel.ts';
 import { othersFirst, slices } from './slices.ts';
 
-const noRoutes: readonly KernelRoute[] = [];
+/**
+ * Prefixes compared in one turn of the event loop: below a millisecond, so that the next batch of a
+ * write in progress is not late.
+ */
+const prefixesPerTurn = 250;
+/**
+ * Operations per write: several batches, so that one is encoded while the kernel processes another.
+ */
+const operationsPerWrite = 4000;
 
-/** What is wanted, and what is known to be in the kernel. */
+/** The desired state, and the known state of the kernel. */
 export interface ReconcileState {
 	readonly wanted: (prefix: PrefixKey) => KernelRoute | undefined;
-	/** Our routes in the kernel by prefix; kept up to date as operations succeed. */
+	/** Our routes in the kernel by prefix; updated after each successful operation. */
 	readonly actual: Map<PrefixKey, readonly KernelRoute[]>;
-	/** May what is in the kernel for this prefix go, where nothing is wanted? */
+	/** True if routes of this prefix may be removed if none is desired. */
 	readonly maySweep: (prefix: PrefixKey) => boolean;
 }
 
@@ -20,49 +28,94 @@ export interface ReconcileReport {
 }
 
 /**
- * Makes the kernel hold what is wanted for these prefixes. New routes stand before old ones go, over all of the prefixes;
- * one refused route does not hold up the rest. `wanted` is asked at the last moment, so it may change meanwhile.
+ * Brings these prefixes to their desired state. All additions precede all removals; a refused route
+ * does not block the others. `wanted` is evaluated at the last moment, so that it may change
+ * meanwhile.
  */
-export async function reconcile(prefixes: Iterable<PrefixKey>, state: ReconcileState, kernel: RouteKernel): Promise<ReconcileReport> {
+export async function reconcile(
+	prefixes: Iterable<PrefixKey>,
+	state: ReconcileState,
+	kernel: RouteKernel,
+): Promise<ReconcileReport> {
 	let applied = 0;
 	const failures: RouteFailure[] = [];
 	const removable: PrefixKey[] = [];
-	const run = async (slice: readonly PrefixKey[], phase: 'make' | 'break') => {
-		const now: RouteOperation[] = [];
+	const collect = (slice: readonly PrefixKey[], phase: 'make' | 'break', now: RouteOperation[]): void => {
 		for (const prefix of slice) {
-			for (const operation of diffPrefix(state.wanted(prefix), state.actual.get(prefix) ?? noRoutes, state.maySweep(prefix))) {
+			const wanted = state.wanted(prefix);
+			const held = state.actual.get(prefix);
+			if (held === undefined) {
+				// The first of many routes: nothing to compare, and no lists to make.
+				if (wanted !== undefined && phase === 'make') now.push({ type: 'add', route: wanted });
+				continue;
+			}
+			const [only] = held;
+			if (wanted !== undefined && only !== undefined && held.length === 1 && only.metric === wanted.metric) {
+				// The usual change: one route in the place of another.
+				if (phase === 'make' && !sameRoute(wanted, only)) now.push({ type: 'replace', route: wanted, old: only });
+				continue;
+			}
+			for (const operation of diffPrefix(wanted, held, state.maySweep(prefix))) {
 				if ((operation.type === 'remove') === (phase === 'break')) now.push(operation);
 				else if (phase === 'make') removable.push(prefix);
 			}
 		}
-		if (now.length === 0) return;
-		const refused = await kernel.apply(ordered(now));
+	};
+	const settle = (written: readonly RouteOperation[], refused: readonly RouteFailure[]) => {
 		const refusedOperations = new Set(refused.map(({ operation }) => operation));
-		for (const operation of now) if (refusedOperations.size === 0 || !refusedOperations.has(operation)) record(state.actual, operation);
-		applied += now.length - refused.length;
+		for (const operation of written)
+			if (refusedOperations.size === 0 || !refusedOperations.has(operation)) record(state.actual, operation);
+		applied += written.length - refused.length;
 		failures.push(...refused);
 	};
-	for (const slice of slices(prefixes)) {
-		await run(slice, 'make');
-		// A slice that needs nothing awaits nothing.
-		await othersFirst();
-	}
-	// A removal for a prefix whose new route was refused would break without having made.
+	/**
+	 * While the kernel processes one write, the results of the previous one are recorded and the
+	 * differences of the next one computed: a prefix is in one write only.
+	 */
+	const inPipeline = async (all: Iterable<PrefixKey>, phase: 'make' | 'break') => {
+		let written: readonly RouteOperation[] = [];
+		let underWay: Promise<readonly RouteFailure[]> = Promise.resolve([]);
+		let now: RouteOperation[] = [];
+		const write = async () => {
+			const [before, refused] = [written, await underWay];
+			written = now.length === 0 ? now : ordered(now);
+			underWay = written.length === 0 ? Promise.resolve([]) : kernel.apply(written);
+			// The next `await underWay` throws the failure.
+			underWay.catch(() => undefined);
+			now = [];
+			if (before.length === 0) return;
+			// The kernel has the next write first.
+			await othersFirst();
+			settle(before, refused);
+		};
+		for (const slice of slices(all, prefixesPerTurn)) {
+			collect(slice, phase, now);
+			if (now.length >= operationsPerWrite) await write();
+			await othersFirst();
+		}
+		await write();
+		settle(written, await underWay);
+	};
+	await inPipeline(prefixes, 'make');
+	// Skips removals for a prefix whose new route was refused: it would be left without a route.
 	const broken = new Set(failures.map(({ operation }) => operation.route.prefix));
-	for (const slice of slices(new Set(removable))) {
-		await run(
-			slice.filter((prefix) => !broken.has(prefix)),
-			'break',
-		);
-	}
+	await inPipeline(removable.length === 0 ? [] : new Set(removable.filter((prefix) => !broken.has(prefix))), 'break');
 	return { applied, failures };
 }
 
-/** What the kernel holds after an operation that succeeded. */
+/** The kernel's state after a successful operation. */
 export function record(actual: Map<PrefixKey, readonly KernelRoute[]>, operation: RouteOperation): void {
 	const { type, route } = operation;
 	const gone = type === 'replace' ? operation.old : type === 'remove' ? route : undefined;
 	const held = actual.get(route.prefix);
+	if (type === 'remove' && held?.length === 1 && held[0] === route) {
+		actual.delete(route.prefix);
+		return;
+	}
+	if (type !== 'remove' && (held === undefined || (held.length === 1 && held[0] === gone))) {
+		actual.set(route.prefix, [route]);
+		return;
+	}
 	const rest = held === undefined ? [] : held.filter((other) => other !== gone);
 	if (type !== 'remove') rest.push(route);
 	if (rest.length === 0) actual.delete(route.prefix);

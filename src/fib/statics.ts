@@ -2,41 +2,63 @@ import { familyOf, type PrefixKey, parsePrefix } from '../core/index.ts';
 import { sameRoute } from './diff.ts';
 import type { ForeignRoute, KernelRoute } from './kernel.ts';
 
-/** A route that is wanted whatever neighbours say, by way of a gateway on one of our links. */
+/** A route that does not depend on BGP neighbours, through a gateway on a connected link. */
 export interface StaticRoute {
 	readonly prefix: PrefixKey;
 	/** The gateway, canonical text, of the prefix's family. */
 	readonly via: string;
-	/** What wants it, in words. */
+	/** The source of the route, as text. */
 	readonly reason: string;
 }
 
-/** A static route as it should stand in the kernel, which finds the interface by the gateway. */
+/** A static route for the kernel, which derives the interface from the gateway. */
 export function staticKernelRoute({ prefix, via }: StaticRoute, metric: number): KernelRoute {
-	return { prefix, family: familyOf(parsePrefix(prefix).bytes), type: 'unicast', via, device: undefined, onlink: false, metric };
+	return {
+		prefix,
+		family: familyOf(parsePrefix(prefix).bytes),
+		type: 'unicast',
+		via,
+		device: undefined,
+		onlink: false,
+		metric,
+	};
 }
 
-/** Another's route of the same prefix: the lower metric wins in the kernel. One of the same metric is a refusal, and told as such. */
+/**
+ * A foreign route with the same prefix: the lower metric wins in the kernel. The kernel refuses a
+ * second route with the same metric.
+ */
 export interface Contender {
 	readonly prefix: PrefixKey;
-	/** Packets go its way, not ours. */
+	/** True if the kernel prefers the foreign route. */
 	readonly before: boolean;
 	readonly text: string;
 }
 
-/** Who else has routes to where static routes lead. Pure. */
-export function contenders(statics: ReadonlyMap<PrefixKey, StaticRoute>, foreign: readonly ForeignRoute[], metric: number): Contender[] {
+/** The foreign routes with the prefixes of static routes. Pure. */
+export function contenders(
+	statics: ReadonlyMap<PrefixKey, StaticRoute>,
+	foreign: readonly ForeignRoute[],
+	metric: number,
+): Contender[] {
 	return foreign
 		.filter((route) => statics.has(route.prefix) && route.metric !== metric)
 		.map((route) => {
-			const way = [route.via === undefined ? '' : ` via ${route.via}`, route.device === undefined ? '' : ` dev ${route.device}`].join('');
-			const theirs = `a route of somebody else${way}, metric ${route.metric}, route protocol ${route.protocol}`;
+			const way = [
+				route.via === undefined ? '' : ` via ${route.via}`,
+				route.device === undefined ? '' : ` dev ${route.device}`,
+			].join('');
+			const theirs = `a route of another owner${way}, metric ${route.metric}, route protocol ${route.protocol}`;
 			const before = route.metric < metric;
-			return { prefix: route.prefix, before, text: before ? `not used: ${theirs}, goes before it` : `goes before ${theirs}` };
+			return {
+				prefix: route.prefix,
+				before,
+				text: before ? `not used: ${theirs}, goes before it` : `goes before ${theirs}`,
+			};
 		});
 }
 
-/** The static routes that are wanted, which of them stand in the kernel, and what was told of them. */
+/** The desired static routes, their state in the kernel, and the logged conflicts. */
 export class Statics {
 	#wanted: ReadonlyMap<PrefixKey, StaticRoute> = new Map();
 	#held: readonly ForeignRoute[] = [];
@@ -46,12 +68,12 @@ export class Statics {
 		return this.#wanted;
 	}
 
-	/** Those in the kernel, as others would see them: next hops are found by them, too. */
+	/** The installed ones in the form of foreign routes: next hops are resolved by them, too. */
 	get held(): readonly ForeignRoute[] {
 		return this.#held;
 	}
 
-	/** Takes over which are wanted; the prefixes where that is a difference. */
+	/** Sets the desired routes; returns the changed prefixes. */
 	set(routes: Iterable<StaticRoute>): PrefixKey[] {
 		const before = this.#wanted;
 		this.#wanted = new Map([...routes].map((route) => [route.prefix, route]));
@@ -62,19 +84,22 @@ export class Statics {
 		});
 	}
 
-	/** Takes over what the kernel holds of ours. `true`: ways to next hops may be others now. */
+	/** Evaluates our routes in the kernel. `true`: ways to next hops may have changed. */
 	look(actual: ReadonlyMap<PrefixKey, readonly KernelRoute[]>, metric: number, protocol: number): boolean {
 		const before = this.#held;
 		this.#held = [...this.#wanted.values()].flatMap((wanted): ForeignRoute[] => {
 			const route = staticKernelRoute(wanted, metric);
 			const found = actual.get(wanted.prefix)?.find((candidate) => sameRoute(route, candidate));
-			// Without the device: what the kernel found by the gateway is not read back at once, and the gateway says enough.
-			return found === undefined ? [] : [{ prefix: wanted.prefix, family: route.family, via: wanted.via, device: undefined, metric, protocol }];
+			// Without the device: the kernel's choice is not read back at once, and the gateway is
+			// sufficient.
+			return found === undefined
+				? []
+				: [{ prefix: wanted.prefix, family: route.family, via: wanted.via, device: undefined, metric, protocol }];
 		});
 		return keyOf(before) !== keyOf(this.#held);
 	}
 
-	/** Takes over the routes of others; those whose routes meet ours, and have not been told of. */
+	/** Evaluates the foreign routes; returns new conflicts. */
 	meet(foreign: readonly ForeignRoute[], metric: number): readonly (Contender & { readonly reason: string })[] {
 		const known = new Set(this.#contenders.map(({ prefix, text }) => `${prefix} ${text}`));
 		this.#contenders = this.#wanted.size === 0 ? [] : contenders(this.#wanted, foreign, metric);
@@ -83,20 +108,25 @@ export class Statics {
 			.map((contender) => ({ ...contender, reason: this.#wanted.get(contender.prefix)?.reason ?? '' }));
 	}
 
-	/** Those that do not do what they are for, in words; `failure` is why the kernel refused a route, where it did. */
+	/**
+	 * The static routes without effect, as text; `failure` is the kernel's reason against a route.
+	 */
 	problems(failure: (prefix: PrefixKey) => string | undefined): string[] {
 		return [...this.#wanted.values()].flatMap(({ prefix, via, reason }) => {
-			const why = failure(prefix) ?? this.#contenders.find((contender) => contender.prefix === prefix && contender.before)?.text;
+			const why =
+				failure(prefix) ?? this.#contenders.find((contender) => contender.prefix === prefix && contender.before)?.text;
 			return why === undefined ? [] : [`no route to ${prefix} via ${via} (${reason}): ${why}`];
 		});
 	}
 
-	/** What a person should know of the static route of this prefix; `undefined`: there is none. */
+	/**
+	 * The remark for the operator on the static route of this prefix; `undefined`: no such route.
+	 */
 	note(prefix: PrefixKey): string | undefined {
 		const wanted = this.#wanted.get(prefix);
 		if (wanted === undefined) return undefined;
 		const mine = this.#contenders.filter((contender) => contender.prefix === prefix);
-		// What goes before it matters more than what it goes before.
+		// A preferred foreign route is more important than one that our route overrides.
 		const worst = mine.find(({ before }) => before) ?? mine[0];
 		return worst === undefined ? wanted.reason : `${wanted.reason}; ${worst.text}`;
 	}

@@ -1,13 +1,19 @@
 import type { Clock, Timer } from '../core/index.ts';
 
-/** Events come in bursts: one look after the burst is enough; and however large the tables, looking takes a tenth of the time at most. */
+/**
+ * Events come in bursts: one pass after the burst is sufficient, and passes take a tenth of the
+ * time at most.
+ */
 const eventDelayMs = 100;
 const eventDelayPasses = 10;
 
-/** Milliseconds from the first event of a burst until all of them are looked at, where the last look took `passMs`. */
+/**
+ * Delay in milliseconds from the first event of a burst to its pass; `passMs`: the duration of the
+ * last pass.
+ */
 export const afterEvents = (passMs: number): number => Math.max(eventDelayMs, eventDelayPasses * passMs);
 
-/** Timers by name: to set one again replaces it. */
+/** Timers by name: setting one again replaces it. */
 export class Timers<Name extends string> {
 	readonly #clock: Clock;
 	#stopped = false;
@@ -31,7 +37,7 @@ export class Timers<Name extends string> {
 		this.#armed.set(name, timer);
 	}
 
-	/** None fires any more, and none can be set. */
+	/** Cancels all timers; no new one can be set. */
 	stop(): void {
 		this.#stopped = true;
 		for (const timer of this.#armed.values()) timer.cancel();

@@ -1,39 +1,42 @@
 import type { PrefixKey } from '../core/index.ts';
 import type { KernelRoute } from './kernel.ts';
 
-/** The addresses that wanted routes tunnel to, counted. */
+/** The remote tunnel addresses of desired routes, with counts. */
 export class TunnelEnds {
-	readonly #byPrefix = new Map<PrefixKey, string>();
+	readonly #byPrefix = new Map<PrefixKey, readonly string[]>();
 	readonly #counts = new Map<string, number>();
 	readonly #onChange: ((addresses: ReadonlySet<string>) => void) | undefined;
-	/** Of routes that a former life left: they count until all is in sync. */
+	/** Of routes of a previous run: they count until all sources are in sync. */
 	#inherited: ReadonlySet<string> = new Set();
-	/** The first telling is due even where there is nothing to tell. */
+	/** The first report is due even if the set is empty. */
 	#changed = true;
 
 	constructor(onChange: ((addresses: ReadonlySet<string>) => void) | undefined) {
 		this.#onChange = onChange;
 	}
 
-	set(prefix: PrefixKey, end: string | undefined): void {
-		if (this.#onChange === undefined) return;
+	set(prefix: PrefixKey, ends: readonly string[] | undefined): void {
+		if (this.#onChange === undefined || (ends === undefined && this.#byPrefix.size === 0)) return;
 		const before = this.#byPrefix.get(prefix);
-		if (before === end) return;
-		if (before !== undefined) this.#count(before, -1);
-		if (end === undefined) this.#byPrefix.delete(prefix);
+		if (before === ends || before?.join() === ends?.join()) return;
+		for (const end of before ?? []) this.#count(end, -1);
+		if (ends === undefined) this.#byPrefix.delete(prefix);
 		else {
-			this.#byPrefix.set(prefix, end);
-			this.#count(end, 1);
+			this.#byPrefix.set(prefix, ends);
+			for (const end of ends) this.#count(end, 1);
 		}
 	}
 
-	/** The ends of tunnel routes that were there before us; none once all is in sync. */
+	/** Sets the tunnel ends of routes of a previous run; none after all sources are in sync. */
 	inherit(routes: Iterable<readonly KernelRoute[]>): void {
-		this.#inherited = new Set([...routes].flat().flatMap(({ via, onlink }) => (onlink && via !== undefined ? [via] : [])));
+		const inherited = new Set<string>();
+		for (const ofPrefix of routes)
+			for (const { via, onlink } of ofPrefix) if (onlink && via !== undefined) inherited.add(via);
+		this.#inherited = inherited;
 		this.#changed = true;
 	}
 
-	/** Tells the addresses, where they changed since the last time. */
+	/** Reports the addresses if they have changed since the last report. */
 	tell(): void {
 		if (!this.#changed) return;
 		this.#changed = false;

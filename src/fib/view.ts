@@ -1,28 +1,76 @@
-import type { FibRouteView, PrefixKey } from '../core/index.ts';
+import { type FibRouteView, mostDifferences, type PrefixKey, type Steps } from '../core/index.ts';
 import { type DesiredInputs, type Wanted, wantedRoute } from './desired.ts';
 import { sameRoute } from './diff.ts';
 import type { KernelRoute } from './kernel.ts';
 
-/** What is known of a prefix besides its routes. */
+/** Additional information on a prefix. */
 export interface PrefixRemarks {
-	/** Why the kernel refused, where it did. */
+	/** The kernel's reason, if it refused the route. */
 	readonly failure: string | undefined;
-	/** What a person should know of the wanted route in any case. */
+	/** The remark for the operator on the desired route. */
 	readonly note: string | undefined;
 }
 
-/** What should be in the kernel and what is, by prefix. */
-export function viewRoutes(
+/**
+ * Desired and present routes, prefix by prefix; a prefix added while the caller pauses may be
+ * missing.
+ */
+export function* eachRoute(
 	inputs: DesiredInputs,
 	actual: ReadonlyMap<PrefixKey, readonly KernelRoute[]>,
 	remarks: (prefix: PrefixKey) => PrefixRemarks,
-): FibRouteView[] {
-	const prefixes = new Set([...inputs.origins, ...inputs.statics.keys(), ...inputs.best.keys(), ...actual.keys()]);
-	return [...prefixes].flatMap((prefix) => viewPrefix(prefix, wantedRoute(prefix, inputs), actual.get(prefix) ?? [], remarks(prefix)));
+): Generator<FibRouteView, void, void> {
+	for (const prefix of eachPrefix(inputs, actual))
+		yield* viewPrefix(prefix, wantedRoute(prefix, inputs), actual.get(prefix) ?? [], remarks(prefix));
 }
 
-/** What a person sees of one prefix: the route that should be there, and what is there besides. */
-function viewPrefix(prefix: PrefixKey, wanted: Wanted | undefined, actual: readonly KernelRoute[], { failure, note }: PrefixRemarks): FibRouteView[] {
+/** Every prefix of these sources once, without a copy of them. */
+export function* eachPrefix(
+	{ origins, statics, datastore, best }: DesiredInputs,
+	actual: ReadonlyMap<PrefixKey, readonly KernelRoute[]>,
+): Generator<PrefixKey, void, void> {
+	const sources = [origins, statics, datastore, best, actual];
+	for (const [index, source] of sources.entries()) {
+		const earlier = sources.slice(0, index);
+		for (const prefix of source.keys()) if (!earlier.some((other) => other.has(prefix))) yield prefix;
+	}
+}
+
+/** Routes by state. */
+export type FibCounts = Readonly<Record<FibRouteView['state'], number>>;
+
+/** The number of routes by state, and the first deviating ones. */
+export interface FibOverview {
+	readonly counts: FibCounts;
+	/** At most `mostDifferences`. */
+	readonly differing: readonly FibRouteView[];
+	readonly failed: readonly FibRouteView[];
+}
+
+/** Counts all routes, as long work with pauses. */
+export function* overviewOf(routes: Iterable<FibRouteView>): Steps<FibOverview> {
+	const counts = { installed: 0, missing: 0, failed: 0, extra: 0, skipped: 0 };
+	const differing: FibRouteView[] = [];
+	const failed: FibRouteView[] = [];
+	let seen = 0;
+	for (const route of routes) {
+		counts[route.state]++;
+		if (isDifferent(route) && differing.length < mostDifferences) differing.push(route);
+		if (route.state === 'failed' && failed.length < mostDifferences) failed.push(route);
+		if (++seen % 64 === 0) yield;
+	}
+	return { counts, differing, failed };
+}
+
+const isDifferent = ({ state }: FibRouteView): boolean => state !== 'installed' && state !== 'skipped';
+
+/** The view of one prefix: the desired route, and other present ones. */
+export function viewPrefix(
+	prefix: PrefixKey,
+	wanted: Wanted | undefined,
+	actual: readonly KernelRoute[],
+	{ failure, note }: PrefixRemarks,
+): FibRouteView[] {
 	const views: FibRouteView[] = [];
 	let installed: KernelRoute | undefined;
 	if (wanted?.type === 'route') {
@@ -38,7 +86,11 @@ function viewPrefix(prefix: PrefixKey, wanted: Wanted | undefined, actual: reado
 	return views;
 }
 
-function viewRoute({ prefix, type, via, device, onlink, metric }: KernelRoute, state: FibRouteView['state'], reason: string | undefined): FibRouteView {
+function viewRoute(
+	{ prefix, type, via, device, onlink, metric }: KernelRoute,
+	state: FibRouteView['state'],
+	reason: string | undefined,
+): FibRouteView {
 	return {
 		prefix,
 		type,

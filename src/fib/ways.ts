@@ -1,33 +1,80 @@
-import { findWay, type Way } from './desired.ts';
+import { type PrefixKey, parseAddress } from '../core/index.ts';
+import type { DesiredInputs } from './desired.ts';
 import type { ForeignRoute } from './kernel.ts';
+import type { NeighbouringRoute } from './next-hops/kernel.ts';
+import { resolveNextHop } from './next-hops/resolve.ts';
+import { RouteMap } from './next-hops/route-map.ts';
+import { type Way, wayOf } from './next-hops/way.ts';
 
-/** The ways to next hops by the routes of others, each worked out once. */
+/** The foreign routes of a table as the resolution of next hops reads them. */
+export const routeMapOf = (foreign: readonly ForeignRoute[]): RouteMap =>
+	new RouteMap(
+		foreign.map(
+			({ prefix, family, metric, protocol, via, device }): NeighbouringRoute => ({
+				...{ prefix, family, metric, protocol },
+				table: 'main',
+				type: 'ways',
+				ways: [{ via, device, state: 'alive' }],
+			}),
+		),
+	);
+
+/** The way to a next hop by these routes. */
+export const wayBy = (nextHop: string, routes: RouteMap): Way | undefined =>
+	wayOf(
+		nextHop,
+		resolveNextHop(parseAddress(nextHop), undefined, { routes, deviceState: () => undefined, own: undefined }).reach,
+	);
+
+/**
+ * The ways to next hops for a FIB without a `NextHopTracker`: by the foreign routes of its table,
+ * with the same rule. With a tracker the ways are the tracker's.
+ */
 export class Ways {
-	#foreign: readonly ForeignRoute[] = [];
+	readonly #resolve: ((nextHop: string) => Way | undefined) | undefined;
+	#routes = routeMapOf([]);
 	readonly #known = new Map<string, Way | undefined>();
 
-	/** Somebody has asked for a way: the routes of others matter. */
+	constructor(resolve: ((nextHop: string) => Way | undefined) | undefined) {
+		this.#resolve = resolve;
+	}
+
+	/** True if a way was looked up here: the foreign routes matter. */
 	get used(): boolean {
 		return this.#known.size > 0;
 	}
 
 	to(nextHop: string): Way | undefined {
+		if (this.#resolve !== undefined) return this.#resolve(nextHop);
 		if (this.#known.has(nextHop)) return this.#known.get(nextHop);
-		const way = findWay(nextHop, this.#foreign);
+		const way = wayBy(nextHop, this.#routes);
 		this.#known.set(nextHop, way);
 		return way;
 	}
 
-	/** Takes over the routes of others; the next hops whose way is another now. */
+	/** Sets the foreign routes; returns the next hops whose way changed. */
 	learn(foreign: readonly ForeignRoute[]): ReadonlySet<string> {
-		this.#foreign = foreign;
 		const moved = new Set<string>();
+		if (this.#resolve !== undefined) return moved;
+		this.#routes = routeMapOf(foreign);
 		for (const [nextHop, before] of this.#known) {
-			const way = findWay(nextHop, foreign);
+			const way = wayBy(nextHop, this.#routes);
 			if (way?.via === before?.via && way?.device === before?.device) continue;
 			this.#known.set(nextHop, way);
 			moved.add(nextHop);
 		}
 		return moved;
 	}
+}
+
+/** The prefixes whose desired route leads through one of these next hops. */
+export function* prefixesThrough(
+	nextHops: ReadonlySet<string>,
+	{ best, datastore }: Pick<DesiredInputs, 'best' | 'datastore'>,
+): Generator<PrefixKey, void, void> {
+	if (nextHops.size === 0) return;
+	for (const { prefix, nextHop, alternatives } of best.values())
+		if ((nextHop !== undefined && nextHops.has(nextHop)) || alternatives?.some((other) => nextHops.has(other)) === true)
+			yield prefix;
+	for (const [prefix, nextHop] of datastore) if (nextHops.has(nextHop)) yield prefix;
 }

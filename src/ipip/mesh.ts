@@ -1,52 +1,44 @@
-import type { Clock, Encapsulate, Logger, Random, Timer } from '../core/index.ts';
-import { DumpInterruptedError } from '../linux/index.ts';
-import { type DeviceStep, deviceSteps, linkAddress, tunnelMtuBytes } from './device.ts';
-import { encapsulation } from './encapsulation.ts';
-import { interfaceAddresses, type LinkKernel } from './links.ts';
-import { type LoadRules, RuleKeeper } from './nftables.ts';
-import { guardRules, natRules, noGuardRules } from './rules.ts';
-import type { InterfaceAddress, TunnelPool } from './types.ts';
+import type { Clock, Logger, Timer } from '../core/index.ts';
+import { type InterfaceAddress, interfaceAddresses, type TunnelPool, tunnelMtuBytes } from '../encapsulation/index.ts';
+import { DumpInterruptedError, type LinkKernel } from '../linux/index.ts';
+import { type DeviceStep, deviceSteps, linkAddress } from './device.ts';
 
-/** What the mesh of tunnels is to be. */
+/** The options of the tunnel mesh. */
 export interface IpipOptions {
-	/** Default `tunl0`, the device that takes packets from every node. */
+	/** Default `tunl0`, the device that receives packets from every node. */
 	readonly device?: string;
-	/** Default: 20 less than the least of the interfaces between nodes. */
+	/**
+	 * Until `setMtu` is called. Default: the smallest MTU of the interfaces between nodes, less 20.
+	 */
 	readonly mtuBytes?: number;
-	/** Take tunnelled packets from known nodes alone. Default `true`. */
-	readonly guard?: boolean;
-	/** Between looks at the device, besides events. Default 60. */
+	/** Seconds between audits of the device, besides events. Default 60. */
 	readonly auditSeconds?: number;
 }
 
 export interface IpipDependencies {
 	readonly links: LinkKernel;
-	/** Default: `nft -f -`. */
-	readonly loadRules: LoadRules;
 	readonly clock: Clock;
-	readonly random: Random;
 	readonly log: Logger;
-	/** How packets leave from now on: called at the start and whenever pools or own addresses change. */
-	readonly onEncapsulate: (encapsulate: Encapsulate) => void;
+	/** Called with this node's addresses at the start, and when they change. */
+	readonly onInterfaces: (interfaces: readonly InterfaceAddress[]) => void;
 }
 
-const defaults = { device: 'tunl0', guard: true, auditSeconds: 60 };
+const defaults = { device: 'tunl0', auditSeconds: 60 };
 const eventDelayMs = 50;
-/** Until the interfaces are read again that changed faster than they could be read. */
+/** Delay before the interfaces are read again after a read that concurrent changes interrupted. */
 const interruptedDelayMs = 1000;
 const mostStepsInARow = 10;
 
-/** Keeps the tunnel device, its guard and the masquerade as they should be. */
+/** Keeps the tunnel device in its desired state. */
 export class IpipMesh {
 	readonly #options: IpipOptions & typeof defaults;
 	readonly #dependencies: IpipDependencies;
-	readonly #guard: RuleKeeper;
-	readonly #nat: RuleKeeper;
 	#pools: readonly TunnelPool[] = [];
-	/** `undefined`: not told yet, so that what a former life left stays. */
+	/** `undefined`: not known yet, so that addresses of an earlier process stay. */
 	#addresses: readonly string[] | undefined;
-	/** Somebody else has the device. */
+	/** Another program owns the device. */
 	#leftAlone = false;
+	#mtuBytes: number | undefined;
 	#interfaces: readonly InterfaceAddress[] = [];
 	#running: Promise<void> | undefined;
 	#again = false;
@@ -56,36 +48,38 @@ export class IpipMesh {
 
 	constructor(options: IpipOptions, dependencies: IpipDependencies) {
 		this.#options = { ...defaults, ...options };
+		this.#mtuBytes = options.mtuBytes;
 		this.#dependencies = dependencies;
-		const { loadRules: load, clock, random, log } = dependencies;
-		this.#guard = new RuleKeeper('guard', { load, clock, random, log });
-		this.#nat = new RuleKeeper('nat', { load, clock, random, log });
 	}
 
-	/** Looks at the interfaces, sets up what is needed, and watches. Resolves after the first pass, however it went. */
+	/**
+	 * Reads the interfaces, sets up the device if needed, and watches. Resolves after the first
+	 * pass, successful or not.
+	 */
 	async start(): Promise<void> {
 		this.#dependencies.links.watch(() => this.#lookIn(eventDelayMs));
-		if (!this.#options.guard) this.#guard.set(noGuardRules, false);
 		this.#armAudit();
 		await this.#refresh();
 	}
 
-	/** Stops watching. Device and rules stay, so that packets flow until the next start. */
+	/** Stops watching. The device stays, so that packets are forwarded until the next start. */
 	async stop(): Promise<void> {
 		this.#stopped = true;
 		for (const timer of this.#timers.values()) timer.cancel();
-		await Promise.all([this.#running, this.#guard.stop(), this.#nat.stop()]);
+		await this.#running;
 		this.#dependencies.links.close();
 	}
 
-	/** The IP pools of the cluster, all of them. */
+	/** All IP pools of the cluster. */
 	async setPools(pools: readonly TunnelPool[]): Promise<void> {
 		this.#pools = pools;
-		this.#nat.set(
-			natRules(pools),
-			pools.some(({ natOutgoing }) => natOutgoing),
-		);
-		this.#tellEncapsulation();
+		await this.#refresh();
+	}
+
+	/** The MTU of the device; `undefined`: derived from the interfaces between nodes. */
+	async setMtu(mtuBytes: number | undefined): Promise<void> {
+		if (mtuBytes === this.#mtuBytes) return;
+		this.#mtuBytes = mtuBytes;
 		await this.#refresh();
 	}
 
@@ -95,33 +89,44 @@ export class IpipMesh {
 		await this.#refresh();
 	}
 
-	/** While somebody else uses the device, it is not touched. */
+	/** While another program uses the device, it is not changed. */
 	async setLeftAlone(leftAlone: boolean): Promise<void> {
 		if (leftAlone === this.#leftAlone) return;
 		this.#leftAlone = leftAlone;
 		await this.#refresh();
 	}
 
-	/** The nodes that tunnelled packets may come from. */
-	setTunnelEnds(addresses: ReadonlySet<string>): void {
-		if (this.#options.guard) this.#guard.set(guardRules(addresses));
-	}
-
-	/** Resolves when nothing is under way. */
+	/** Resolves when no work is in progress. */
 	async whenIdle(): Promise<void> {
 		while (this.#running !== undefined) await this.#running;
-		await this.#guard.whenIdle();
-		await this.#nat.whenIdle();
+	}
+
+	get deviceName(): string {
+		return this.#options.device;
+	}
+
+	/** One of our pools uses a tunnel, so the device must exist. */
+	get needed(): boolean {
+		return (
+			!this.#leftAlone &&
+			this.#pools.some(
+				({ ipipMode, vxlanMode = 'Never', foreign }) =>
+					ipipMode !== 'Never' && vxlanMode === 'Never' && foreign === undefined,
+			)
+		);
+	}
+
+	/**
+	 * The reason why the device is not in its desired state, with the kernel's message;
+	 * `undefined`: it is.
+	 */
+	get problem(): string | undefined {
+		return this.#complained === '' ? undefined : this.#complained;
 	}
 
 	/** This node's addresses as they were last seen. */
 	get interfaces(): readonly InterfaceAddress[] {
 		return this.#interfaces;
-	}
-
-	#tellEncapsulation(): void {
-		const { device } = this.#options;
-		this.#dependencies.onEncapsulate(encapsulation({ interfaces: this.#interfaces, pools: this.#pools, tunnelDevice: device }));
 	}
 
 	/** One look at the kernel; what comes meanwhile makes another. */
@@ -143,13 +148,17 @@ export class IpipMesh {
 			} catch (error) {
 				const reason = error instanceof Error ? error.message : String(error);
 				if (error instanceof DumpInterruptedError) {
-					// Nothing is wrong: many pods come or go at once.
+					// No error: many pods are created or deleted at once.
 					this.#dependencies.log.debug('the interfaces changed while they were read', { reason });
 					this.#lookIn(interruptedDelayMs);
 					continue;
 				}
-				// A kernel without ipip stays so; it is asked again at each audit.
-				if (reason !== this.#complained) this.#dependencies.log.error('the tunnel device is not as it should be', { device: this.#options.device, reason });
+				// A kernel without ipip does not change; it is checked again at each audit.
+				if (reason !== this.#complained)
+					this.#dependencies.log.error('the tunnel device is not as it should be', {
+						device: this.#options.device,
+						reason,
+					});
 				this.#complained = reason;
 			}
 		}
@@ -161,16 +170,16 @@ export class IpipMesh {
 		for (let round = 0; round < mostStepsInARow; round++) {
 			const [links, addresses] = [await kernel.links(), await kernel.addresses()];
 			this.#learnInterfaces(interfaceAddresses(links, addresses));
-			// Without a pool that tunnels there is no need of a device; one that is there is left alone.
-			if (this.#leftAlone || this.#pools.every(({ ipipMode, foreign }) => ipipMode === 'Never' || foreign !== undefined)) return;
+			// Without a pool with a tunnel no device is needed; an existing one is left unchanged.
+			if (!this.needed) return;
 			const link = links.find(({ name }) => name === device);
-			const mtuBytes = this.#options.mtuBytes ?? tunnelMtuBytes(links, addresses);
+			const mtuBytes = this.#mtuBytes ?? tunnelMtuBytes(links, addresses);
 			const steps = deviceSteps({ name: device, mtuBytes, addresses: this.#addresses }, link, addresses);
 			if (steps.length === 0) return;
 			for (const step of steps) await this.#carryOut(step, link?.index ?? 0);
 			log.info('tunnel device set up', { device, mtuBytes, addresses: this.#addresses });
 		}
-		throw new Error(`somebody else keeps changing it: not right after ${mostStepsInARow} attempts`);
+		throw new Error(`another program keeps changing it: not right after ${mostStepsInARow} attempts`);
 	}
 
 	async #carryOut(step: DeviceStep, index: number): Promise<void> {
@@ -181,7 +190,11 @@ export class IpipMesh {
 				break;
 			case 'set': {
 				const { mtuBytes, up } = step;
-				await links.changeLink({ index, ...(mtuBytes === undefined ? {} : { mtuBytes }), ...(up === undefined ? {} : { up }) });
+				await links.changeLink({
+					index,
+					...(mtuBytes === undefined ? {} : { mtuBytes }),
+					...(up === undefined ? {} : { up }),
+				});
 				break;
 			}
 			case 'address':
@@ -196,7 +209,7 @@ export class IpipMesh {
 		const text = (each: readonly InterfaceAddress[]) => JSON.stringify(each);
 		if (text(interfaces) === text(this.#interfaces)) return;
 		this.#interfaces = interfaces;
-		this.#tellEncapsulation();
+		this.#dependencies.onInterfaces(interfaces);
 	}
 
 	#armAudit(): void {
@@ -206,7 +219,7 @@ export class IpipMesh {
 		});
 	}
 
-	/** Changes that come before are seen by the same look. */
+	/** Earlier changes are covered by the same read. */
 	#lookIn(delayMs: number): void {
 		if (!this.#timers.has('event')) this.#arm('event', delayMs, () => this.#refresh());
 	}

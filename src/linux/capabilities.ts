@@ -8,7 +8,10 @@ export function grantsNetAdmin(status: string): boolean {
 	return effective !== undefined && ((BigInt(`0x${effective}`) >> netAdmin) & 1n) === 1n;
 }
 
-/** May this process change routes and interfaces? Where that can't be found out, the kernel's refusal will tell: `true`. */
+/**
+ * May this process change routes and interfaces? If that is unknown, the kernel's refusal will show
+ * it: `true`.
+ */
 export function mayAdministerNetwork(): boolean {
 	try {
 		return grantsNetAdmin(readFileSync('/proc/self/status', 'utf8'));

@@ -1,16 +1,23 @@
 /**
- * What Node lacks of Linux, through koffi: rtnetlink, socket options, the service manager. Everything here speaks the
- * kernel's own words (indexes, flags, bytes); what they mean for routes and tunnels is decided in `fib/` and `ipip/`.
+ * Linux features that Node lacks, through koffi: rtnetlink, socket options, the service manager.
+ * All values are the kernel's own (indexes, flags, bytes); `fib/` and `ipip/` give them a meaning
+ * for routes and tunnels.
  */
+export { bpfSystemCall, mapMemory, pointerTo, raiseLockedMemory, type SharedMemory } from './bpf.ts';
 export { grantsNetAdmin, mayAdministerNetwork } from './capabilities.ts';
+export { type EchoSocket, openEchoSocket } from './echo-socket.ts';
 export { systemEnvironment } from './environment.ts';
 export { check, errnoName, lastErrno, libc, SystemCallError } from './libc.ts';
+export { type LinkKernel, openNetlinkLinks } from './link-kernel.ts';
+export { inNetworkNamespace } from './namespace.ts';
+export * from './netfilter/index.ts';
 export * from './netlink/index.ts';
 export {
 	bindToDevice,
 	closeTcpSocket,
 	descriptorOf,
 	longestMd5KeyBytes,
+	networkNamespaceCookie,
 	openTcpSocket,
 	setMd5Key,
 	setMinimumTtl,
@@ -18,4 +25,5 @@ export {
 	setTtl,
 	setUserTimeout,
 } from './socket-options.ts';
-export { notifySystemd, watchdogIntervalMs } from './systemd.ts';
+export { ipv6Interfaces, readSetting, writeSetting } from './sysctl.ts';
+export { isJournal, notifySystemd, watchdogIntervalMs } from './systemd.ts';

@@ -4,7 +4,7 @@ import koffi from 'koffi';
 /** A pointer argument: bytes that the call reads or fills while it runs. */
 type Bytes = Uint8Array | null;
 
-/** The C functions that Node has no name for. All give -1 on failure and leave the reason in `errno`. */
+/** C functions without a Node API. All return -1 on failure and set `errno`. */
 interface Libc {
 	socket(domain: number, type: number, protocol: number): number;
 	socketpair(domain: number, type: number, protocol: number, pair: Uint8Array): number;
@@ -14,20 +14,37 @@ interface Libc {
 	setsockopt(fd: number, level: number, name: number, value: Bytes, length: number): number;
 	getsockopt(fd: number, level: number, name: number, value: Uint8Array, length: Uint8Array): number;
 	send(fd: number, bytes: Uint8Array, length: number, flags: number): number;
-	/** `send` on a thread of libuv's pool; the bytes must not change until it calls back. Its errno is not to be had. */
+	/**
+	 * `send` on a thread of libuv's pool; the bytes must not change until its callback. Its errno
+	 * is unavailable.
+	 */
 	sendAsync(fd: number, bytes: Uint8Array, length: number, flags: number): Promise<number>;
-	sendto(fd: number, bytes: Uint8Array, length: number, flags: number, address: Uint8Array, addressLength: number): number;
+	sendto(
+		fd: number,
+		bytes: Uint8Array,
+		length: number,
+		flags: number,
+		address: Uint8Array,
+		addressLength: number,
+	): number;
 	recv(fd: number, bytes: Uint8Array, length: number, flags: number): number;
 	dup2(from: number, to: number): number;
 	close(fd: number): number;
 	unshare(flags: number): number;
-	/** `setsockopt` with a `struct sock_fprog` of `length` instructions of a classic BPF program. */
+	/** Moves only the calling thread into a namespace. */
+	setns(fd: number, type: number): number;
+	/**
+	 * `setsockopt` with a `struct sock_fprog` of `length` instructions of a classic BPF program.
+	 */
 	setFilter(fd: number, level: number, name: number, length: number, program: Uint8Array): number;
 }
 
 let loaded: Libc | undefined;
 
-/** The C library of this process, glibc or musl; bound on first use, because koffi takes some milliseconds. */
+/**
+ * The C library of this process, glibc or musl; bound on first use, because koffi takes some
+ * milliseconds.
+ */
 export function libc(): Libc {
 	loaded ??= load();
 	return loaded;
@@ -35,9 +52,12 @@ export function libc(): Libc {
 
 function load(): Libc {
 	const library = koffi.load(null);
-	// `ssize_t` has no name in koffi; what a caller can get here is below 2^53.
+	// `ssize_t` has no name in koffi; possible results here are below 2^53.
 	const send = library.func('int64_t send(int fd, const uint8_t *bytes, size_t length, int flags)');
-	const sendto = library.func('int64_t sendto(int fd, const uint8_t *bytes, size_t length, int flags, const uint8_t *address, uint32_t addressLength)');
+	const sendto = library.func(
+		'int64_t sendto(int fd, const uint8_t *bytes, size_t length, int flags, const uint8_t ' +
+			'*address, uint32_t addressLength)',
+	);
 	koffi.struct('sock_fprog', { length: 'uint16_t', filter: 'const uint8_t *' });
 	const setFilter = library.func('setsockopt', 'int', ['int', 'int', 'int', 'sock_fprog *', 'uint32_t']);
 	const recv = library.func('int64_t recv(int fd, uint8_t *bytes, size_t length, int flags)');
@@ -52,18 +72,22 @@ function load(): Libc {
 		send: (fd, bytes, length, flags) => Number(send(fd, bytes, length, flags)),
 		sendAsync: (fd, bytes, length, flags) =>
 			new Promise((resolve, reject) => {
-				send.async(fd, bytes, length, flags, (error: unknown, sent: number | bigint) => (error ? reject(error) : resolve(Number(sent))));
+				send.async(fd, bytes, length, flags, (error: unknown, sent: number | bigint) =>
+					error ? reject(error) : resolve(Number(sent)),
+				);
 			}),
-		sendto: (fd, bytes, length, flags, address, addressLength) => Number(sendto(fd, bytes, length, flags, address, addressLength)),
+		sendto: (fd, bytes, length, flags, address, addressLength) =>
+			Number(sendto(fd, bytes, length, flags, address, addressLength)),
 		recv: (fd, bytes, length, flags) => Number(recv(fd, bytes, length, flags)),
 		dup2: library.func('int dup2(int from, int to)'),
 		close: library.func('int close(int fd)'),
 		setFilter: (fd, level, name, length, program) => setFilter(fd, level, name, { length, filter: program }, 16),
 		unshare: library.func('int unshare(int flags)'),
+		setns: library.func('int setns(int fd, int type)'),
 	};
 }
 
-// Some numbers have two names (EAGAIN, EWOULDBLOCK): the first one counts.
+// Some numbers have two names (EAGAIN, EWOULDBLOCK): the first one is used.
 const errnoNames: ReadonlyMap<number, string> = new Map(
 	Object.entries(constants.errno)
 		.map(([name, value]) => [value, name] as const)
@@ -80,7 +104,7 @@ export class SystemCallError extends Error {
 	override readonly name = 'SystemCallError';
 	readonly call: string;
 	readonly errno: number;
-	/** `ENOENT` and the like. */
+	/** `ENOENT` and similar. */
 	readonly code: string;
 
 	constructor(call: string, errno: number) {
@@ -91,13 +115,13 @@ export class SystemCallError extends Error {
 	}
 }
 
-/** The result of a C function, where it did not fail. @throws SystemCallError with errno */
+/** The result of a successful C function. @throws SystemCallError with errno */
 export function check(call: string, result: number): number {
 	if (result < 0) throw new SystemCallError(call, koffi.errno());
 	return result;
 }
 
-/** The errno that the last synchronous call left. */
+/** The errno of the last synchronous call. */
 export function lastErrno(): number {
 	return koffi.errno();
 }

@@ -3,7 +3,7 @@ import type { Server, Socket } from 'node:net';
 import type { Family } from '../core/index.ts';
 import { check, libc } from './libc.ts';
 
-/** Linux' numbers, from its UAPI headers; the C library has no others. */
+/** Linux' numbers, from its UAPI headers; the C library defines the same. */
 const domains: Readonly<Record<Family, number>> = { ipv4: 2, ipv6: 10 };
 const streamCloexecNonblock = 1 | 0x80000 | 0x800;
 const solSocket = 1;
@@ -23,40 +23,58 @@ const tcpMd5SigExt = 32;
 const md5FlagPrefix = 1;
 const md5SigBytes = 216;
 
-/** The longest key that TCP_MD5SIG takes. */
+/** The longest key of TCP_MD5SIG. */
 export const longestMd5KeyBytes = 80;
 
-/** A TCP socket that is not connected yet, for options that must be there before the SYN; hand it to `new net.Socket({ fd })`. @throws SystemCallError */
+/**
+ * A TCP socket that is not connected yet, for options that must be set before the SYN; pass it to
+ * `new net.Socket({ fd })`. @throws SystemCallError
+ */
 export function openTcpSocket(family: Family): number {
 	return check('socket', libc().socket(domains[family], streamCloexecNonblock, 0));
 }
 
-/** Closes a socket that was not handed on. */
+/** Closes a socket that was not passed on. */
 export function closeTcpSocket(fd: number): void {
 	libc().close(fd);
 }
 
 /** The descriptor behind a socket or server of Node's; `undefined` once it is closed. */
 export function descriptorOf(endpoint: Socket | Server): number | undefined {
-	// Node has no public name for it; libuv keeps one for as long as the handle lives.
+	// Node has no public name for it; libuv keeps one for as long as the handle exists.
 	const fd = (endpoint as unknown as { readonly _handle?: { readonly fd?: number } | null })._handle?.fd;
 	return fd === undefined || fd < 0 ? undefined : fd;
 }
 
 /**
- * Sets or changes the key for one neighbour, or for a whole prefix of them; an empty key takes it away. On a listener, on a socket before
- * it connects, and on a live connection, where the new key counts from the next segment. RFC 2385.
- * @throws SystemCallError: ENOMEM where net.core.optmem_max allows no more keys, ENOENT where there was none to take away
+ * Sets or changes the key for one neighbour, or for a whole prefix of them; an empty key removes
+ * it. On a listener, on a socket before it connects, and on a live connection, where the new key
+ * applies from the next segment. RFC 2385.
+ * @throws SystemCallError: ENOMEM if net.core.optmem_max allows no more keys, ENOENT if there was
+ * none to remove
  */
-export function setMd5Key(fd: number, socketFamily: Family, neighbour: { readonly bytes: Uint8Array; readonly length?: number }, key: Uint8Array): void {
+export function setMd5Key(
+	fd: number,
+	socketFamily: Family,
+	neighbour: { readonly bytes: Uint8Array; readonly length?: number },
+	key: Uint8Array,
+): void {
 	const { bytes, length } = neighbour;
 	const request = md5Request(socketFamily, bytes, length, key);
 	const name = length === undefined ? tcpMd5Sig : tcpMd5SigExt;
 	check('setsockopt TCP_MD5SIG', libc().setsockopt(fd, solTcp, name, request, md5SigBytes));
 }
 
-/** `struct tcp_md5sig`: sockaddr_storage at 0, flags 128, prefix length 129, key length 130, interface 132, key 136. */
-function md5Request(socketFamily: Family, address: Uint8Array, prefixLength: number | undefined, key: Uint8Array): Uint8Array {
+/**
+ * `struct tcp_md5sig`: sockaddr_storage at 0, flags 128, prefix length 129, key length 130,
+ * interface 132, key 136.
+ */
+function md5Request(
+	socketFamily: Family,
+	address: Uint8Array,
+	prefixLength: number | undefined,
+	key: Uint8Array,
+): Uint8Array {
 	if (key.length > longestMd5KeyBytes) throw new RangeError(`an MD5 key has at most ${longestMd5KeyBytes} bytes`);
 	const request = new Uint8Array(md5SigBytes);
 	const view = new DataView(request.buffer);
@@ -68,7 +86,7 @@ function md5Request(socketFamily: Family, address: Uint8Array, prefixLength: num
 	else request.set(address, 8);
 	if (prefixLength !== undefined) {
 		request[128] = md5FlagPrefix;
-		// Of a mapped address the kernel counts the IPv4 bits alone.
+		// For a mapped address the kernel counts only the IPv4 bits.
 		request[129] = prefixLength;
 	}
 	view.setUint16(130, key.length, littleEndian);
@@ -76,30 +94,41 @@ function md5Request(socketFamily: Family, address: Uint8Array, prefixLength: num
 	return request;
 }
 
-/** The TTL (hop limit) of what is sent. `socketFamily` is the socket's own; one for IPv6 may carry IPv4 as well. @throws SystemCallError */
+/**
+ * The TTL (hop limit) of sent packets. `socketFamily` is the socket's own; one for IPv6 may carry
+ * IPv4 as well. @throws SystemCallError
+ */
 export function setTtl(fd: number, socketFamily: Family, ttl: number): void {
 	if (socketFamily === 'ipv6') setInteger(fd, solIpv6, ipv6UnicastHops, ttl, 'IPV6_UNICAST_HOPS');
 	setInteger(fd, solIp, ipTtl, ttl, 'IP_TTL');
 }
 
-/** What arrives with a lower TTL is dropped by the kernel (RFC 5082); 0: nothing is. On a listener it binds every neighbour. @throws SystemCallError */
+/**
+ * The kernel drops received packets with a lower TTL (RFC 5082); 0: none. On a listener it applies
+ * to every neighbour. @throws SystemCallError
+ */
 export function setMinimumTtl(fd: number, socketFamily: Family, minimum: number): void {
 	if (socketFamily === 'ipv6') setInteger(fd, solIpv6, ipv6MinHopCount, minimum, 'IPV6_MINHOPCOUNT');
 	setInteger(fd, solIp, ipMinTtl, minimum, 'IP_MINTTL');
 }
 
-/** The DSCP field's octet; 0xc0 is network control (RFC 4271 appendix E). @throws SystemCallError */
+/**
+ * The DSCP field's octet; 0xc0 is network control (RFC 4271 appendix E). @throws SystemCallError
+ */
 export function setTrafficClass(fd: number, socketFamily: Family, octet: number): void {
 	if (socketFamily === 'ipv6') setInteger(fd, solIpv6, ipv6TrafficClass, octet, 'IPV6_TCLASS');
 	setInteger(fd, solIp, ipTos, octet, 'IP_TOS');
 }
 
-/** How long sent data may stay unacknowledged before the kernel gives the connection up. @throws SystemCallError */
+/**
+ * Maximum time of unacknowledged data before the kernel closes the connection. @throws
+ * SystemCallError
+ */
 export function setUserTimeout(fd: number, milliseconds: number): void {
 	setInteger(fd, solTcp, tcpUserTimeout, milliseconds, 'TCP_USER_TIMEOUT');
 }
 
-/** Packets leave and arrive through this device alone. @throws SystemCallError: ENODEV */
+/** Packets are sent and received only through this device. @throws SystemCallError: ENODEV */
 export function bindToDevice(fd: number, device: string): void {
 	const name = new TextEncoder().encode(`${device}\0`);
 	check('setsockopt SO_BINDTODEVICE', libc().setsockopt(fd, solSocket, soBindToDevice, name, name.length));
@@ -108,4 +137,21 @@ export function bindToDevice(fd: number, device: string): void {
 function setInteger(fd: number, level: number, name: number, value: number, label: string): void {
 	const bytes = new Uint8Array(Int32Array.of(value).buffer);
 	check(`setsockopt ${label}`, libc().setsockopt(fd, level, name, bytes, bytes.length));
+}
+
+/**
+ * The cookie of this thread's network namespace (SO_NETNS_COOKIE, kernel 5.14); `undefined`: the
+ * kernel has none. @throws SystemCallError where no socket can be made
+ */
+export function networkNamespaceCookie(): bigint | undefined {
+	const soNetnsCookie = 71;
+	const fd = openTcpSocket('ipv4');
+	try {
+		const value = new Uint8Array(8);
+		const length = new Uint8Array(Uint32Array.of(value.length).buffer);
+		if (libc().getsockopt(fd, solSocket, soNetnsCookie, value, length) < 0) return undefined;
+		return new DataView(value.buffer).getBigUint64(0, true);
+	} finally {
+		closeTcpSocket(fd);
+	}
 }

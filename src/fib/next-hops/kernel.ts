@@ -1,42 +1,52 @@
 import type { Family, PrefixKey } from '../../core/index.ts';
 
-/** A route of somebody else (the kernel itself included), as far as it says which addresses can be reached. */
+/** A route of another owner (including the kernel), with the fields that determine reachability. */
 export interface NeighbouringRoute {
 	readonly prefix: PrefixKey;
 	readonly family: Family;
-	/** Of the main table, or of the one with this node's own addresses, which the kernel asks first. */
+	/**
+	 * The main table, or the table of this node's own addresses, which the kernel searches first.
+	 */
 	readonly table: 'main' | 'local';
-	/** Among routes for one prefix the lowest wins. */
+	/** The lowest wins among routes to one prefix. */
 	readonly metric: number;
 	/** The kernel's route protocol number. */
 	readonly protocol: number;
-	/** `nowhere`: unreachable, prohibit and blackhole routes, by which an address is known not to be reached. */
+	/** `nowhere`: unreachable, prohibit and blackhole routes, which make an address unreachable. */
 	readonly type: 'ways' | 'nowhere';
-	/** Several with multipath; none for `nowhere`. */
+	/** Several for multipath; none for `nowhere`. */
 	readonly ways: readonly NeighbouringWay[];
 }
 
-/** One way of a route. */
+/** One next hop of a route. */
 export interface NeighbouringWay {
 	/** `undefined`: the destination is on the link. */
 	readonly via: string | undefined;
 	readonly device: string | undefined;
-	/** `dead`: the kernel passes over it; `no-carrier`: the kernel uses it, but nothing leaves. */
+	/** `dead`: the kernel skips it; `no-carrier`: the kernel uses it, but sends nothing. */
 	readonly state: 'alive' | 'dead' | 'no-carrier';
 }
 
-/** What happened to what is around this node. */
+/** A change of foreign routes or interfaces. */
 export type NeighbouringEvent =
 	| { readonly type: 'route'; readonly change: 'added' | 'removed'; readonly route: NeighbouringRoute }
-	/** An interface went, came, lost or got its carrier: what its routes are good for now. They may have changed without a word. */
+	/**
+	 * An interface was added or removed, or its carrier changed: the new state of its next hops.
+	 * Its routes may have changed without an event.
+	 */
 	| { readonly type: 'device'; readonly device: string; readonly state: NeighbouringWay['state'] }
-	/** Events were lost, or something changed that is told without its routes: everything is to be read again. */
+	/** Events were lost, or a change has no route events: read everything again. */
 	| { readonly type: 'unknown' };
 
-/** Reads routes of others and tells what becomes of them; writes nothing. */
+/** Reads foreign routes and reports their changes; writes nothing. */
 export interface NeighbouringKernel {
 	list(): Promise<readonly NeighbouringRoute[]>;
-	/** Tells until `close`. One watcher. */
+	/** Reports until `close`. One watcher. */
 	watch(onEvent: (event: NeighbouringEvent) => void): void;
+	/**
+	 * The state of an interface; `undefined`: it does not exist. From the last read and later
+	 * events.
+	 */
+	deviceState(device: string): NeighbouringWay['state'] | undefined;
 	close(): void;
 }

@@ -1,30 +1,45 @@
-import { type Address, type BestRoute, type PrefixKey, parsePrefix, prefixContains } from '../../core/index.ts';
+import {
+	type Address,
+	type BestRoute,
+	isLinkLocal,
+	type PrefixKey,
+	parseAddress,
+	parsePrefix,
+	prefixContains,
+} from '../../core/index.ts';
 import type { ForeignRoute, KernelRoute } from '../kernel.ts';
 import { networkOf } from './route-map.ts';
 
-/** A route of ours in the kernel, as far as it says how an address is reached. */
+/** A route of ours in the kernel, with the fields that determine reachability. */
 export interface OwnRoute {
-	/** Bits of its prefix. */
+	/** Prefix length. */
 	readonly length: number;
-	/** Of the route as BGP has it, not the gateway that was found for it; the gateway of a static one. */
+	/** The next hop in BGP, not the resolved gateway; for a static route its gateway. */
 	readonly nextHop: string;
-	/** The kernel's. */
+	/** Of a link-local next hop. */
+	readonly device?: string | undefined;
+	/** The metric in the kernel. */
 	readonly metric: number;
+	/** Gateway and interface in the kernel, if both are known. */
+	readonly hop?: { readonly via: string; readonly device: string; readonly onlink: boolean };
 }
 
-/** Our routes by prefix: as they are in the kernel, and as BGP has them. */
+/** Our routes by prefix: in the kernel, and in BGP. */
 export interface OwnRoutes {
 	readonly actual: ReadonlyMap<PrefixKey, readonly KernelRoute[]>;
 	readonly best: ReadonlyMap<PrefixKey, BestRoute>;
-	/** Those in the kernel that stand whatever BGP says. */
+	/** Routes in the kernel that do not depend on BGP. */
 	readonly statics: readonly ForeignRoute[];
-	/** Routes of an earlier life stay in the kernel for now: they lead somewhere although BGP has not told them yet. */
+	/**
+	 * Routes of a previous run are still in the kernel: they are used although BGP has not sent
+	 * them yet.
+	 */
 	readonly held: boolean;
 }
 
 /**
- * Our most specific route in the kernel that contains an address; `undefined`: there is none, or it leads nowhere. Whoever asks has to
- * reach the route's next hop without it. Pure.
+ * Our most specific route in the kernel to an address; `undefined`: no route, or a blackhole. The
+ * caller must reach the route's next hop without this route. Pure.
  */
 export function ownRouteTo(address: Address, { actual, best, held }: OwnRoutes): OwnRoute | undefined {
 	if (actual.size === 0) return undefined;
@@ -32,13 +47,19 @@ export function ownRouteTo(address: Address, { actual, best, held }: OwnRoutes):
 		const prefix = networkOf(address, length);
 		const route = actual.get(prefix)?.[0];
 		if (route === undefined) continue;
-		const nextHop = route.type === 'blackhole' ? undefined : (best.get(prefix)?.nextHop ?? (held ? route.via : undefined));
-		return nextHop === undefined ? undefined : { length, nextHop, metric: route.metric };
+		const known = best.get(prefix);
+		const nextHop = route.type === 'blackhole' ? undefined : (known?.nextHop ?? (held ? route.via : undefined));
+		const device = known === undefined ? route.device : known.nextHopInterface;
+		if (nextHop === undefined) return undefined;
+		const isOnLink = isLinkLocal(parseAddress(nextHop).bytes);
+		const { via, device: outDevice, onlink, metric } = route;
+		const hop = via === undefined || outDevice === undefined ? {} : { hop: { via, device: outDevice, onlink } };
+		return { length, nextHop, ...(isOnLink ? { device } : {}), metric, ...hop };
 	}
 	return undefined;
 }
 
-/** Our most specific static route in the kernel that contains an address. Pure. */
+/** Our most specific static route in the kernel to an address. Pure. */
 export function staticRouteTo(address: Address, { statics }: Pick<OwnRoutes, 'statics'>): OwnRoute | undefined {
 	let found: OwnRoute | undefined;
 	for (const { prefix: key, via, metric } of statics) {

@@ -1,29 +1,45 @@
-import { type Address, type Family, formatPrefix, type PrefixKey, parsePrefix } from '../../core/index.ts';
+import { type Address, type Family, formatPrefix, type PrefixKey, parsePrefix, type Steps } from '../../core/index.ts';
 import type { NeighbouringRoute, NeighbouringWay } from './kernel.ts';
 
-/** How an address is reached. */
+/** The way to an address. */
 export interface Reach {
-	/** 0 on the link or at this node itself; through a gateway one more than the kernel's metric of the route. */
+	/**
+	 * 0 for a connected or own address; behind a gateway the kernel's metric of the route plus one.
+	 */
 	readonly cost: number;
 	readonly device: string | undefined;
 	readonly via: string | undefined;
+	/** The gateway counts as on the link of `device`, as in tunnels. */
+	readonly onlink?: boolean;
 }
 
-/** The most that a cost can be: a column of 32 bits holds it, plus one. */
+/** Maximum cost: this value plus one fits a column of 32 bits. */
 export const mostCost = 0x7fff_fffd;
 
-/** Routes by longest prefix, as the kernel looks them up: this node's own addresses first, then the main table. */
+/** Longest prefix match as in the kernel: this node's own addresses first, then the main table. */
 export class RouteMap {
 	readonly #routes = new Map<string, NeighbouringRoute[]>();
-	/** How many prefixes there are of a length, by table and family; longest first are asked. */
+	/** Number of prefixes per length, by table and family; looked up from the longest. */
 	readonly #lengths = new Map<string, Map<number, number>>();
 
-	/** With these routes alone. */
+	/** Starts with these routes. */
 	constructor(routes: Iterable<NeighbouringRoute> = []) {
 		for (const route of routes) this.#insert(route);
 	}
 
-	/** Takes over one change; `false`: what it means is not clear (another route of that prefix and metric is there), the kernel must be asked. */
+	/** Adds routes, as long work with pauses. */
+	*insertSteps(routes: Iterable<NeighbouringRoute>): Steps<void> {
+		let seen = 0;
+		for (const route of routes) {
+			this.#insert(route);
+			if (++seen % 64 === 0) yield;
+		}
+	}
+
+	/**
+	 * Applies one change; `false`: the effect is ambiguous (another route has that prefix and
+	 * metric), and the kernel must be read.
+	 */
 	change(change: 'added' | 'removed', route: NeighbouringRoute): boolean {
 		const twins = this.#at(route).filter(({ metric }) => metric === route.metric);
 		if (change === 'added') {
@@ -35,13 +51,17 @@ export class RouteMap {
 		return true;
 	}
 
-	/** What the ways through this device are good for now. Those of one that went down stay dead until the kernel is read. `false`: there are none. */
+	/**
+	 * Sets the state of the next hops through a device. Those of a device that went down stay dead
+	 * until the kernel is read. `false`: there are none.
+	 */
 	mark(device: string, state: NeighbouringWay['state']): boolean {
 		let found = false;
 		for (const [key, routes] of this.#routes) {
 			if (!routes.some(({ ways }) => ways.some((way) => way.device === device))) continue;
 			found = true;
-			const ways = (route: NeighbouringRoute) => route.ways.map((way) => (way.device === device && way.state !== 'dead' ? { ...way, state } : way));
+			const ways = (route: NeighbouringRoute) =>
+				route.ways.map((way) => (way.device === device && way.state !== 'dead' ? { ...way, state } : way));
 			this.#routes.set(
 				key,
 				routes.map((route) => ({ ...route, ways: ways(route) })),
@@ -50,12 +70,15 @@ export class RouteMap {
 		return found;
 	}
 
-	/** The way to an address; `undefined`: there is none. */
+	/** The way to an address; `undefined`: unreachable. */
 	find(address: Address): Reach | undefined {
 		return this.lookUp(address).reach;
 	}
 
-	/** The way to an address, and the length of the prefix that has it, or that says there is none; -1 where no route speaks of it. */
+	/**
+	 * The way to an address, and the length of the matching or rejecting prefix; -1 if no route
+	 * matches.
+	 */
 	lookUp(address: Address): { readonly reach: Reach | undefined; readonly length: number } {
 		for (const table of ['local', 'main'] as const) {
 			for (const length of this.#lengthsOf(table, address.family)) {
@@ -113,12 +136,15 @@ export function networkOf({ bytes }: Address, length: number): PrefixKey {
 	return formatPrefix(network, length);
 }
 
-/** The kernel passes over routes whose ways are all dead, and asks the next one, also of a shorter prefix. */
+/**
+ * The kernel skips routes whose next hops are all dead, and continues with the next route, also of
+ * a shorter prefix.
+ */
 function firstUsable(routes: readonly NeighbouringRoute[]): NeighbouringRoute | undefined {
 	return routes.find(({ type, ways }) => type === 'nowhere' || ways.some(({ state }) => state !== 'dead'));
 }
 
-/** `undefined`: what the kernel would use leads to a link without a carrier, where packets end. */
+/** `undefined`: the kernel's choice is a link without carrier, where packets are lost. */
 function reachBy({ ways, table, metric }: NeighbouringRoute): Reach | undefined {
 	const way = ways.find(({ state }) => state === 'alive');
 	if (way === undefined) return undefined;
@@ -128,5 +154,9 @@ function reachBy({ ways, table, metric }: NeighbouringRoute): Reach | undefined 
 
 function isSame(left: NeighbouringRoute, right: NeighbouringRoute): boolean {
 	const text = ({ via, device, state }: NeighbouringWay) => `${via} ${device} ${state}`;
-	return left.type === right.type && left.protocol === right.protocol && left.ways.map(text).join() === right.ways.map(text).join();
+	return (
+		left.type === right.type &&
+		left.protocol === right.protocol &&
+		left.ways.map(text).join() === right.ways.map(text).join()
+	);
 }

@@ -1,79 +1,112 @@
-import { type Address, type Clock, isIpv4Mapped, isLinkLocal, type Logger, parseAddress, parsePrefix, prefixContains, type Timer } from '../../core/index.ts';
-import type { NeighbouringEvent, NeighbouringKernel, NeighbouringRoute } from './kernel.ts';
-import type { OwnRoute } from './own-route.ts';
-import { mostCost, type Reach, RouteMap } from './route-map.ts';
+import {
+	type Address,
+	type Clock,
+	inSlices,
+	LineLimiter,
+	type Logger,
+	parseAddress,
+	parsePrefix,
+	prefixContains,
+	splitZone,
+	type Timer,
+} from '../../core/index.ts';
+import type { NeighbouringEvent, NeighbouringKernel, NeighbouringRoute, NeighbouringWay } from './kernel.ts';
+import { type OwnRouteLookup, onTheLink, type Resolved, resolveNextHop } from './resolve.ts';
+import { type Reach, RouteMap } from './route-map.ts';
+import { type Way, wayOf } from './way.ts';
 
-/** Events come in bursts: a route that goes and comes back within this time was never away. */
+/** Events come in bursts: a route that returns within this time counts as unchanged. */
 const settleMs = 100;
-/** However large the tables, reading them takes a tenth of the time at most; but after the longest pause it is read. */
+/**
+ * The pause after a read is this multiple of its duration, so that reads take a tenth of the time
+ * at most; bounded by the longest pause.
+ */
 const pauseReads = 10;
 const mostPauseMs = 10_000;
-/** ... and where nothing was told, a hundredth. */
+/** Without events, reads take a hundredth of the time at most. */
 const pauseAudits = 100;
-/** Events lead, this only catches what they miss. */
+/** Interval of full reads, which find only changes without events. */
 const auditMs = 90_000;
 const retryMs = 1000;
-/** Next hops told one by one in the log; the rest is a number. */
+/** Maximum number of next hops logged individually; the others are counted. */
 const mostLogged = 5;
+/** Maximum number of events that are compared with each next hop. */
+const mostTouched = 64;
 
 export interface NextHopTrackerDependencies {
 	readonly kernel: NeighbouringKernel;
 	readonly clock: Clock;
 	readonly log: Logger;
-	/** The next hops whose reach is another now; their costs and devices are to be asked again. */
-	readonly onChange: (nextHops: ReadonlySet<string>) => void;
-	/** This node's own most specific route that contains an address. Asked only where the routes of others do not lead there. Default: there is none. */
-	readonly ownRouteTo?: (address: Address) => OwnRoute | undefined;
-	/** The same of routes that stand whatever BGP says: they count like those of others. */
-	readonly staticRouteTo?: (address: Address) => OwnRoute | undefined;
 }
 
-/** What is known of a next hop. */
-interface Known {
+/** The known state of a next hop. */
+interface Known extends Resolved {
 	readonly address: Address;
-	readonly reach: Reach | undefined;
-	/** It is reached by the routes of others alone; `false`: by one of ours, or not at all. */
-	readonly byOthers: boolean;
+	/** The interface of a link-local address. */
+	readonly device: string | undefined;
 }
 
 /**
- * Which next hops this node reaches, by the routes of others and by static ones (RFC 4271 §9.1.2.1). A route that BGP itself has put into the kernel counts
- * only where those of others do not lead to the next hop, and only if they lead to its own next hop: one step, and no route holds itself
- * up, or another one that holds it up. Whoever asks for a next hop is told when the answer changes. Until the kernel was read for the
- * first time, every next hop counts as reachable at cost 0: a fresh daemon knows nothing against it; and a kernel that can't be read
- * changes no answer.
+ * Determines which next hops this node reaches, and how, by `resolveNextHop`: for the selection of
+ * routes and for the routes in the kernel. A change of a requested next hop is reported. Until the
+ * first read of the kernel, every next hop counts as reachable at cost 0, because nothing
+ * contradicts it; a failed read changes no result.
  */
 export class NextHopTracker {
 	readonly #dependencies: NextHopTrackerDependencies;
-	/** `undefined` until the kernel was read. */
+	readonly #listeners = new Set<(nextHops: ReadonlySet<string>) => void>();
+	readonly #deviceListeners = new Set<(device: string, state: NeighbouringWay['state']) => void>();
+	#own: OwnRouteLookup | undefined;
+	/** `undefined` until the first read of the kernel. */
 	#routes: RouteMap | undefined;
 	readonly #known = new Map<string, Known>();
-	/** What happened since the last look; `everything` also where the kernel has to be read again. */
+	/** Changes since the last evaluation; `everything` includes pending reads of the kernel. */
 	#touched: NeighbouringRoute[] = [];
 	#everything = false;
 	#readWanted = true;
-	/** Told while the kernel was being read: it may be in the list, or not. */
+	/** Events during a read: the result may include them or not. */
 	#meanwhile: NeighbouringEvent[] | undefined;
 	#readMs = 0;
 	#running: Promise<void> | undefined;
 	#settling: { readonly atMs: number; readonly timer: Timer } | undefined;
-	/** Before this time the kernel is not read again. */
+	/** Earliest time of the next read. */
 	#readFromMs = 0;
 	#audit: Timer | undefined;
 	#stopped = false;
 
 	constructor(dependencies: NextHopTrackerDependencies) {
-		this.#dependencies = dependencies;
+		const { clock, log } = dependencies;
+		// Routes of neighbours may change reachability as often as they want.
+		const lines = new LineLimiter(clock).limit(log, 'next hops');
+		this.#dependencies = { ...dependencies, log: lines };
 	}
 
-	/** Begins to watch and reads the kernel once; resolves after that, however it went. @throws SystemCallError where it can't be watched */
+	/** Subscribes to the next hops whose reachability, cost, gateway or device changed. */
+	onChanges(listener: (nextHops: ReadonlySet<string>) => void): void {
+		this.#listeners.add(listener);
+	}
+
+	/** Subscribes to changes of the state of interfaces. */
+	onDevices(listener: (device: string, state: NeighbouringWay['state']) => void): void {
+		this.#deviceListeners.add(listener);
+	}
+
+	/** From now on this node's own routes count, too; until then it has none. */
+	setOwnRoutes(own: OwnRouteLookup): void {
+		this.#own = own;
+	}
+
+	/**
+	 * Starts to watch and reads the kernel once; resolves after the read, successful or not.
+	 * @throws SystemCallError if watching fails
+	 */
 	async start(): Promise<void> {
 		this.#dependencies.kernel.watch((event) => this.#onEvent(event));
 		this.#armAudit();
 		await this.#look();
 	}
 
-	/** Stops watching; the answers stay as they are. */
+	/** Stops watching; the results stay. */
 	async stop(): Promise<void> {
 		this.#stopped = true;
 		this.#settling?.timer.cancel();
@@ -82,22 +115,30 @@ export class NextHopTracker {
 		this.#dependencies.kernel.close();
 	}
 
-	/** Interior cost of the way to a next hop, `undefined` where there is none. */
+	/** Interior cost to a next hop; `undefined`: unreachable. */
 	cost(nextHop: string): number | undefined {
 		return this.#ask(nextHop)?.cost;
 	}
 
-	/** The device that packets to a next hop leave through, `undefined` where that is not known. */
+	/** The gateway and interface to a next hop; `undefined`: unreachable. */
+	way(nextHop: string): Way | undefined {
+		return wayOf(nextHop, this.#ask(nextHop));
+	}
+
+	/** The outgoing device to a next hop; `undefined`: unknown. */
 	device(nextHop: string): string | undefined {
 		return this.#ask(nextHop)?.device;
 	}
 
-	/** Nobody needs to be told of this next hop any more. */
+	/** The next hop is no longer used. */
 	forget(nextHop: string): void {
 		this.#known.delete(nextHop);
 	}
 
-	/** Answers that follow from our own routes, or from there being none, may be others now; where static ones are others, any. */
+	/**
+	 * Our own routes changed: evaluates the results that depend on them or on their absence; if
+	 * static routes changed, all results.
+	 */
 	ownRoutesChanged(staticsMoved = false): void {
 		if (staticsMoved) {
 			this.#everything = true;
@@ -111,7 +152,7 @@ export class NextHopTracker {
 		}
 	}
 
-	/** Resolves when nothing is being read. */
+	/** Resolves when no read is in progress. */
 	async whenIdle(): Promise<void> {
 		while (this.#running !== undefined) await this.#running;
 	}
@@ -119,33 +160,21 @@ export class NextHopTracker {
 	#ask(nextHop: string): Reach | undefined {
 		const known = this.#known.get(nextHop);
 		if (known !== undefined) return known.reach;
-		const asked = this.#find(meaningOf(parseAddress(nextHop)));
+		const { address, interfaceName } = splitZone(nextHop);
+		const asked = this.#find(parseAddress(address), interfaceName);
 		this.#known.set(nextHop, asked);
 		return asked.reach;
 	}
 
-	#find(address: Address): Known {
-		if (this.#routes === undefined || isEverywhere(address)) return { address, reach: near, byOthers: true };
-		const { reach, length, byOthers } = this.#findFirst(address, this.#routes);
-		if (reach !== undefined) return { address, reach, byOthers };
-		return { address, reach: this.#findByOwn(address, length, this.#routes), byOthers: false };
-	}
-
-	/** By the routes of others, and by a static one of ours where it is more specific and they lead to its gateway. */
-	#findFirst(address: Address, routes: RouteMap): { readonly reach: Reach | undefined; readonly length: number; readonly byOthers: boolean } {
-		const found = routes.lookUp(address);
-		const fixed = this.#dependencies.staticRouteTo?.(address);
-		if (fixed === undefined || fixed.length <= found.length) return { ...found, byOthers: true };
-		const gateway = routes.find(parseAddress(fixed.nextHop));
-		return { reach: gateway && { ...gateway, cost: Math.min(mostCost, fixed.metric + 1), via: fixed.nextHop }, length: fixed.length, byOthers: false };
-	}
-
-	/** `obstacle`: bits of the route of others that leads nowhere, which the kernel obeys unless ours is more specific. */
-	#findByOwn(address: Address, obstacle: number, routes: RouteMap): Reach | undefined {
-		const own = this.#dependencies.ownRouteTo?.(address);
-		if (own === undefined || own.length <= obstacle) return undefined;
-		const { reach } = this.#findFirst(parseAddress(own.nextHop), routes);
-		return reach && { ...reach, cost: Math.min(mostCost, reach.cost + own.metric + 1) };
+	#find(address: Address, device: string | undefined): Known {
+		if (this.#routes === undefined) return { address, device, reach: onTheLink, byOthers: true };
+		const { kernel } = this.#dependencies;
+		const deviceState = (name: string) => kernel.deviceState(name);
+		return {
+			address,
+			device,
+			...resolveNextHop(address, device, { routes: this.#routes, deviceState, own: this.#own }),
+		};
 	}
 
 	#onEvent(event: NeighbouringEvent): void {
@@ -160,9 +189,14 @@ export class NextHopTracker {
 				if (this.#routes?.change(event.change, event.route) !== true) this.#readWanted = true;
 				break;
 			case 'device':
-				// Pods come and go with devices that nothing leads through yet, or any more.
+				for (const listener of this.#deviceListeners) listener(event.device, event.state);
+				if (this.#isLinkOfNextHop(event.device)) {
+					this.#everything = true;
+					this.#settle(0);
+				}
+				// Interfaces of pods are added and removed while no route uses them.
 				if (this.#routes?.mark(event.device, event.state) === false) return;
-				// What that means is known before the kernel is read, which may have to wait.
+				// The known effect is evaluated before the next read, which may have to wait.
 				this.#everything = true;
 				this.#readWanted = true;
 				break;
@@ -173,6 +207,11 @@ export class NextHopTracker {
 				event satisfies never;
 		}
 		this.#settle(settleMs);
+	}
+
+	#isLinkOfNextHop(device: string): boolean {
+		for (const known of this.#known.values()) if (known.device === device) return true;
+		return false;
 	}
 
 	#settle(delayMs: number): void {
@@ -187,7 +226,7 @@ export class NextHopTracker {
 		this.#settling = { atMs, timer };
 	}
 
-	/** Reads the kernel if that is needed, and tells which answers are others now. */
+	/** Reads the kernel if needed, and reports changed results. */
 	#look(): Promise<void> {
 		this.#running ??= this.#readAndTell().finally(() => {
 			this.#running = undefined;
@@ -199,13 +238,17 @@ export class NextHopTracker {
 		const { clock } = this.#dependencies;
 		if (this.#readWanted && clock.monotonicMs() >= this.#readFromMs) await this.#read();
 		if (this.#stopped) return;
-		// What is known is told at once, also where the rest has to wait.
+		// Known changes are reported at once, even if the read has to wait.
 		if (this.#readWanted) this.#settle(Math.max(settleMs, this.#readFromMs - clock.monotonicMs()));
 		const touched = this.#touched;
-		const everything = this.#everything;
+		// In a storm, one evaluation of all next hops is cheaper than a comparison of each with
+		// each event.
+		const everything = this.#everything || touched.length > mostTouched;
 		this.#touched = [];
 		this.#everything = false;
-		this.#tell(everything ? () => true : (address) => touched.some(({ prefix }) => prefixContains(parsePrefix(prefix), address)));
+		this.#tell(
+			everything ? () => true : (address) => touched.some(({ prefix }) => prefixContains(parsePrefix(prefix), address)),
+		);
 	}
 
 	async #read(): Promise<void> {
@@ -215,13 +258,17 @@ export class NextHopTracker {
 		const meanwhile: NeighbouringEvent[] = [];
 		this.#meanwhile = meanwhile;
 		try {
-			this.#routes = new RouteMap(await kernel.list());
+			const routes = new RouteMap();
+			await inSlices(routes.insertSteps(await kernel.list()));
+			this.#routes = routes;
 			this.#everything = true;
 			this.#readMs = clock.monotonicMs() - startedAtMs;
 			this.#readFromMs = clock.monotonicMs() + Math.min(mostPauseMs, pauseReads * this.#readMs);
 		} catch (error) {
 			this.#readWanted = true;
-			log.warn('the routes to next hops could not be read', { error: error instanceof Error ? error.message : String(error) });
+			log.warn('the routes to next hops could not be read', {
+				error: error instanceof Error ? error.message : String(error),
+			});
 			this.#readFromMs = clock.monotonicMs() + retryMs;
 		} finally {
 			this.#meanwhile = undefined;
@@ -230,27 +277,28 @@ export class NextHopTracker {
 	}
 
 	#tell(concerns: (address: Address) => boolean): void {
-		const { log, onChange } = this.#dependencies;
+		const { log } = this.#dependencies;
 		const changed = new Set<string>();
 		const lost: string[] = [];
 		const found: string[] = [];
 		for (const [nextHop, known] of this.#known) {
 			if (known.byOthers && !concerns(known.address)) continue;
 			const before = known.reach;
-			const after = this.#find(known.address);
+			const after = this.#find(known.address, known.device);
 			const now = after.reach;
 			this.#known.set(nextHop, after);
-			if (before?.cost === now?.cost && before?.device === now?.device) continue;
+			if (isSameReach(before, now)) continue;
 			changed.add(nextHop);
 			if (now === undefined) lost.push(nextHop);
 			else if (before === undefined) found.push(nextHop);
 		}
 		if (changed.size === 0) return;
-		for (const nextHop of lost.slice(0, mostLogged)) log.warn('a next hop can not be reached any more: routes through it are not used', { nextHop });
+		for (const nextHop of lost.slice(0, mostLogged))
+			log.warn('a next hop can not be reached any more: routes through it are not used', { nextHop });
 		for (const nextHop of found.slice(0, mostLogged)) log.info('a next hop can be reached', { nextHop });
 		const more = Math.max(0, lost.length - mostLogged) + Math.max(0, found.length - mostLogged);
 		if (more > 0) log.info('more next hops can or can not be reached', { count: more });
-		onChange(changed);
+		for (const listener of this.#listeners) listener(changed);
 	}
 
 	#armAudit(): void {
@@ -262,14 +310,8 @@ export class NextHopTracker {
 	}
 }
 
-const near: Reach = { cost: 0, device: undefined, via: undefined };
-
-/** IPv6 link-local addresses (fe80::/10) mean a neighbour on the session's own link, and none (0.0.0.0, ::) means this node: no route tells more. */
-function isEverywhere({ bytes }: Address): boolean {
-	return isLinkLocal(bytes) || bytes.every((byte) => byte === 0);
-}
-
-/** An IPv4-mapped next hop (RFC 4291 §2.5.5.2) is reached by IPv4. */
-function meaningOf(address: Address): Address {
-	return isIpv4Mapped(address.bytes) ? { family: 'ipv4', bytes: address.bytes.subarray(12) } : address;
-}
+const isSameReach = (left: Reach | undefined, right: Reach | undefined): boolean =>
+	left?.cost === right?.cost &&
+	left?.device === right?.device &&
+	left?.via === right?.via &&
+	left?.onlink === right?.onlink;

@@ -1,4 +1,5 @@
 import { type NetConnectOpts, Socket, type SocketConstructorOpts } from 'node:net';
+import { nextTurn } from '../../core/index.ts';
 import { check, libc } from '../libc.ts';
 import { headerLength, MessageType } from './constants.ts';
 import { eachMessage, type Message, NetlinkFormatError } from './reader.ts';
@@ -12,21 +13,32 @@ const attachFilter = 26;
 const reopenDelayMs = 100;
 
 export interface NetlinkEventOptions {
+	/** `NetlinkProtocol`; rtnetlink by default. */
+	readonly protocol?: number;
 	/** `Group` numbers. */
 	readonly groups: readonly number[];
-	/** Port of the socket whose own doings are not told; `undefined`: all are. */
+	/** Port of the socket whose own changes are not reported; `undefined`: all are. */
 	readonly ignorePortId: number | undefined;
-	/** What happens to routes of this protocol is not told. Not together with `ignorePortId`. */
+	/** Changes of routes of this protocol are not reported. Not together with `ignorePortId`. */
 	readonly ignoreRouteProtocol?: number;
+	/**
+	 * Messages sent on each opened socket, such as a subscription that is not a multicast group.
+	 */
+	readonly greeting?: Uint8Array;
 	/** Valid during the call. */
 	readonly onMessage: (message: Message) => void;
-	/** Events were lost, or the stream broke and was opened anew: look at everything. */
+	/**
+	 * Events were lost, or the stream broke and was opened anew: the reader must read the whole
+	 * state.
+	 */
 	readonly onLoss: (reason: string) => void;
+	/** Receives an exception of `onMessage`. The remaining events count as lost in any case. */
+	readonly onFault?: ((error: unknown) => void) | undefined;
 }
 
 /**
- * What happens to links, addresses and routes, as events of libuv: no thread waits. Where the kernel's buffer overflows
- * the stream ends; it is then opened anew and `onLoss` called.
+ * Changes of links, addresses and routes, as events of libuv: no thread waits. If the kernel's
+ * buffer overflows the stream ends; it is then opened anew and `onLoss` called.
  */
 export class NetlinkEvents {
 	readonly #options: NetlinkEventOptions;
@@ -47,22 +59,29 @@ export class NetlinkEvents {
 	}
 
 	#open(): void {
-		const { groups, ignorePortId, ignoreRouteProtocol } = this.#options;
-		const fd = openNetlinkFd();
+		const { protocol, groups, ignorePortId, ignoreRouteProtocol, greeting } = this.#options;
+		const fd = openNetlinkFd(protocol === undefined ? {} : { protocol });
 		try {
 			if (ignorePortId !== undefined) attach(fd, portFilter(ignorePortId));
 			else if (ignoreRouteProtocol !== undefined) attach(fd, protocolFilter(ignoreRouteProtocol));
 			for (const group of groups) joinGroup(fd, group);
+			if (greeting !== undefined) check('send', libc().send(fd, greeting, greeting.length, 0));
 		} catch (error) {
 			libc().close(fd);
 			throw error;
 		}
 		const stream = adopt(fd);
 		this.#stream = stream;
-		stream.on('data', (bytes: Uint8Array) => this.#read(bytes, stream));
+		stream.on('data', (bytes: Uint8Array) => {
+			// One buffer per turn: in a storm of events libuv would read dozens before any other
+			// work runs.
+			stream.pause();
+			this.#read(bytes, stream);
+			void nextTurn().then(() => stream.resume());
+		});
 		stream.on('error', (error) => this.#lost(stream, error.message));
 		stream.on('close', () => this.#lost(stream, 'closed'));
-		// Watching alone does not keep the process alive.
+		// The watch alone does not keep the process alive.
 		stream.unref();
 		stream.resume();
 	}
@@ -71,8 +90,8 @@ export class NetlinkEvents {
 		try {
 			eachMessage(bytes, this.#options.onMessage);
 		} catch (error) {
-			if (!(error instanceof NetlinkFormatError)) throw error;
-			this.#lost(stream, error.message);
+			if (!(error instanceof NetlinkFormatError)) this.#options.onFault?.(error);
+			this.#lost(stream, error instanceof Error ? error.message : String(error));
 		}
 	}
 
@@ -83,24 +102,35 @@ export class NetlinkEvents {
 		const reopen = () => {
 			try {
 				this.#open();
-				this.#options.onLoss(reason);
 			} catch {
-				// Out of file descriptors or memory: what ails us passes, and the caller's slow audit goes on meanwhile.
+				// Out of file descriptors or memory: the condition is temporary, and the caller's
+				// slow audit continues meanwhile.
 				this.#reopening = setTimeout(reopen, reopenDelayMs).unref();
+				return;
+			}
+			try {
+				this.#options.onLoss(reason);
+			} catch (error) {
+				if (this.#options.onFault === undefined) throw error;
+				this.#options.onFault(error);
 			}
 		};
 		this.#reopening = setTimeout(reopen, 0);
 	}
 }
 
-/** Makes libuv watch a netlink socket: a Unix socket is registered, and the netlink socket laid over its number. */
+/**
+ * Makes libuv watch a netlink socket: a Unix socket is registered, and its descriptor is replaced
+ * by the netlink socket.
+ */
 function adopt(fd: number): Socket {
 	const { socketpair, dup2, close } = libc();
 	const pair = new Uint8Array(8);
 	check('socketpair', socketpair(unix, streamCloseOnExec, 0, pair));
 	const view = new DataView(pair.buffer);
 	const [adopted, other] = [view.getInt32(0, littleEndian), view.getInt32(4, littleEndian)];
-	// `manualStart` keeps it from being registered with epoll before it is ours; it is missing from the published types.
+	// `manualStart` keeps it from being registered with epoll before it is ours; it is missing from
+	// the published types.
 	const options: SocketConstructorOpts & NetConnectOpts & { manualStart: true } = {
 		fd: adopted,
 		readable: true,
@@ -116,7 +146,7 @@ function adopt(fd: number): Socket {
 	return stream;
 }
 
-/** One instruction of classic BPF: what it does, where it goes on where a test holds and where not, its operand. */
+/** One instruction of classic BPF: operation, jump offsets if a test holds or fails, operand. */
 type Instruction = readonly [code: number, whenTrue: number, whenFalse: number, operand: number];
 
 const load = { word: 0x20, half: 0x28, byte: 0x30 } as const;
@@ -125,7 +155,10 @@ const answer = 0x06;
 const keep: Instruction = [answer, 0, 0, 0xffffffff];
 const drop: Instruction = [answer, 0, 0, 0];
 
-/** BPF loads in network order, netlink's headers are in the machine's: a number of the machine as BPF sees it. */
+/**
+ * BPF loads in network order, netlink's headers are in the machine's: a number of the machine in
+ * BPF's order.
+ */
 function asLoaded(value: number, bytes: 2 | 4): number {
 	const view = new DataView(new ArrayBuffer(4));
 	if (bytes === 2) view.setUint16(0, value, littleEndian);
@@ -133,12 +166,14 @@ function asLoaded(value: number, bytes: 2 | 4): number {
 	return bytes === 2 ? view.getUint16(0, false) : view.getUint32(0, false);
 }
 
-/** Drops what a port caused, by nlmsg_pid. */
+/** Drops messages caused by a port, by nlmsg_pid. */
 function portFilter(portId: number): readonly Instruction[] {
 	return [[load.word, 0, 0, 12], [jumpIfEqual, 0, 1, asLoaded(portId, 4)], drop, keep];
 }
 
-/** Drops RTM_NEWROUTE and RTM_DELROUTE with this rtm_protocol, which is at 21: 5 behind the header. */
+/**
+ * Drops RTM_NEWROUTE and RTM_DELROUTE with this rtm_protocol, which is at 21: 5 after the header.
+ */
 function protocolFilter(protocol: number): readonly Instruction[] {
 	return [
 		[load.half, 0, 0, 4],
@@ -151,7 +186,10 @@ function protocolFilter(protocol: number): readonly Instruction[] {
 	];
 }
 
-/** `struct sock_fprog { unsigned short length; struct sock_filter *filter; }` needs the program's address. @throws SystemCallError */
+/**
+ * `struct sock_fprog { unsigned short length; struct sock_filter *filter; }` needs the program's
+ * address. @throws SystemCallError
+ */
 function attach(fd: number, instructions: readonly Instruction[]): void {
 	const program = new Uint8Array(instructions.length * 8);
 	const view = new DataView(program.buffer);

@@ -1,27 +1,27 @@
 import { ErrorAttribute, headerLength, MessageFlag, MessageType } from './constants.ts';
 import { aligned, littleEndian } from './writer.ts';
 
-/** Bytes that are no netlink message. */
+/** Bytes that are not a netlink message. */
 export class NetlinkFormatError extends Error {
 	override readonly name = 'NetlinkFormatError';
 }
 
-/** One message in a buffer: its header, and where its body lies. Valid during the call. */
+/** One message in a buffer: its header, and the position of its body. Valid during the call. */
 export interface Message {
 	readonly type: number;
 	readonly flags: number;
 	readonly sequence: number;
 	readonly portId: number;
-	/** The buffer all messages lie in. */
+	/** The buffer of all messages. */
 	readonly view: DataView;
 	readonly bodyStart: number;
 	readonly bodyEnd: number;
 }
 
-/** Where the value of an attribute lies in the message's buffer. */
+/** The position of an attribute's value in the message's buffer. */
 export type AttributeVisitor = (type: number, start: number, end: number) => void;
 
-/** The messages of one datagram. @throws NetlinkFormatError for a length that cannot be */
+/** The messages of one datagram. @throws NetlinkFormatError for an impossible length */
 export function eachMessage(bytes: Uint8Array, visit: (message: Message) => void): void {
 	const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
 	let offset = 0;
@@ -42,12 +42,16 @@ export function eachMessage(bytes: Uint8Array, visit: (message: Message) => void
 	}
 }
 
-/** The attributes between two offsets; flag bits of their types are cleared. @throws NetlinkFormatError for a length that cannot be */
+/**
+ * The attributes between two offsets; flag bits of their types are cleared. @throws
+ * NetlinkFormatError for an impossible length
+ */
 export function eachAttribute(view: DataView, start: number, end: number, visit: AttributeVisitor): void {
 	let offset = start;
 	while (offset + 4 <= end) {
 		const length = view.getUint16(offset, littleEndian);
-		if (length < 4 || offset + length > end) throw new NetlinkFormatError(`an attribute of ${length} bytes where ${end - offset} are left`);
+		if (length < 4 || offset + length > end)
+			throw new NetlinkFormatError(`an attribute of ${length} bytes where ${end - offset} are left`);
 		visit(view.getUint16(offset + 2, littleEndian) & 0x3fff, offset + 4, offset + length);
 		offset += aligned(length);
 	}
@@ -58,7 +62,7 @@ export function copyBytes(view: DataView, start: number, end: number): Uint8Arra
 	return new Uint8Array(view.buffer, view.byteOffset + start, end - start).slice();
 }
 
-/** A 32-bit value. @throws NetlinkFormatError when it is shorter */
+/** A 32-bit value. @throws NetlinkFormatError if it is shorter */
 export function readU32(view: DataView, start: number, end: number): number {
 	if (end - start < 4) throw new NetlinkFormatError(`a number of ${end - start} bytes`);
 	return view.getUint32(start, littleEndian);
@@ -71,38 +75,50 @@ export function readText(view: DataView, start: number, end: number): string {
 	return Buffer.from(bytes.subarray(0, zero < 0 ? bytes.length : zero)).toString();
 }
 
-/** The fixed part of a body, before its attributes. @throws NetlinkFormatError when the body is shorter */
+/**
+ * The fixed part of a body, before its attributes. @throws NetlinkFormatError if the body is
+ * shorter
+ */
 export function requireBody({ bodyStart, bodyEnd }: Message, length: number): void {
-	if (bodyEnd - bodyStart < length) throw new NetlinkFormatError(`a body of ${bodyEnd - bodyStart} bytes where ${length} are the least`);
+	if (bodyEnd - bodyStart < length)
+		throw new NetlinkFormatError(`a body of ${bodyEnd - bodyStart} bytes where ${length} are the least`);
 }
 
-/** The kernel's answer to one request. */
+/** The kernel's response to one request. */
 export interface Acknowledgement {
 	/** 0: done. */
 	readonly errno: number;
-	/** The kernel's own words, where it has some; `''` otherwise. */
+	/** The kernel's message, if there is one; `''` otherwise. */
 	readonly sentence: string;
+	/**
+	 * The position of the refused attribute in the request, from the message's header on, if the
+	 * kernel reports it.
+	 */
+	readonly attributeOffset?: number;
 }
 
-/** Decodes an NLMSG_ERROR, which also says that all went well. @throws NetlinkFormatError */
+/** Decodes an NLMSG_ERROR, which also reports success. @throws NetlinkFormatError */
 export function decodeAcknowledgement(message: Message): Acknowledgement {
 	const { view, flags, bodyStart, bodyEnd } = message;
 	requireBody(message, 4);
 	const errno = Math.abs(view.getInt32(bodyStart, littleEndian));
 	let sentence = '';
+	let attributeOffset: number | undefined;
 	if ((flags & MessageFlag.ackTlvs) !== 0) {
 		requireBody(message, 4 + headerLength);
 		const quoted = view.getUint32(bodyStart + 4, littleEndian);
 		// The request's body is quoted only with an error and without `capped`.
 		const quotedLength = errno === 0 || (flags & MessageFlag.capped) !== 0 ? headerLength : quoted;
-		if (quotedLength < headerLength || bodyStart + 4 + quotedLength > bodyEnd) throw new NetlinkFormatError(`an answer that quotes ${quoted} bytes`);
+		if (quotedLength < headerLength || bodyStart + 4 + quotedLength > bodyEnd)
+			throw new NetlinkFormatError(`an answer that quotes ${quoted} bytes`);
 		const tlvs = bodyStart + 4 + aligned(quotedLength);
 		eachAttribute(view, tlvs, bodyEnd, (type, start, end) => {
 			if (type === ErrorAttribute.message) sentence = readText(view, start, end);
+			else if (type === ErrorAttribute.offset) attributeOffset = readU32(view, start, end);
 		});
 	}
-	return { errno, sentence };
+	return attributeOffset === undefined ? { errno, sentence } : { errno, sentence, attributeOffset };
 }
 
-/** Is this the end of a dump, or a failure of it? */
+/** Does this message end a dump, or report its failure? */
 export const endsDump = ({ type }: Message): boolean => type === MessageType.done || type === MessageType.error;

@@ -1,3 +1,4 @@
+import { nextTurn } from '../../core/index.ts';
 import { check, errnoName, lastErrno, libc, SystemCallError } from '../libc.ts';
 import { MessageFlag, MessageType } from './constants.ts';
 import { decodeAcknowledgement, eachMessage, type Message } from './reader.ts';
@@ -11,46 +12,69 @@ const solNetlink = 270;
 const NetlinkOption = { addMembership: 1, capAck: 10, extAck: 11, strictCheck: 12 } as const;
 const dontWait = 0x40;
 const receiveBytes = 65536;
-/** Datagrams read in one go before others get their turn; one holds some 300 routes. */
-const datagramsPerSlice = 8;
+/** Datagrams read at a time before other work runs; one contains some 300 routes. */
+const datagramsPerSlice = 2;
 const mostDumpAttempts = 5;
 
 /** A request that the kernel refused. */
 export class NetlinkError extends Error {
 	override readonly name = 'NetlinkError';
 	readonly errno: number;
-	/** `EEXIST` and the like. */
+	/** `EEXIST` and similar. */
 	readonly code: string;
-	/** The kernel's own words; `''` where it has none. */
+	/** The kernel's message; `''` if there is none. */
 	readonly sentence: string;
+	/**
+	 * The position of the refused attribute in the request, in bytes from the message's header on;
+	 * `undefined`: not reported.
+	 */
+	readonly attributeOffset: number | undefined;
 
-	constructor(errno: number, sentence: string) {
+	constructor(errno: number, sentence: string, attributeOffset?: number) {
 		super(sentence === '' ? errnoName(errno) : `${sentence} (${errnoName(errno)})`);
 		this.errno = errno;
 		this.code = errnoName(errno);
 		this.sentence = sentence;
+		this.attributeOffset = attributeOffset;
 	}
 }
 
-/** A dump that the kernel kept interrupting because its table changed all the time. */
+/** A dump that was interrupted repeatedly because its table kept changing. */
 export class DumpInterruptedError extends Error {
 	override readonly name = 'DumpInterruptedError';
 }
 
-/** An open rtnetlink socket with large buffers and full error messages. @throws SystemCallError */
-export function openNetlinkFd(): number {
+/** Netlink protocols: linux/netlink.h. */
+export const NetlinkProtocol = { route: 0, netfilter: 12, generic: 16 } as const;
+
+/** The options of a netlink socket. */
+export interface NetlinkSocketOptions {
+	/** `NetlinkProtocol`; rtnetlink by default. */
+	readonly protocol?: number;
+	/** Limit of one send: an nf_tables transaction is sent as a whole. 4 MiB by default. */
+	readonly sendBufferBytes?: number;
+}
+
+/** An open netlink socket with large buffers and full error messages. @throws SystemCallError */
+export function openNetlinkFd({
+	protocol = NetlinkProtocol.route,
+	sendBufferBytes = 4 << 20,
+}: NetlinkSocketOptions = {}): number {
 	const { socket, setsockopt, bind, close } = libc();
-	const fd = check('socket', socket(family, rawCloseOnExecNonBlocking, 0));
+	const fd = check('socket', socket(family, rawCloseOnExecNonBlocking, protocol));
 	const number = (value: number) => {
 		const bytes = new Uint8Array(4);
 		new DataView(bytes.buffer).setUint32(0, value, littleEndian);
 		return bytes;
 	};
 	const option = (level: number, name: number, value: number) => setsockopt(fd, level, name, number(value), 4);
-	// Beyond the system's limit only as root; otherwise as much as it grants.
-	if (option(solSocket, SocketOption.receiveBufferForce, 8 << 20) < 0) option(solSocket, SocketOption.receiveBuffer, 8 << 20);
-	if (option(solSocket, SocketOption.sendBufferForce, 4 << 20) < 0) option(solSocket, SocketOption.sendBuffer, 4 << 20);
-	for (const name of [NetlinkOption.capAck, NetlinkOption.extAck, NetlinkOption.strictCheck]) option(solNetlink, name, 1);
+	// Beyond the system's limit only as root; otherwise as much as the system permits.
+	if (option(solSocket, SocketOption.receiveBufferForce, 8 << 20) < 0)
+		option(solSocket, SocketOption.receiveBuffer, 8 << 20);
+	if (option(solSocket, SocketOption.sendBufferForce, sendBufferBytes) < 0)
+		option(solSocket, SocketOption.sendBuffer, sendBufferBytes);
+	for (const name of [NetlinkOption.capAck, NetlinkOption.extAck, NetlinkOption.strictCheck])
+		option(solNetlink, name, 1);
 	const address = new Uint8Array(12);
 	new DataView(address.buffer).setUint16(0, family, littleEndian);
 	if (bind(fd, address, address.length) < 0) {
@@ -72,45 +96,99 @@ export function joinGroup(fd: number, group: number): void {
 export type WriteMessages = (writer: MessageWriter, nextSequence: () => number) => void;
 
 /**
- * Requests to the kernel, one exchange at a time in the order they were asked. The kernel works while `send` runs, on a
- * thread of libuv's pool; afterwards every answer is there to be read.
+ * Requests to the kernel, one exchange at a time in the order of the calls. The kernel works while
+ * `send` runs, on a thread of libuv's pool; afterwards every response is ready to be read.
  */
 export class NetlinkSocket {
 	readonly portId: number;
 	#fd: number | undefined;
 	#sequence = 0;
 	#writer = new MessageWriter();
+	/** Written while the kernel reads the other one. */
+	readonly #spare = new MessageWriter();
 	#received = new Uint8Array(receiveBytes);
 	#last: Promise<unknown> = Promise.resolve();
 
 	/** @throws SystemCallError */
-	constructor() {
-		this.#fd = openNetlinkFd();
+	constructor(options: NetlinkSocketOptions = {}) {
+		this.#fd = openNetlinkFd(options);
 		this.portId = portIdOf(this.#fd);
 	}
 
-	/** Sends one request that asks for an acknowledgement. @throws NetlinkError when refused */
+	/** Sends one request with an acknowledgement. @throws NetlinkError if refused */
 	async request(write: (writer: MessageWriter, sequence: number) => void): Promise<void> {
 		const failures = await this.batch((writer, nextSequence) => write(writer, nextSequence()));
 		for (const failure of failures.values()) throw failure;
 	}
 
 	/**
-	 * Sends messages in one go, in order; gives what was refused, by sequence number. A thousand at a time is as fast as it gets.
-	 * @throws SystemCallError when the answers were lost (ENOBUFS), so that nothing is known
+	 * Sends messages in one call, in order; returns the refused ones, by sequence number. More than
+	 * a thousand at a time is not faster. `onMessage` gets the responses that are no
+	 * acknowledgements.
+	 * @throws SystemCallError if the responses were lost (ENOBUFS), so that the result is unknown
 	 */
-	batch(write: WriteMessages): Promise<ReadonlyMap<number, NetlinkError>> {
+	batch(write: WriteMessages, onMessage?: (message: Message) => void): Promise<ReadonlyMap<number, NetlinkError>> {
 		return this.#exclusive(async () => {
 			const first = this.#sequence + 1;
 			await this.#send(write);
 			const failures = new Map<number, NetlinkError>();
-			while (this.#receive((message) => this.#collectFailure(message, first, failures)));
+			const visit = (message: Message) => {
+				if (message.type === MessageType.error) this.#collectFailure(message, first, failures);
+				else onMessage?.(message);
+			};
+			while (this.#receive(visit));
 			return failures;
 		});
 	}
 
-	/** Asks for a dump and hands on its messages; begins anew where the table changed meanwhile, after telling so. @throws NetlinkError, DumpInterruptedError */
-	dump(write: (writer: MessageWriter, sequence: number) => void, onMessage: (message: Message) => void, onRestart: () => void): Promise<void> {
+	/**
+	 * Sends `count` messages, `size` in one call, in order: while the kernel works on one batch,
+	 * the next one is written. Returns the refused ones, by position. `write` appends exactly one
+	 * message.
+	 * @throws SystemCallError if the responses were lost (ENOBUFS), so that the result is unknown
+	 */
+	stream(
+		count: number,
+		size: number,
+		write: (writer: MessageWriter, position: number, sequence: number) => void,
+	): Promise<ReadonlyMap<number, NetlinkError>> {
+		return this.#exclusive(async () => {
+			const first = (this.#sequence + 1) >>> 0;
+			const failures = new Map<number, NetlinkError>();
+			const collect = (message: Message) => this.#collectFailure(message, first, failures);
+			let [writing, sending] = [this.#writer, this.#spare];
+			const fill = (from: number) => {
+				writing.clear();
+				const end = Math.min(from + size, count);
+				for (let position = from; position < end; position++) {
+					this.#sequence = (this.#sequence + 1) >>> 0;
+					write(writing, position, this.#sequence);
+				}
+			};
+			if (count > 0) fill(0);
+			for (let start = 0; start < count; start += size) {
+				[writing, sending] = [sending, writing];
+				const sent = this.#transmit(sending.bytes);
+				try {
+					if (start + size < count) fill(start + size);
+				} finally {
+					await sent;
+				}
+				while (this.#receive(collect));
+			}
+			return new Map([...failures].map(([sequence, error]) => [(sequence - first) >>> 0, error]));
+		});
+	}
+
+	/**
+	 * Requests a dump and passes on its messages; starts again, after a callback, if the table
+	 * changed meanwhile. @throws NetlinkError, DumpInterruptedError
+	 */
+	dump(
+		write: (writer: MessageWriter, sequence: number) => void,
+		onMessage: (message: Message) => void,
+		onRestart: () => void,
+	): Promise<void> {
 		return this.#exclusive(async () => {
 			for (let attempt = 1; attempt <= mostDumpAttempts; attempt++) {
 				if (attempt > 1) onRestart();
@@ -121,7 +199,7 @@ export class NetlinkSocket {
 		});
 	}
 
-	/** Closes the socket, after what is under way. What is asked later is refused. */
+	/** Closes the socket after the work in progress. Later requests are refused. */
 	close(): void {
 		void this.#last.finally(() => {
 			if (this.#fd !== undefined) libc().close(this.#fd);
@@ -139,14 +217,17 @@ export class NetlinkSocket {
 			if ((message.flags & MessageFlag.dumpInterrupted) !== 0) consistent = false;
 			if (message.type === MessageType.error || message.type === MessageType.done) {
 				done = true;
-				// NLMSG_DONE carries an error as NLMSG_ERROR does, but nothing is quoted after it.
-				const { errno, sentence } = message.type === MessageType.error ? decodeAcknowledgement(message) : { errno: doneErrno(message), sentence: '' };
+				// NLMSG_DONE contains an error as NLMSG_ERROR does, without a quoted request.
+				const { errno, sentence } =
+					message.type === MessageType.error
+						? decodeAcknowledgement(message)
+						: { errno: doneErrno(message), sentence: '' };
 				if (errno !== 0) failure = new NetlinkError(errno, sentence);
 			} else onMessage(message);
 		};
 		while (!done) {
 			for (let count = 0; count < datagramsPerSlice && !done; count++) this.#receive(visit);
-			if (!done) await new Promise((resolve) => setImmediate(resolve));
+			if (!done) await nextTurn();
 		}
 		if (failure !== undefined) throw failure;
 		return consistent;
@@ -159,15 +240,19 @@ export class NetlinkSocket {
 	}
 
 	async #send(write: WriteMessages): Promise<void> {
-		const fd = this.#open();
 		this.#writer.clear();
 		write(this.#writer, () => {
 			this.#sequence = (this.#sequence + 1) >>> 0;
 			return this.#sequence;
 		});
-		const { bytes } = this.#writer;
+		await this.#transmit(this.#writer.bytes);
+	}
+
+	async #transmit(bytes: Uint8Array): Promise<void> {
+		const fd = this.#open();
 		if ((await libc().sendAsync(fd, bytes, bytes.length, 0)) >= 0) return;
-		// The pool thread's errno is lost. A send that fails has done nothing, so doing it again tells.
+		// The pool thread's errno is lost. A failed send has had no effect, so a second call
+		// returns the errno.
 		check('send', libc().send(fd, bytes, bytes.length, 0));
 	}
 
@@ -185,8 +270,8 @@ export class NetlinkSocket {
 
 	#collectFailure(message: Message, first: number, failures: Map<number, NetlinkError>): void {
 		if (message.type !== MessageType.error || message.sequence < first) return;
-		const { errno, sentence } = decodeAcknowledgement(message);
-		if (errno !== 0) failures.set(message.sequence, new NetlinkError(errno, sentence));
+		const { errno, sentence, attributeOffset } = decodeAcknowledgement(message);
+		if (errno !== 0) failures.set(message.sequence, new NetlinkError(errno, sentence, attributeOffset));
 	}
 
 	#open(): number {
@@ -199,7 +284,10 @@ function doneErrno({ view, bodyStart, bodyEnd }: Message): number {
 	return bodyEnd - bodyStart >= 4 ? Math.abs(view.getInt32(bodyStart, littleEndian)) : 0;
 }
 
-/** The address that the kernel gave a netlink socket; what a socket causes carries it in its events. */
+/**
+ * The address that the kernel assigned to a netlink socket; events of the socket's changes contain
+ * it.
+ */
 export function portIdOf(fd: number): number {
 	const address = new Uint8Array(12);
 	const length = new Uint8Array([12, 0, 0, 0]);

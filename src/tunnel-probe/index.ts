@@ -1,0 +1,8 @@
+/**
+ * An active probe of the tunnels to other nodes: ICMP echo requests of the tunnel's full size,
+ * without fragmentation. It finds links that drop such packets without an answer, which the kernel
+ * cannot report, and names the size that passes.
+ */
+export { checksum, decodeEchoReply, encodeEchoRequest, leastEchoBytes } from './echo.ts';
+export { TunnelProbe, type TunnelProbeDependencies } from './tunnel-probe.ts';
+export type { MtuHole, ProbeTarget } from './types.ts';

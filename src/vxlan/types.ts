@@ -1,0 +1,17 @@
+import type { Family } from '../core/index.ts';
+
+/** Calico's names of the devices. */
+export const vxlanDeviceNames: Readonly<Record<Family, string>> = { ipv4: 'vxlan.calico', ipv6: 'vxlan-v6.calico' };
+
+/** Defaults of FelixConfiguration: `vxlanVNI`, `vxlanPort`. */
+export const vxlanDefaults = { vni: 4096, port: 4789 } as const;
+
+/** This node's end of the tunnels of one family. Addresses are canonical text. */
+export interface LocalEnd {
+	/** On the network below. */
+	readonly nodeAddress: string;
+	/** Of the device. `undefined`: not assigned yet, the device keeps what it has. */
+	readonly tunnelAddress: string | undefined;
+	/** 6 bytes. */
+	readonly mac: Uint8Array;
+}
