@@ -1,0 +1,151 @@
+import {
+	type Direction,
+	type DirectionPolicy,
+	type HostEndpoint,
+	type NodePolicy,
+	type NodePolicyChange,
+	noPolicyChange,
+	type Policy,
+	type PolicyKey,
+	type Rule,
+	type SetId,
+	type WorkloadEndpoint,
+} from '../rules.ts';
+import type { PolicyKernel } from './plane.ts';
+
+/** A kernel that judges packets of workloads at their interfaces. */
+export interface WorkloadKernel extends PolicyKernel {
+	/** Keys of the endpoints that it judges now; all others are open or have no interface. */
+	readonly attached: ReadonlySet<string>;
+}
+
+/** Allows what the other kernel let through. */
+const open = (direction: Direction): DirectionPolicy => ({
+	id: `dopen-${direction}`,
+	direction,
+	tiers: [],
+	profiles: [],
+	otherwise: 'allow',
+});
+
+/**
+ * Two kernels for one policy: `workloads` (eBPF programs) judges packets of pods, `gate` (nftables)
+ * those of host endpoints, and keeps the interface of a pod closed until the programs of the pod
+ * are attached. The gate also keeps the kernel's connection table alive, from which each of the two
+ * can take over the work of the other.
+ */
+export class GatedKernel implements PolicyKernel {
+	readonly name: string;
+	readonly followsInterfaces = true;
+	readonly #workloads: WorkloadKernel;
+	readonly #gate: PolicyKernel;
+	/** What the gate was given last; `undefined`: not known. */
+	#gatePolicy: NodePolicy | undefined;
+
+	constructor(workloads: WorkloadKernel, gate: PolicyKernel) {
+		this.name = workloads.name;
+		this.#workloads = workloads;
+		this.#gate = gate;
+	}
+
+	async sync(policy: NodePolicy): Promise<{ readonly added: number; readonly removed: number }> {
+		this.#gatePolicy = undefined;
+		const programs = await this.#workloads.sync(withoutHosts(policy));
+		const next = gatePolicy(policy, this.#workloads.attached);
+		const gate = await this.#gate.sync(next);
+		this.#gatePolicy = next;
+		return { added: programs.added + gate.added, removed: programs.removed + gate.removed };
+	}
+
+	async apply(change: NodePolicyChange, policy: NodePolicy): Promise<void> {
+		if (change.removedWorkloads.length > 0) await this.#close(change.removedWorkloads);
+		await this.#workloads.apply({ ...change, hosts: [], removedHosts: [] }, withoutHosts(policy));
+		const before = this.#gatePolicy;
+		const next = gatePolicy(policy, this.#workloads.attached);
+		// Rules of host endpoints are few; the gate reads back what it has.
+		if (before === undefined || before.hosts.size > 0 || next.hosts.size > 0 || before.settings !== next.settings)
+			await this.#gate.sync(next);
+		else {
+			const gateChange = workloadChange(before, next);
+			if (gateChange !== undefined) await this.#gate.apply(gateChange, next);
+		}
+		this.#gatePolicy = next;
+	}
+
+	/** Closes interfaces before their programs go. */
+	async #close(keys: readonly string[]): Promise<void> {
+		const before = this.#gatePolicy;
+		if (before === undefined) return;
+		const removedWorkloads = keys.filter((key) => before.workloads.has(key));
+		if (removedWorkloads.length === 0) return;
+		const next = {
+			...before,
+			workloads: new Map([...before.workloads].filter(([key]) => !removedWorkloads.includes(key))),
+		};
+		await this.#gate.apply({ ...noPolicyChange, removedWorkloads }, next);
+		this.#gatePolicy = next;
+	}
+}
+
+const withoutHosts = (policy: NodePolicy): NodePolicy => ({ ...policy, hosts: new Map() });
+
+/**
+ * The part of a policy that the gate enforces: host endpoints whole, and workloads that are judged
+ * elsewhere as open. Pure.
+ */
+export function gatePolicy(policy: NodePolicy, attached: ReadonlySet<string>): NodePolicy {
+	const workloads = new Map<string, WorkloadEndpoint>();
+	for (const [key, workload] of policy.workloads)
+		if (attached.has(key)) workloads.set(key, { ...workload, ingress: open('ingress'), egress: open('egress') });
+	const { policies, sets } = referencesOf([...policy.hosts.values()], policy);
+	return {
+		...policy,
+		hosts: new Map(policy.hosts),
+		workloads,
+		policies: new Map([...policy.policies].filter(([key]) => policies.has(key))),
+		// The nodes' tunnels pass host endpoints.
+		sets: new Map(
+			[...policy.sets].filter(([id]) => sets.has(id) || (policy.hosts.size > 0 && id === policy.settings.nodes)),
+		),
+	};
+}
+
+/** Policies and sets that host endpoints refer to. */
+function referencesOf(
+	hosts: readonly HostEndpoint[],
+	book: NodePolicy,
+): { readonly policies: ReadonlySet<PolicyKey>; readonly sets: ReadonlySet<SetId> } {
+	const stacks = hosts.flatMap(({ normal, forward, preDnat, untracked }) => [
+		...[normal.ingress, normal.egress, forward.ingress, forward.egress],
+		...[preDnat.ingress, untracked.ingress, untracked.egress],
+	]);
+	const policies = new Set(
+		stacks.flatMap(({ tiers, profiles }) => [...tiers.flatMap((tier) => tier.policies), ...profiles]),
+	);
+	const rules = [...policies].flatMap((key) => {
+		const policy: Policy | undefined = book.policies.get(key);
+		return policy === undefined ? [] : [...policy.ingress, ...policy.egress];
+	});
+	return { policies, sets: new Set(rules.flatMap(setsOf)) };
+}
+
+const setsOf = ({ source, destination }: Rule): SetId[] =>
+	[source, destination].flatMap(({ sets, notSets, ports, notPorts, addressPortSets }) => [
+		...(sets ?? []),
+		...(notSets ?? []),
+		...(ports?.sets ?? []),
+		...(notPorts?.sets ?? []),
+		...(addressPortSets ?? []),
+	]);
+
+/** The difference between two policies of the gate without host endpoints; `undefined`: none. */
+function workloadChange(before: NodePolicy, after: NodePolicy): NodePolicyChange | undefined {
+	const isSame = (left: WorkloadEndpoint | undefined, right: WorkloadEndpoint) =>
+		left !== undefined &&
+		left.interfaceName === right.interfaceName &&
+		left.addresses.join() === right.addresses.join();
+	const workloads = [...after.workloads.values()].filter((one) => !isSame(before.workloads.get(one.key), one));
+	const removedWorkloads = [...before.workloads.keys()].filter((key) => !after.workloads.has(key));
+	if (workloads.length + removedWorkloads.length === 0) return undefined;
+	return { ...noPolicyChange, workloads, removedWorkloads };
+}
