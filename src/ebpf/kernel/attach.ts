@@ -1,0 +1,322 @@
+import { closeSync } from 'node:fs';
+import { constants } from 'node:os';
+import {
+	decodeClsact,
+	decodeProgramFilter,
+	encodeClsactAdd,
+	encodeClsactRemove,
+	encodeFilterDump,
+	encodeProgramRemove,
+	encodeProgramSet,
+	encodeQdiscDump,
+	NetlinkError,
+	NetlinkSocket,
+	SystemCallError,
+	type TrafficHook,
+} from '../../linux/index.ts';
+import { Attributes, bpf, Command, pathBytes, tryBpf } from './call.ts';
+import type { Pins } from './pins.ts';
+import type { LoadedProgram } from './program.ts';
+
+/** BPF_TCX_INGRESS, BPF_TCX_EGRESS. */
+const attachTypes: Readonly<Record<TrafficHook, number>> = { ingress: 46, egress: 47 };
+const trafficHooks = ['ingress', 'egress'] as const;
+
+/**
+ * The purpose of a set of attachments; each has pins and classifiers of its own, which others leave
+ * alone.
+ */
+export interface Purpose {
+	/** Names of pins of links begin with this. */
+	readonly pinPrefix: string;
+	/** Name of classifiers at clsact. */
+	readonly classifier: string;
+	/** Place of classifiers among those of others. */
+	readonly priority: number;
+}
+
+/** Policy at the interfaces of pods. */
+export const policyPurpose: Purpose = { pinPrefix: 'link_', classifier: 'bgpmesh', priority: 10 };
+/** Translation of services at interfaces to the outside. */
+export const natPurpose: Purpose = { pinPrefix: 'nat_link_', classifier: 'bgpmesh-nat', priority: 11 };
+const purposes = [policyPurpose, natPurpose] as const;
+
+/** Where a program is attached. */
+export interface AttachPoint {
+	readonly interfaceIndex: number;
+	readonly interfaceName: string;
+	readonly hook: TrafficHook;
+}
+
+/**
+ * Puts programs at the hooks of interfaces. A program that replaces another does so atomically: no
+ * packet passes between.
+ */
+export interface Attacher {
+	readonly kind: 'tcx' | 'clsact';
+	/** @throws SystemCallError, NetlinkError (ENODEV: no such interface) */
+	set(point: AttachPoint, program: LoadedProgram): Promise<void>;
+	/** Nothing there is no error. @throws SystemCallError, NetlinkError */
+	remove(point: AttachPoint): Promise<void>;
+	/**
+	 * Removes what an earlier process left at other points. @throws SystemCallError, NetlinkError,
+	 * errors of the file system
+	 */
+	prune(kept: readonly AttachPoint[]): Promise<void>;
+	/** Removes the pins of links; the programs stay until `close`. Classifiers stay anyway. */
+	unpin(): void;
+	/** Links without pins are gone afterwards; pinned links and classifiers stay. */
+	close(): void;
+}
+
+/**
+ * TCX where the kernel has it (6.6), else classifiers at clsact. For interfaces of the network
+ * namespace that the calling thread is in; `inside` enters it again for later calls. @throws
+ * SystemCallError
+ */
+export function openAttacher(options: AttacherOptions, probe: LoadedProgram): Attacher {
+	// Interface 0 does not exist: ENODEV where TCX does, EINVAL where the kernel lacks it.
+	const attributes = new Attributes().u32(0, probe.fd).u32(8, attachTypes.ingress);
+	const result = tryBpf(Command.linkCreate, attributes, 64);
+	return result === -constants.errno.ENODEV ? new TcxAttacher(options) : new ClsactAttacher(options);
+}
+
+export interface AttacherOptions {
+	/** Links are pinned here and survive the process; without pins they end with it. */
+	readonly pins?: Pins;
+	/**
+	 * Runs synchronous work in the network namespace of the interfaces; by default that of the
+	 * thread.
+	 */
+	readonly inside?: <T>(act: () => T) => T;
+	/** By default `policyPurpose`. */
+	readonly purpose?: Purpose;
+}
+
+/** Links of TCX (kernel 6.6). */
+export class TcxAttacher implements Attacher {
+	readonly kind = 'tcx';
+	#pins: Pins | undefined;
+	readonly #inside: <T>(act: () => T) => T;
+	readonly #prefix: string;
+	readonly #links = new Map<string, number>();
+
+	constructor({ pins, inside = (act) => act(), purpose = policyPurpose }: AttacherOptions = {}) {
+		this.#pins = pins;
+		this.#inside = inside;
+		this.#prefix = purpose.pinPrefix;
+	}
+
+	async set(point: AttachPoint, program: LoadedProgram): Promise<void> {
+		const name = linkName(this.#prefix, point);
+		const existing = this.#links.get(name) ?? this.#openPinned(name);
+		if (existing !== undefined) {
+			const result = tryBpf(Command.linkUpdate, new Attributes().u32(0, existing).u32(4, program.fd), 16);
+			if (result >= 0) return;
+			// The interface that the link belonged to is gone; another has its name now.
+			if (result !== -constants.errno.ENOLINK) throw new SystemCallError(`bpf: update link ${name}`, -result);
+			this.#drop(name);
+		}
+		const attributes = new Attributes().u32(0, program.fd).u32(4, point.interfaceIndex).u32(8, attachTypes[point.hook]);
+		const link = this.#inside(() => bpf(`link ${name}`, Command.linkCreate, attributes, 64));
+		try {
+			this.#pins?.pin(name, link);
+		} catch (error) {
+			closeSync(link);
+			throw error;
+		}
+		this.#links.set(name, link);
+	}
+
+	async remove(point: AttachPoint): Promise<void> {
+		this.#drop(linkName(this.#prefix, point));
+	}
+
+	async prune(kept: readonly AttachPoint[]): Promise<void> {
+		const names = new Set(kept.map((point) => linkName(this.#prefix, point)));
+		for (const name of this.#pins?.names() ?? [])
+			if (name.startsWith(this.#prefix) && !names.has(name)) this.#drop(name);
+	}
+
+	unpin(): void {
+		for (const name of this.#links.keys()) this.#pins?.remove(name);
+		// Another attacher may have pins of these names from now on.
+		this.#pins = undefined;
+	}
+
+	close(): void {
+		for (const link of this.#links.values()) closeSync(link);
+		this.#links.clear();
+	}
+
+	#openPinned(name: string): number | undefined {
+		if (this.#pins === undefined) return undefined;
+		const fd = tryBpf(Command.openPin, new Attributes().pointer(0, pathBytes(this.#pins.path(name))), 16);
+		if (fd < 0) return undefined;
+		this.#links.set(name, fd);
+		return fd;
+	}
+
+	#drop(name: string): void {
+		const link = this.#links.get(name) ?? this.#openPinned(name);
+		if (link !== undefined) detachLink(link);
+		this.#pins?.remove(name);
+		if (link !== undefined) closeSync(link);
+		this.#links.delete(name);
+	}
+}
+
+/** Pins of links at interfaces; those of programs at sockets begin with `sockets_`. */
+const isLink = (name: string): boolean =>
+	purposes.some(({ pinPrefix }) => name.startsWith(pinPrefix)) || name.startsWith('sockets_');
+
+/**
+ * Takes the program off its hook at once (BPF_LINK_DETACH, kernel 5.9). Without it the program
+ * would go on until the last reference to the link is dropped, some moments after the pin is gone.
+ */
+function detachLink(fd: number): void {
+	// A link whose interface is gone is detached already.
+	tryBpf(Command.linkDetach, new Attributes().u32(0, fd), 16);
+}
+
+/**
+ * Detaches all pinned links of these pins and removes their pins; gives their names. @throws errors
+ * of the file system
+ */
+export function removePinnedLinks(
+	pins: Pins,
+	{ dryRun = false, of = isLink }: { readonly dryRun?: boolean; readonly of?: (name: string) => boolean } = {},
+): string[] {
+	const names = pins.names().filter(of);
+	if (dryRun) return names;
+	for (const name of names) {
+		const fd = tryBpf(Command.openPin, new Attributes().pointer(0, pathBytes(pins.path(name))), 16);
+		if (fd >= 0) {
+			detachLink(fd);
+			closeSync(fd);
+		}
+		pins.remove(name);
+	}
+	return names;
+}
+
+/**
+ * Name of the pin of a link. Dots are not allowed in bpffs; the index distinguishes interfaces of
+ * one name.
+ */
+const linkName = (prefix: string, { interfaceName, interfaceIndex, hook }: AttachPoint): string =>
+	`${prefix}${interfaceName.replaceAll('.', '_')}_${interfaceIndex}_${hook}`;
+
+/**
+ * Classifiers in direct action at the qdisc clsact (kernel 4.5); they stay when this process ends.
+ */
+export class ClsactAttacher implements Attacher {
+	readonly kind = 'clsact';
+	readonly #socket = new NetlinkSocket();
+	readonly #purpose: Purpose;
+
+	constructor({ purpose = policyPurpose }: Pick<AttacherOptions, 'purpose'> = {}) {
+		this.#purpose = purpose;
+	}
+
+	async set({ interfaceIndex, hook }: AttachPoint, program: LoadedProgram): Promise<void> {
+		await this.#unless(['EEXIST'], () =>
+			this.#socket.request((writer, sequence) => encodeClsactAdd(writer, interfaceIndex, sequence)),
+		);
+		await this.#socket.request((writer, sequence) =>
+			encodeProgramSet(
+				writer,
+				{ interfaceIndex, hook, priority: this.#purpose.priority },
+				{ fd: program.fd, name: this.#purpose.classifier },
+				sequence,
+			),
+		);
+	}
+
+	async remove({ interfaceIndex, hook }: AttachPoint): Promise<void> {
+		await this.#unless(['ENOENT', 'EINVAL', 'ENODEV'], () =>
+			this.#socket.request((writer, sequence) =>
+				encodeProgramRemove(writer, { interfaceIndex, hook, priority: this.#purpose.priority }, sequence),
+			),
+		);
+	}
+
+	async prune(kept: readonly AttachPoint[]): Promise<void> {
+		const points = new Set(kept.map(({ interfaceIndex, hook }) => `${interfaceIndex} ${hook}`));
+		for (const found of await this.find())
+			if (!points.has(`${found.interfaceIndex} ${found.hook}`)) await this.remove({ ...found, interfaceName: '' });
+	}
+
+	/** Hooks of this network namespace that have a classifier of ours. @throws NetlinkError */
+	async find(): Promise<Pick<AttachPoint, 'interfaceIndex' | 'hook'>[]> {
+		const found: Pick<AttachPoint, 'interfaceIndex' | 'hook'>[] = [];
+		for (const interfaceIndex of await this.#interfaces())
+			for (const hook of trafficHooks)
+				if ((await this.#classifiers(interfaceIndex, hook)).includes(this.#purpose.classifier))
+					found.push({ interfaceIndex, hook });
+		return found;
+	}
+
+	/**
+	 * Removes all classifiers of ours, and the qdisc clsact where no other classifier is left.
+	 * @throws NetlinkError
+	 */
+	async removeAll(): Promise<void> {
+		const interfaces = new Set((await this.find()).map(({ interfaceIndex }) => interfaceIndex));
+		await this.prune([]);
+		for (const index of interfaces) {
+			const left = [...(await this.#classifiers(index, 'ingress')), ...(await this.#classifiers(index, 'egress'))];
+			if (left.length > 0) continue;
+			await this.#unless(['ENOENT', 'EINVAL', 'ENODEV'], () =>
+				this.#socket.request((writer, sequence) => encodeClsactRemove(writer, index, sequence)),
+			);
+		}
+	}
+
+	unpin(): void {}
+
+	close(): void {
+		this.#socket.close();
+	}
+
+	/** Interfaces that have the qdisc clsact. */
+	async #interfaces(): Promise<readonly number[]> {
+		let indexes = new Set<number>();
+		await this.#socket.dump(
+			encodeQdiscDump,
+			(message) => {
+				const index = decodeClsact(message);
+				if (index !== undefined) indexes.add(index);
+			},
+			() => {
+				indexes = new Set();
+			},
+		);
+		return [...indexes];
+	}
+
+	/** Names of the classifiers at a hook; `''` for one without a name. */
+	async #classifiers(interfaceIndex: number, hook: TrafficHook): Promise<readonly string[]> {
+		let names: string[] = [];
+		await this.#unless(['ENODEV', 'EINVAL'], () =>
+			this.#socket.dump(
+				(writer, sequence) => encodeFilterDump(writer, { interfaceIndex, hook }, sequence),
+				(message) => {
+					names.push(decodeProgramFilter(message)?.name ?? '');
+				},
+				() => {
+					names = [];
+				},
+			),
+		);
+		return names;
+	}
+
+	async #unless(codes: readonly string[], act: () => Promise<void>): Promise<void> {
+		try {
+			await act();
+		} catch (error) {
+			if (!(error instanceof NetlinkError) || !codes.includes(error.code)) throw error;
+		}
+	}
+}

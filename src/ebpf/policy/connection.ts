@@ -1,0 +1,286 @@
+import type { Family } from '../../core/index.ts';
+import type { Assembler } from '../assembly/assembler.ts';
+import { fp, imm, type Register, r0, r1, r2, r3, r4, r5 } from '../assembly/instruction.ts';
+import {
+	copyAddress,
+	destinationPortRegister,
+	emitReadPacket,
+	type Frame,
+	icmpOf,
+	protocolRegister,
+	storeEndpoint,
+} from './frame.ts';
+import { Layout } from './maps.ts';
+
+/**
+ * Seconds without a packet after which a connection is judged anew; after conntrack's defaults, TCP
+ * shorter.
+ */
+export const timeoutSeconds = {
+	tcpUnanswered: 120,
+	tcpEstablished: 86_400,
+	tcpFinished: 120,
+	tcpReset: 10,
+	otherUnanswered: 30,
+	otherAnswered: 180,
+	fragments: 30,
+} as const;
+
+/** Flags of the value of a connection. */
+export const Flag = { answered: 1, finOfOpener: 2, finOfResponder: 4, reset: 8 } as const;
+const bothFins = Flag.finOfOpener | Flag.finOfResponder;
+/** Flags of TCP, byte 13 of its header (RFC 9293 §3.1). */
+const Tcp = { fin: 1, syn: 2, reset: 4, ack: 16 } as const;
+/** In the place of a port: no connection has this key. */
+const noPort = 0xffff;
+
+/** Queries of ICMP with their answers: RFC 792, RFC 950, RFC 4443. */
+const icmpQueries: Readonly<Record<Family, readonly (readonly [query: number, answer: number])[]>> = {
+	ipv4: [
+		[8, 0],
+		[13, 14],
+		[15, 16],
+		[17, 18],
+	],
+	ipv6: [[128, 129]],
+};
+/** Messages that quote the packet they are about; RFC 792 (redirect included), RFC 4443. */
+const icmpErrors: Readonly<Record<Family, readonly number[]>> = { ipv4: [3, 4, 5, 11, 12], ipv6: [1, 2, 3, 4] };
+
+export interface ConnectionOptions {
+	readonly assembler: Assembler;
+	readonly frame: Frame;
+	readonly family: Family;
+}
+
+export interface ConnectionTargets {
+	/** The packet belongs to a connection that was allowed. */
+	readonly established: string;
+	/** It does not, and could begin one. */
+	readonly fresh: string;
+	/** It does not, and can't begin one. */
+	readonly invalid: string;
+}
+
+const nanoseconds = (seconds: number): bigint => BigInt(seconds) * 1_000_000_000n;
+
+/**
+ * Looks for the connection of the packet, in both directions; keeps the state of one that is found
+ * up to date.
+ */
+export function emitFindConnection(options: ConnectionOptions, targets: ConnectionTargets): void {
+	const { assembler, frame, family } = options;
+	const stem = (name: string) => `${family}-${name}`;
+	emitKeys(options, frame.source, frame.destination);
+	assembler.store('dw', fp, frame.tracked, imm(1));
+	assembler.call('ktimeGetNs').store('dw', fp, frame.now, r0);
+	const notIcmp = stem('ports-in-key');
+	const look = stem('look-up');
+	assembler.jumpIf(protocolRegister, '!=', imm(icmpOf(family)), notIcmp);
+	emitIcmpKeys(options, look, targets);
+	assembler.label(notIcmp);
+	for (const [key, source, destination] of [
+		[frame.connection, 0, 2],
+		[frame.reverse, 2, 0],
+	] as const) {
+		assembler.load('h', r1, fp, frame.transport + source).store('h', fp, key + Layout.connection.sourcePort, r1);
+		assembler.load('h', r1, fp, frame.transport + destination);
+		assembler.store('h', fp, key + Layout.connection.destinationPort, r1);
+	}
+	assembler.label(look).lookup('connections', frame.connection).mov(r5, imm(0));
+	assembler.jumpIf(r0, '!=', imm(0), stem('known'));
+	assembler.lookup('connections', frame.reverse).mov(r5, imm(1));
+	assembler.jumpIf(r0, '!=', imm(0), stem('known')).jump(stem('unknown'));
+	assembler.label(stem('known'));
+	emitKnown(options, stem, targets);
+	assembler.label(stem('unknown'));
+	// A packet of TCP begins a connection with SYN, or takes up one that is older than this table
+	// with ACK alone.
+	assembler.jumpIf(protocolRegister, '!=', imm(6), targets.fresh);
+	assembler.load('b', r1, fp, frame.transport + 13).op('and', r1, imm(Tcp.fin | Tcp.syn | Tcp.reset | Tcp.ack));
+	assembler.jumpIf(r1, '==', imm(Tcp.syn), targets.fresh).jumpIf(r1, '==', imm(Tcp.ack), targets.fresh);
+	assembler.jump(targets.invalid);
+}
+
+/** Everything but the ports. */
+function emitKeys({ assembler, frame, family }: ConnectionOptions, source: number, destination: number): void {
+	const { bytes, protocol, family: familyAt, source: sourceAt, destination: destinationAt } = Layout.connection;
+	for (const key of [frame.connection, frame.reverse]) {
+		storeEndpoint(assembler.zero(key, bytes), key);
+		assembler
+			.store('b', fp, key + protocol, protocolRegister)
+			.store('b', fp, key + familyAt, imm(family === 'ipv4' ? 4 : 6));
+	}
+	copyAddress(assembler, frame.connection + sourceAt, source);
+	copyAddress(assembler, frame.connection + destinationAt, destination);
+	copyAddress(assembler, frame.reverse + sourceAt, destination);
+	copyAddress(assembler, frame.reverse + destinationAt, source);
+}
+
+/**
+ * The identifier is the source port, the type of the query the destination port: a query is never
+ * an answer to another.
+ */
+function emitIcmpKeys({ assembler, frame, family }: ConnectionOptions, look: string, targets: ConnectionTargets): void {
+	const { sourcePort, destinationPort } = Layout.connection;
+	for (const key of [frame.connection, frame.reverse])
+		assembler.load('h', r1, fp, frame.transport + 4).store('h', fp, key + sourcePort, r1);
+	for (const [query, answer] of icmpQueries[family]) {
+		for (const [type, forward, backward] of [
+			[query, query, noPort],
+			[answer, noPort, query],
+		] as const)
+			assembler.when(destinationPortRegister, '==', imm(type), () => {
+				assembler.store('h', fp, frame.connection + destinationPort, imm(forward));
+				assembler.store('h', fp, frame.reverse + destinationPort, imm(backward)).jump(look);
+			});
+	}
+	for (const type of icmpErrors[family])
+		assembler.jumpIf(destinationPortRegister, '==', imm(type), `${family}-icmp-error`);
+	assembler.store('dw', fp, frame.tracked, imm(0)).jump(targets.invalid);
+}
+
+/**
+ * Register 0: the value; register 5: 0 for a packet of the side that opened the connection. Calls
+ * nothing.
+ */
+function emitKnown(
+	{ assembler, frame }: ConnectionOptions,
+	stem: (name: string) => string,
+	targets: ConnectionTargets,
+): void {
+	const flags = Layout.connectionValue.flags;
+	assembler.load('dw', r1, fp, frame.now).load('dw', r2, r0, 0).op('sub', r1, r2).load('w', r3, r0, flags);
+	const [other, check] = [stem('known-other'), stem('known-timeout')];
+	assembler.jumpIf(protocolRegister, '!=', imm(6), other);
+	assembler.loadWide(r2, nanoseconds(timeoutSeconds.tcpUnanswered)).mov(r4, r3).op('and', r4, imm(Flag.answered));
+	assembler.when(r4, '!=', imm(0), () => assembler.loadWide(r2, nanoseconds(timeoutSeconds.tcpEstablished)));
+	const [finished, closing] = [stem('known-finished'), stem('known-closing')];
+	assembler.mov(r4, r3).op('and', r4, imm(bothFins)).jumpIf(r4, '==', imm(bothFins), finished);
+	assembler.mov(r4, r3).op('and', r4, imm(Flag.reset)).jumpIf(r4, '==', imm(0), stem('known-open'));
+	assembler.loadWide(r2, nanoseconds(timeoutSeconds.tcpReset)).jump(closing);
+	assembler.label(finished).loadWide(r2, nanoseconds(timeoutSeconds.tcpFinished));
+	// A new SYN between the same ports is a new connection.
+	assembler
+		.label(closing)
+		.load('b', r4, fp, frame.transport + 13)
+		.op('and', r4, imm(Tcp.syn | Tcp.ack));
+	assembler.jumpIf(r4, '==', imm(Tcp.syn), targets.fresh);
+	assembler.label(stem('known-open')).load('b', r4, fp, frame.transport + 13);
+	assembler.jumpIf(r1, '>', r2, stem('unknown'));
+	emitTcpFlags(assembler, r3, r4);
+	assembler.jump(check);
+	assembler.label(other).loadWide(r2, nanoseconds(timeoutSeconds.otherUnanswered)).mov(r4, r3);
+	assembler.op('and', r4, imm(Flag.answered));
+	assembler.when(r4, '!=', imm(0), () => assembler.loadWide(r2, nanoseconds(timeoutSeconds.otherAnswered)));
+	assembler.jumpIf(r1, '>', r2, stem('unknown'));
+	assembler.label(check).when(r5, '==', imm(1), () => assembler.op('or', r3, imm(Flag.answered)));
+	assembler.load('dw', r1, fp, frame.now).store('dw', r0, 0, r1).store('w', r0, flags, r3).jump(targets.established);
+}
+
+/** FIN and RST of the packet (flags in `tcp`) into the flags of the connection. */
+function emitTcpFlags(assembler: Assembler, flags: Register, tcp: Register): void {
+	const noFin = assembler.freshLabel('no-fin');
+	const noReset = assembler.freshLabel('no-reset');
+	assembler.mov(r1, tcp).op('and', r1, imm(Tcp.fin)).jumpIf(r1, '==', imm(0), noFin);
+	assembler.when(
+		r5,
+		'==',
+		imm(0),
+		() => assembler.op('or', flags, imm(Flag.finOfOpener)),
+		() => assembler.op('or', flags, imm(Flag.finOfResponder)),
+	);
+	assembler.label(noFin).mov(r1, tcp).op('and', r1, imm(Tcp.reset)).jumpIf(r1, '==', imm(0), noReset);
+	assembler.op('or', flags, imm(Flag.reset)).label(noReset);
+}
+
+/**
+ * An ICMP error passes if the packet that it quotes belongs to a connection; else it is invalid.
+ */
+export function emitIcmpError(options: ConnectionOptions, targets: ConnectionTargets): void {
+	const { assembler, frame, family } = options;
+	const { protocol, source, destination, sourcePort, destinationPort } = Layout.connection;
+	const headerBytes = family === 'ipv4' ? 20 : 40;
+	const [sourceAt, destinationAt, protocolAt] = family === 'ipv4' ? [12, 16, 9] : [8, 24, 6];
+	assembler.label(`${family}-icmp-error`).store('dw', fp, frame.tracked, imm(0));
+	assembler.load('dw', r2, fp, frame.transportOffset).op('add', r2, imm(8));
+	emitReadPacket(assembler, frame.header, headerBytes, targets.invalid);
+	// Quoted headers with options are not looked through.
+	assembler.load('b', r1, fp, frame.header);
+	if (family === 'ipv4') assembler.jumpIf(r1, '!=', imm(0x45), targets.invalid);
+	assembler.load('dw', r2, fp, frame.transportOffset).op('add', r2, imm(8 + headerBytes));
+	emitReadPacket(assembler, frame.value, 8, targets.invalid);
+	for (const [key, from, to, first, second] of [
+		[frame.connection, sourceAt, destinationAt, sourcePort, destinationPort],
+		[frame.reverse, destinationAt, sourceAt, destinationPort, sourcePort],
+	] as const) {
+		assembler.load('b', r1, fp, frame.header + protocolAt).store('b', fp, key + protocol, r1);
+		for (let at = 0; at < (family === 'ipv4' ? 4 : 16); at += 4) {
+			assembler.load('w', r1, fp, frame.header + from + at).store('w', fp, key + source + at, r1);
+			assembler.load('w', r1, fp, frame.header + to + at).store('w', fp, key + destination + at, r1);
+		}
+		assembler.load('h', r1, fp, frame.value).store('h', fp, key + first, r1);
+		assembler.load('h', r1, fp, frame.value + 2).store('h', fp, key + second, r1);
+	}
+	emitQuotedQuery(options);
+	for (const key of [frame.connection, frame.reverse]) {
+		assembler.lookup('connections', key);
+		assembler.jumpIf(r0, '!=', imm(0), targets.established);
+	}
+	assembler.jump(targets.invalid);
+}
+
+/**
+ * The quoted packet is a query of ICMP: its key has identifier and type. Quoted answers belong to
+ * nothing.
+ */
+function emitQuotedQuery({ assembler, frame, family }: ConnectionOptions): void {
+	const { sourcePort, destinationPort } = Layout.connection;
+	assembler.load('b', r1, fp, frame.header + (family === 'ipv4' ? 9 : 6));
+	assembler.when(r1, '==', imm(icmpOf(family)), () => {
+		assembler.load('b', r1, fp, frame.value).load('h', r2, fp, frame.value + 4);
+		assembler.store('h', fp, frame.connection + sourcePort, r2).store('h', fp, frame.connection + destinationPort, r1);
+		assembler.store('h', fp, frame.reverse + destinationPort, imm(noPort));
+	});
+}
+
+/**
+ * Keeps the connection of a packet that was allowed; `begun` emits what else happens where one
+ * begins.
+ */
+export function emitKeep(
+	{ assembler, frame }: Pick<ConnectionOptions, 'assembler' | 'frame'>,
+	begun: () => void = () => {},
+): void {
+	assembler.load('dw', r1, fp, frame.tracked);
+	assembler.when(r1, '!=', imm(0), () => {
+		assembler.load('dw', r1, fp, frame.now).zero(frame.value, 16).store('dw', fp, frame.value, r1);
+		assembler.update('connections', frame.connection, frame.value);
+		begun();
+	});
+}
+
+/** A first fragment that passes lets those pass that follow it. */
+export function emitKeepFragments({ assembler, frame }: Pick<ConnectionOptions, 'assembler' | 'frame'>): void {
+	assembler.load('dw', r1, fp, frame.fragmented);
+	assembler.when(r1, '!=', imm(0), () => assembler.update('fragments', frame.fragment, frame.now));
+}
+
+/** The rest of the key of a datagram's fragments. */
+export function emitFragmentKey({ assembler, frame, family }: ConnectionOptions): void {
+	const { family: familyAt, source, destination } = Layout.fragment;
+	storeEndpoint(assembler, frame.fragment);
+	assembler.store('b', fp, frame.fragment + familyAt, imm(family === 'ipv4' ? 4 : 6));
+	copyAddress(assembler, frame.fragment + source, frame.source);
+	copyAddress(assembler, frame.fragment + destination, frame.destination);
+}
+
+/** Passes a later fragment if the first one passed a short time ago. */
+export function emitLaterFragment(options: ConnectionOptions, pass: string, drop: string): void {
+	const { assembler, frame } = options;
+	emitFragmentKey(options);
+	assembler.call('ktimeGetNs').store('dw', fp, frame.now, r0).lookup('fragments', frame.fragment);
+	assembler.jumpIf(r0, '==', imm(0), drop);
+	assembler.load('dw', r1, fp, frame.now).load('dw', r2, r0, 0).op('sub', r1, r2);
+	assembler.loadWide(r2, nanoseconds(timeoutSeconds.fragments)).jumpIf(r1, '>', r2, drop).jump(pass);
+}

@@ -1,0 +1,180 @@
+import type { Family } from '../../core/index.ts';
+import type { Direction, NodeSettings } from '../../policy/index.ts';
+import { Assembler } from '../assembly/assembler.ts';
+import { fp, imm, r0, r1 } from '../assembly/instruction.ts';
+import type { AssembledProgram } from '../assembly/layout.ts';
+import {
+	type ConnectionOptions,
+	type ConnectionTargets,
+	emitFindConnection,
+	emitFragmentKey,
+	emitIcmpError,
+	emitLaterFragment,
+} from './connection.ts';
+import { commonDecisions } from './decision.ts';
+import {
+	copyAddress,
+	destinationPortRegister,
+	type Frame,
+	makeFrame,
+	packetRegister,
+	protocolRegister,
+	sourcePortRegister,
+	storeEndpoint,
+} from './frame.ts';
+import { emitToRules } from './hand-over.ts';
+import { Layout } from './maps.ts';
+import { emitDispatch, emitParseNetwork, emitParseTransport, type ParseTargets } from './parse.ts';
+import { emitDecide, emitEnds, type VerdictOptions } from './verdict.ts';
+
+export interface EntryOptions {
+	/** `ingress`: to the pod, at the egress hook of the host's end. */
+	readonly direction: Direction;
+	readonly settings: NodeSettings;
+	/** Packets of connections between pods of this node go from interface to interface. */
+	readonly redirects?: boolean;
+}
+
+/**
+ * The program at the interfaces of all pods in one direction: reads the packet, passes what belongs
+ * to a connection, and leaves the rest to the rules of the endpoint. It depends on the settings of
+ * the node alone, so that a change of a policy neither loads nor attaches it. Pure.
+ */
+export function compileEntry(options: EntryOptions): AssembledProgram {
+	return new EntryCompiler(options).compile();
+}
+
+class EntryCompiler {
+	readonly #options: EntryOptions;
+	readonly #assembler = new Assembler();
+	readonly #frame: Frame;
+	readonly #verdict: VerdictOptions;
+
+	constructor(options: EntryOptions) {
+		this.#options = options;
+		this.#frame = makeFrame(this.#assembler);
+		this.#verdict = {
+			assembler: this.#assembler,
+			frame: this.#frame,
+			direction: options.direction,
+			numberOf: ({ type }) => commonDecisions.findIndex((one) => one.type === type),
+		};
+	}
+
+	compile(): AssembledProgram {
+		const assembler = this.#assembler;
+		assembler.label('begin');
+		emitDispatch(assembler, { ipv4: 'ipv4', ipv6: 'ipv6', arp: 'pass', other: 'drop' });
+		for (const family of ['ipv4', 'ipv6'] as const) this.#family(family);
+		const { direction, redirects = false } = this.#options;
+		emitEnds(this.#verdict, { deniesToHost: false, redirects: redirects && direction === 'egress' });
+		return assembler.assemble();
+	}
+
+	#family(family: Family): void {
+		const { direction, settings } = this.#options;
+		const assembler = this.#assembler;
+		const frame = this.#frame;
+		const connection: ConnectionOptions = { assembler, frame, family };
+		const stem = (name: string) => `${family}-${name}`;
+		const parse: ParseTargets = { next: stem('parsed'), laterFragment: stem('later-fragment'), malformed: 'drop' };
+		const targets: ConnectionTargets = {
+			established: 'established',
+			fresh: stem('fresh'),
+			invalid: stem('invalid'),
+		};
+		assembler.label(family);
+		emitParseNetwork(assembler, frame, family, parse);
+		emitFragmentKey(connection);
+		emitParseTransport(assembler, frame, family, parse);
+		assembler.label(stem('parsed'));
+		if (family === 'ipv6') this.#neighbourDiscovery();
+		this.#beginEvent(family);
+		if (direction === 'egress') this.#requireSource(family, 'deny');
+		emitFindConnection(connection, targets);
+		emitIcmpError(connection, targets);
+		assembler.label(stem('later-fragment'));
+		if (direction === 'egress') this.#requireSource(family, 'drop');
+		emitLaterFragment(connection, 'pass', 'drop');
+		assembler.label(stem('invalid'));
+		if (direction === 'ingress') this.#allowLocal();
+		if (settings.dropInvalid) emitDecide(this.#verdict, { type: 'invalid' }, 'deny');
+		else assembler.jump(stem('judge'));
+		assembler.label(stem('fresh'));
+		if (direction === 'ingress') this.#allowLocal();
+		assembler.label(stem('judge'));
+		if (direction === 'egress') this.#tunnels();
+		emitToRules(assembler, frame, { family, direction, otherwise: 'drop' });
+	}
+
+	/**
+	 * ND and MLD of a pod with its router, RFC 4861 §7.1 (hop limit 255: not forwarded), RFC 2710.
+	 */
+	#neighbourDiscovery(): void {
+		const assembler = this.#assembler;
+		const no = 'ipv6-no-discovery';
+		assembler.jumpIf(protocolRegister, '!=', imm(58), no);
+		const multicast = 'ipv6-multicast-listener';
+		assembler
+			.jumpIf(destinationPortRegister, '<', imm(130), no)
+			.jumpIf(destinationPortRegister, '<=', imm(132), multicast);
+		assembler.jumpIf(destinationPortRegister, '>', imm(136), no);
+		// A pod is no router.
+		if (this.#options.direction === 'egress') assembler.jumpIf(destinationPortRegister, '==', imm(134), no);
+		assembler
+			.load('b', r1, fp, this.#frame.header + 7)
+			.jumpIf(r1, '==', imm(255), 'pass')
+			.jump(no);
+		assembler.label(multicast).load('h', r1, fp, this.#frame.destination).swap(r1, 16);
+		assembler.jumpIf(r1, '==', imm(0xff02), 'pass');
+		assembler.label(no);
+	}
+
+	/** Only the pod's own addresses may send. */
+	#requireSource(family: Family, otherwise: 'deny' | 'drop'): void {
+		const assembler = this.#assembler;
+		const { member, source } = this.#frame;
+		const own = assembler.freshLabel('own-source');
+		storeEndpoint(assembler, member);
+		assembler.store('w', fp, member + Layout.sourceAddress.family, imm(family === 'ipv4' ? 4 : 6));
+		copyAddress(assembler, member + Layout.sourceAddress.address, source);
+		assembler.lookup('sources', member).jumpIf(r0, '!=', imm(0), own);
+		if (otherwise === 'deny') emitDecide(this.#verdict, { type: 'spoofed-source' }, 'deny');
+		else assembler.jump('drop');
+		assembler.label(own);
+	}
+
+	/** IP in IP and VXLAN from a pod would enter the tunnels of the nodes. */
+	#tunnels(): void {
+		const { allowIpipFromWorkloads, allowVxlanFromWorkloads, vxlanPort } = this.#options.settings;
+		const assembler = this.#assembler;
+		const drop = () => emitDecide(this.#verdict, { type: 'tunnel-from-workload' }, 'deny');
+		if (!allowIpipFromWorkloads) assembler.when(protocolRegister, '==', imm(4), drop);
+		if (!allowVxlanFromWorkloads)
+			assembler.when(protocolRegister, '==', imm(17), () =>
+				assembler.when(destinationPortRegister, '==', imm(vxlanPort), drop),
+			);
+	}
+
+	/** What this node itself sends to its pod is allowed: `__sk_buff.ingress_ifindex` is 0. */
+	#allowLocal(): void {
+		const assembler = this.#assembler;
+		assembler.load('w', r1, packetRegister, 36);
+		assembler.when(r1, '==', imm(0), () => emitDecide(this.#verdict, { type: 'own-node' }, 'allow'));
+	}
+
+	/** All of the event that does not depend on the decision. */
+	#beginEvent(family: Family): void {
+		const assembler = this.#assembler;
+		const { event, source, destination } = this.#frame;
+		const at = Layout.event;
+		storeEndpoint(assembler.zero(event, at.bytes), event + at.endpoint);
+		assembler.store('b', fp, event + at.direction, imm(this.#options.direction === 'ingress' ? 0 : 1));
+		assembler.store('b', fp, event + at.family, imm(family === 'ipv4' ? 4 : 6));
+		assembler.store('b', fp, event + at.protocol, protocolRegister);
+		assembler.store('h', fp, event + at.sourcePort, sourcePortRegister);
+		assembler.store('h', fp, event + at.destinationPort, destinationPortRegister);
+		copyAddress(assembler, event + at.source, source);
+		copyAddress(assembler, event + at.destination, destination);
+	}
+}

@@ -1,0 +1,388 @@
+import { parseAddress } from '../../core/index.ts';
+import type { Flow, TrafficHook } from '../../linux/index.ts';
+import type {
+	Direction,
+	NodePolicy,
+	NodePolicyChange,
+	PolicyKernel,
+	SetId,
+	WorkloadEndpoint,
+} from '../../policy/index.ts';
+import { ProgramTooLargeError } from '../assembly/layout.ts';
+import type { Attacher, AttachPoint } from '../kernel/attach.ts';
+import { MapFullError } from '../kernel/map.ts';
+import { LoadedProgram, VerifierError } from '../kernel/program.ts';
+import type { RuleChain } from './chain.ts';
+import { ChainKeeper, type PreparedChains } from './chain-keeper.ts';
+import { counterKey, type ProgramDecision } from './decision.ts';
+import { EndpointKeeper, type EndpointState } from './endpoint-keeper.ts';
+import { compileEntry } from './entry.ts';
+import type { ProgramEvent } from './events.ts';
+import type { PolicyMaps } from './maps.ts';
+import { SetKeeper } from './set-keeper.ts';
+import { connectionEntries, endpointAddress } from './take-over.ts';
+
+/** Directions of an endpoint at the hooks of the host's end of its veth pair. */
+const hooks: Readonly<Record<Direction, TrafficHook>> = { ingress: 'egress', egress: 'ingress' };
+const directions = ['ingress', 'egress'] as const;
+
+/** The policy needs something that this backend does not enforce. Nothing was changed. */
+export class UnsupportedPolicyError extends Error {
+	override readonly name = 'UnsupportedPolicyError';
+}
+
+/**
+ * The policy as it is does not become programs here, at no later try either: its size, what the
+ * verifier accepts, or its kind.
+ */
+export const isTooMuch = (error: unknown): boolean =>
+	[ProgramTooLargeError, VerifierError, MapFullError, UnsupportedPolicyError].some((kind) => error instanceof kind);
+
+export interface EbpfPolicyDependencies {
+	readonly maps: PolicyMaps;
+	readonly attacher: Attacher;
+	/** Indexes of the interfaces that exist, by name. */
+	readonly interfaces: () => Promise<ReadonlyMap<string, number>>;
+	/** The connections that the kernel tracks; the first `sync` takes them over. Absent: none are. */
+	readonly flows?: () => Promise<readonly Flow[]>;
+}
+
+/**
+ * Packets that a decision has decided; those of a connection that was allowed before are not
+ * counted.
+ */
+export interface DecisionCount {
+	readonly direction: Direction;
+	readonly action: 'allow' | 'deny';
+	readonly decision: ProgramDecision;
+	readonly packets: number;
+}
+
+/** An endpoint whose programs are attached. */
+interface AttachedEndpoint extends EndpointState {
+	readonly interfaceName: string;
+	/** Ids of its chains. */
+	readonly chains: Readonly<Record<Direction, string>>;
+}
+
+/** The entries of both directions, for the settings that they were compiled for. */
+interface Entries {
+	readonly settings: string;
+	readonly programs: Readonly<Record<Direction, LoadedProgram>>;
+}
+
+/** An endpoint whose interface exists. */
+interface PresentEndpoint {
+	readonly workload: WorkloadEndpoint;
+	readonly interfaceIndex: number;
+}
+
+/**
+ * Policy of workloads by programs: one entry for each direction at the interfaces of all pods, and
+ * chains of programs with the rules, which pods with the same policies share. All programs of a
+ * change are compiled and loaded before the first endpoint uses one, so that a policy that does not
+ * fit or is refused leaves everything as it was. Host endpoints are refused.
+ */
+export class EbpfPolicy implements PolicyKernel {
+	readonly name = 'ebpf';
+	readonly #dependencies: EbpfPolicyDependencies;
+	readonly #sets: SetKeeper;
+	readonly #chains: ChainKeeper;
+	readonly #endpoints: EndpointKeeper;
+	readonly #attached = new Map<string, AttachedEndpoint>();
+	#entries: Entries | undefined;
+	#unattached: ReadonlySet<string> = new Set();
+	/** The interfaces at the last look. */
+	#interfaces: ReadonlyMap<string, number> = new Map();
+	#redirects = false;
+
+	constructor(dependencies: EbpfPolicyDependencies) {
+		this.#dependencies = dependencies;
+		this.#sets = new SetKeeper(dependencies.maps);
+		this.#chains = new ChainKeeper(dependencies.maps);
+		this.#endpoints = new EndpointKeeper(dependencies.maps);
+	}
+
+	/** Endpoints whose interface did not exist at the last call; the next `sync` attaches them. */
+	get unattached(): ReadonlySet<string> {
+		return this.#unattached;
+	}
+
+	/** Keys of the endpoints whose programs are attached. */
+	get attached(): ReadonlySet<string> {
+		return new Set(this.#attached.keys());
+	}
+
+	/** The programs with the rules of an endpoint, for people and events. */
+	chainsOf(endpoint: string): Readonly<Record<Direction, RuleChain>> | undefined {
+		const chains = this.#attached.get(endpoint)?.chains;
+		const ingress = this.#chains.get(chains?.ingress ?? '')?.chain;
+		const egress = this.#chains.get(chains?.egress ?? '')?.chain;
+		return ingress === undefined || egress === undefined ? undefined : { ingress, egress };
+	}
+
+	/** What an event of a program is about; `undefined`: the program has been replaced meanwhile. */
+	explain({
+		endpoint,
+		direction,
+		decision,
+	}: Pick<ProgramEvent, 'endpoint' | 'direction' | 'decision'>):
+		| { readonly pod: string; readonly decision: ProgramDecision }
+		| undefined {
+		for (const [pod, { interfaceIndex }] of this.#attached) {
+			if (interfaceIndex !== endpoint) continue;
+			const found = this.chainsOf(pod)?.[direction].decisions[decision];
+			return found === undefined ? undefined : { pod, decision: found };
+		}
+		return undefined;
+	}
+
+	/** Packets by decision, over all endpoints. @throws SystemCallError */
+	counters(): DecisionCount[] {
+		const map = this.#dependencies.maps.get('counters');
+		const counts = new Map<bigint, DecisionCount>();
+		if (map === undefined) return [];
+		const key = new Uint8Array(8);
+		for (const { chain } of this.#chains.chains)
+			for (const decision of chain.decisions)
+				for (const action of ['allow', 'deny'] as const) {
+					const id = counterKey(chain.direction, action, decision);
+					if (counts.has(id)) continue;
+					new DataView(key.buffer).setBigUint64(0, id, true);
+					const value = map.get(key);
+					if (value === undefined) continue;
+					const packets = Number(new DataView(value.buffer).getBigUint64(0, true));
+					counts.set(id, { direction: chain.direction, action, decision, packets });
+				}
+		return [...counts.values()];
+	}
+
+	/** Endpoints with their interfaces and the instructions of their rules, for people. */
+	endpoints(): {
+		readonly pod: string;
+		readonly interfaceName: string;
+		readonly instructions: Record<Direction, number>;
+	}[] {
+		return [...this.#attached].map(([pod, { interfaceName }]) => {
+			const chains = this.chainsOf(pod);
+			const instructions = (direction: Direction) =>
+				[...(chains?.[direction].programs.ipv4 ?? []), ...(chains?.[direction].programs.ipv6 ?? [])].reduce(
+					(sum, program) => sum + program.instructions.length,
+					0,
+				);
+			return { pod, interfaceName, instructions: { ingress: instructions('ingress'), egress: instructions('egress') } };
+		});
+	}
+
+	/**
+	 * New state first: elements of sets, then programs; then what no program looks up any more goes.
+	 */
+	async sync(policy: NodePolicy): Promise<{ readonly added: number; readonly removed: number }> {
+		requireSupported(policy);
+		const isFirst = this.#attached.size === 0;
+		this.#interfaces = await this.#dependencies.interfaces();
+		const present = this.#present(policy);
+		const prepared = await this.#prepare(present, policy, true);
+		const extra = prepared.chains.flatMap(({ chain }) => extraSetsOf(chain));
+		const { added, removed, sweep } = this.#sets.fill([...policy.sets.values(), ...extra]);
+		if (isFirst) await this.#takeOver(present);
+		await this.#install(present, prepared, policy, true);
+		await this.#detach([
+			...[...this.#attached.keys()].filter((key) => !policy.workloads.has(key)),
+			...this.#unattached,
+		]);
+		await this.#dependencies.attacher.prune([...this.#attached.values()].flatMap(pointsOf));
+		this.#endpoints.prune(this.#attached.values());
+		this.#dropChains();
+		sweep();
+		return { added, removed };
+	}
+
+	/**
+	 * Packets between pods of this node go from interface to interface, past the rules and
+	 * connections of the kernel: from the next `sync` or `apply` on, or no more from now on. Off at
+	 * first. @throws SystemCallError
+	 */
+	redirect(isOn: boolean): void {
+		if (this.#redirects === isOn) return;
+		this.#redirects = isOn;
+		if (!isOn) this.#endpoints.redirect([]);
+	}
+
+	/**
+	 * Also attaches endpoints whose interface has appeared or was replaced since the last call,
+	 * unless rules or sets change and nothing else.
+	 */
+	async apply(change: NodePolicyChange, policy: NodePolicy): Promise<void> {
+		requireSupported(policy);
+		const before = this.#extraSets();
+		// To list the interfaces of many pods takes longer than to change the rules of one.
+		if (!isOfRulesAlone(change)) this.#interfaces = await this.#dependencies.interfaces();
+		const present = this.#present(policy);
+		const prepared = await this.#prepare(present, policy, false);
+		for (const set of change.newSets) this.#sets.add(set);
+		for (const set of change.changedSets) this.#sets.change(set);
+		for (const set of prepared.chains.flatMap(({ chain }) => extraSetsOf(chain)))
+			if (!this.#sets.has(set.id)) this.#sets.add(set);
+		await this.#install(present, prepared, policy, false);
+		await this.#detach([...change.removedWorkloads, ...this.#unattached]);
+		this.#dropChains();
+		const after = this.#extraSets();
+		for (const id of [...change.removedSets, ...[...before].filter((one) => !after.has(one))]) this.#sets.remove(id);
+	}
+
+	/** Are the programs at the interfaces that exist now? */
+	async isIntact(policy: NodePolicy): Promise<boolean> {
+		const indexes = await this.#dependencies.interfaces();
+		return [...policy.workloads.values()].every(
+			({ key, interfaceName }) => this.#attached.get(key)?.interfaceIndex === indexes.get(interfaceName),
+		);
+	}
+
+	close(): void {
+		for (const program of Object.values(this.#entries?.programs ?? {})) program.close();
+		this.#entries = undefined;
+		this.#dependencies.attacher.close();
+	}
+
+	/** Removes the programs of all endpoints. @throws SystemCallError, NetlinkError */
+	async cleanup(): Promise<void> {
+		await this.#detach([...this.#attached.keys()]);
+		this.#dropChains();
+	}
+
+	/**
+	 * Connections that the kernel tracks pass without a rule, as they did before the programs were
+	 * there.
+	 */
+	async #takeOver(present: readonly PresentEndpoint[]): Promise<void> {
+		const { flows, maps } = this.#dependencies;
+		const connections = maps.get('connections');
+		if (flows === undefined || connections === undefined || present.length === 0) return;
+		const endpoints = new Map(
+			present.flatMap(({ workload, interfaceIndex }) =>
+				workload.addresses.map((address) => [endpointAddress(parseAddress(address).bytes), interfaceIndex] as const),
+			),
+		);
+		for (const { key, value } of connectionEntries(await flows(), endpoints, process.hrtime.bigint()))
+			connections.add(key, value);
+	}
+
+	#present(policy: NodePolicy): PresentEndpoint[] {
+		const unattached = new Set<string>();
+		const present: PresentEndpoint[] = [];
+		for (const workload of policy.workloads.values()) {
+			const interfaceIndex = this.#interfaces.get(workload.interfaceName);
+			if (interfaceIndex === undefined) unattached.add(workload.key);
+			else present.push({ workload, interfaceIndex });
+		}
+		this.#unattached = unattached;
+		return present;
+	}
+
+	/**
+	 * Compiles and loads, changes nothing. @throws ProgramTooLargeError, VerifierError,
+	 * SystemCallError
+	 */
+	#prepare(present: readonly PresentEndpoint[], policy: NodePolicy, checked: boolean): Promise<PreparedChains> {
+		const policies = present.flatMap(({ workload }) => directions.map((direction) => workload[direction]));
+		return this.#chains.prepare(policies, policy, checked);
+	}
+
+	async #install(
+		present: readonly PresentEndpoint[],
+		prepared: PreparedChains,
+		policy: NodePolicy,
+		checked: boolean,
+	): Promise<void> {
+		const former = this.#entries;
+		let giveUp: () => void;
+		try {
+			if (present.length > 0) this.#entries = this.#loadEntries(policy.settings);
+			giveUp = this.#chains.commit(prepared);
+		} finally {
+			// The array refers to the programs in use.
+			prepared.close();
+		}
+		const entries = this.#entries;
+		for (const { workload, interfaceIndex } of present) {
+			const { key, interfaceName, addresses } = workload;
+			const chains = {
+				ingress: this.#chains.idOf(workload.ingress, policy),
+				egress: this.#chains.idOf(workload.egress, policy),
+			};
+			const first = (direction: Direction) => this.#chains.get(chains[direction])?.first ?? { ipv4: 0, ipv6: 0 };
+			const before = this.#attached.get(key);
+			const next: AttachedEndpoint = {
+				...{ interfaceIndex, interfaceName, addresses, chains },
+				first: { ingress: first('ingress'), egress: first('egress') },
+			};
+			this.#endpoints.set(next, checked ? undefined : before);
+			const stays = before?.interfaceIndex === interfaceIndex;
+			if (checked || !stays || entries !== former)
+				for (const direction of directions) {
+					const program = entries?.programs[direction];
+					const point = { interfaceIndex, interfaceName, hook: hooks[direction] };
+					if (program !== undefined) await this.#dependencies.attacher.set(point, program);
+				}
+			if (before !== undefined && !stays) await this.#removeEndpoint(before);
+			this.#attached.set(key, next);
+		}
+		if (entries !== former) for (const program of Object.values(former?.programs ?? {})) program.close();
+		giveUp();
+		if (this.#redirects || checked) this.#endpoints.redirect(this.#redirects ? this.#attached.values() : []);
+	}
+
+	#loadEntries(settings: NodePolicy['settings']): Entries {
+		const redirects = this.#redirects;
+		const text = JSON.stringify({ ...settings, redirects });
+		if (this.#entries?.settings === text) return this.#entries;
+		const load = (direction: Direction) =>
+			LoadedProgram.load(compileEntry({ direction, settings, redirects }), {
+				...{ name: direction === 'ingress' ? 'to_pods' : 'from_pods', type: 'schedClassifier' },
+				maps: this.#dependencies.maps,
+			});
+		return { settings: text, programs: { ingress: load('ingress'), egress: load('egress') } };
+	}
+
+	async #detach(keys: Iterable<string>): Promise<void> {
+		const gone = [...keys].flatMap((key) => {
+			const endpoint = this.#attached.get(key);
+			this.#attached.delete(key);
+			return endpoint ?? [];
+		});
+		if (this.#redirects && gone.length > 0) this.#endpoints.redirect(this.#attached.values());
+		for (const endpoint of gone) await this.#removeEndpoint(endpoint);
+	}
+
+	async #removeEndpoint(endpoint: AttachedEndpoint): Promise<void> {
+		for (const point of pointsOf(endpoint)) await this.#dependencies.attacher.remove(point);
+		this.#endpoints.remove(endpoint);
+	}
+
+	#dropChains(): void {
+		this.#chains.keepOnly(new Set([...this.#attached.values()].flatMap(({ chains }) => Object.values(chains))));
+	}
+
+	#extraSets(): ReadonlySet<SetId> {
+		return new Set([...this.#chains.chains].flatMap(({ chain }) => [...chain.extraSets.keys()]));
+	}
+}
+
+const pointsOf = ({ interfaceIndex, interfaceName }: AttachedEndpoint): AttachPoint[] =>
+	directions.map((direction) => ({ interfaceIndex, interfaceName, hook: hooks[direction] }));
+
+const extraSetsOf = ({ extraSets }: RuleChain) =>
+	[...extraSets].map(([id, members]) => ({ id, type: 'nets' as const, members: new Set<string>(members) }));
+
+/** Endpoints and settings are as before, and something else is not. */
+const isOfRulesAlone = ({ workloads, removedWorkloads, settings, ...rest }: NodePolicyChange): boolean =>
+	workloads.length + removedWorkloads.length === 0 &&
+	settings === undefined &&
+	Object.values(rest).some((part) => part.length > 0);
+
+/** @throws UnsupportedPolicyError */
+function requireSupported({ hosts }: NodePolicy): void {
+	if (hosts.size > 0)
+		throw new UnsupportedPolicyError(`eBPF does not enforce host endpoints: ${[...hosts.keys()].join(', ')}`);
+}

@@ -1,0 +1,111 @@
+import type { Direction } from '../../policy/index.ts';
+import type { Assembler } from '../assembly/assembler.ts';
+import { fp, imm, r0, r1, r2, r3, r4 } from '../assembly/instruction.ts';
+import { emitKeep, emitKeepFragments } from './connection.ts';
+import { counterKey, EventAction, type ProgramDecision, ProgramResult } from './decision.ts';
+import { copyAddress, type Frame, packetRegister, protocolRegister } from './frame.ts';
+import { Layout, Switch } from './maps.ts';
+import { emitRedirect } from './redirect.ts';
+
+export interface VerdictOptions {
+	readonly assembler: Assembler;
+	readonly frame: Frame;
+	readonly direction: Direction;
+	/** Number of a decision in events. */
+	readonly numberOf: (decision: ProgramDecision) => number;
+}
+
+/** Flags of BPF_RINGBUF: by default readers are woken up. */
+const wakeUp = 0;
+
+/** Records the decision and jumps to its end: `allow` or `deny`. */
+export function emitDecide(options: VerdictOptions, decision: ProgramDecision, target: 'allow' | 'deny'): void {
+	const { assembler, frame, direction, numberOf } = options;
+	assembler.store('w', fp, frame.event + Layout.event.decision, imm(numberOf(decision)));
+	assembler.loadWide(r1, counterKey(direction, target, decision)).store('dw', fp, frame.counter, r1);
+	assembler.jump(target);
+}
+
+/**
+ * The ends of a program, as labels: `allow` keeps the connection, `established` lets the packet
+ * pass, from a pod by the shortest way, `pass` lets it pass, `deny` reports it, `drop` is silent.
+ * `deniesToHost`: what the routes of this node deliver to itself is denied in place of allowed.
+ * `redirects`: see `emitRedirect`.
+ */
+export function emitEnds(
+	options: VerdictOptions,
+	{ deniesToHost, redirects }: { readonly deniesToHost: boolean; readonly redirects: boolean },
+): void {
+	const { assembler, frame } = options;
+	assembler.label('allow');
+	if (deniesToHost) emitDenyToHost(options);
+	emitKeep({ assembler, frame }, () => {
+		emitCount(options);
+		emitFlowEvent(options);
+	});
+	assembler.label('established');
+	emitKeepFragments({ assembler, frame });
+	if (redirects) emitRedirect(assembler, frame);
+	assembler.label('pass').mov(r0, imm(-1)).exit();
+	assembler.label('deny');
+	emitCount(options);
+	emitEvent(options, EventAction.deny);
+	assembler.label('drop').mov(r0, imm(ProgramResult.drop)).exit();
+}
+
+/** Loses the event if the ring buffer is full. */
+export function emitEvent(
+	{ assembler, frame: { event } }: VerdictOptions,
+	action: (typeof EventAction)[keyof typeof EventAction],
+): void {
+	assembler.store('b', fp, event + Layout.event.action, imm(action));
+	assembler.call('ktimeGetNs').store('dw', fp, event, r0);
+	assembler.loadMap(r1, 'events').address(r2, event).mov(r3, imm(Layout.event.bytes)).mov(r4, imm(wakeUp));
+	assembler.call('ringBufferOutput');
+}
+
+/**
+ * Denies what the routes of this node deliver to itself. Needs forwarding on the interface; without
+ * it all is denied.
+ */
+function emitDenyToHost(options: VerdictOptions): void {
+	const { assembler, frame } = options;
+	const { route, event, source, destination } = frame;
+	assembler.zero(route, 64).load('b', r1, fp, event + Layout.event.family);
+	const [inet, inet6] = [2, 10];
+	assembler.mov(r2, imm(inet)).when(r1, '==', imm(6), () => assembler.mov(r2, imm(inet6)));
+	assembler.store('b', fp, route, r2).store('b', fp, route + 1, protocolRegister);
+	assembler.load('w', r1, packetRegister, 40).store('w', fp, route + 8, r1);
+	copyAddress(assembler, route + 16, source);
+	copyAddress(assembler, route + 32, destination);
+	assembler.mov(r1, packetRegister).address(r2, route).mov(r3, imm(64)).mov(r4, imm(0)).call('fibLookup');
+	// BPF_FIB_LKUP_RET_NOT_FWDED: local, broadcast or multicast; BPF_FIB_LKUP_RET_FWD_DISABLED: not
+	// to be found out.
+	for (const result of [4, 5])
+		assembler.when(r0, '==', imm(result), () => emitDecide(options, { type: 'to-host' }, 'deny'));
+}
+
+/** One more packet of the decision. A map that is full counts no further decisions. */
+function emitCount({ assembler, frame: { counter, count } }: VerdictOptions): void {
+	assembler.lookup('counters', counter).mov(r1, imm(1));
+	assembler.when(
+		r0,
+		'!=',
+		imm(0),
+		() => assembler.atomicAdd(r0, 0, r1),
+		() => {
+			assembler.store('dw', fp, count, r1);
+			assembler.update('counters', counter, count);
+		},
+	);
+}
+
+/** An event for a connection that begins, while it is asked for. */
+function emitFlowEvent(options: VerdictOptions): void {
+	const { assembler, frame } = options;
+	const quiet = assembler.freshLabel('quiet');
+	assembler.store('dw', fp, frame.count, imm(Switch.flows)).lookup('switches', frame.count);
+	assembler.jumpIf(r0, '==', imm(0), quiet).load('w', r1, r0, 0).jumpIf(r1, '==', imm(0), quiet);
+	emitEvent(options, EventAction.allow);
+	assembler.label(quiet);
+}
