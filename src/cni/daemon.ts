@@ -1,71 +1,79 @@
-import { createConnection } from 'node:net';
 import { type AnswerOf, ControlError, endpoints, NoDaemonError, type RequestOf } from '../control/index.ts';
 
-/** What the plugin asks the daemon. */
+/** The endpoints that the plugin uses. */
 export type CniEndpoint = 'cniAdd' | 'cniDelete' | 'cniCheck' | 'cniStatus' | 'cniCollect';
 
-/** One question to the daemon. @throws ControlError, NoDaemonError */
+/** Sends one request to the daemon. @throws ControlError, NoDaemonError */
 export type AskDaemon = <N extends CniEndpoint>(name: N, parameters: RequestOf<N>) => Promise<AnswerOf<N>>;
 
-/** Longest wait for an answer, in milliseconds: Calico's own bound of a request. */
+/**
+ * Sends a message to a Unix socket, and returns all bytes up to the end of the connection. Each
+ * runtime has its own: loading `node:net` takes a third of the time of a call of the executable.
+ * Rejects with an error that has a `code` (ENOENT, ETIMEDOUT and others).
+ */
+export type Exchange = (socket: string, message: string, waitMs: number) => Promise<Buffer>;
+
+/** Longest wait for a response, in milliseconds: Calico's limit for one request. */
 const patienceMs = 90_000;
 
 /**
- * The control socket as the plugin uses it: one request, one answer, the end. In HTTP/1.0, where the end of the answer is the end of the
- * connection, that needs no HTTP library, whose loading is a fifth of the processor time of a whole call.
+ * Client of the control socket: one request and one response per connection. HTTP/1.0 delimits the
+ * response by the end of the connection. It needs no HTTP library, and loading one takes a fifth of
+ * the processor time of a call.
  */
 export const askDaemon =
-	(socket: string, waitMs = patienceMs): AskDaemon =>
+	(socket: string, exchange: Exchange, waitMs = patienceMs): AskDaemon =>
 	async (name, parameters) => {
 		const { method, path } = endpoints[name];
 		const body = JSON.stringify(parameters);
 		const head =
 			method === 'GET'
 				? `GET ${path} HTTP/1.0\r\n\r\n`
-				: `POST ${path} HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n`;
-		const { status, content } = parseAnswer(socket, await exchange(socket, method === 'GET' ? head : head + body, waitMs));
-		// The daemon answers what the table says, and refuses in one form.
+				: `POST ${path} HTTP/1.0\r\ncontent-type: application/json\r\ncontent-length: ` +
+					`${Buffer.byteLength(body)}\r\n\r\n`;
+		const { status, content } = parseAnswer(
+			socket,
+			await exchanged(exchange, socket, method === 'GET' ? head : head + body, waitMs),
+		);
+		// The endpoint table defines the responses; all errors have one form.
 		if (status === 200) return content as AnswerOf<typeof name>;
 		const { code, message, hint } = refusalOf(content) ?? {};
 		if (code === undefined || message === undefined) throw new NoDaemonError(socket, notOurs);
 		throw new ControlError(status, code, message, hint);
 	};
 
-/** Somebody else answers there. */
+/** Code of a response that is not from this daemon. */
 export const notOurs = 'EPROTO';
 
-/** What a daemon says when it refuses. */
-function refusalOf(content: unknown): { readonly code?: string; readonly message?: string; readonly hint?: string } | undefined {
-	return typeof content === 'object' && content !== null ? (content as { error?: { code: string; message: string; hint?: string } }).error : undefined;
+/** The error response of the daemon. */
+function refusalOf(
+	content: unknown,
+): { readonly code?: string; readonly message?: string; readonly hint?: string } | undefined {
+	return typeof content === 'object' && content !== null
+		? (content as { error?: { code: string; message: string; hint?: string } }).error
+		: undefined;
 }
 
-/** Sends, and gives everything that came until the other side ended. */
-function exchange(socket: string, message: string, waitMs: number): Promise<Buffer> {
-	return new Promise((resolve, reject) => {
-		const chunks: Buffer[] = [];
-		const connection = createConnection(socket);
-		const fail = (code: string, cause?: Error) => reject(new NoDaemonError(socket, code, { cause }));
-		connection.setTimeout(waitMs, () => {
-			fail('ETIMEDOUT');
-			connection.destroy();
-		});
-		connection.once('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.message, error));
-		connection.on('data', (chunk: Buffer) => chunks.push(chunk));
-		connection.once('end', () => resolve(Buffer.concat(chunks)));
-		// Not ended from here: the server takes the end of a request for the end of whoever asks.
-		connection.write(message);
-	});
+/** @throws NoDaemonError with the code of the failed exchange */
+async function exchanged(exchange: Exchange, socket: string, message: string, waitMs: number): Promise<Buffer> {
+	try {
+		return await exchange(socket, message, waitMs);
+	} catch (error) {
+		const { code, message: text } = error as NodeJS.ErrnoException;
+		throw new NoDaemonError(socket, code ?? text, { cause: error });
+	}
 }
 
-/** @throws NoDaemonError where the answer broke off, or is none of ours */
+/** @throws NoDaemonError if the response is incomplete or not from this daemon */
 function parseAnswer(socket: string, answer: Buffer): { readonly status: number; readonly content: unknown } {
 	const end = answer.indexOf('\r\n\r\n');
 	const head = end < 0 ? '' : answer.toString('latin1', 0, end);
 	const status = /^HTTP\/1\.[01] (\d{3})/.exec(head)?.[1];
 	const length = /\r\ncontent-length: *(\d+)/i.exec(head)?.[1];
 	const body = answer.subarray(end + 4);
-	// A daemon that ends while it answers: what it did is found again by asking again.
-	if (status === undefined || (length !== undefined && body.length < Number(length))) throw new NoDaemonError(socket, 'ECONNRESET');
+	// The daemon ended during its response. A repeated request finds the completed work.
+	if (status === undefined || (length !== undefined && body.length < Number(length)))
+		throw new NoDaemonError(socket, 'ECONNRESET');
 	try {
 		return { status: Number(status), content: JSON.parse(body.toString('utf8')) };
 	} catch (error) {

@@ -1,21 +1,26 @@
 import { isCniName, withoutLength } from './configuration.ts';
 import { CniCode, CniError } from './errors.ts';
 
-export const cniCommands = ['ADD', 'DEL', 'CHECK', 'STATUS', 'GC', 'VERSION'] as const;
+const cniCommands = ['ADD', 'DEL', 'CHECK', 'STATUS', 'GC', 'VERSION'] as const;
 export type CniCommand = (typeof cniCommands)[number];
 
-/** What the runtime says in the environment. */
+/** The runtime's parameters in the environment. */
 export interface CniEnvironment {
 	readonly command: CniCommand;
 	readonly containerId: string;
 	readonly ifname: string;
+	/** CNI_NETNS: path of the container's network namespace; `''` if the runtime gives none. */
+	readonly namespace: string;
 	readonly pod: { readonly namespace: string; readonly name: string; readonly uid: string | undefined } | undefined;
-	/** `IP=` of CNI_ARGS: the addresses wanted, one or, as the plugin `static` takes them, several between commas; without prefix lengths. */
+	/**
+	 * `IP=` of CNI_ARGS: the requested addresses without prefix lengths; one address, or a
+	 * comma-separated list as in the plugin `static`.
+	 */
 	readonly wantedAddresses: readonly string[];
 }
 
 const aboutContainers: ReadonlySet<CniCommand> = new Set(['ADD', 'DEL', 'CHECK']);
-/** At DEL it may be gone. CNI §2. */
+/** DEL has to work without the namespace. CNI §2. */
 const needsNamespace: ReadonlySet<CniCommand> = new Set(['ADD', 'CHECK']);
 
 /** @throws CniError */
@@ -28,25 +33,47 @@ export function parseEnvironment(environment: Readonly<Record<string, string | u
 			`expected one of ${cniCommands.join(', ')}; this program is run by a container runtime`,
 		);
 	const containerId = environment['CNI_CONTAINERID'] ?? '';
-	// The characters that the specification allows; they become part of a resource's name.
+	// The characters that the specification allows. The ID becomes part of a resource name.
 	if (aboutContainers.has(command) && !isCniName(containerId))
-		throw new CniError(CniCode.invalidEnvironment, `CNI_CONTAINERID is '${containerId}'`, 'expected letters, digits, _ . -, beginning with a letter or digit');
+		throw new CniError(
+			CniCode.invalidEnvironment,
+			`CNI_CONTAINERID is '${containerId}'`,
+			'expected letters, digits, _ . -, beginning with a letter or digit',
+		);
 	const ifname = environment['CNI_IFNAME'] ?? '';
-	// The kernel's rule for a name of an interface, as the specification repeats it.
+	// The kernel's rule for interface names, which the specification repeats.
 	if (aboutContainers.has(command) && (!/^[^\s/:]{1,15}$/.test(ifname) || ifname === '.' || ifname === '..'))
-		throw new CniError(CniCode.invalidEnvironment, `CNI_IFNAME is '${ifname}'`, 'expected the name of an interface: at most 15 characters, no space, / or :');
+		throw new CniError(
+			CniCode.invalidEnvironment,
+			`CNI_IFNAME is '${ifname}'`,
+			'expected the name of an interface: at most 15 characters, no space, / or :',
+		);
 	if (needsNamespace.has(command) && (environment['CNI_NETNS'] ?? '') === '')
-		throw new CniError(CniCode.invalidEnvironment, `CNI_NETNS is ''`, `${command} is about a container's network namespace, and the runtime says which`);
+		throw new CniError(
+			CniCode.invalidEnvironment,
+			`CNI_NETNS is ''`,
+			`${command} is about a container's network namespace, and the runtime passes its path`,
+		);
 	const args = parseArguments(environment['CNI_ARGS'] ?? '');
-	// What is to be taken away is taken away, whoever asks and however.
+	// Removal does not depend on the other arguments.
 	if (command !== 'DEL') refuseUnknown(args);
 	const name = args.get('K8S_POD_NAME');
 	const namespace = args.get('K8S_POD_NAMESPACE');
+	if (command !== 'DEL' && (name === '' || namespace === ''))
+		throw new CniError(
+			CniCode.invalidEnvironment,
+			`CNI_ARGS has ${name === '' ? 'K8S_POD_NAME' : 'K8S_POD_NAMESPACE'} without a value`,
+			'expected the name of the pod and of its namespace, or neither of the two',
+		);
 	return {
 		command,
 		containerId,
 		ifname,
-		pod: name === undefined || namespace === undefined ? undefined : { name, namespace, uid: args.get('K8S_POD_UID') },
+		namespace: environment['CNI_NETNS'] ?? '',
+		pod:
+			name === undefined || namespace === undefined || name === '' || namespace === ''
+				? undefined
+				: { name, namespace, uid: args.get('K8S_POD_UID') },
 		wantedAddresses: (args.get('IP') ?? '')
 			.split(',')
 			.map(withoutLength)
@@ -54,14 +81,28 @@ export function parseEnvironment(environment: Readonly<Record<string, string | u
 	};
 }
 
-/** What is understood here. K8S_POD_INFRA_CONTAINER_ID says what CNI_CONTAINERID says. */
-const knownArguments: ReadonlySet<string> = new Set(['IgnoreUnknown', 'IP', 'K8S_POD_NAME', 'K8S_POD_NAMESPACE', 'K8S_POD_UID', 'K8S_POD_INFRA_CONTAINER_ID']);
+/** The supported keys. K8S_POD_INFRA_CONTAINER_ID repeats CNI_CONTAINERID. */
+const knownArguments: ReadonlySet<string> = new Set([
+	'IgnoreUnknown',
+	'IP',
+	'K8S_POD_NAME',
+	'K8S_POD_NAMESPACE',
+	'K8S_POD_UID',
+	'K8S_POD_INFRA_CONTAINER_ID',
+]);
 
-/** A key that means nothing here is an error, unless the caller says `IgnoreUnknown=1`: the convention of all CNI plugins. */
+/**
+ * An unknown key is an error unless the caller sets `IgnoreUnknown=1`: the convention of all CNI
+ * plugins.
+ */
 function refuseUnknown(args: ReadonlyMap<string, string>): void {
 	const unknown = [...args.keys()].filter((key) => !knownArguments.has(key));
 	if (unknown.length === 0 || /^(1|t|true)$/i.test(args.get('IgnoreUnknown') ?? '')) return;
-	throw new CniError(CniCode.invalidEnvironment, `CNI_ARGS has ${unknown.join(', ')}`, `known are ${[...knownArguments].join(', ')}; or add IgnoreUnknown=1`);
+	throw new CniError(
+		CniCode.invalidEnvironment,
+		`CNI_ARGS has ${unknown.join(', ')}`,
+		`known are ${[...knownArguments].join(', ')}; or add IgnoreUnknown=1`,
+	);
 }
 
 /** `KEY=VALUE;KEY=VALUE`. */
@@ -70,7 +111,8 @@ function parseArguments(text: string): ReadonlyMap<string, string> {
 	return new Map(
 		pairs.map((pair): [string, string] => {
 			const [key = '', ...value] = pair.split('=');
-			if (value.length === 0) throw new CniError(CniCode.invalidEnvironment, `CNI_ARGS has '${pair}'`, 'expected KEY=VALUE;KEY=VALUE');
+			if (value.length === 0)
+				throw new CniError(CniCode.invalidEnvironment, `CNI_ARGS has '${pair}'`, 'expected KEY=VALUE;KEY=VALUE');
 			return [key, value.join('=')];
 		}),
 	);

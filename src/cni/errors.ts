@@ -1,4 +1,4 @@
-/** The CNI specification's error codes, and ours from 100 on. */
+/** The CNI specification's error codes; codes from 100 on are ours. */
 export const CniCode = {
 	incompatibleVersion: 1,
 	unsupportedField: 2,
@@ -9,13 +9,13 @@ export const CniCode = {
 	invalidConfiguration: 7,
 	tryAgainLater: 11,
 	notAvailable: 50,
-	/** No address for this request; trying again with the same request gives the same answer. */
+	/** No address for this request; a retry gives the same result. */
 	noAddress: 100,
-	/** CHECK: the container's address is not the one it was given. */
+	/** CHECK: the container's address differs from its allocation. */
 	addressMismatch: 101,
 } as const;
 
-/** A refusal as CNI wants it on standard output: code, one sentence, and what helps. */
+/** An error in the form of the CNI specification: code, message, and details with a remedy. */
 export class CniError extends Error {
 	override readonly name = 'CniError';
 	readonly code: number;
@@ -28,6 +28,6 @@ export class CniError extends Error {
 	}
 }
 
-/** The error's JSON, in the version the caller speaks. */
+/** The error as JSON, in the caller's version. */
 export const errorResult = (cniVersion: string, { code, message, details }: CniError): string =>
 	JSON.stringify({ cniVersion, code, msg: message, ...(details === '' ? {} : { details }) });

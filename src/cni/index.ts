@@ -1,5 +1,7 @@
 /**
- * The CNI plugin `bgpmesh-ipam`: one call of a container runtime becomes one request on the daemon's control socket. It keeps
- * nothing and knows nothing but that socket, since every pod's start waits for it to load.
+ * The CNI plugin `bgpmesh-ipam`: one call of a container runtime becomes one request on the
+ * daemon's control socket. The plugin keeps no state and depends on nothing but that socket,
+ * because every pod start waits for it to load.
  */
 export * from './main.ts';
+export { nodeExchange } from './node-exchange.ts';

@@ -1,8 +1,12 @@
-import type { AddressGrant } from '../control/index.ts';
+import type { AddressGrant, AddressGrantsView } from '../control/index.ts';
 import type { AddressKeys, CniVersion } from './configuration.ts';
 
-/** What ADD answers, in the shape of the caller's version: 0.x names the family of each address. */
-export function addResult(cniVersion: CniVersion, { gateways, prefix, routes: configured }: AddressKeys, grants: readonly AddressGrant[]): object {
+/** The result of ADD in the caller's version; 0.x includes the family of each address. */
+export function addResult(
+	cniVersion: CniVersion,
+	{ gateways, prefix, routes: configured }: AddressKeys,
+	grants: readonly AddressGrant[],
+): object {
 	const ips = grants.map(({ address, family, block, gateway: own }) => {
 		const isAuto = gateways[family] === 'auto';
 		const gateway = isAuto ? own : gateways[family];
@@ -15,9 +19,33 @@ export function addResult(cniVersion: CniVersion, { gateways, prefix, routes: co
 	});
 	const defaults = grants.flatMap(({ family, gateway: own }) => {
 		if (gateways[family] === undefined) return [];
-		// Named with its gateway: `bridge` with isDefaultGateway adds another to one without.
+		// A gateway is always given: `bridge` with isDefaultGateway adds another one otherwise.
 		return [{ dst: family === 'ipv4' ? '0.0.0.0/0' : '::/0', ...(gateways[family] === 'auto' ? { gw: own } : {}) }];
 	});
 	const asksForRoutes = Object.values(gateways).includes('auto') && configured !== undefined;
 	return { cniVersion, ips, routes: asksForRoutes ? configured : defaults, dns: {} };
+}
+
+/**
+ * The result of ADD as the main plugin: the interface of the node, and the interface of the pod
+ * with its addresses. The node's interface has no sandbox; portmap and bandwidth distinguish the
+ * two by that. An address refers to its interface by index, the only form that runtimes accept.
+ */
+export function mainResult(
+	cniVersion: CniVersion,
+	{ ifname, namespace }: { readonly ifname: string; readonly namespace: string },
+	grants: readonly AddressGrant[],
+	{ hostName, mac }: NonNullable<AddressGrantsView['interface']>,
+): object {
+	return {
+		cniVersion,
+		interfaces: [{ name: hostName }, { name: ifname, mac, sandbox: namespace }],
+		ips: grants.map(({ address, family }) => ({
+			...(cniVersion.startsWith('0.') ? { version: family === 'ipv4' ? '4' : '6' } : {}),
+			address: `${address}/${family === 'ipv4' ? 32 : 128}`,
+			interface: 1,
+		})),
+		routes: [],
+		dns: {},
+	};
 }

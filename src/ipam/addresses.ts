@@ -11,7 +11,10 @@ import {
 	prefixCovers,
 } from '../core/index.ts';
 
-/** How many addresses a prefix has; a block's is at most 4096, a pool's may exceed 2^53 and is then infinite for our purposes. */
+/**
+ * The number of addresses in a prefix. A block has at most 4096; the count of a pool may exceed
+ * 2^53 and then serves as infinity.
+ */
 export function addressCount(prefix: Prefix): number {
 	return 2 ** (prefix.bytes.length * 8 - prefix.length);
 }
@@ -28,12 +31,12 @@ export function addToAddress(base: Uint8Array, offset: bigint): Uint8Array {
 	return bytes;
 }
 
-/** The address at `ordinal` of a block, canonical text. */
+/** The address with an ordinal of a block, in canonical form. */
 export function ordinalToAddress(cidr: PrefixKey, ordinal: number): string {
 	return formatAddress(addToAddress(parsePrefix(cidr).bytes, BigInt(ordinal)));
 }
 
-/** Which address of the block this is; `undefined` where it lies outside. */
+/** The ordinal of an address in a block; `undefined` if the address is outside. */
 export function addressToOrdinal(cidr: PrefixKey, address: string): number | undefined {
 	const block = parsePrefix(cidr);
 	const wanted = parseAddress(address);
@@ -43,7 +46,7 @@ export function addressToOrdinal(cidr: PrefixKey, address: string): number | und
 	return ordinal;
 }
 
-/** The block of size `blockSize` that holds an address. */
+/** The block of size `blockSize` that contains an address. */
 export function blockOf(address: string, blockSize: number): PrefixKey {
 	const { bytes } = parseAddress(address);
 	const { bytes: network, length } = parsePrefix(`${formatAddress(bytes)}/${blockSize}`, 'clear');
@@ -51,46 +54,56 @@ export function blockOf(address: string, blockSize: number): PrefixKey {
 }
 
 /**
- * Is this an address that no interface with the block's prefix length can talk to? IPv4: network and broadcast address; IPv6: the
- * first, which every router answers to (RFC 4291 §2.6.1).
+ * True for an address that an interface with the block's prefix length can not use as a peer. IPv4:
+ * network and broadcast address; IPv6: the first one, the Subnet-Router anycast address (RFC 4291
+ * §2.6.1).
  */
 export function isBlockEdge(cidr: PrefixKey, ordinal: number): boolean {
-	return ordinal === 0 || (!cidr.includes(':') && ordinal === 2 ** (32 - Number(cidr.slice(cidr.indexOf('/') + 1))) - 1);
+	return (
+		ordinal === 0 || (!cidr.includes(':') && ordinal === 2 ** (32 - Number(cidr.slice(cidr.indexOf('/') + 1))) - 1)
+	);
 }
 
-/** Addresses that are never given automatically. Calico IPReservation. */
+/** Addresses that are never assigned automatically. Calico IPReservation. */
 export class Reservations {
 	readonly #prefixes: readonly Prefix[];
 	readonly #cidrs: readonly PrefixKey[];
 	readonly #blockEdges: boolean;
 
-	/** `block-edges`: those of each block too. */
+	/** `block-edges`: also reserves the edges of each block. */
 	constructor(cidrs: readonly PrefixKey[], and?: 'block-edges') {
 		this.#cidrs = cidrs;
 		this.#prefixes = cidrs.map((cidr) => parsePrefix(cidr));
 		this.#blockEdges = and === 'block-edges';
 	}
 
-	/** These, and `cidrs` beside them. */
+	/** Returns these reservations extended by `cidrs`. */
 	and(cidrs: readonly PrefixKey[]): Reservations {
-		return cidrs.length === 0 ? this : new Reservations([...this.#cidrs, ...cidrs], this.#blockEdges ? 'block-edges' : undefined);
+		return cidrs.length === 0
+			? this
+			: new Reservations([...this.#cidrs, ...cidrs], this.#blockEdges ? 'block-edges' : undefined);
 	}
 
 	holdsAddress(address: Address): boolean {
 		return this.#prefixes.some((prefix) => prefixContains(prefix, address));
 	}
 
-	/** The largest of the reserved prefixes that holds all of it, `undefined` where none does. */
+	/** The largest reserved prefix that covers `cidr`; `undefined` if there is none. */
 	holderOf(cidr: PrefixKey): Prefix | undefined {
 		const wanted = parsePrefix(cidr);
 		const holders = this.#prefixes.filter((prefix) => prefixCovers(prefix, wanted));
-		return holders.reduce<Prefix | undefined>((widest, prefix) => (widest === undefined || prefix.length < widest.length ? prefix : widest), undefined);
+		return holders.reduce<Prefix | undefined>(
+			(widest, prefix) => (widest === undefined || prefix.length < widest.length ? prefix : widest),
+			undefined,
+		);
 	}
 
-	/** Is any of it reserved? */
+	/** True if at least one address of `cidr` is reserved. */
 	holdsSome(cidr: PrefixKey): boolean {
 		const wanted = parsePrefix(cidr);
-		return this.#blockEdges || this.#prefixes.some((prefix) => prefixCovers(prefix, wanted) || prefixCovers(wanted, prefix));
+		return (
+			this.#blockEdges || this.#prefixes.some((prefix) => prefixCovers(prefix, wanted) || prefixCovers(wanted, prefix))
+		);
 	}
 
 	holdsOrdinal(cidr: PrefixKey, ordinal: number): boolean {
@@ -101,5 +114,5 @@ export class Reservations {
 	}
 }
 
-/** Nothing is reserved. */
+/** The empty set of reservations. */
 export const noReservations = new Reservations([]);

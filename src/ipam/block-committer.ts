@@ -2,10 +2,13 @@ import { isEmpty } from './block.ts';
 import { compareAndSwap, nextWrite, type Retry, type Store } from './store.ts';
 import type { Block } from './values.ts';
 
-/** One decision on a block that waits to be written with others; pure, since a conflict runs it again. The same block back: nothing to write. */
+/**
+ * One pending decision on a block. Pure, because a conflict runs it again. If it returns the same
+ * block, nothing is written.
+ */
 export type BlockStep<R> = (block: Block | undefined) => { readonly block: Block | undefined; readonly result: R };
 
-/** Nobody waits longer than this for company, in milliseconds. */
+/** Longest time to collect steps for one write, in milliseconds. */
 const mostGatherMs = 20;
 
 interface Pending {
@@ -15,8 +18,9 @@ interface Pending {
 }
 
 /**
- * Group commit: while one write of a block is on its way, whatever else is wanted of that block gathers, and is written by
- * the next. So a hundred requests that arrive together cost a few writes, and no block is ever contended by its own node.
+ * Group commit. While one write of a block is in progress, further steps for that block are
+ * collected for the next write. A hundred concurrent requests cost a few writes, and a node never
+ * conflicts with itself on a block.
  */
 export class BlockCommitter {
 	readonly #store: Store<Block>;
@@ -24,7 +28,7 @@ export class BlockCommitter {
 	readonly #afterRemoval: (block: Block) => Promise<void>;
 	readonly #waiting = new Map<string, Pending[]>();
 
-	/** `afterRemoval` hears of each block that went, as it was last. */
+	/** `afterRemoval` is called with the last state of each removed block. */
 	constructor(store: Store<Block>, retry: Retry, afterRemoval: (block: Block) => Promise<void>) {
 		this.#store = store;
 		this.#retry = retry;
@@ -34,7 +38,7 @@ export class BlockCommitter {
 	/** Applies `step` to the block `name` (a resource name) in the next write. */
 	commit<R>(name: string, step: BlockStep<R>): Promise<R> {
 		return new Promise<R>((resolve, reject) => {
-			// The result has the step's own type; the queue holds steps of many.
+			// The result has the step's own type; the queue holds steps of different types.
 			const pending: Pending = { step, resolve: resolve as (result: unknown) => void, reject };
 			const queue = this.#waiting.get(name);
 			if (queue !== undefined) queue.push(pending);
@@ -45,12 +49,13 @@ export class BlockCommitter {
 		});
 	}
 
-	/** Writes until nothing waits for this block. Never rejects: errors go to those who waited. */
+	/** Writes until the queue of this block is empty. Never rejects: errors go to the callers. */
 	async #drain(name: string): Promise<void> {
 		let gatherMs = 0;
 		for (;;) {
-			// Requests of the same turn join the first write. Under load the next write waits about as long as the last one took,
-			// so that most of those whose handles are being written meanwhile join it: half the block writes, the same latency.
+			// Requests of the same turn join the first write. Under load the next write waits about
+			// as long as the last one took. Most requests whose handles are written meanwhile then
+			// join it: half the block writes at the same latency.
 			if (gatherMs > 1) await new Promise((resolve) => setTimeout(resolve, gatherMs));
 			else await new Promise((resolve) => setImmediate(resolve));
 			const batch = this.#waiting.get(name) ?? [];
@@ -61,7 +66,13 @@ export class BlockCommitter {
 			this.#waiting.set(name, []);
 			const startMs = performance.now();
 			try {
-				const { outcomes, removed } = await compareAndSwap(this.#store, name, (block) => applyAll(block, batch), this.#retry, 'cached');
+				const { outcomes, removed } = await compareAndSwap(
+					this.#store,
+					name,
+					(block) => applyAll(block, batch),
+					this.#retry,
+					'cached',
+				);
 				if (removed !== undefined) await this.#afterRemoval(removed);
 				for (const [index, outcome] of outcomes.entries()) {
 					if ('error' in outcome) batch[index]?.reject(outcome.error);
@@ -77,7 +88,7 @@ export class BlockCommitter {
 
 type Outcome = { readonly result: unknown } | { readonly error: unknown };
 
-/** Runs the steps one after another; one that throws changes nothing and fails alone. */
+/** Runs the steps in order; a step that throws changes nothing and fails alone. */
 function applyAll(original: Block | undefined, batch: readonly Pending[]) {
 	let block = original;
 	const outcomes = batch.map(({ step }): Outcome => {
@@ -90,7 +101,8 @@ function applyAll(original: Block | undefined, batch: readonly Pending[]) {
 		}
 	});
 	if (block === original) return { type: 'leave', result: { outcomes, removed: undefined } } as const;
-	// Nobody's block without addresses has no reason to stay (Calico ReleaseIPs).
-	if (block === undefined || (block.affinity === undefined && isEmpty(block))) return { type: 'remove', result: { outcomes, removed: original } } as const;
+	// Removes a block without affinity and addresses (Calico ReleaseIPs).
+	if (block === undefined || (block.affinity === undefined && isEmpty(block)))
+		return { type: 'remove', result: { outcomes, removed: original } } as const;
 	return { type: 'write', value: nextWrite(block), result: { outcomes, removed: undefined } } as const;
 }

@@ -1,22 +1,41 @@
-/** Does everything that is written about addresses agree? Pure, on what blocks, claims, handles, pools and pods say. */
-import { AddressError, canonicalAddress, type PrefixKey, parseAddress, parsePrefix, prefixContains, prefixCovers } from '../core/index.ts';
-import { ordinalToAddress } from './addresses.ts';
-import { blockProblems, ordinalsOfHandle } from './block.ts';
+/**
+ * Checks that all address resources agree. Pure, on blocks, affinities, handles, pools and pods.
+ */
+import {
+	AddressError,
+	canonicalAddress,
+	type PrefixKey,
+	parseAddress,
+	parsePrefix,
+	prefixContains,
+	prefixCovers,
+} from '../core/index.ts';
+import { addressToOrdinal, ordinalToAddress } from './addresses.ts';
+import { attributeOf, blockProblems, isHeld, ordinalsOfHandle } from './block.ts';
 import { affinityName, handleName, sanitizeHandle } from './names.ts';
+import { overlappingPairs } from './overlaps.ts';
 import { cidrsOf, type Unreadable, type UnreadableResource } from './store.ts';
-import { type Affinity, type AllocationAttribute, type Block, type Handle, hostAffinity, isConfirmed, type Pool } from './values.ts';
+import {
+	type Affinity,
+	type AllocationAttribute,
+	type Block,
+	type Handle,
+	hostAffinity,
+	isConfirmed,
+	type Pool,
+} from './values.ts';
 
-/** Everything written about addresses at one moment. */
+/** All address resources at one moment. */
 export interface AddressBook {
 	readonly pools: readonly Pool[];
 	readonly blocks: readonly Block[];
 	readonly affinities: readonly Affinity[];
 	readonly handles: readonly Handle[];
-	/** By kind, what is there and can't be read: of what it may say nothing is said. */
+	/** Unreadable resources by kind: the addresses that they may cover are not judged. */
 	readonly unreadable?: Readonly<Record<'blocks' | 'affinities' | 'handles', readonly Unreadable[]>>;
 }
 
-/** A contradiction; `fix` says what would mend it, where a program may. */
+/** A contradiction. `fix` is the repair, if a program can make it. */
 export interface Inconsistency {
 	readonly kind: UnreadableResource['kind'] | 'pod' | 'origin';
 	readonly subject: string;
@@ -26,14 +45,26 @@ export interface Inconsistency {
 
 const allReadable = { blocks: [], affinities: [], handles: [] };
 
-/** Holds blocks, claims, handles and pools against each other. Some differences are there for a moment while a request is on its way: look twice. */
-export function findInconsistencies({ pools, blocks, affinities, handles, unreadable = allReadable }: AddressBook): Inconsistency[] {
+/**
+ * Compares blocks, affinities, handles and pools. Some differences exist for a moment while a
+ * request is in progress: confirm with a second check.
+ */
+export function findInconsistencies({
+	pools,
+	blocks,
+	affinities,
+	handles,
+	unreadable = allReadable,
+}: AddressBook): Inconsistency[] {
 	const closed = new Set(cidrsOf(unreadable.blocks));
 	const closedClaims = new Set(unreadable.affinities.map(({ name }) => name));
 	const byCidr = new Map(blocks.map((block) => [block.cidr, block]));
 	const found: Inconsistency[] = [];
 	const claimed = new Set<string>();
-	for (const block of blocks) for (const problem of blockProblems(block)) found.push({ kind: 'block', subject: block.cidr, problem, fix: undefined });
+	for (const block of blocks)
+		for (const problem of blockProblems(block))
+			found.push({ kind: 'block', subject: block.cidr, problem, fix: undefined });
+	found.push(...overlapInconsistencies(blocks, [...closed]));
 	for (const block of blocks) {
 		if (!pools.some((pool) => prefixCovers(parsePrefix(pool.cidr), parsePrefix(block.cidr))))
 			found.push({ kind: 'pool', subject: block.cidr, problem: 'the block lies in no pool', fix: undefined });
@@ -43,21 +74,69 @@ export function findInconsistencies({ pools, blocks, affinities, handles, unread
 		if (closed.has(cidr)) continue;
 		const block = byCidr.get(cidr);
 		if (isConfirmed(state) && block === undefined)
-			found.push({ kind: 'claim', subject: `${node} ${cidr}`, problem: 'the claim is confirmed, and there is no such block', fix: 'release-claim' });
+			found.push({
+				kind: 'claim',
+				subject: `${node} ${cidr}`,
+				problem: 'the claim is confirmed, and there is no such block',
+				fix: 'release-claim',
+			});
 		else if (isConfirmed(state) && block?.affinity !== hostAffinity(node))
 			found.push({
 				kind: 'claim',
 				subject: `${node} ${cidr}`,
-				problem: `the claim is confirmed, and the block is ${block?.affinity ?? 'nobody'}'s`,
+				problem: `the claim is confirmed, and the block is ${block?.affinity ?? 'no node'}'s`,
 				fix: 'release-claim',
 			});
 	}
 	for (const { cidr, affinity } of blocks) {
 		const isKnown = affinity?.startsWith('host:') !== true || claimed.has(`${affinity} ${cidr}`);
 		if (!isKnown && !closedClaims.has(affinityName(affinity.slice('host:'.length), cidr)))
-			found.push({ kind: 'claim', subject: cidr, problem: `the block is ${affinity}'s, who has no claim to it`, fix: undefined });
+			found.push({
+				kind: 'claim',
+				subject: cidr,
+				problem: `the block is ${affinity}'s, who has no claim to it`,
+				fix: undefined,
+			});
 	}
 	return [...found, ...handleInconsistencies({ handles, blocks, unreadable }, byCidr, closed)];
+}
+
+/** Blocks that overlap, and addresses assigned in two of them. */
+function overlapInconsistencies(blocks: readonly Block[], unreadable: readonly PrefixKey[]): Inconsistency[] {
+	const byCidr = new Map(blocks.map((block) => [block.cidr, block]));
+	return overlappingPairs([...byCidr.keys(), ...unreadable]).flatMap(([outer, inner]) => {
+		const one = byCidr.get(outer);
+		const other = byCidr.get(inner);
+		const twice =
+			one === undefined || other === undefined
+				? []
+				: other.allocations.flatMap((_, ordinal) => {
+						const address = ordinalToAddress(inner, ordinal);
+						return isHeld(other, ordinal) && isHeld(one, addressToOrdinal(outer, address) ?? -1) ? [address] : [];
+					});
+		return [
+			{
+				kind: 'block' as const,
+				subject: inner,
+				problem: `it overlaps block ${outer}: neither gives addresses any more`,
+				fix: undefined,
+			},
+			...twice.map((address) => ({
+				kind: 'block' as const,
+				subject: address,
+				problem:
+					`it is given twice, in block ${outer} to ${ownerText(one, outer, address)} and in block ` +
+					`${inner} to ${ownerText(other, inner, address)}`,
+				fix: undefined,
+			})),
+		];
+	});
+}
+
+function ownerText(block: Block | undefined, cidr: PrefixKey, address: string): string {
+	const attribute = block && attributeOf(block, addressToOrdinal(cidr, address) ?? -1);
+	const { pod, namespace } = attribute?.secondary ?? {};
+	return pod === undefined ? (attribute?.handleId ?? 'an unknown owner') : `${namespace ?? ''}/${pod}`;
 }
 
 function handleInconsistencies(
@@ -65,7 +144,10 @@ function handleInconsistencies(
 	byCidr: ReadonlyMap<string, Block>,
 	closed: ReadonlySet<string>,
 ): Inconsistency[] {
-	const known = new Set([...handles.map(({ handleId }) => handleName(handleId)), ...unreadable.handles.map(({ name }) => name)]);
+	const known = new Set([
+		...handles.map(({ handleId }) => handleName(handleId)),
+		...unreadable.handles.map(({ name }) => name),
+	]);
 	const found: Inconsistency[] = [];
 	for (const { handleId, blocks: counts } of handles) {
 		const held = Object.keys(counts).map((cidr) => {
@@ -73,14 +155,22 @@ function handleInconsistencies(
 			return { cidr, held: block === undefined ? 0 : ordinalsOfHandle(block, sanitizeHandle(handleId)).length };
 		});
 		if (held.every((entry) => entry.held === 0 && !closed.has(entry.cidr)))
-			found.push({ kind: 'handle', subject: handleId, problem: 'no block knows of it', fix: 'remove-handle' });
+			found.push({ kind: 'handle', subject: handleId, problem: 'no block has an address of it', fix: 'remove-handle' });
 		else
-			for (const { cidr, held: number } of held.filter((entry) => entry.held !== counts[entry.cidr] && !closed.has(entry.cidr)))
-				found.push({ kind: 'handle', subject: handleId, problem: `it says ${counts[cidr]} of ${cidr}, the block says ${number}`, fix: undefined });
+			for (const { cidr, held: number } of held.filter(
+				(entry) => entry.held !== counts[entry.cidr] && !closed.has(entry.cidr),
+			))
+				found.push({
+					kind: 'handle',
+					subject: handleId,
+					problem: `it counts ${counts[cidr]} of ${cidr}, the block has ${number}`,
+					fix: undefined,
+				});
 	}
 	for (const block of blocks) {
 		for (const [index, { handleId, releasedAt }] of block.attributes.entries()) {
-			if (handleId === undefined || releasedAt !== undefined || known.has(handleName(sanitizeHandle(handleId)))) continue;
+			if (handleId === undefined || releasedAt !== undefined || known.has(handleName(sanitizeHandle(handleId))))
+				continue;
 			const ordinal = block.allocations.indexOf(index);
 			found.push({
 				kind: 'handle',
@@ -93,17 +183,20 @@ function handleInconsistencies(
 	return found;
 }
 
-/** A pod that runs, or is about to. */
+/** A pod that runs or is about to run. */
 export interface PodAddresses {
 	/** `namespace/name`. */
 	readonly name: string;
-	/** As its status says; empty while none is known. */
+	/** From the pod's status; empty if not known yet. */
 	readonly addresses: readonly string[];
+	/** True while the pod is being deleted. */
+	readonly terminating?: boolean;
 }
 
 /**
- * Holds blocks and pods against each other. `pods`: those with a network of their own that have not finished, read after the blocks.
- * `unreadable`: blocks of which nobody knows what they hold. What has gone wrong here is mended by nobody's guess: a pod keeps the address that it has.
+ * Compares blocks and pods. `pods`: those with their own network namespace that have not finished,
+ * read after the blocks. `unreadable`: blocks whose contents are unknown. There is no automatic
+ * repair here: a pod keeps its address.
  */
 export function findPodInconsistencies(
 	pools: readonly Pool[],
@@ -114,50 +207,73 @@ export function findPodInconsistencies(
 	const holders = holdersByAddress(blocks);
 	const byName = new Map(pods.map((pod) => [pod.name, pod]));
 	const users = new Map<string, string[]>();
-	for (const { name, addresses } of pods) for (const address of addresses.flatMap(canonical)) users.set(address, [...(users.get(address) ?? []), name]);
+	// A pod that is being deleted may have released its addresses while its status still lists
+	// them.
+	for (const { name, addresses } of pods.filter(({ terminating }) => terminating !== true))
+		for (const address of addresses.flatMap(canonical)) users.set(address, [...(users.get(address) ?? []), name]);
 	const found: Inconsistency[] = [];
 	const say = (subject: string, problem: string) => found.push({ kind: 'pod', subject, problem, fix: undefined });
 	for (const [address, names] of users) {
 		if (!pools.some(({ cidr }) => prefixContains(parsePrefix(cidr), parseAddress(address)))) continue;
-		if (names.length > 1) say(address, `several pods have it: ${[...names].sort().join(', ')}`);
 		const holder = holders.get(address);
-		if (holder === undefined && unreadable.some((cidr) => prefixContains(parsePrefix(cidr), parseAddress(address)))) continue;
-		if (holder === undefined) for (const name of names) say(name, `it has ${address}, which is not allocated: the next pod may get it, too`);
-		else for (const name of names) if (ownerOf(holder) !== undefined && ownerOf(holder) !== name) say(name, `it has ${address}, which is ${ownerOf(holder)}'s`);
+		// While a virtual machine migrates, the pod that it leaves and the new one have its address.
+		const migrates = holder?.alternate !== undefined && names.every((name) => ownersOf(holder).includes(name));
+		if (names.length > 1 && !migrates) say(address, `several pods have it: ${[...names].sort().join(', ')}`);
+		if (holder === undefined && unreadable.some((cidr) => prefixContains(parsePrefix(cidr), parseAddress(address))))
+			continue;
+		if (holder === undefined)
+			for (const name of names) say(name, `it has ${address}, which is not allocated: the next pod may get it, too`);
+		else {
+			const owners = ownersOf(holder);
+			for (const name of names)
+				if (owners.length > 0 && !owners.includes(name)) say(name, `it has ${address}, which is ${owners[0]}'s`);
+		}
 	}
-	// A container with several interfaces: all of a handle are in use, or none is, as for the collector.
-	const inUse = new Set([...holders].flatMap(([address, holder]) => (users.get(address)?.includes(ownerOf(holder) ?? '') ? [keyOf(address, holder)] : [])));
+	// A container with several interfaces: the addresses of a handle count together, as in the
+	// garbage collector.
+	const inUse = new Set(
+		[...holders].flatMap(([address, holder]) =>
+			ownersOf(holder).some((owner) => users.get(address)?.includes(owner)) ? [keyOf(address, holder)] : [],
+		),
+	);
 	for (const [address, holder] of holders) {
-		const owner = ownerOf(holder);
-		// A virtual machine's address outlives its pods.
-		if (owner === undefined || holder.secondary?.['vmi-name'] !== undefined) continue;
+		const [owner, second] = ownersOf(holder);
+		// The address of a virtual machine outlives its pods.
+		if (owner === undefined || second !== undefined || isOfMachine(holder)) continue;
 		const pod = byName.get(owner);
 		if (pod === undefined) say(address, `it is ${owner}'s, which does not run (ipam gc takes it back)`);
-		else if (pod.addresses.length > 0 && !inUse.has(keyOf(address, holder)))
+		else if (pod.terminating !== true && pod.addresses.length > 0 && !inUse.has(keyOf(address, holder)))
 			say(address, `it is ${owner}'s, which has ${pod.addresses.join(', ')} (ipam gc takes it back)`);
 	}
 	return found;
 }
 
-const keyOf = (address: string, { handleId }: AllocationAttribute): string => (handleId === undefined ? address : sanitizeHandle(handleId));
+const keyOf = (address: string, { handleId }: AllocationAttribute): string =>
+	handleId === undefined ? address : sanitizeHandle(handleId);
 
 function holdersByAddress(blocks: readonly Block[]): ReadonlyMap<string, AllocationAttribute> {
 	const holders = new Map<string, AllocationAttribute>();
 	for (const block of blocks)
 		for (const [ordinal, index] of block.allocations.entries()) {
 			const attribute = index === null ? undefined : block.attributes[index];
-			if (attribute !== undefined && attribute.releasedAt === undefined) holders.set(ordinalToAddress(block.cidr, ordinal), attribute);
+			if (attribute !== undefined && attribute.releasedAt === undefined)
+				holders.set(ordinalToAddress(block.cidr, ordinal), attribute);
 		}
 	return holders;
 }
 
-/** `namespace/name` of the pod that an address was given to, where it was given to one. */
-function ownerOf({ secondary }: AllocationAttribute): string | undefined {
-	const { pod, namespace } = secondary ?? {};
-	return pod === undefined || namespace === undefined ? undefined : `${namespace}/${pod}`;
-}
+/**
+ * `namespace/name` of the pods that own an address: one, or two while a virtual machine migrates.
+ */
+const ownersOf = ({ secondary, alternate }: AllocationAttribute): readonly string[] =>
+	[secondary, alternate].flatMap(({ pod, namespace } = {}) =>
+		pod === undefined || namespace === undefined ? [] : [`${namespace}/${pod}`],
+	);
 
-/** An address as blocks have it; nothing for what is none. */
+const isOfMachine = ({ secondary, alternate }: AllocationAttribute): boolean =>
+	secondary?.['vmi-name'] !== undefined || alternate?.['vmi-name'] !== undefined;
+
+/** An address in canonical form; empty for text that is no address. */
 function canonical(text: string): readonly string[] {
 	try {
 		return [canonicalAddress(text)];
@@ -167,13 +283,29 @@ function canonical(text: string): readonly string[] {
 	}
 }
 
-/** Is `prefix` announced by this node without a claim to it, although it lies in a pool? And the other way round. `announced`, `confirmed`: of this node. */
-export function findOriginInconsistencies(pools: readonly Pool[], announced: ReadonlySet<PrefixKey>, confirmed: readonly PrefixKey[]): Inconsistency[] {
-	const say = (subject: string, problem: string): Inconsistency => ({ kind: 'origin', subject, problem, fix: undefined });
+/**
+ * Compares this node's announced prefixes with its confirmed claims, in both directions. Only
+ * prefixes inside a pool count. `announced`, `confirmed`: of this node.
+ */
+export function findOriginInconsistencies(
+	pools: readonly Pool[],
+	announced: ReadonlySet<PrefixKey>,
+	confirmed: readonly PrefixKey[],
+): Inconsistency[] {
+	const say = (subject: string, problem: string): Inconsistency => ({
+		kind: 'origin',
+		subject,
+		problem,
+		fix: undefined,
+	});
 	const claimed = new Set(confirmed);
 	const inPool = (prefix: PrefixKey) => pools.some(({ cidr }) => prefixCovers(parsePrefix(cidr), parsePrefix(prefix)));
 	return [
-		...confirmed.filter((cidr) => !announced.has(cidr)).map((cidr) => say(cidr, 'this node has the block, and does not announce it')),
-		...[...announced].filter((cidr) => !claimed.has(cidr) && inPool(cidr)).map((cidr) => say(cidr, 'this node announces it, and has no confirmed claim to it')),
+		...confirmed
+			.filter((cidr) => !announced.has(cidr))
+			.map((cidr) => say(cidr, 'this node has the block, and does not announce it')),
+		...[...announced]
+			.filter((cidr) => !claimed.has(cidr) && inPool(cidr))
+			.map((cidr) => say(cidr, 'this node announces it, and has no confirmed claim to it')),
 	];
 }

@@ -1,86 +1,107 @@
 import type { Clock, Logger, PrefixKey } from '../core/index.ts';
 import type { Allocator } from './allocator.ts';
 import { ordinalsOfHandle } from './block.ts';
-import { type ClaimContext, giveUpBlock } from './claim.ts';
-import { type ClusterSnapshot, findGarbage, type GarbageOptions, type GarbageReport, type Leak, type Suspicions, stillHeld } from './garbage.ts';
+import { type ClaimDependencies, giveUpBlock } from './claim.ts';
+import {
+	type ClusterSnapshot,
+	findGarbage,
+	type GarbageOptions,
+	type GarbageReport,
+	type Leak,
+	type Suspicions,
+	stillHeld,
+} from './garbage.ts';
 import { removeAsSeen } from './gateway-keeper.ts';
 import { blockName, handleName, sanitizeHandle } from './names.ts';
 import { whereReadable } from './store.ts';
 import type { Block, Handle } from './values.ts';
 
-export interface GarbageCollectorOptions extends GarbageOptions {
-	readonly claims: ClaimContext;
+export interface GarbageCollectorDependencies extends GarbageOptions {
+	readonly claims: ClaimDependencies;
 	readonly allocator: Pick<Allocator, 'releaseAddress'>;
 	readonly clock: Clock;
 	readonly log: Logger;
-	/** Everything, as of now. */
+	/** Reads the present state of the cluster. */
 	snapshot(): Promise<ClusterSnapshot>;
-	/** Asks the server, not a cache: does this pod exist with these addresses? `true` keeps the leak's addresses. */
+	/**
+	 * Checks at the API server, not in a cache, whether the pod exists with these addresses. `true`
+	 * keeps the leak's addresses.
+	 */
 	podUsesAddresses(leak: Leak): Promise<boolean>;
 }
 
-/** Leaks that are released at the same time. */
+/** Number of leaks released concurrently. */
 const atOnce = 16;
 
-/** What one round did. */
+/** The result of one round. */
 export interface CollectedGarbage {
 	readonly addresses: number;
 	readonly claims: number;
 	readonly handles: number;
-	/** Leaks that turned out to be in use at the last look. */
+	/** Leaks that the last check found in use. */
 	readonly spared: number;
 }
 
-/** Takes back what `findGarbage` finds. One instance per cluster at a time: whoever holds the lease runs it. */
+/**
+ * Releases what `findGarbage` reports. One instance per cluster: the holder of the lease runs it.
+ */
 export class GarbageCollector {
-	readonly #options: GarbageCollectorOptions;
+	readonly #dependencies: GarbageCollectorDependencies;
 	#suspicions: Suspicions = new Map();
 
-	constructor(options: GarbageCollectorOptions) {
-		this.#options = options;
+	constructor(dependencies: GarbageCollectorDependencies) {
+		this.#dependencies = dependencies;
 	}
 
-	/** Looks without touching anything: what a round would take back now. */
+	/** Returns what a round would release now; writes nothing. */
 	async dryRun(): Promise<GarbageReport> {
-		return findGarbage(await this.#options.snapshot(), this.#suspicions, this.#options.clock.wallMs(), this.#options);
+		return findGarbage(
+			await this.#dependencies.snapshot(),
+			this.#suspicions,
+			this.#dependencies.clock.wallMs(),
+			this.#dependencies,
+		);
 	}
 
-	/** Everything that looks abandoned now, however short a time it has; `suspicions` say since when. */
+	/** All present suspects regardless of the grace period; `suspicions` has the start of each. */
 	async suspects(): Promise<GarbageReport> {
-		const snapshot = await this.#options.snapshot();
-		const now = this.#options.clock.wallMs();
+		const snapshot = await this.#dependencies.snapshot();
+		const now = this.#dependencies.clock.wallMs();
 		const options = { graceMs: 0, mostAddresses: Number.POSITIVE_INFINITY };
 		const { suspicions } = findGarbage(snapshot, this.#suspicions, now, options);
 		return findGarbage(snapshot, suspicions, now, options);
 	}
 
-	/** One round. Whatever can't be taken back now stays suspected for the next. */
+	/** One round. What can not be released now stays a suspect for the next round. */
 	async collect(): Promise<CollectedGarbage> {
-		const { claims: context, log } = this.#options;
+		const { claims: dependencies, log } = this.#dependencies;
 		const report = await this.dryRun();
 		this.#suspicions = report.suspicions;
 		const done = { addresses: 0, claims: 0, handles: 0, spared: 0 };
-		// Several at a time: addresses of one block share its writes.
+		// Released concurrently, so that addresses of one block share its writes.
 		for (let index = 0; index < report.leaks.length; index += atOnce) {
-			const counts = await Promise.all(report.leaks.slice(index, index + atOnce).map((leak) => whereReadable(this.#release(leak), 0)));
+			const counts = await Promise.all(
+				report.leaks.slice(index, index + atOnce).map((leak) => whereReadable(this.#release(leak), 0)),
+			);
 			for (const released of counts) {
 				if (released === 0) done.spared++;
 				done.addresses += released;
 			}
 		}
 		for (const { node, cidr, requireEmpty, reason } of report.claims) {
-			const outcome = await whereReadable(giveUpBlock(context, node, cidr, { requireEmpty }), 'unreadable');
+			const outcome = await whereReadable(giveUpBlock(dependencies, node, cidr, { requireEmpty }), 'unreadable');
 			if (outcome === 'released') done.claims++;
 			log.info('block given up', { block: cidr, node, reason, outcome });
 		}
 		for (const { handleId } of report.handles) {
-			const seen = await whereReadable(context.store.handles.read(handleName(handleId), 'fresh'), undefined);
-			// The two observations were a grace period apart, and no write of a block is on its way so long; but the handle of a
-			// gateway bears the name of its block, and may have been written anew since.
+			const seen = await whereReadable(dependencies.store.handles.read(handleName(handleId), 'fresh'), undefined);
+			// The two observations were one grace period apart, longer than any write of a block
+			// takes. The handle of a gateway is named after its block, and may have been written
+			// again since.
 			if (
 				seen === undefined ||
 				(await whereReadable(this.#isHeld(seen.value), true)) ||
-				!(await removeAsSeen(context.store.handles, handleName(handleId), seen))
+				!(await removeAsSeen(dependencies.store.handles, handleName(handleId), seen))
 			)
 				continue;
 			done.handles++;
@@ -90,19 +111,19 @@ export class GarbageCollector {
 	}
 
 	async #isHeld({ handleId, blocks }: Handle): Promise<boolean> {
-		// The keys are CIDRs as Calico and we write them: canonical.
+		// The keys are canonical CIDRs, as Calico and we write them.
 		for (const cidr of Object.keys(blocks) as PrefixKey[]) {
-			const block = await this.#options.claims.store.blocks.read(blockName(cidr), 'fresh');
+			const block = await this.#dependencies.claims.store.blocks.read(blockName(cidr), 'fresh');
 			if (block !== undefined && ordinalsOfHandle(block.value, sanitizeHandle(handleId)).length > 0) return true;
 		}
 		return false;
 	}
 
 	async #release(leak: Leak): Promise<number> {
-		const { claims: context, allocator, log, podUsesAddresses } = this.#options;
+		const { claims: dependencies, allocator, log, podUsesAddresses } = this.#dependencies;
 		const blocks = new Map<Block['cidr'], Block>();
 		for (const cidr of new Set(leak.addresses.map(({ block }) => block))) {
-			const fresh = await context.store.blocks.read(blockName(cidr), 'fresh');
+			const fresh = await dependencies.store.blocks.read(blockName(cidr), 'fresh');
 			if (fresh !== undefined) blocks.set(cidr, fresh.value);
 		}
 		if (!stillHeld(leak, blocks) || (await podUsesAddresses(leak))) return 0;
@@ -111,7 +132,11 @@ export class GarbageCollector {
 			const outcome = await allocator.releaseAddress(address, { handleId: leak.handleId, sequenceNumber, block });
 			if (outcome.type === 'released') released += outcome.addresses.length;
 		}
-		log.warn('leaked addresses released', { handle: leak.handleId, addresses: leak.addresses.map(({ address }) => address), reason: leak.reason });
+		log.warn('leaked addresses released', {
+			handle: leak.handleId,
+			addresses: leak.addresses.map(({ address }) => address),
+			reason: leak.reason,
+		});
 		return released;
 	}
 }

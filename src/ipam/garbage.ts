@@ -1,7 +1,8 @@
 /**
- * What can be taken back, as a decision on a snapshot: addresses whose owner is gone, empty blocks, claims of nodes that are
- * gone, handles that hold nothing. A thing is garbage only when two observations, a grace period apart, agree; the addresses of
- * a handle go all together or not at all. Calico: kube-controllers' node controller.
+ * Garbage, as a decision on a snapshot: addresses without an owner, empty blocks, affinities of
+ * deleted nodes, handles without addresses. Two observations, one grace period apart, must agree.
+ * The addresses of a handle are released together or not at all. Calico: node controller of
+ * kube-controllers.
  */
 import type { PrefixKey } from '../core/index.ts';
 import { ordinalToAddress } from './addresses.ts';
@@ -11,19 +12,19 @@ import { blocksOf } from './handle.ts';
 import { handleName, sanitizeHandle } from './names.ts';
 import { type Affinity, type Block, type Handle, hostAffinity } from './values.ts';
 
-/** A pod, as far as its addresses matter. */
+/** The fields of a pod that concern its addresses. */
 export interface PodFacts {
 	readonly node: string | undefined;
-	/** Empty while none is known yet. */
+	/** Empty while not known. */
 	readonly addresses: readonly string[];
-	/** Succeeded or failed: it has given its addresses back, or should have. */
+	/** Succeeded or failed: its addresses should have been released. */
 	readonly finished: boolean;
 }
 
 /** The cluster at one moment. */
 export interface ClusterSnapshot {
 	readonly blocks: readonly Block[];
-	/** CIDRs of blocks that are there and can't be read: what is said of them is nobody's to judge. */
+	/** CIDRs of existing blocks that can not be read: excluded from all decisions. */
 	readonly unreadable?: readonly PrefixKey[];
 	readonly handles: readonly Handle[];
 	readonly affinities: readonly Affinity[];
@@ -32,23 +33,25 @@ export interface ClusterSnapshot {
 	readonly pods: ReadonlyMap<string, PodFacts>;
 }
 
-/** An address that a block says is in use. */
+/** An allocated address. */
 export interface HeldAddress {
 	readonly address: string;
 	readonly block: PrefixKey;
 	readonly handleId: string;
 	readonly sequenceNumber: bigint;
 	readonly attributes: Readonly<Record<string, string>>;
+	/** The second owner, while a virtual machine migrates. */
+	readonly alternate?: Readonly<Record<string, string>>;
 }
 
-/** Addresses of one handle whose owner is gone, with the reason for people. */
+/** Addresses of one handle without an owner, with a reason for the operator. */
 export interface Leak {
 	readonly handleId: string;
 	readonly addresses: readonly HeldAddress[];
 	readonly reason: string;
 }
 
-/** A claim that can go: of an empty block that its node does not need, or of a node that is gone. */
+/** A releasable claim: on an empty block that its node does not need, or of a deleted node. */
 export interface SpareClaim {
 	readonly node: string;
 	readonly cidr: PrefixKey;
@@ -56,25 +59,33 @@ export interface SpareClaim {
 	readonly reason: string;
 }
 
-/** When a suspicion was first raised. */
+/** Start time of each suspicion. */
 export type Suspicions = ReadonlyMap<string, number>;
 
 export interface GarbageReport {
 	readonly leaks: readonly Leak[];
 	readonly claims: readonly SpareClaim[];
 	readonly handles: readonly Handle[];
-	/** To be given to the next inspection. */
+	/** Input of the next inspection. */
 	readonly suspicions: Suspicions;
 }
 
 export interface GarbageOptions {
 	readonly graceMs: number;
-	/** At most so many addresses in one report (Calico: 10,000). */
+	/** Maximum number of addresses in one report (Calico: 10,000). */
 	readonly mostAddresses: number;
 }
 
-/** Compares what blocks and handles say with what exists. Pure; `suspicions` carries what earlier inspections saw. */
-export function findGarbage(snapshot: ClusterSnapshot, suspicions: Suspicions, nowMs: number, { graceMs, mostAddresses }: GarbageOptions): GarbageReport {
+/**
+ * Compares blocks and handles with existing owners. Pure; `suspicions` carries the results of
+ * earlier inspections.
+ */
+export function findGarbage(
+	snapshot: ClusterSnapshot,
+	suspicions: Suspicions,
+	nowMs: number,
+	{ graceMs, mostAddresses }: GarbageOptions,
+): GarbageReport {
 	const next = new Map<string, number>();
 	const isOldEnough = (key: string): boolean => {
 		const since = suspicions.get(key) ?? nowMs;
@@ -82,14 +93,16 @@ export function findGarbage(snapshot: ClusterSnapshot, suspicions: Suspicions, n
 		return nowMs - since >= graceMs && suspicions.has(key);
 	};
 	const byHandle = groupByHandle(snapshot.blocks);
-	// They may hold an address in use that nobody can see.
-	const beyond = new Set(snapshot.handles.filter((handle) => isBeyond(handle, snapshot)).map(({ handleId }) => handleName(handleId)));
+	// They may contain an address in use.
+	const beyond = new Set(
+		snapshot.handles.filter((handle) => isBeyond(handle, snapshot)).map(({ handleId }) => handleName(handleId)),
+	);
 	const leaks: Leak[] = [];
 	let taken = 0;
 	for (const [handleId, addresses] of byHandle) {
 		const reasons = addresses.map((held) => whyLeaked(held, snapshot));
 		const [reason] = reasons;
-		// All or none: one address in use keeps the handle.
+		// One address in use keeps all addresses of the handle.
 		if (
 			reason === undefined ||
 			reasons.includes(undefined) ||
@@ -106,7 +119,7 @@ export function findGarbage(snapshot: ClusterSnapshot, suspicions: Suspicions, n
 	return { leaks, claims, handles, suspicions: next };
 }
 
-/** Every address in use, by the handle that holds it. */
+/** All addresses in use, by handle. */
 function groupByHandle(blocks: readonly Block[]): Map<string, HeldAddress[]> {
 	const byHandle = new Map<string, HeldAddress[]>();
 	for (const block of blocks) {
@@ -120,6 +133,7 @@ function groupByHandle(blocks: readonly Block[]): Map<string, HeldAddress[]> {
 				handleId,
 				sequenceNumber: block.sequenceNumberForAllocation[ordinal] ?? 0n,
 				attributes: attribute.secondary ?? {},
+				...(attribute.alternate === undefined ? {} : { alternate: attribute.alternate }),
 			};
 			const others = byHandle.get(handleId);
 			if (others === undefined) byHandle.set(handleId, [held]);
@@ -129,36 +143,57 @@ function groupByHandle(blocks: readonly Block[]): Map<string, HeldAddress[]> {
 	return byHandle;
 }
 
-/** Why nobody owns this address any more; `undefined`: somebody does, or nobody can tell. */
-function whyLeaked({ address, block: cidr, attributes }: HeldAddress, { nodes, pods, blocks }: ClusterSnapshot): string | undefined {
+/**
+ * The reason why an address is orphaned; `undefined`: it has an owner, or the owner is not known.
+ */
+function whyLeaked(
+	{ address, block: cidr, attributes, alternate }: HeldAddress,
+	{ nodes, pods, blocks }: ClusterSnapshot,
+): string | undefined {
 	const { node, pod, namespace, type } = attributes;
-	// A gateway goes with its block, unless nobody has that: Calico does not take it for empty.
+	// A gateway is released with its block. Exception: a block without affinity, which Calico does
+	// not count as empty.
 	if (type === gatewayType)
-		return blocks.some((block) => block.cidr === cidr && block.affinity === undefined && isEmpty(block)) ? `gateway of ${cidr}, which nobody has` : undefined;
-	if (type !== undefined) return node !== undefined && !nodes.has(node) ? `tunnel address of node ${node}, which does not exist` : undefined;
-	// Without a pod's name there is nothing to compare with: somebody else's business (a load balancer, a manual assignment).
+		return blocks.some((block) => block.cidr === cidr && block.affinity === undefined && isEmpty(block))
+			? `gateway of ${cidr}, which has no owner`
+			: undefined;
+	if (type !== undefined)
+		return node !== undefined && !nodes.has(node) ? `tunnel address of node ${node}, which does not exist` : undefined;
+	// Without a pod name there is nothing to compare: the address belongs to a load balancer or is
+	// a manual assignment.
 	if (pod === undefined || namespace === undefined) return undefined;
-	// A virtual machine keeps its address while it moves from pod to pod, or is stopped: its controller gives it back.
-	if (attributes['vmi-name'] !== undefined) return undefined;
+	// A virtual machine keeps its address while it is stopped or moves to another pod: its
+	// controller releases it.
+	if (attributes['vmi-name'] !== undefined || alternate !== undefined) return undefined;
 	const facts = pods.get(`${namespace}/${pod}`);
 	if (facts === undefined) return `pod ${namespace}/${pod} does not exist`;
 	if (facts.finished) return `pod ${namespace}/${pod} has finished`;
 	if (facts.addresses.length === 0)
-		return node !== undefined && facts.node !== undefined && facts.node !== node ? `pod ${namespace}/${pod} runs on node ${facts.node}` : undefined;
-	return facts.addresses.includes(address) ? undefined : `pod ${namespace}/${pod} has other addresses (${facts.addresses.join(', ')})`;
+		return node !== undefined && facts.node !== undefined && facts.node !== node
+			? `pod ${namespace}/${pod} runs on node ${facts.node}`
+			: undefined;
+	return facts.addresses.includes(address)
+		? undefined
+		: `pod ${namespace}/${pod} has other addresses (${facts.addresses.join(', ')})`;
 }
 
-/** Claims of nodes that are gone, and empty blocks of nodes that have another one with room. */
+/**
+ * Affinities of deleted nodes, and empty blocks of nodes that have another block with free
+ * addresses.
+ */
 function spareClaims({ affinities, blocks, unreadable = [], nodes }: ClusterSnapshot): SpareClaim[] {
 	const closed = new Set(unreadable);
 	const byCidr = new Map(blocks.map((block) => [block.cidr, block]));
 	const claims: SpareClaim[] = [];
 	const byNode = new Map<string, Affinity[]>();
-	for (const affinity of affinities) if (affinity.type === 'host') byNode.set(affinity.node, [...(byNode.get(affinity.node) ?? []), affinity]);
+	for (const affinity of affinities)
+		if (affinity.type === 'host') byNode.set(affinity.node, [...(byNode.get(affinity.node) ?? []), affinity]);
 	for (const [node, own] of byNode) {
 		if (!nodes.has(node)) {
 			const judged = own.filter(({ cidr }) => !closed.has(cidr));
-			claims.push(...judged.map(({ cidr }) => ({ node, cidr, requireEmpty: true, reason: `node ${node} does not exist` })));
+			claims.push(
+				...judged.map(({ cidr }) => ({ node, cidr, requireEmpty: true, reason: `node ${node} does not exist` })),
+			);
 			continue;
 		}
 		const isSpare = ({ cidr }: Affinity): boolean => {
@@ -168,18 +203,27 @@ function spareClaims({ affinities, blocks, unreadable = [], nodes }: ClusterSnap
 		for (const family of ['ipv4', 'ipv6'] as const) {
 			const ofFamily = own.filter(({ cidr }) => cidr.includes(':') === (family === 'ipv6'));
 			const spare = ofFamily.filter(isSpare);
-			// A node keeps at least one block, so that its next pod finds one.
+			// A node keeps at least one block for its next pod.
 			const surplus = spare.length === ofFamily.length ? spare.slice(1) : spare;
-			claims.push(...surplus.map(({ cidr }) => ({ node, cidr, requireEmpty: true, reason: `the block is empty and node ${node} has others` })));
+			claims.push(
+				...surplus.map(({ cidr }) => ({
+					node,
+					cidr,
+					requireEmpty: true,
+					reason: `the block is empty and node ${node} has others`,
+				})),
+			);
 		}
 	}
 	return claims;
 }
 
-/** Handles of which no block knows: the block's write never came. */
+/** Handles without an allocation in any block: the write of the block failed. */
 function orphanedHandles({ handles, blocks }: ClusterSnapshot, beyond: ReadonlySet<string>): Handle[] {
 	const held = new Set(
-		blocks.flatMap(({ attributes }) => attributes.flatMap(({ handleId }) => (handleId === undefined ? [] : [handleName(sanitizeHandle(handleId))]))),
+		blocks.flatMap(({ attributes }) =>
+			attributes.flatMap(({ handleId }) => (handleId === undefined ? [] : [handleName(sanitizeHandle(handleId))])),
+		),
 	);
 	return handles.filter(({ handleId }) => {
 		const name = handleName(handleId);
@@ -187,17 +231,20 @@ function orphanedHandles({ handles, blocks }: ClusterSnapshot, beyond: ReadonlyS
 	});
 }
 
-/** Does the handle count addresses of a block that can't be read? */
-const isBeyond = (handle: Handle, { unreadable = [] }: ClusterSnapshot): boolean => blocksOf(handle).some((cidr) => unreadable.includes(cidr));
+/** True if the handle counts addresses of an unreadable block. */
+const isBeyond = (handle: Handle, { unreadable = [] }: ClusterSnapshot): boolean =>
+	blocksOf(handle).some((cidr) => unreadable.includes(cidr));
 
-/** Is the leak still exactly what was seen? The last look before releasing. */
+/** True if the leak is unchanged. The last check before the release. */
 export function stillHeld(leak: Leak, blocks: ReadonlyMap<PrefixKey, Block>): boolean {
 	return leak.addresses.every(({ block: cidr, address, sequenceNumber }) => {
 		const block = blocks.get(cidr);
 		return (
 			block !== undefined &&
 			ordinalsOfHandle(block, leak.handleId).some(
-				(ordinal) => ordinalToAddress(cidr, ordinal) === address && (block.sequenceNumberForAllocation[ordinal] ?? 0n) === sequenceNumber,
+				(ordinal) =>
+					ordinalToAddress(cidr, ordinal) === address &&
+					(block.sequenceNumberForAllocation[ordinal] ?? 0n) === sequenceNumber,
 			)
 		);
 	});

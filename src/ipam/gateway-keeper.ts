@@ -1,10 +1,17 @@
 import type { PrefixKey } from '../core/index.ts';
 import { newHandle } from './handle.ts';
 import { blockName, gatewayHandle, handleName } from './names.ts';
-import { ConflictError, type IpamStore, RetriesExhaustedError, type Retry, type Store, type Versioned } from './store.ts';
+import {
+	ConflictError,
+	type IpamStore,
+	RetriesExhaustedError,
+	type Retry,
+	type Store,
+	type Versioned,
+} from './store.ts';
 import type { Handle } from './values.ts';
 
-/** Writes the handle of a block's gateway before the gateway itself, once for all requests that come together. */
+/** Writes the handle of a block's gateway before the gateway, once for all concurrent requests. */
 export class GatewayKeeper {
 	readonly #store: Store<Handle>;
 	readonly #retry: Retry;
@@ -15,7 +22,10 @@ export class GatewayKeeper {
 		this.#retry = retry;
 	}
 
-	/** Runs `use` when the handle stands. While anybody is at it, those who come share the handle: it is replaced only where nobody's write depends on it. */
+	/**
+	 * Runs `use` after the handle is written. Concurrent callers share one handle: it is replaced
+	 * only while no other write depends on it.
+	 */
 	async withHandle<R>(cidr: PrefixKey, use: () => Promise<R>): Promise<R> {
 		const pending = this.#pending.get(cidr) ?? { written: this.#write(cidr), users: 0 };
 		this.#pending.set(cidr, pending);
@@ -29,8 +39,8 @@ export class GatewayKeeper {
 	}
 
 	/**
-	 * One that exists was left by a crash, or is about to be removed by whoever gave the block up: it is made anew, so that a
-	 * removal of what they saw fails.
+	 * An existing handle was left by a crash, or the writer that gave up the block is about to
+	 * remove it. It is written again, so that a removal at the old version fails.
 	 */
 	async #write(cidr: PrefixKey): Promise<void> {
 		const name = handleName(gatewayHandle(cidr));
@@ -49,16 +59,19 @@ export class GatewayKeeper {
 	}
 }
 
-/** The handle of the gateway of a block that is gone. Should the block be there again, the handle is its own. */
-export async function dropGatewayHandle({ blocks, handles }: Pick<IpamStore, 'blocks' | 'handles'>, cidr: PrefixKey): Promise<void> {
+/** Removes the gateway handle of a removed block. If the block exists again, the handle is kept. */
+export async function dropGatewayHandle(
+	{ blocks, handles }: Pick<IpamStore, 'blocks' | 'handles'>,
+	cidr: PrefixKey,
+): Promise<void> {
 	const name = handleName(gatewayHandle(cidr));
-	// In this order: a handle that was written for the block's next life is another than the one seen here.
+	// The handle is read first: a handle written later for a new block has another version.
 	const seen = await handles.read(name, 'fresh');
 	if (seen === undefined || (await blocks.read(blockName(cidr), 'fresh')) !== undefined) return;
 	await removeAsSeen(handles, name, seen);
 }
 
-/** Removes what was seen; `false`: it is another by now, and stays. */
+/** Removes a resource at the version that was read; `false`: it has changed and is kept. */
 export async function removeAsSeen<T>(store: Store<T>, name: string, seen: Versioned<T>): Promise<boolean> {
 	try {
 		await store.remove(name, seen);

@@ -4,10 +4,12 @@ import { handleName } from './names.ts';
 import { ConflictError, compareAndSwap, type Retry, type Store } from './store.ts';
 import type { Handle } from './values.ts';
 
-/** `existed`: the handle was there; nothing was written, and these are its blocks. */
-export type Incremented = { readonly type: 'created' } | { readonly type: 'existed'; readonly blocks: readonly PrefixKey[] };
+/** `existed`: the handle existed with these blocks; nothing was written. */
+export type Incremented =
+	| { readonly type: 'created' }
+	| { readonly type: 'existed'; readonly blocks: readonly PrefixKey[] };
 
-/** Keeps the handles' counts in step with the blocks. */
+/** Keeps the counts of the handles in step with the blocks. */
 export class HandleKeeper {
 	readonly #store: Store<Handle>;
 	readonly #retry: Retry;
@@ -17,7 +19,10 @@ export class HandleKeeper {
 		this.#retry = retry;
 	}
 
-	/** One address of a block for a handle that is new as a rule: created without reading first. */
+	/**
+	 * Counts one address of a block for a handle. Tries to create the handle without a read,
+	 * because most handles are new.
+	 */
 	async increment(handleId: string, cidr: PrefixKey): Promise<Incremented> {
 		try {
 			await this.#store.create(handleName(handleId), newHandle(handleId, cidr, 1));
@@ -28,22 +33,26 @@ export class HandleKeeper {
 		return { type: 'existed', blocks: await this.blocksOf(handleId) };
 	}
 
-	/** The blocks that a handle counts addresses of; none for a handle that does not exist. */
+	/** The blocks in which a handle counts addresses; empty if it does not exist. */
 	async blocksOf(handleId: string): Promise<readonly PrefixKey[]> {
 		return blocksOf((await this.#store.read(handleName(handleId), 'fresh'))?.value);
 	}
 
-	/** One more address for a handle that holds others. */
+	/** Counts one more address for an existing handle. */
 	async incrementExisting(handleId: string, cidr: PrefixKey): Promise<void> {
 		await compareAndSwap(
 			this.#store,
 			handleName(handleId),
-			(handle) => ({ type: 'write', value: handle === undefined ? newHandle(handleId, cidr, 1) : increment(handle, cidr, 1), result: undefined }),
+			(handle) => ({
+				type: 'write',
+				value: handle === undefined ? newHandle(handleId, cidr, 1) : increment(handle, cidr, 1),
+				result: undefined,
+			}),
 			this.#retry,
 		);
 	}
 
-	/** `count` addresses fewer; a handle without any is removed. */
+	/** Counts `count` addresses less; removes a handle without addresses. */
 	async decrement(handleId: string, cidr: PrefixKey, count: number): Promise<void> {
 		await compareAndSwap(
 			this.#store,
@@ -51,7 +60,9 @@ export class HandleKeeper {
 			(handle) => {
 				if (handle === undefined) return { type: 'leave', result: undefined };
 				const left = decrement(handle, cidr, count);
-				return isSpent(left) ? { type: 'remove', result: undefined } : { type: 'write', value: left, result: undefined };
+				return isSpent(left)
+					? { type: 'remove', result: undefined }
+					: { type: 'write', value: left, result: undefined };
 			},
 			this.#retry,
 		);

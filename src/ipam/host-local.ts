@@ -1,31 +1,41 @@
 /**
- * Addresses from fixed ranges of one node, as the CNI plugin `host-local` gives them: one after the other, round the range.
- * The first two of a range are not given: the network's own, and the one that bridges and tunnels take; nor is an IPv4 range's last.
+ * Addresses from fixed ranges of one node, in the manner of the CNI plugin `host-local`: in
+ * ascending order, with wrap-around. Not assigned: the first two of a range (the network address,
+ * and the address of bridges and tunnels), and the last one of an IPv4 range.
  */
 import { type Family, type PrefixKey, parsePrefix } from '../core/index.ts';
 import { addressCount, addressToOrdinal, ordinalToAddress } from './addresses.ts';
 
-/** Before and behind what is given. */
+/** Ordinals below this one are not assigned. */
 const firstOrdinal = 2;
-/** Further into a range no node gets. */
+/** Ordinals beyond this limit are not used. */
 const mostOrdinals = 2 ** 24;
 
-/** Why a range gives nothing at all. */
+/** The reason why a range has no assignable address. */
 export function uselessRange(cidr: PrefixKey): string | undefined {
-	return endOf(cidr) <= firstOrdinal ? `${cidr} is too small: its first two addresses and an IPv4 range's last are not given` : undefined;
+	return endOf(cidr) <= firstOrdinal
+		? `${cidr} is too small: its first two addresses and an IPv4 range's last are not given`
+		: undefined;
 }
 
-/** One behind the last ordinal that is given. */
+/** The ordinal after the last assignable one. */
 function endOf(cidr: PrefixKey): number {
 	const prefix = parsePrefix(cidr);
 	return Math.min(addressCount(prefix) - (prefix.family === 'ipv4' ? 1 : 0), mostOrdinals);
 }
 
-/** Of a range that is given out the address of the node itself there: tunnels have it, and a bridge would be its gateway. */
+/** The node's own address in an assigned range: used by tunnels, and as gateway of a bridge. */
 export const rangeGateway = (cidr: PrefixKey): string => ordinalToAddress(cidr, 1);
 
-/** The next free address behind `last` (the one given before), round the range; `undefined`: all are taken. Pure. */
-export function nextAddress(cidr: PrefixKey, isTaken: (address: string) => boolean, last: string | undefined): string | undefined {
+/**
+ * The next free address after `last` (the most recent assignment), with wrap-around; `undefined`:
+ * the range is full. Pure.
+ */
+export function nextAddress(
+	cidr: PrefixKey,
+	isTaken: (address: string) => boolean,
+	last: string | undefined,
+): string | undefined {
 	const count = endOf(cidr) - firstOrdinal;
 	if (count <= 0) return undefined;
 	const before = last === undefined ? undefined : addressToOrdinal(cidr, last);
@@ -38,11 +48,12 @@ export function nextAddress(cidr: PrefixKey, isTaken: (address: string) => boole
 	return undefined;
 }
 
-/** May this address of a range be asked for? */
+/** True if this address of a range is assignable. */
 export function isGivable(cidr: PrefixKey, address: string): boolean {
 	const ordinal = addressToOrdinal(cidr, address);
 	return ordinal !== undefined && ordinal >= firstOrdinal && ordinal < endOf(cidr);
 }
 
-/** The ranges of a family, canonical; what does not parse is left out by whoever read them. */
-export const rangesOf = (ranges: readonly PrefixKey[], family: Family): readonly PrefixKey[] => ranges.filter((cidr) => parsePrefix(cidr).family === family);
+/** The canonical ranges of a family. The caller has removed ranges that do not parse. */
+export const rangesOf = (ranges: readonly PrefixKey[], family: Family): readonly PrefixKey[] =>
+	ranges.filter((cidr) => parsePrefix(cidr).family === family);

@@ -1,9 +1,11 @@
 /**
- * Addresses in blocks, compatible with Calico's IPAM on the same resources. A pool is cut into blocks; a node claims a block
- * (affinity pending, block, affinity confirmed) and gives its addresses, first freed first. Every decision is a pure function on
- * a value that was read; every write is conditional on the version that was read, and a lost race decides again on a fresh one.
- * Invariants: no address has two owners; an address is held by no handle that does not say so (the handle is written first); a
- * crash between any two writes leaves what the next start, or another node, repairs.
+ * Address allocation in blocks, compatible with Calico's IPAM on the same resources. A pool is
+ * divided into blocks. A node claims a block (affinity pending, block, affinity confirmed) and
+ * assigns its addresses, first freed first. Every decision is a pure function of a value that was
+ * read. Every write is conditional on the version that was read; after a conflict the decision is
+ * made again on a fresh value. Invariants: no address has two owners; each assigned address is
+ * recorded in its handle (the handle is written first); after a crash between any two writes, the
+ * next start, or another node, repairs the state.
  */
 export * from './addresses.ts';
 export * from './allocator.ts';
@@ -19,6 +21,7 @@ export * from './handle.ts';
 export * from './host-local.ts';
 export * from './interfaces.ts';
 export * from './names.ts';
+export { foreignSizes, overlappedBlocks, overlappingBlocks, overlappingPairs } from './overlaps.ts';
 export * from './pool.ts';
 export * from './release.ts';
 export * from './report.ts';

@@ -1,24 +1,33 @@
 /**
- * Whose address it is where one container has several interfaces in one network. Their handle is the same, as in Calico, and is what Calico releases;
- * an attribute of ours beside it says which interface each address is for. Calico writes no such attribute, keeps it as it is, and gives it no meaning.
+ * Identifies the address of each interface if one container has several interfaces in one network.
+ * All of them share one handle, as in Calico, and Calico releases by handle. An additional
+ * attribute of ours records the interface of each address. Calico does not write this attribute,
+ * preserves it, and does not interpret it.
  */
 
 /** The key of the attribute. */
 export const interfaceAttribute = 'ifname';
 
-/** Which of a handle's addresses are meant, by the interface that each is for; `undefined`: it does not say, as those that Calico gave. */
+/**
+ * Selects addresses of a handle by their interface. `undefined`: the address records no interface,
+ * as all addresses assigned by Calico.
+ */
 export type InterfaceMatch = (ifname: string | undefined) => boolean;
 
-/** All of a handle. */
+/** Matches all addresses of a handle. */
 export const anyInterface: InterfaceMatch = () => true;
 
-/** Those that may be this interface's: an address that does not say is any interface's, so that a container keeps what Calico gave it. Without a name all are meant. */
+/**
+ * Matches the addresses that may belong to this interface. An address without an interface matches
+ * every interface, so that a container keeps an address that Calico assigned. Without a name all
+ * addresses match.
+ */
 export const mayBeOf =
 	(ifname: string | undefined): InterfaceMatch =>
 	(other) =>
 		ifname === undefined || other === undefined || other === ifname;
 
-/** Those that say of themselves that they are one of these interfaces'. */
+/** Matches only addresses that record one of these interfaces. */
 export const saidOf =
 	(ifnames: ReadonlySet<string>): InterfaceMatch =>
 	(other) =>

@@ -1,15 +1,18 @@
 import { createHash } from 'node:crypto';
 import { AddressError, type PrefixKey, prefixKey } from '../core/index.ts';
 
-/** The longest name Calico gives an affinity: one below Kubernetes' 253. */
+/** Calico's longest name of an affinity: one less than Kubernetes' 253. */
 const mostNameLength = 252;
 
-/** `10.0.0.0/26` is `10-0-0-0-26`, `fd00::/122` is `fd00---122`: the first three dots, the first seven colons and the slash. */
+/**
+ * The resource name of a block: `10.0.0.0/26` becomes `10-0-0-0-26`, `fd00::/122` becomes
+ * `fd00---122`. Replaces the first three dots, the first seven colons and the slash.
+ */
 export function blockName(cidr: PrefixKey): string {
 	return cidr.replaceAll('.', '-').replaceAll(':', '-').replace('/', '-');
 }
 
-/** The block that bears a name; `undefined` for a name that no block has. */
+/** The block of a resource name; `undefined` if the name is no block name. */
 export function blockOfName(name: string): PrefixKey | undefined {
 	const [, address = '', length = ''] = /^(.+)-(\d+)$/.exec(name) ?? [];
 	for (const separator of ['.', ':']) {
@@ -23,7 +26,10 @@ export function blockOfName(name: string): PrefixKey | undefined {
 	return undefined;
 }
 
-/** The name of a node's claim to a block; where it would be too long, cut and made unique by a hash, as Calico does. */
+/**
+ * The resource name of a node's affinity to a block. A name that is too long is cut and made unique
+ * by a hash, as in Calico.
+ */
 export function affinityName(node: string, cidr: PrefixKey): string {
 	const block = blockName(cidr);
 	const name = `${node}-${block}`;
@@ -32,17 +38,25 @@ export function affinityName(node: string, cidr: PrefixKey): string {
 	return `${node.slice(0, mostNameLength - block.length - 13)}-${block}-${hash}`;
 }
 
-/** The resource of a handle. */
+/** The resource name of a handle. */
 export function handleName(handleId: string): string {
 	return handleId.toLowerCase();
 }
 
-/** Can it be the name of a resource? RFC 1123 as Kubernetes has it, once in lower case; CNI lets names have more, such as `_`. */
+/**
+ * True if the handle in lower case is a valid resource name: RFC 1123 as in Kubernetes. CNI names
+ * allow more characters, such as `_`.
+ */
 export const isHandle = (handleId: string): boolean =>
-	handleId.length <= 253 && /^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(handleName(handleId));
+	handleId.length <= 253 &&
+	/^[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$/.test(handleName(handleId));
 
-/** The labels by which affinities are listed: without them Calico does not see one. */
-export function affinityLabels(node: string, type: 'host' | 'virtual', cidr: PrefixKey): Readonly<Record<string, string>> {
+/** The labels by which Calico lists affinities: it does not find an affinity without them. */
+export function affinityLabels(
+	node: string,
+	type: 'host' | 'virtual',
+	cidr: PrefixKey,
+): Readonly<Record<string, string>> {
 	return {
 		'projectcalico.org/hostname-hash': base32(createHash('sha3-256').update(node).digest()),
 		'projectcalico.org/affinity-type': type,
@@ -50,20 +64,20 @@ export function affinityLabels(node: string, type: 'host' | 'virtual', cidr: Pre
 	};
 }
 
-/** Handles written by an old migration carry a carriage return and what follows it; Calico cuts there. */
+/** An old migration wrote handles with a carriage return and trailing text; Calico removes both. */
 export function sanitizeHandle(handleId: string): string {
 	return handleId.split('\r', 1)[0] ?? '';
 }
 
-/** The handle of a pod's addresses, as the CNI plugin makes it. */
+/** The handle of a pod's addresses, as the CNI plugin builds it. */
 export const podHandle = (network: string, containerId: string): string => `${network}.${containerId}`;
 
 const gatewayPrefix = 'bgpmesh-gateway-';
 
-/** The handle of the gateway that is set aside in a block: one of its own for each, without the dot that every pod's has. */
+/** The handle of a block's gateway: unique per block, and without the dot of pod handles. */
 export const gatewayHandle = (cidr: PrefixKey): string => `${gatewayPrefix}${blockName(cidr)}`;
 
-/** Is this the handle of some block's gateway? */
+/** True for the handle of a block's gateway. */
 export const isGatewayHandle = (handleId: string | undefined): boolean => handleId?.startsWith(gatewayPrefix) === true;
 
 const alphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';

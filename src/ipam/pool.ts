@@ -1,48 +1,73 @@
-import { AddressError, addressBytes, type Family, formatPrefix, type PrefixKey, parsePrefix, prefixCovers, prefixKey } from '../core/index.ts';
+import {
+	AddressError,
+	addressBytes,
+	type Family,
+	formatPrefix,
+	type PrefixKey,
+	parsePrefix,
+	prefixCovers,
+	prefixKey,
+} from '../core/index.ts';
 import { addToAddress, type Reservations } from './addresses.ts';
 import type { Pool, PoolUse } from './values.ts';
 
-/** Does a selector (`calico` selector language) hold for these labels? `undefined`: it can't be read, and selects nobody anew. Given by the room that knows the language. */
+/**
+ * Evaluates a selector (`calico` selector language) on labels. `undefined`: the selector can not be
+ * parsed and selects no node. Passed in by the caller.
+ */
 export type SelectorMatch = (selector: string, labels: Readonly<Record<string, string>>) => boolean | undefined;
 
-/** What decides which pools may serve a request. */
+/** The inputs of the choice of pools. */
 export interface PoolRequest {
 	readonly family: Family;
 	readonly use: PoolUse;
-	/** Names or CIDRs that were asked for: they alone, in this order, whatever their selectors say. Empty: any that selects node and namespace. */
+	/**
+	 * Requested names or CIDRs: only these, in this order, regardless of their selectors. Empty:
+	 * any pool that selects node and namespace.
+	 */
 	readonly requested: readonly string[];
 	readonly nodeLabels: Readonly<Record<string, string>>;
-	/** `undefined`: no namespace is involved; a selector then sees no labels, as in Calico. */
+	/** `undefined`: no namespace is involved; a selector then gets no labels, as in Calico. */
 	readonly namespaceLabels: Readonly<Record<string, string>> | undefined;
 }
 
-/** Why a pool does not serve a request, in words. */
+/** The reason why a pool does not serve a request. */
 export interface PoolVerdict {
 	readonly pool: string;
 	readonly reason: string;
-	/** How full it is, where that is the reason. */
+	/** The pool's usage, if that is the reason. */
 	readonly usage?: PoolUsage;
 }
 
-/** How full a pool is and with whom. */
+/** The usage of a pool and its main holders. */
 export interface PoolUsage {
 	readonly blocks: { readonly total: number; readonly claimed: number };
-	/** Of the claimed blocks: `reserved` ones are free and not given. */
-	readonly addresses: { readonly total: number; readonly used: number; readonly cooling: number; readonly reserved: number };
-	/** The nodes with most of its blocks; without `node`: blocks of nobody. */
+	/** Counts in claimed blocks. `reserved`: free addresses that are not assigned. */
+	readonly addresses: {
+		readonly total: number;
+		readonly used: number;
+		readonly cooling: number;
+		readonly reserved: number;
+	};
+	/** The nodes with the most blocks; without `node`: blocks without affinity. */
 	readonly holders: readonly { readonly node?: string; readonly blocks: number; readonly used: number }[];
 }
 
-/** What becomes of a request for addresses of pools. */
+/** The result of the choice of pools. */
 export interface PoolChoice {
-	/** In the order they are tried: by name, or as asked for. */
+	/** In the order of use: by name, or as requested. */
 	readonly usable: readonly Pool[];
 	readonly refused: readonly PoolVerdict[];
-	/** Asked for and not there to be taken from: then nothing is given of the others, either. */
+	/**
+	 * Requested pools that are unavailable; then no address is assigned from the others, either.
+	 */
 	readonly missing: readonly PoolVerdict[];
 }
 
-/** Which pools serve a request, and why the others do not. Calico `ipam.go` determinePools. */
+/**
+ * The pools that serve a request, and the reasons against the others. Calico `ipam.go`
+ * determinePools.
+ */
 export function choosePools(pools: readonly Pool[], request: PoolRequest, matches: SelectorMatch): PoolChoice {
 	const isWanted = ({ name, cidr }: Pool, wanted: string): boolean => name === wanted || cidr === canonicalText(wanted);
 	const candidates =
@@ -64,7 +89,7 @@ export function choosePools(pools: readonly Pool[], request: PoolRequest, matche
 	return { usable, refused, missing };
 }
 
-/** A CIDR as pools have it; a name as it is. */
+/** A CIDR in the canonical form of pools; a name unchanged. */
 function canonicalText(wanted: string): string {
 	try {
 		return wanted.includes('/') ? prefixKey(wanted, 'clear') : wanted;
@@ -74,7 +99,7 @@ function canonicalText(wanted: string): string {
 	}
 }
 
-/** Nobody gets addresses of this family from it. */
+/** The reason why a pool has no address of this family. */
 function whyClosed(pool: Pool, { family }: PoolRequest): string | undefined {
 	if (pool.family !== family) return `it is of ${pool.family}`;
 	if (pool.disabled) return 'it is disabled';
@@ -82,41 +107,89 @@ function whyClosed(pool: Pool, { family }: PoolRequest): string | undefined {
 }
 
 function whyNot(pool: Pool, request: PoolRequest, matches: SelectorMatch): string | undefined {
-	const shape = uselessShape(pool);
-	if (shape !== undefined) return shape;
-	if (!pool.allowedUses.includes(request.use)) return `its allowedUses (${pool.allowedUses.join(', ')}) do not contain ${request.use}`;
+	const unusable = unusablePool(pool);
+	if (unusable !== undefined) return unusable;
+	if (!pool.allowedUses.includes(request.use))
+		return `its allowedUses (${pool.allowedUses.join(', ')}) do not contain ${request.use}`;
 	if (request.requested.length > 0) return undefined;
 	if (pool.assignmentMode === 'Manual') return 'its assignmentMode is Manual and it was not asked for';
-	if (!matches(pool.nodeSelector, request.nodeLabels)) return `its nodeSelector ${pool.nodeSelector} does not select this node`;
-	if (!matches(pool.namespaceSelector, request.namespaceLabels ?? {})) return `its namespaceSelector ${pool.namespaceSelector} does not select the namespace`;
+	if (!matches(pool.nodeSelector, request.nodeLabels))
+		return `its nodeSelector ${pool.nodeSelector} does not select this node`;
+	if (!matches(pool.namespaceSelector, request.namespaceLabels ?? {}))
+		return `its namespaceSelector ${pool.namespaceSelector} does not select the namespace`;
 	return undefined;
 }
 
-/** Calico's API refuses such pools; `kubectl` on bare CRDs does not. Blocks of them would reach beyond the pool, or be too large to be one resource. */
-function uselessShape({ cidr, family, blockSize }: Pool): string | undefined {
-	const { length } = parsePrefix(cidr);
-	const [least, most] = family === 'ipv4' ? [20, 32] : [116, 128];
-	if (!Number.isInteger(blockSize) || blockSize < least || blockSize > most) return `its blockSize ${blockSize} is not between ${least} and ${most}`;
-	return blockSize < length ? `its blocks of /${blockSize} are larger than itself, /${length}` : undefined;
+/**
+ * Prefixes whose addresses can not be behind a router (RFC 6890): "this network", loopback,
+ * link-local, multicast and class E.
+ */
+const neverRouted = [
+	'0.0.0.0/8',
+	'127.0.0.0/8',
+	'169.254.0.0/16',
+	'224.0.0.0/3',
+	'::/127',
+	'fe80::/10',
+	'ff00::/8',
+].map((text) => ({ text, prefix: parsePrefix(prefixKey(text)) }));
+
+/** The reason why some or all addresses of a prefix can not be routed; `undefined`: all can. */
+export function unroutable(cidr: PrefixKey): string | undefined {
+	const wanted = parsePrefix(cidr);
+	const never = neverRouted.find(({ prefix }) => prefixCovers(prefix, wanted) || prefixCovers(wanted, prefix));
+	if (never === undefined) return undefined;
+	return prefixCovers(never.prefix, wanted)
+		? `it lies in ${never.text}, which is not routed`
+		: `it contains ${never.text}, which is not routed`;
 }
 
-/** The pool that holds a block or address prefix. */
+/**
+ * The reason why a pool can serve no address: its blocks exceed the pool, are too large for one
+ * resource, or are not routable. Calico's API server rejects such pools; `kubectl` on plain CRDs
+ * does not.
+ */
+export function unusablePool({
+	cidr,
+	family,
+	blockSize,
+}: Pick<Pool, 'cidr' | 'family' | 'blockSize'>): string | undefined {
+	const { length } = parsePrefix(cidr);
+	const [least, most] = family === 'ipv4' ? [20, 32] : [116, 128];
+	if (!Number.isInteger(blockSize) || blockSize < least || blockSize > most)
+		return `its blockSize ${blockSize} is not between ${least} and ${most}`;
+	if (blockSize < length) return `its blocks of /${blockSize} are larger than itself, /${length}`;
+	return unroutable(cidr);
+}
+
+/** True if the pool covers this prefix. */
+export const isInPool = (pool: Pool, cidr: PrefixKey): boolean =>
+	prefixCovers(parsePrefix(pool.cidr), parsePrefix(cidr));
+
+/** The pool that contains a block or an address prefix. */
 export function poolOf(pools: readonly Pool[], cidr: PrefixKey): Pool | undefined {
 	const wanted = parsePrefix(cidr);
 	return pools.find((pool) => prefixCovers(parsePrefix(pool.cidr), wanted));
 }
 
-/** How many blocks a pool has. */
+/** The number of blocks in a pool. */
 export function blockCount(pool: Pool): number {
 	return 2 ** Math.max(0, pool.blockSize - parsePrefix(pool.cidr).length);
 }
 
 /**
- * All blocks of a pool that are not reserved as a whole, round once from a place that depends on the node's name, so that nodes seldom
- * meet. For blocks of a single address the place is random (`random` in [0, 1)), as in Calico: the same node then need not find its own.
- * What is reserved is stepped over at once: half an IPv6 pool has more blocks than anybody can look at.
+ * Iterates once over all blocks of a pool that are not completely reserved, with wrap-around. The
+ * start depends on the node's name, so that nodes rarely compete. For blocks of a single address
+ * the start is random (`random` in [0, 1)), as in Calico: then the node need not skip its own
+ * blocks. Reserved ranges are skipped in one step: half an IPv6 pool has too many blocks to visit
+ * each.
  */
-export function* walkBlocks(pool: Pool, node: string, random: number, reservations: Reservations): Generator<PrefixKey> {
+export function* walkBlocks(
+	pool: Pool,
+	node: string,
+	random: number,
+	reservations: Reservations,
+): Generator<PrefixKey> {
 	const { bytes, length } = parsePrefix(pool.cidr);
 	const bits = addressBytes[pool.family] * 8;
 	const count = 1n << BigInt(Math.max(0, pool.blockSize - length));
@@ -126,12 +199,13 @@ export function* walkBlocks(pool: Pool, node: string, random: number, reservatio
 		const cidr = formatPrefix(addToAddress(bytes, index << BigInt(bits - pool.blockSize)), pool.blockSize);
 		const holder = reservations.holderOf(cidr);
 		if (holder === undefined) yield cidr;
-		// To the last block inside of it, or the pool's last: from there the walk goes round.
+		// Continues after the last block inside the reservation, or after the pool's last block, at
+		// the wrap-around.
 		else step += min(lastWithin(index, pool.blockSize - holder.length), count - 1n) - index;
 	}
 }
 
-/** The last of the 2^`bits` blocks among which `index` is. */
+/** The last index in the aligned group of 2^`bits` blocks that contains `index`. */
 const lastWithin = (index: bigint, bits: number): bigint => index | ((1n << BigInt(bits)) - 1n);
 
 const min = (left: bigint, right: bigint): bigint => (left < right ? left : right);

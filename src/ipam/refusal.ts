@@ -1,4 +1,4 @@
-/** Why there is no address, in words: what was looked at, how full it is, and who holds it. Pure. */
+/** Error texts for a missing address: the pools considered, their usage and their holders. Pure. */
 import { type PrefixKey, parsePrefix, prefixCovers } from '../core/index.ts';
 import { freeCount } from './block.ts';
 import type { Landscape } from './block-finder.ts';
@@ -8,26 +8,34 @@ import type { Unavailable } from './requests.ts';
 import type { Source } from './source.ts';
 import { type Block, hostAffinity, type Pool } from './values.ts';
 
-/** A refusal that names every pool. */
+/** An error that lists the pools that do not serve the request; with `say`, all other pools too. */
 export function unavailable(
 	{ family, refused, pools }: Source,
 	reason: string,
 	temporary: boolean,
-	say: (pool: Pool) => Omit<PoolVerdict, 'pool'> = () => ({ reason: 'it serves this request' }),
+	say?: (pool: Pool) => Omit<PoolVerdict, 'pool'>,
 ): Unavailable {
-	return { type: 'unavailable', family, reason, pools: [...refused, ...pools.map((pool) => ({ pool: pool.name, ...say(pool) }))], temporary };
+	return {
+		type: 'unavailable',
+		family,
+		reason,
+		pools: [...refused, ...(say === undefined ? [] : pools.map((pool) => ({ pool: pool.name, ...say(pool) })))],
+		temporary,
+	};
 }
 
-/** How many blocks the node has of the family, and how many it may have. */
+/** The node's number of blocks of the family, and its limit. */
 export interface BlockLimit {
 	readonly owned: number;
 	readonly most: number;
 }
 
-/** Nothing is free: of the limits the one that is in the way, and of each pool how full it is. */
+/** No address is free: the limit that applies, and the usage of each pool. */
 export function exhausted(source: Source, landscape: Landscape, limit: BlockLimit): Unavailable {
 	const blocks = [...landscape.blocks.values()];
-	const reason = `no free address: ${ownBlocks(landscape, source.pools)}, ${whyNoNewBlock(source, limit)}, and ${whyNotBorrowed(source)}${notRead(landscape)}`;
+	const reason =
+		`no free address: ${ownBlocks(landscape, source.pools)}, ${whyNoNewBlock(source, limit)}, ` +
+		`and ${whyNotBorrowed(source)}${notRead(landscape)}`;
 	return unavailable(source, reason, true, (pool) => fullness(pool, blocks, landscape));
 }
 
@@ -37,7 +45,9 @@ const inPool = (pool: Pool) => {
 };
 
 function ownBlocks({ node, blocks }: Landscape, pools: readonly Pool[]): string {
-	const own = [...blocks.values()].filter((block) => block.affinity === hostAffinity(node) && pools.some((pool) => inPool(pool)(block)));
+	const own = [...blocks.values()].filter(
+		(block) => block.affinity === hostAffinity(node) && pools.some((pool) => inPool(pool)(block)),
+	);
 	return own.length === 0
 		? 'this node has no block of these pools'
 		: `the node's own blocks are full (${own
@@ -57,13 +67,18 @@ function whyNotBorrowed({ config, gateway }: Source): string {
 	return gateway ? 'with a gateway nothing is borrowed' : 'no other node has a free address';
 }
 
-/** Somebody has to mend these. */
+/** Unreadable blocks: the operator has to repair them. */
 function notRead({ unreadable }: Landscape): string {
-	return unreadable.length === 0 ? '' : `; blocks that can not be read: ${unreadable.map(({ name }) => name).join(', ')}`;
+	return unreadable.length === 0
+		? ''
+		: `; blocks that can not be read: ${unreadable.map(({ name }) => name).join(', ')}`;
 }
 
-/** So many nodes are named. */
+/** Maximum number of nodes in a text. */
 const mostHolders = 3;
+
+const holderText = ({ node, blocks, used }: { node?: string | undefined; blocks: number; used: number }): string =>
+	`${node ?? 'no node'} (${blocks}, ${used} in use)`;
 
 function fullness(pool: Pool, all: readonly Block[], landscape: Landscape): Omit<PoolVerdict, 'pool'> {
 	const usage = usageOf(pool, all, landscape);
@@ -73,9 +88,7 @@ function fullness(pool: Pool, all: readonly Block[], landscape: Landscape): Omit
 		`${addresses.used} of their ${addresses.total} addresses are in use`,
 		...(addresses.cooling > 0 ? [`${addresses.cooling} cool down`] : []),
 		...(addresses.reserved > 0 ? [`${addresses.reserved} are reserved`] : []),
-		...(holders.length === 0
-			? []
-			: [`most are with ${holders.map(({ node, blocks: count, used }) => `${node ?? 'nobody'} (${count}, ${used} in use)`).join(', ')}`]),
+		...(holders.length === 0 ? [] : [`most are with ${holders.map(holderText).join(', ')}`]),
 	].join(', ');
 	return { reason, usage };
 }
@@ -83,7 +96,8 @@ function fullness(pool: Pool, all: readonly Block[], landscape: Landscape): Omit
 function usageOf(pool: Pool, all: readonly Block[], { reservations }: Landscape): PoolUsage {
 	const blocks = all.filter(inPool(pool));
 	const reports = blocks.map(reportBlock);
-	const sum = (of: (report: (typeof reports)[number]) => number) => reports.reduce((total, report) => total + of(report), 0);
+	const sum = (of: (report: (typeof reports)[number]) => number) =>
+		reports.reduce((total, report) => total + of(report), 0);
 	return {
 		blocks: { total: blockCount(pool), claimed: blocks.length },
 		addresses: {
@@ -96,7 +110,9 @@ function usageOf(pool: Pool, all: readonly Block[], { reservations }: Landscape)
 	};
 }
 
-function holdersOf(reports: readonly { readonly node: string | undefined; readonly used: number }[]): PoolUsage['holders'] {
+function holdersOf(
+	reports: readonly { readonly node: string | undefined; readonly used: number }[],
+): PoolUsage['holders'] {
 	const byNode = new Map<string | undefined, { blocks: number; used: number }>();
 	for (const { node, used } of reports) {
 		const known = byNode.get(node) ?? { blocks: 0, used: 0 };

@@ -1,6 +1,6 @@
 import { type Clock, hostPrefix, type PrefixKey } from '../core/index.ts';
 import { addressToOrdinal, blockOf, ordinalToAddress } from './addresses.ts';
-import { ordinalsOfHandle, type RefusedBecause, type ReleaseResult, release } from './block.ts';
+import { isHeld, ordinalsOfHandle, type RefusedBecause, type ReleaseResult, release } from './block.ts';
 import type { BlockCommitter, BlockStep } from './block-committer.ts';
 import { isoSeconds } from './claim.ts';
 import { blocksOf } from './handle.ts';
@@ -9,9 +9,10 @@ import type { InterfaceMatch } from './interfaces.ts';
 import { blockName, handleName, sanitizeHandle } from './names.ts';
 import { poolOf } from './pool.ts';
 import { type IpamStore, UnreadableError } from './store.ts';
+import type { Block } from './values.ts';
 
-/** What releasing needs. */
-export interface ReleaseContext {
+/** Dependencies of a release. */
+export interface ReleaseDependencies {
 	readonly store: IpamStore;
 	readonly committer: BlockCommitter;
 	readonly handles: HandleKeeper;
@@ -19,30 +20,34 @@ export interface ReleaseContext {
 	readonly cooldownSeconds: number;
 }
 
-/** What was released; `refused`: the address is another's by now, or the gateway of others. */
+/** The result. `refused`: the address has another owner, or is the gateway of other addresses. */
 export type ReleaseOutcome =
 	| { readonly type: 'released'; readonly addresses: readonly string[] }
 	| { readonly type: 'refused'; readonly address: string; readonly reason: RefusedBecause }
-	/** Nothing may be written now, `reason` says why: to be asked again. */
+	/** Writes are locked, for the given reason: retry later. */
 	| { readonly type: 'locked'; readonly reason: string };
 
-/** What the caller knows of the address: it is released only if that is still so. */
+/** The expected owner of the address: it is released only if this still holds. */
 export interface ReleaseGuard {
 	readonly handleId?: string;
 	readonly sequenceNumber?: bigint;
-	/** Its block, where that is known: it need not be looked for. */
+	/** The address's block, if known; saves the search. */
 	readonly block?: PrefixKey;
 }
 
-/** The cooldown begins with the next full second: a time of Kubernetes has no fractions, and an address must not come back before its time. */
+/**
+ * The cooldown begins at the next full second: Kubernetes times have no fractions, and an address
+ * must not be reused early.
+ */
 const releasedAt = (clock: Clock): string => isoSeconds(Math.ceil(clock.wallMs() / 1000) * 1000);
 
 /**
- * All addresses of a handle that are for the interfaces meant, then the handle, as far as nothing is left of it. @throws UnreadableError. The blocks go first: a crash
- * in between leaves a handle to be released again, never an address without one.
+ * Releases all addresses of a handle for the matching interfaces, then removes the handle if it is
+ * empty. @throws UnreadableError. The blocks are written first: a crash in between leaves a handle
+ * to be released again, never an address without a handle.
  */
 export async function releaseHandle(
-	{ store, committer, handles, clock, cooldownSeconds }: ReleaseContext,
+	{ store, committer, handles, clock, cooldownSeconds }: ReleaseDependencies,
 	handleId: string,
 	isMeant: InterfaceMatch,
 ): Promise<ReleaseOutcome> {
@@ -71,21 +76,27 @@ export async function releaseHandle(
 			unreadable ??= released;
 			continue;
 		}
-		if (released?.type === 'refused') return { type: 'refused', address: ordinalToAddress(cidr, released.ordinal), reason: released.reason };
+		if (released?.type === 'refused')
+			return { type: 'refused', address: ordinalToAddress(cidr, released.ordinal), reason: released.reason };
 		addresses.push(...(released?.ordinals ?? []).map((ordinal) => ordinalToAddress(cidr, ordinal)));
-		// The count may say more than the block held (it is raised before the block is written): where nothing is left there, the block's word counts.
+		// The count may exceed the addresses in the block, because it is raised before the block is
+		// written. If no address is left in the block, the whole count is removed.
 		const count = released?.others ? released.ordinals.length : (handle?.value.blocks[cidr] ?? 0);
 		if (count > 0) await handles.decrement(handleId, cidr, count);
 	}
-	// The others are free; this one is asked for again.
+	// The other blocks are released; the caller retries for this one.
 	if (unreadable !== undefined) throw unreadable;
 	return { type: 'released', addresses };
 }
 
-/** One address, guarded by what the caller knows of its owner. */
-export async function releaseAddress(context: ReleaseContext, address: string, { block: known, ...guard }: ReleaseGuard): Promise<ReleaseOutcome> {
-	const { committer, handles, clock, cooldownSeconds } = context;
-	const cidr = known ?? (await blockHolding(context.store, address));
+/** Releases one address, guarded by the expected owner. */
+export async function releaseAddress(
+	dependencies: ReleaseDependencies,
+	address: string,
+	{ block: known, ...guard }: ReleaseGuard,
+): Promise<ReleaseOutcome> {
+	const { committer, handles, clock, cooldownSeconds } = dependencies;
+	const cidr = known ?? (await blockHolding(dependencies.store, address));
 	const ordinal = cidr === undefined ? undefined : addressToOrdinal(cidr, address);
 	if (cidr === undefined || ordinal === undefined) return { type: 'released', addresses: [] };
 	const outcome = await committer.commit(blockName(cidr), (current) => {
@@ -94,16 +105,26 @@ export async function releaseAddress(context: ReleaseContext, address: string, {
 		return { block: result.type === 'released' ? result.block : current, result };
 	});
 	if (outcome?.type === 'refused') return { type: 'refused', address, reason: outcome.reason };
-	for (const [handleId, count] of Object.entries(outcome?.countByHandle ?? {})) await handles.decrement(handleId, cidr, count);
+	for (const [handleId, count] of Object.entries(outcome?.countByHandle ?? {}))
+		await handles.decrement(handleId, cidr, count);
 	return { type: 'released', addresses: outcome?.ordinals.length ? [address] : [] };
 }
 
-/** By the pool, disabled or not; by looking through all blocks where no pool has the address any more. */
+/**
+ * Finds the block by the pool, disabled or not; searches all blocks if no pool contains the
+ * address.
+ */
 async function blockHolding(store: IpamStore, address: string): Promise<PrefixKey | undefined> {
+	const holds = (block: Block): boolean => {
+		const ordinal = addressToOrdinal(block.cidr, address);
+		return ordinal !== undefined && isHeld(block, ordinal);
+	};
 	const pool = poolOf(await store.pools(), hostPrefix(address));
 	if (pool !== undefined) {
 		const cidr = blockOf(address, pool.blockSize);
-		if ((await store.blocks.read(blockName(cidr), 'fresh')) !== undefined) return cidr;
+		const block = await store.blocks.read(blockName(cidr), 'fresh');
+		// If blocks overlap, a block of another size may hold the address.
+		if (block !== undefined && holds(block.value)) return cidr;
 	}
-	return (await store.blocks.list()).items.find(({ value }) => addressToOrdinal(value.cidr, address) !== undefined)?.value.cidr;
+	return (await store.blocks.list()).items.find(({ value }) => holds(value))?.value.cidr;
 }

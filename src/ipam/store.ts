@@ -3,34 +3,34 @@ import type { PrefixKey } from '../core/index.ts';
 import { type Backoff, backoffMs, type Random } from '../core/index.ts';
 import type { Affinity, Block, Handle, IpamConfig, Pool } from './values.ts';
 
-/** A value and the version it was read at. */
+/** A value with the version at which it was read. */
 export interface Versioned<T> {
 	readonly value: T;
 	readonly version: string;
-	/** What the store needs to write it back (the object it came from); nobody else looks at it. */
+	/** The object that the store needs for the write; opaque to callers. */
 	readonly origin?: unknown;
 }
 
-/** Somebody else wrote in between, or the thing exists already: read again and decide again. */
+/** Another client wrote in between, or the object already exists: read and decide again. */
 export class ConflictError extends Error {
 	override readonly name = 'ConflictError';
 }
 
-/** Still conflicting after all attempts. */
+/** The conflict persists after all attempts. */
 export class RetriesExhaustedError extends Error {
 	override readonly name = 'RetriesExhaustedError';
 }
 
-/** Something that is there and does not say what it must, so that nobody knows what it holds. */
+/** An object that exists and can not be read: its content is unknown. */
 export interface Unreadable {
 	readonly name: string;
-	/** What is wrong with it. */
+	/** Description of the error. */
 	readonly problem: string;
-	/** The addresses that it may hold: by its name, and by what it says of itself. */
+	/** The addresses that it may contain: by its name, and by its own CIDR field. */
 	readonly cidrs: readonly PrefixKey[];
 }
 
-/** Nothing is decided on what can't be read, and nothing is written over it. */
+/** An unreadable object is excluded from all decisions, and never overwritten. */
 export class UnreadableError extends Error {
 	override readonly name = 'UnreadableError';
 	readonly unreadable: Unreadable;
@@ -41,7 +41,7 @@ export class UnreadableError extends Error {
 	}
 }
 
-/** What is awaited, or `otherwise` where something that it needs can't be read. */
+/** The awaited value, or `otherwise` if a required object can not be read. */
 export async function whereReadable<R, O>(awaited: Promise<R>, otherwise: O): Promise<R | O> {
 	try {
 		return await awaited;
@@ -51,64 +51,78 @@ export async function whereReadable<R, O>(awaited: Promise<R>, otherwise: O): Pr
 	}
 }
 
-/** Everything of a kind, as of one moment. */
+/** All objects of a kind at one moment. */
 export interface Listing<T> {
 	readonly items: readonly (Versioned<T> & { readonly name: string })[];
 	readonly unreadable: readonly Unreadable[];
 }
 
-/** What of a listing could be read. */
+/** The readable objects of a listing. */
 export const valuesOf = <T>({ items }: Pick<Listing<T>, 'items'>): T[] => items.map(({ value }) => value);
 
-/** Which addresses things may hold that can't be read. */
+/** The addresses that unreadable objects may contain. */
 export const cidrsOf = (unreadable: readonly Unreadable[]): PrefixKey[] => unreadable.flatMap(({ cidrs }) => cidrs);
 
-/** What can't be read, of whatever kind. */
+/** An unreadable object, with its kind. */
 export interface UnreadableResource {
 	readonly kind: 'block' | 'claim' | 'handle' | 'pool' | 'reservation';
 	readonly name: string;
 	readonly problem: string;
 }
 
-/** One kind of thing, by name. Every write is conditional. Things marked as deleted are finished off and reported as absent. */
+/**
+ * Objects of one kind, by name. Every write is conditional. Objects marked as deleted are removed
+ * and reported as absent.
+ */
 export interface Store<T> {
-	/** May come from a cache that a watch keeps; `fresh` asks the server. `undefined`: there is none. @throws UnreadableError */
+	/**
+	 * May read from a cache kept by a watch; `fresh` reads from the server. `undefined`: absent.
+	 * @throws UnreadableError
+	 */
 	read(name: string, fresh?: 'fresh'): Promise<Versioned<T> | undefined>;
 	/** @throws ConflictError if it exists */
 	create(name: string, value: T): Promise<Versioned<T>>;
-	/** @throws ConflictError if it is not at this version any more */
+	/** @throws ConflictError if the version has changed */
 	write(name: string, next: Versioned<T>): Promise<Versioned<T>>;
-	/** Removes it as it was seen; absent is success. @throws ConflictError */
+	/**
+	 * Removes the object at the version that was read; absence is success. @throws ConflictError
+	 */
 	remove(name: string, seen: Versioned<T>): Promise<void>;
-	/** All of them, as of now: a large answer, for rare questions. */
+	/** Reads all objects from the server: a large response, for rare requests. */
 	list(): Promise<Listing<T>>;
 }
 
-/** Everything an allocator needs from outside. */
+/** The external data of an allocator. */
 export interface IpamStore {
 	readonly blocks: Store<Block>;
 	readonly affinities: Store<Affinity>;
 	readonly handles: Store<Handle>;
-	/** The claims of this node; may come from a cache. */
+	/** Reads the CIDRs of all existing blocks, readable or not; cheaper than the list of blocks. */
+	blockCidrs(): Promise<readonly PrefixKey[]>;
+	/** The affinities of this node; may come from a cache. */
 	affinitiesOf(node: string): Promise<readonly Affinity[]>;
-	pools(): Promise<readonly Pool[]>;
+	/** May come from a cache that a watch keeps; `fresh` asks the server. */
+	pools(fresh?: 'fresh'): Promise<readonly Pool[]>;
 	reservations(): Promise<readonly PrefixKey[]>;
 	config(): Promise<IpamConfig>;
 	nodeLabels(node: string): Promise<Readonly<Record<string, string>>>;
 	namespaceLabels(namespace: string): Promise<Readonly<Record<string, string>>>;
-	/** Why nothing may be written now (a migration holds the lock: `ClusterInformation.datastoreReady` is false; an unknown layout); `undefined`: go on. */
+	/**
+	 * The reason why writes are locked (a migration: `ClusterInformation.datastoreReady` is false;
+	 * or an unknown layout); `undefined`: writes are allowed.
+	 */
 	readOnlyReason(): Promise<string | undefined>;
-	/** What could not be read when it was last looked at. */
+	/** The objects that could not be read at their last read. */
 	unreadable(): readonly UnreadableResource[];
 }
 
-/** What to do with a value that was read; `undefined` for one that does not exist. */
+/** The decision on a value that was read; `undefined` for an absent object. */
 export type Change<T, R> =
 	| { readonly type: 'leave'; readonly result: R }
 	| { readonly type: 'write'; readonly value: T; readonly result: R }
 	| { readonly type: 'remove'; readonly result: R };
 
-/** How often a conflict is answered by a fresh attempt, and how long between. */
+/** The limit of attempts after conflicts, and the pause between them. */
 export interface Retry {
 	readonly attempts: number;
 	pause(attempt: number): Promise<void>;
@@ -120,9 +134,10 @@ export function conflictRetry(random: Random, backoff: Backoff = { firstMs: 2, m
 }
 
 /**
- * Read, decide, write; on a conflict again with a fresh value. `decide` is pure. The first read comes from the cache where the
- * caller says so; a decision to leave things alone is then made again on a fresh value, since no conflict would tell.
- * @throws RetriesExhaustedError, UnreadableError
+ * Reads, decides and writes; after a conflict again with a fresh value. `decide` is pure. The first
+ * read uses the cache if the caller allows it. A decision to leave a cached value unchanged is
+ * repeated on a fresh value, because no conflict would reveal a stale one. @throws
+ * RetriesExhaustedError, UnreadableError
  */
 export async function compareAndSwap<T, R>(
 	store: Store<T>,
@@ -151,5 +166,5 @@ export async function compareAndSwap<T, R>(
 	throw new RetriesExhaustedError(`${name}: still conflicting after ${retry.attempts} attempts`);
 }
 
-/** A block as it is written: its sequence number is one higher than when it was read. */
+/** The block to write: its sequence number is one higher than at the read. */
 export const nextWrite = (block: Block): Block => ({ ...block, sequenceNumber: block.sequenceNumber + 1n });

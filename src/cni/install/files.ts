@@ -1,41 +1,67 @@
-import { chmodSync, closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeSync } from 'node:fs';
+import {
+	chmodSync,
+	closeSync,
+	existsSync,
+	fsyncSync,
+	linkSync,
+	mkdirSync,
+	openSync,
+	readdirSync,
+	readFileSync,
+	renameSync,
+	rmSync,
+	statSync,
+	writeSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
 export const conflistName = '10-bgpmesh.conflist';
 export const pluginName = 'bgpmesh-ipam';
+/** The names of the program for the runtime: as the main plugin and as the IPAM plugin. */
+export const programNames = ['bgpmesh', pluginName] as const;
 
-/** It can't be done as things are; the message says why, and what helps. */
+/** The operation is impossible in the present state; the message gives reason and remedy. */
 export class InstallError extends Error {
 	override readonly name = 'InstallError';
 }
 
-/** Has the file this content and mode already? */
-export function holds(file: string, content: string, mode: number): boolean {
-	return existsSync(file) && (statSync(file).mode & 0o777) === mode && readFileSync(file, 'utf8') === content;
+/** True if the file has this content and mode. */
+export function holds(file: string, content: Buffer, mode: number): boolean {
+	if (!existsSync(file)) return false;
+	const { mode: current, size } = statSync(file);
+	return (current & 0o777) === mode && size === content.length && readFileSync(file).equals(content);
 }
 
-/** The content of a file; `undefined` where there is none. */
-export const contentOf = (file: string): string | undefined => (existsSync(file) ? readFileSync(file, 'utf8') : undefined);
+/** The bytes of a file; `undefined` if it does not exist. */
+export const bytesOf = (file: string): Buffer | undefined => (existsSync(file) ? readFileSync(file) : undefined);
 
-/** The names in a folder; none where there is no folder. */
+/** The text of a file; `undefined` if it does not exist. */
+export const contentOf = (file: string): string | undefined =>
+	existsSync(file) ? readFileSync(file, 'utf8') : undefined;
+
+/** The names in a folder; empty if it does not exist. */
 export const namesIn = (folder: string): readonly string[] => (existsSync(folder) ? readdirSync(folder) : []);
 
-/** Nobody ever sees half of it, even after the machine has lost its power: written beside, synced, then renamed, which also replaces a program that runs. */
-export function writeAtomically(file: string, content: string, mode: number): void {
+/**
+ * Writes a file atomically and durably: a temporary file beside it is written, synced and renamed.
+ * A reader never sees partial content, even after a power failure. The rename also replaces a
+ * running program.
+ */
+export function writeAtomically(file: string, content: Buffer, mode: number): void {
 	const folder = dirname(file);
 	mkdirSync(folder, { recursive: true });
-	// The runtime reads *.conf, *.conflist and *.json alone.
+	// The runtime reads only *.conf, *.conflist and *.json.
 	const beside = `${file}.${process.pid}.new`;
 	try {
 		const descriptor = openSync(beside, 'w', mode);
 		try {
-			let rest = Buffer.from(content);
+			let rest = content;
 			while (rest.length > 0) rest = rest.subarray(writeSync(descriptor, rest));
 			fsyncSync(descriptor);
 		} finally {
 			closeSync(descriptor);
 		}
-		// Whatever the umask.
+		// Sets the mode independently of the umask.
 		chmodSync(beside, mode);
 		renameSync(beside, file);
 		syncFolder(folder);
@@ -45,7 +71,27 @@ export function writeAtomically(file: string, content: string, mode: number): vo
 	}
 }
 
-/** What a process left beside a file that died while it wrote. */
+/**
+ * Makes `file` a hard link to `existing`, atomically. `false`: the file system has no hard links,
+ * or both are on different ones.
+ */
+export function linkAtomically(existing: string, file: string): boolean {
+	const beside = `${file}.${process.pid}.new`;
+	try {
+		mkdirSync(dirname(file), { recursive: true });
+		linkSync(existing, beside);
+		renameSync(beside, file);
+		syncFolder(dirname(file));
+		return true;
+	} catch {
+		return false;
+	} finally {
+		// A rename onto a link to the same file leaves both (rename(2)).
+		rmSync(beside, { force: true });
+	}
+}
+
+/** Temporary files beside a file, left by a process that died while it wrote. */
 export function leftBeside(file: string): readonly string[] {
 	const prefix = `${basename(file)}.`;
 	const isLeft = (name: string): boolean => name.startsWith(prefix) && /^\d+\.new$/.test(name.slice(prefix.length));
@@ -54,7 +100,7 @@ export function leftBeside(file: string): readonly string[] {
 		.map((name) => join(dirname(file), name));
 }
 
-/** Removes a file for good. */
+/** Removes a file durably. */
 export function removeFile(file: string): void {
 	rmSync(file, { force: true });
 	syncFolder(dirname(file));

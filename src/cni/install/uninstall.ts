@@ -1,25 +1,41 @@
 import { join } from 'node:path';
 import { isOurs, wasInstalled } from './conflist.ts';
-import { conflistName, contentOf, InstallError, leftBeside, namesIn, pluginName, removeFile } from './files.ts';
+import {
+	bytesOf,
+	conflistName,
+	contentOf,
+	InstallError,
+	leftBeside,
+	namesIn,
+	pluginName,
+	programNames,
+	removeFile,
+} from './files.ts';
 import type { UninstallOptions } from './options.ts';
 
-/** What was done, or would be. */
+/** The changes made, or planned in a dry run. */
 export interface Uninstalled {
-	readonly files: readonly { readonly file: string; readonly change: 'removed' | 'absent' | 'would be removed' | 'kept' }[];
-	/** What a person should look at. */
+	readonly files: readonly {
+		readonly file: string;
+		readonly change: 'removed' | 'absent' | 'would be removed' | 'kept';
+	}[];
+	/** Warnings for the operator. */
 	readonly notes: readonly string[];
 }
 
-/** Takes away what `install` put there, and nothing else; done twice it changes nothing. @throws InstallError, errors of the file system */
+/**
+ * Removes only what `install` created. Idempotent. @throws InstallError, errors of the file system
+ */
 export function uninstall({ binDir, confDir, dryRun, force }: UninstallOptions): Uninstalled {
 	const list = join(confDir, conflistName);
-	const program = join(binDir, pluginName);
+	const programs = programNames.map((name) => join(binDir, name)).map((file) => ({ file, text: bytesOf(file) }));
 	const configuration = contentOf(list);
-	const text = contentOf(program);
-	// All is looked at before anything goes.
+	// All checks precede the first removal.
 	if (!force && configuration !== undefined && !isOurs(configuration))
 		throw new InstallError(`${list} is not a configuration for ${pluginName}: --force removes it`);
-	if (!force && text !== undefined && !wasInstalled(text)) throw new InstallError(`${program} was not put there by bgpmesh-cni: --force removes it`);
+	for (const { file, text } of programs)
+		if (!force && text !== undefined && !wasInstalled(text))
+			throw new InstallError(`${file} was not put there by bgpmesh-cni: --force removes it`);
 	const users = namesIn(confDir)
 		.filter((name) => name !== conflistName && /\.(conf|conflist|json)$/.test(name))
 		.map((name) => join(confDir, name))
@@ -30,15 +46,23 @@ export function uninstall({ binDir, confDir, dryRun, force }: UninstallOptions):
 		removeFile(file);
 		return { file, change: 'removed' as const };
 	};
-	const isKept = text !== undefined && users.length > 0;
-	// The configuration first: without it the runtime begins nothing new.
+	const isThere = programs.some(({ text }) => text !== undefined);
+	const isKept = isThere && users.length > 0;
+	// The configuration first: without it the runtime starts no new pods.
 	const files = [
 		remove(list, configuration !== undefined),
 		...leftBeside(list).map((file) => remove(file, true)),
-		isKept ? { file: program, change: 'kept' as const } : remove(program, text !== undefined),
-		...leftBeside(program).map((file) => remove(file, true)),
+		...programs.flatMap(({ file, text }) => [
+			isKept && text !== undefined ? { file, change: 'kept' as const } : remove(file, text !== undefined),
+			...leftBeside(file).map((left) => remove(left, true)),
+		]),
 	];
-	return { files, notes: [...users.map((file) => `${file} asks for ${pluginName}`), ...(text === undefined || isKept ? [] : [stranded])] };
+	return {
+		files,
+		notes: [...users.map((file) => `${file} asks for ${pluginName}`), ...(!isThere || isKept ? [] : [stranded])],
+	};
 }
 
-const stranded = `containers that have their addresses from ${pluginName} can not be ended without it: drain the node before, or install it again`;
+const stranded =
+	`containers that have their addresses from ${pluginName} can not be ended without it: drain ` +
+	'the node before, or install it again';
