@@ -1,14 +1,17 @@
-import type { JsonObject } from '../json/index.ts';
-import { at, textAt } from '../json/index.ts';
+import type { JsonObject } from '../../json/index.ts';
+import { at, textAt } from '../../json/index.ts';
 
-/** The API server refused: its Status, as a value. */
+/** The API server rejected a request: its Status, as a value. */
 export class ApiError extends Error {
 	override readonly name = 'ApiError';
 	/** HTTP status. */
 	readonly code: number;
-	/** Kubernetes' reason: `Conflict`, `AlreadyExists`, `NotFound`, `Expired`, `TooManyRequests`, ... */
+	/**
+	 * Kubernetes' reason: `Conflict`, `AlreadyExists`, `NotFound`, `Expired`, `TooManyRequests`,
+	 * ...
+	 */
 	readonly reason: string;
-	/** What the server asks to wait before the next attempt. */
+	/** The delay before the next attempt that the server requests. */
 	readonly retryAfterSeconds: number | undefined;
 
 	constructor(code: number, reason: string, message: string, retryAfterSeconds?: number) {
@@ -19,7 +22,7 @@ export class ApiError extends Error {
 	}
 }
 
-/** The API server could not be reached, or the connection broke; `cause` is what the socket said. */
+/** The API server is unreachable, or the connection broke; `cause` is the socket error. */
 export class ApiUnreachableError extends Error {
 	override readonly name = 'ApiUnreachableError';
 	readonly server: string;
@@ -30,7 +33,10 @@ export class ApiUnreachableError extends Error {
 	}
 }
 
-/** Nothing can be decided yet: the resources of a kind have not been listed since the start. `cause` is why the server can't be asked; without one it has not answered yet. */
+/**
+ * No decision is possible yet: the resources of a kind have not been listed since the start.
+ * `cause`: why the server is unreachable; without it, the response is still pending.
+ */
 export class NotListedError extends Error {
 	override readonly name = 'NotListedError';
 	readonly kind: string;
@@ -38,15 +44,16 @@ export class NotListedError extends Error {
 	constructor(kind: string, { cause }: { readonly cause: unknown }) {
 		super(
 			cause === undefined
-				? `the API server has not said yet which ${kind} there are`
-				: `which ${kind} there are is not known since the start: ${cause instanceof Error ? cause.message : String(cause)}`,
+				? `the API server has not listed yet which ${kind} there are`
+				: `which ${kind} there are is not known since the start: ` +
+						`${cause instanceof Error ? cause.message : String(cause)}`,
 			{ cause },
 		);
 		this.kind = kind;
 	}
 }
 
-/** A `Status` object (a body, or the object of an ERROR event of a watch) as an error. */
+/** Converts a `Status` object (a body, or the object of an ERROR event of a watch) to an error. */
 export function statusError(code: number, status: JsonObject, retryAfterHeader?: string): ApiError {
 	const details = at(status, 'details', 'retryAfterSeconds');
 	const seconds = Number(retryAfterHeader ?? (typeof details === 'number' ? details : Number.NaN));

@@ -1,10 +1,10 @@
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { isObject, JsonSyntaxError, type JsonValue, parseJson } from '../json/index.ts';
+import { isObject, JsonSyntaxError, type JsonValue, parseJson } from '../../json/index.ts';
 import type { Credentials } from './credentials.ts';
 import { ApiError, ApiUnreachableError, statusError } from './errors.ts';
 
-/** One request, as the transport sends it. */
+/** One request on the wire. */
 export interface ApiRequest {
 	readonly method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 	/** With a leading slash. */
@@ -12,21 +12,39 @@ export interface ApiRequest {
 	readonly query?: Readonly<Record<string, string | undefined>>;
 	readonly body?: string;
 	readonly contentType?: string;
-	/** `application/json` unless said otherwise. */
+	/** Default: `application/json`. */
 	readonly accept?: string | undefined;
 	readonly signal?: AbortSignal | undefined;
-	/** Nothing heard for so long, the connection counts as broken. */
+	/**
+	 * Without any data for this time the connection counts as broken. For a watch the limit applies
+	 * only until the response starts.
+	 */
 	readonly timeoutMs: number;
-	/** A watch keeps its connection for minutes: it takes none of those that requests share. */
+	/** A watch uses its own connection for minutes, outside the shared ones, and may be silent. */
 	readonly use?: 'request' | 'watch';
 }
 
 const userAgent = 'bgpmesh';
+/** TCP keepalive time of a watch connection without data, in milliseconds. */
+const keepAliveMs = 15_000;
 
-/** Sends one request and gives the response's stream; any status but 2xx is an error. @throws ApiError, ApiUnreachableError */
+/**
+ * Sends one request and returns the response stream; any status except 2xx is an error. @throws
+ * ApiError, ApiUnreachableError
+ */
 export async function send(
 	credentials: Credentials,
-	{ method, path, query = {}, body, contentType, accept = 'application/json', signal, timeoutMs, use = 'request' }: ApiRequest,
+	{
+		method,
+		path,
+		query = {},
+		body,
+		contentType,
+		accept = 'application/json',
+		signal,
+		timeoutMs,
+		use = 'request',
+	}: ApiRequest,
 ): Promise<IncomingMessage> {
 	const { agent, headers } = await credentials.options(use);
 	const url = new URL(credentials.server + path);
@@ -43,21 +61,30 @@ export async function send(
 					accept,
 					'user-agent': userAgent,
 					...(headers as Record<string, string>),
-					...(body === undefined ? {} : { 'content-type': contentType ?? 'application/json', 'content-length': Buffer.byteLength(body) }),
+					...(body === undefined
+						? {}
+						: { 'content-type': contentType ?? 'application/json', 'content-length': Buffer.byteLength(body) }),
 				},
 			},
 			resolve,
 		);
 		outgoing.setTimeout(timeoutMs, () => outgoing.destroy(new Error(`no answer within ${timeoutMs} ms`)));
-		outgoing.once('error', (error) => reject(signal?.aborted ? error : new ApiUnreachableError(credentials.server, { cause: error })));
+		outgoing.once('error', (error) =>
+			reject(signal?.aborted ? error : new ApiUnreachableError(credentials.server, { cause: error })),
+		);
 		outgoing.end(body);
 	});
 	const code = response.statusCode ?? 0;
+	if (use === 'watch') {
+		// Bookmarks are sent only when the version changes. TCP keepalive detects a dead host.
+		response.socket.setTimeout(0);
+		response.socket.setKeepAlive(true, keepAliveMs);
+	}
 	if (code >= 200 && code < 300) return response;
 	throw await refusal(credentials.server, code, response);
 }
 
-/** The whole body. @throws ApiUnreachableError */
+/** Reads the whole body. @throws ApiUnreachableError */
 export async function textOf(server: string, response: IncomingMessage): Promise<string> {
 	const chunks: Buffer[] = [];
 	try {
@@ -68,8 +95,15 @@ export async function textOf(server: string, response: IncomingMessage): Promise
 	return Buffer.concat(chunks).toString('utf8');
 }
 
-/** The body's text while it arrives. @throws ApiUnreachableError where it breaks off, unless by `signal` */
-export async function* piecesOf(server: string, response: IncomingMessage, signal?: AbortSignal): AsyncGenerator<string> {
+/**
+ * Streams the body's text. @throws ApiUnreachableError if the stream breaks off, unless `signal` is
+ * aborted
+ */
+export async function* piecesOf(
+	server: string,
+	response: IncomingMessage,
+	signal?: AbortSignal,
+): AsyncGenerator<string> {
 	response.setEncoding('utf8');
 	try {
 		for await (const piece of response as AsyncIterable<string>) yield piece;
@@ -88,5 +122,7 @@ async function refusal(server: string, code: number, response: IncomingMessage):
 		if (!(error instanceof JsonSyntaxError)) throw error;
 		status = {};
 	}
-	return isObject(status) ? statusError(code, { message: text.slice(0, 500), ...status }, retryAfter) : new ApiError(code, '', text.slice(0, 500));
+	return isObject(status)
+		? statusError(code, { message: text.slice(0, 500), ...status }, retryAfter)
+		: new ApiError(code, '', text.slice(0, 500));
 }

@@ -1,8 +1,8 @@
+import { arrayAt, at, isObject, type JsonObject, type JsonValue, textAt } from '../../json/index.ts';
 import type { ApiClient, ResourceKind } from '../client/api-client.ts';
 import { ApiError } from '../client/errors.ts';
-import { arrayAt, at, isObject, type JsonObject, type JsonValue, textAt } from '../json/index.ts';
 
-/** A kind as the server names it. */
+/** A kind with the names from discovery. */
 export interface DiscoveredKind extends ResourceKind {
 	readonly singular: string;
 	readonly shortNames: readonly string[];
@@ -24,7 +24,10 @@ export function kindsOf(list: JsonObject): DiscoveredKind[] {
 		}));
 }
 
-/** The first kind that a person may mean by a word: `nodes`, `node`, `no`, `Node`, `ippools.crd.projectcalico.org`. */
+/**
+ * The first kind that matches a user's word: `nodes`, `node`, `no`, `Node`,
+ * `ippools.crd.projectcalico.org`.
+ */
 export function matchKind(kinds: readonly DiscoveredKind[], word: string): DiscoveredKind | undefined {
 	const wanted = word.toLowerCase();
 	return kinds.find(({ apiVersion, kind, plural, singular, shortNames }) => {
@@ -34,22 +37,35 @@ export function matchKind(kinds: readonly DiscoveredKind[], word: string): Disco
 	});
 }
 
-/** `apps` of `apps/v1`; empty for the core. */
-export const groupOf = (apiVersion: string): string => (apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '');
+/** The group of an `apiVersion`: `apps` of `apps/v1`; empty for the core group. */
+export const groupOf = (apiVersion: string): string =>
+	apiVersion.includes('/') ? (apiVersion.split('/')[0] ?? '') : '';
 
-/** The kind of an object. `undefined`: the server does not know it. @throws ApiError, ApiUnreachableError */
-export async function discoverKind(client: ApiClient, apiVersion: string, kind: string): Promise<DiscoveredKind | undefined> {
+/**
+ * The kind of an object. `undefined`: unknown to the server. @throws ApiError, ApiUnreachableError
+ */
+export async function discoverKind(
+	client: ApiClient,
+	apiVersion: string,
+	kind: string,
+): Promise<DiscoveredKind | undefined> {
 	const list = await orNothing(client.raw(apiVersion.includes('/') ? `/apis/${apiVersion}` : `/api/${apiVersion}`));
 	return list === undefined ? undefined : kindsOf(list).find((known) => known.kind === kind);
 }
 
-/** The kind that a word means, in the version each group prefers; the core goes first, then the groups as the server orders them. @throws ApiError, ApiUnreachableError */
+/**
+ * Finds the kind of a word, in the preferred version of each group; the core group is first, then
+ * the groups in the server's order. @throws ApiError, ApiUnreachableError
+ */
 export async function findKind(client: ApiClient, word: string): Promise<DiscoveredKind | undefined> {
 	const [core, groups] = await Promise.all([client.raw('/api/v1'), client.raw('/apis')]);
 	const inCore = matchKind(kindsOf(core), word);
 	if (inCore !== undefined) return inCore;
-	const versions = arrayAt(groups, 'groups').flatMap((group) => textAt(group, 'preferredVersion', 'groupVersion') ?? []);
-	// A group whose own server is away answers with an error: the others count all the same.
+	const versions = arrayAt(groups, 'groups').flatMap(
+		(group) => textAt(group, 'preferredVersion', 'groupVersion') ?? [],
+	);
+	// A group whose aggregated server is away returns an error: the other groups are still
+	// searched.
 	const lists = await Promise.all(versions.map((version) => orNothing(client.raw(`/apis/${version}`))));
 	return matchKind(
 		lists.flatMap((list) => (list === undefined ? [] : kindsOf(list))),

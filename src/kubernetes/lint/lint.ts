@@ -1,27 +1,32 @@
 /**
- * What contradicts itself in a cluster's resources, as a pure function: each rule takes the resources as values and returns
- * findings. A resource that does not parse is a finding, and the rest is looked at without it.
+ * Finds contradictions in a cluster's resources, as a pure function: each rule takes the resources
+ * as values and returns findings. A resource that does not parse is a finding, and is excluded from
+ * the other rules.
  */
 import { toBgpConfiguration, toBgpPeer } from '../model/bgp.ts';
-import { type BgpFilter, toBgpFilter } from '../model/bgp-filter.ts';
-import { toPool, toPoolRouting } from '../model/ipam.ts';
+import { type BgpFilter, toBgpFilter, unreadableFilter } from '../model/bgp-filter.ts';
+import { toAffinity, toPool, toPoolRouting } from '../model/ipam.ts';
 import { toNodeFacts } from '../model/node.ts';
-import { type Resource, ResourceError, specOf } from '../model/resource.ts';
+import { type Resource, ResourceError, readResource, specOf } from '../model/resource.ts';
 import { felixPrograms, kindOf, kindsOfRoute, programs } from '../topology/cluster-routes.ts';
+import { blockRules, reservationRules } from './blocks.ts';
 import { notObeyedRules } from './not-obeyed.ts';
 import { configurationRules, peerRules } from './peers.ts';
 import { poolRules } from './pools.ts';
+import { priorityRules } from './priorities.ts';
+import { serviceRules } from './services.ts';
 import { selectorRules, sessionRules } from './sessions.ts';
 import type { LintFinding, LintModel, LintResources } from './types.ts';
 
 export type { LintFinding, LintResources } from './types.ts';
 
-/** Everything that an operator should look into; errors first, then by rule and subject. */
+/** All findings for the operator; errors first, then by rule and subject. */
 export function lint(resources: LintResources): readonly LintFinding[] {
 	const findings: LintFinding[] = [];
 	const model = read(resources, findings);
 	findings.push(
 		...poolRules(model),
+		...blockRules(model),
 		...programRules(model),
 		...nodeRules(model),
 		...selectorRules(model),
@@ -29,13 +34,16 @@ export function lint(resources: LintResources): readonly LintFinding[] {
 		...configurationRules(model),
 		...sessionRules(model),
 		...notObeyedRules(resources),
+		...priorityRules(model, resources),
+		...serviceRules(resources.services ?? [], model.configuration),
+		...reservationRules(resources),
 	);
 	const order = ({ severity, rule, subject, problem }: LintFinding) => `${severity} ${rule} ${subject} ${problem}`;
 	return findings.sort((left, right) => (order(left) < order(right) ? -1 : 1));
 }
 
 function read(resources: LintResources, findings: LintFinding[]): LintModel {
-	const attempt = <T>(kind: string, value: () => T): T[] => {
+	const attempt = <T>(kind: string, value: () => T, hint = 'it is left out until it is corrected'): T[] => {
 		try {
 			return [value()];
 		} catch (error) {
@@ -45,15 +53,16 @@ function read(resources: LintResources, findings: LintFinding[]): LintModel {
 				rule: 'unusable',
 				subject: `${kind} ${error.resource}`,
 				problem: error.message,
-				hint: 'it is left out until it is corrected',
+				hint,
 			});
 			return [];
 		}
 	};
 	const each = <T>(kind: string, list: readonly Resource[], value: (resource: Resource) => T): T[] =>
-		list.flatMap((resource) => attempt(kind, () => value(resource)));
+		list.flatMap((resource) => attempt(kind, () => readResource(resource, value)));
 	const named = (name: string) => resources.bgpConfigurations.find((resource) => resource.name === name);
-	const configurationOf = (own: Resource | undefined) => attempt('BGPConfiguration', () => toBgpConfiguration(named('default'), own))[0];
+	const configurationOf = (own: Resource | undefined) =>
+		attempt('BGPConfiguration', () => toBgpConfiguration(named('default'), own))[0];
 	const felix = resources.felixConfigurations.find(({ name }) => name === 'default');
 	const cluster = resources.clusterInformations.find(({ name }) => name === 'default');
 	return {
@@ -68,27 +77,43 @@ function read(resources: LintResources, findings: LintFinding[]): LintModel {
 			return own === undefined ? undefined : configurationOf(own)?.listenPort;
 		},
 		peers: each('BGPPeer', resources.bgpPeers, toBgpPeer),
-		filters: new Map(each('BGPFilter', resources.bgpFilters, toBgpFilter).map((filter): [string, BgpFilter] => [filter.name, filter])),
+		filters: new Map(
+			resources.bgpFilters.map((resource): [string, BgpFilter] => {
+				const [filter] = attempt(
+					'BGPFilter',
+					() => readResource(resource, toBgpFilter),
+					'correct it: until then no route passes at the peers that name it',
+				);
+				return [resource.name, filter ?? unreadableFilter(resource.name, 'it can not be read')];
+			}),
+		),
 		felixPrograms: felixPrograms(felix, cluster),
+		blocks: resources.blocks,
+		affinities: each('BlockAffinity', resources.affinities, toAffinity),
 		datastoreReady: cluster === undefined || specOf(cluster)['datastoreReady'] !== false,
 		password: resources.password,
 	};
 }
 
-/** Of each kind of route that pools need, one of Felix and BGP programs it: both fight, neither leaves pods unreachable. */
+/**
+ * Exactly one of Felix and BGP must program each kind of route that the pools need: if both do,
+ * they overwrite each other's routes; if none does, pods are unreachable.
+ */
 function programRules({ configuration, felixPrograms: felix, pools, datastoreReady }: LintModel): LintFinding[] {
 	const used = pools.filter(({ disabled, vxlanMode }) => !disabled && vxlanMode === 'Never');
 	const findings: LintFinding[] = kindsOfRoute.flatMap((kind) => {
 		const needs = used.filter((pool) => kindOf(pool) === kind);
 		const [byBgp, byFelix] = [programs(configuration.programClusterRoutes, kind), programs(felix, kind)];
 		if (needs.length === 0 || byBgp !== byFelix) return [];
-		const who = `BGPConfiguration says ${configuration.programClusterRoutes}, FelixConfiguration ${felix}`;
+		const who = `BGPConfiguration has ${configuration.programClusterRoutes}, FelixConfiguration ${felix}`;
 		return {
 			severity: 'error',
 			rule: 'program-cluster-routes',
 			subject: `IPPool ${needs.map(({ name }) => name).join(', ')}`,
 			problem: `${byBgp ? 'both Felix and BGP program' : 'neither Felix nor BGP programs'} ${kind} routes: ${who}`,
-			hint: 'set programClusterRoutes so that exactly one of the two does it; where bgpmesh runs without Felix: Enabled in BGPConfiguration, Disabled in FelixConfiguration',
+			hint:
+				'set programClusterRoutes so that exactly one of the two does it; where bgpmesh runs without ' +
+				'Felix: Enabled in BGPConfiguration, Disabled in FelixConfiguration',
 		};
 	});
 	if (!datastoreReady)
@@ -96,31 +121,38 @@ function programRules({ configuration, felixPrograms: felix, pools, datastoreRea
 			severity: 'warning',
 			rule: 'datastore-not-ready',
 			subject: 'ClusterInformation default',
-			problem: 'datastoreReady is false: nobody gives addresses',
+			problem: 'datastoreReady is false: no node gives addresses',
 			hint: 'it is so while a migration or a restore runs; set it to true when that is done',
 		});
 	return findings;
 }
 
-/** Nodes that can't be neighbours, or that can't be told apart. */
+/** Nodes that can not be neighbours, or that are indistinguishable. */
 function nodeRules({ nodes }: LintModel): LintFinding[] {
 	const owners = new Map<string, string[]>();
 	for (const { name, ipv4, ipv6 } of nodes)
-		for (const own of [ipv4, ipv6]) if (own !== undefined) owners.set(own.address, [...(owners.get(own.address) ?? []), name]);
+		for (const own of [ipv4, ipv6])
+			if (own !== undefined) owners.set(own.address, [...(owners.get(own.address) ?? []), name]);
 	return [
 		...nodes.flatMap(({ name, problems }) =>
 			problems.map(
-				(problem): LintFinding => ({ severity: 'error', rule: 'unusable', subject: `Node ${name}`, problem, hint: 'correct or remove the annotation' }),
+				(problem): LintFinding => ({
+					severity: 'error',
+					rule: 'unusable',
+					subject: `Node ${name}`,
+					problem,
+					hint: 'correct or remove the annotation',
+				}),
 			),
 		),
 		...nodes
-			.filter(({ ipv4 }) => ipv4 === undefined)
+			.filter(({ ipv4, ipv6 }) => ipv4 === undefined && ipv6 === undefined)
 			.map(
 				({ name }): LintFinding => ({
 					severity: 'warning',
 					rule: 'no-address',
 					subject: `Node ${name}`,
-					problem: 'it has no IPv4 address for BGP, hence no sessions',
+					problem: 'it has no address for BGP, hence no sessions',
 					hint: 'bgpmeshd or Calico writes projectcalico.org/IPv4Address when it starts there: does it run?',
 				}),
 			),

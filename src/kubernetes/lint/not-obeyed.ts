@@ -1,34 +1,18 @@
-import { isArray, isObject, type JsonValue } from '../json/index.ts';
+import { isArray, isObject, type JsonValue } from '../../json/index.ts';
 import { type Resource, specOf } from '../model/resource.ts';
 import type { LintFinding, LintResources } from './types.ts';
 
-/** Something that a resource asks for, and that is not done. */
+/** A setting of a resource that is not supported. */
 interface Request {
-	/** Names of members of the spec. */
+	/** Member names in the spec. */
 	readonly keys: readonly string[];
-	/** What comes to the same as not to say it. */
+	/** Values with the same effect as absence. */
 	readonly harmless?: readonly JsonValue[];
 	readonly why: string;
 	readonly hint: string;
 }
 
-const services: Request = {
-	keys: ['serviceClusterIPs', 'serviceExternalIPs', 'serviceLoadBalancerIPs'],
-	why: 'no addresses of services are announced',
-	hint: 'routes to them that others announce pass; to announce them, list the prefixes in `bgp.originate` of the nodes, or run a speaker for services',
-};
-
-const ofConfiguration: readonly Request[] = [
-	services,
-	{
-		keys: ['ipv4NormalRoutePriority', 'ipv6NormalRoutePriority'],
-		harmless: [1024],
-		why: 'the metric of routes is the configuration’s',
-		hint: 'set `fib.metric` in the configuration file of the nodes, and remove it',
-	},
-];
-
-/** Calico reads these from `default` alone, and so do we. */
+/** Calico reads these only from `default`, as this project does. */
 const clusterWide = [
 	'nodeToNodeMeshEnabled',
 	'asNumber',
@@ -36,9 +20,14 @@ const clusterWide = [
 	'nodeMeshMaxRestartTime',
 	'programClusterRoutes',
 	'bindMode',
-	...services.keys,
+	'serviceClusterIPs',
+	'serviceExternalIPs',
+	'serviceLoadBalancerIPs',
+	'serviceLoadBalancerAggregation',
 	'localWorkloadPeeringIPV4',
 	'localWorkloadPeeringIPV6',
+	'ipv4NormalRoutePriority',
+	'ipv6NormalRoutePriority',
 ];
 
 const ofPeer: readonly Request[] = [
@@ -62,14 +51,17 @@ const ofPeer: readonly Request[] = [
 	},
 ];
 
-/** What resources ask for that this node does not do, member by member. */
-export function notObeyedRules({ bgpConfigurations, bgpPeers }: Pick<LintResources, 'bgpConfigurations' | 'bgpPeers'>): LintFinding[] {
-	const cluster = bgpConfigurations.filter(({ name }) => name === 'default');
+/** The unsupported settings of the resources, by member. */
+export function notObeyedRules({
+	bgpConfigurations,
+	bgpPeers,
+}: Pick<LintResources, 'bgpConfigurations' | 'bgpPeers'>): LintFinding[] {
 	const ofNodes = bgpConfigurations.filter(({ name }) => name.startsWith('node.'));
 	return [
-		...cluster.flatMap((resource) => findings('BGPConfiguration', resource, ofConfiguration)),
 		...ofNodes.flatMap((resource) =>
-			findings('BGPConfiguration', resource, [{ keys: clusterWide, why: 'it counts in `default` alone', hint: 'set it there, for all nodes' }]),
+			findings('BGPConfiguration', resource, [
+				{ keys: clusterWide, why: 'it counts in `default` alone', hint: 'set it there, for all nodes' },
+			]),
 		),
 		...bgpPeers.flatMap((resource) => findings('BGPPeer', resource, ofPeer)),
 	];
@@ -80,9 +72,21 @@ function findings(kind: string, resource: Resource, requests: readonly Request[]
 	return requests.flatMap(({ keys, harmless = [], why, hint }) => {
 		const said = keys.filter((key) => !isNothing(spec[key]) && !harmless.includes(spec[key] ?? null));
 		if (said.length === 0) return [];
-		return [{ severity: 'warning', rule: 'not-obeyed', subject: `${kind} ${resource.name}`, problem: `${said.join(', ')}: ${why}`, hint }];
+		return [
+			{
+				severity: 'warning',
+				rule: 'not-obeyed',
+				subject: `${kind} ${resource.name}`,
+				problem: `${said.join(', ')}: ${why}`,
+				hint,
+			},
+		];
 	});
 }
 
 const isNothing = (value: JsonValue | undefined): boolean =>
-	value === undefined || value === null || value === '' || (isArray(value) && value.length === 0) || (isObject(value) && Object.keys(value).length === 0);
+	value === undefined ||
+	value === null ||
+	value === '' ||
+	(isArray(value) && value.length === 0) ||
+	(isObject(value) && Object.keys(value).length === 0);

@@ -3,18 +3,20 @@ import { aFew } from '../../core/index.ts';
 import type { BgpPeer } from '../model/bgp.ts';
 import type { NodeFacts } from '../model/node.ts';
 import { communityProblems } from '../topology/policies.ts';
-import { selects, type Topology } from '../topology/topology.ts';
+import { bgpPeerNameOf, selects, type Topology } from '../topology/topology.ts';
 import { workloadProblems } from '../topology/workloads.ts';
 import { type LintFinding, type LintModel, mostNamed } from './types.ts';
 
-const addressesOf = ({ ipv4, ipv6 }: NodeFacts): string[] => [ipv4, ipv6].flatMap((own) => (own === undefined ? [] : [own.address]));
+const addressesOf = ({ ipv4, ipv6 }: NodeFacts): string[] =>
+	[ipv4, ipv6].flatMap((own) => (own === undefined ? [] : [own.address]));
 
-/** What a BGPPeer says, and leaves out, by itself. */
+/** Findings in a single BGPPeer. */
 export function peerRules({ peers, nodes, configuration }: LintModel): LintFinding[] {
 	const ofNodes = new Set(nodes.flatMap(addressesOf));
 	return peers.flatMap((peer) => {
 		const subject = `BGPPeer ${peer.name}`;
-		const foreign = peer.localWorkloadSelector !== undefined || (peer.peer !== undefined && !ofNodes.has(peer.peer.address));
+		const foreign =
+			peer.localWorkloadSelector !== undefined || (peer.peer !== undefined && !ofNodes.has(peer.peer.address));
 		return [
 			...workloadProblems(peer).map(
 				({ text, usable }): LintFinding => ({
@@ -22,7 +24,9 @@ export function peerRules({ peers, nodes, configuration }: LintModel): LintFindi
 					rule: 'local-workload',
 					subject,
 					problem: usable ? text : `${text}: no session is made for it`,
-					hint: usable ? 'remove it, or make two resources' : 'select pods by labels of their own, or by projectcalico.org/namespace',
+					hint: usable
+						? 'remove it, or make two resources'
+						: 'select pods by labels of their own, or by projectcalico.org/namespace',
 				}),
 			),
 			...(foreign && peer.asNumber === undefined
@@ -31,7 +35,9 @@ export function peerRules({ peers, nodes, configuration }: LintModel): LintFindi
 							severity: 'warning',
 							rule: 'no-as-number',
 							subject,
-							problem: `the other side is none of the cluster's nodes, and asNumber is missing: it is taken for one of AS ${configuration.asNumber}`,
+							problem:
+								"the other side is none of the cluster's nodes, and asNumber is missing: it is taken for one " +
+								`of AS ${configuration.asNumber}`,
 							hint: 'set asNumber to the AS of the other side',
 						} satisfies LintFinding,
 					]
@@ -40,11 +46,14 @@ export function peerRules({ peers, nodes, configuration }: LintModel): LintFindi
 	});
 }
 
-/** What the whole of the configuration lacks for the sessions that it asks for. */
+/** Settings that the sessions require and the cluster's configuration lacks. */
 export function configurationRules({ configuration, nodes, password }: LintModel): LintFinding[] {
 	const { meshPassword, nodeToNodeMesh } = configuration;
-	const meshed = nodes.filter(({ ipv4, clusterId }) => ipv4 !== undefined && clusterId === undefined);
-	const lacksPassword = nodeToNodeMesh && meshed.length > 1 && meshPassword !== undefined && password(meshPassword) === undefined;
+	const meshed = nodes.filter(
+		({ ipv4, ipv6, clusterId }) => (ipv4 !== undefined || ipv6 !== undefined) && clusterId === undefined,
+	);
+	const lacksPassword =
+		nodeToNodeMesh && meshed.length > 1 && meshPassword !== undefined && password(meshPassword) === undefined;
 	return [
 		...communityProblems(configuration).map(
 			(problem): LintFinding => ({
@@ -61,7 +70,9 @@ export function configurationRules({ configuration, nodes, password }: LintModel
 						severity: 'error',
 						rule: 'no-password',
 						subject: 'BGPConfiguration default',
-						problem: `nodeMeshPassword: Secret ${meshPassword.name} has no key ${meshPassword.key}; no session of the mesh is made`,
+						problem:
+							`nodeMeshPassword: Secret ${meshPassword.name} has no key ${meshPassword.key}; no session of ` +
+							'the mesh is made',
 						hint: 'create the Secret in kube-system or calico-system',
 					} satisfies LintFinding,
 				]
@@ -69,8 +80,14 @@ export function configurationRules({ configuration, nodes, password }: LintModel
 	];
 }
 
-/** What of the resources comes to nothing on some node, seen from the sessions that it would make. `looked` are the nodes of `seen`. */
-export function outcomeRules({ peers, configuration }: LintModel, looked: readonly NodeFacts[], seen: ReadonlyMap<string, Topology>): LintFinding[] {
+/**
+ * Resources without effect on some node, derived from the sessions. `looked`: the nodes of `seen`.
+ */
+export function outcomeRules(
+	{ peers, configuration }: LintModel,
+	looked: readonly NodeFacts[],
+	seen: ReadonlyMap<string, Topology>,
+): LintFinding[] {
 	const sessions = (node: NodeFacts): readonly PeerOptions[] => seen.get(node.name)?.peers ?? [];
 	return [
 		...passedOver(peers, looked, sessions),
@@ -81,37 +98,47 @@ export function outcomeRules({ peers, configuration }: LintModel, looked: readon
 
 type SessionsOf = (node: NodeFacts) => readonly PeerOptions[];
 
-/** Two resources about one address and port: one decides, and the other one is not obeyed at all. */
+/** Two resources for one address and port: one applies, the other one is ignored completely. */
 function passedOver(peers: readonly BgpPeer[], looked: readonly NodeFacts[], sessions: SessionsOf): LintFinding[] {
 	const named = peers.filter((peer) => peer.peer !== undefined && peer.localWorkloadSelector === undefined);
 	return named.flatMap((peer) => {
-		const rivals = named.filter(({ peer: other }) => other?.address === peer.peer?.address && other?.port === peer.peer?.port);
+		const rivals = named.filter(
+			({ peer: other }) => other?.address === peer.peer?.address && other?.port === peer.peer?.port,
+		);
 		if (rivals.length < 2) return [];
 		const winners = looked
 			.filter((node) => selects(peer, node))
-			.flatMap((node) => sessions(node).filter(({ address, description }) => address === peer.peer?.address && rivals.some(({ name }) => name === description)))
-			.map(({ description = '' }) => description);
+			.flatMap((node) =>
+				sessions(node).filter(
+					({ address, description }) =>
+						address === peer.peer?.address && rivals.some(({ name }) => name === bgpPeerNameOf(description)),
+				),
+			)
+			.map(({ description }) => bgpPeerNameOf(description));
 		const winner = winners.find((name) => name !== peer.name);
 		if (winner === undefined || winners.includes(peer.name)) return [];
 		return {
 			severity: 'warning',
 			rule: 'passed-over',
 			subject: `BGPPeer ${peer.name}`,
-			problem: `BGPPeer ${winner} is about ${peer.peer?.address ?? ''} on the same nodes, and comes first: nothing of this one is obeyed`,
+			problem:
+				`BGPPeer ${winner} is about ${peer.peer?.address ?? ''} on the same nodes, and comes first: ` +
+				'nothing of this one is obeyed',
 			hint: 'make one resource of the two: global ones come first, then the first by name',
 		};
 	});
 }
 
-/** Sessions over a family in which the node has no address of its own. */
+/** Sessions over a family in which the node has no address. */
 function otherFamily(looked: readonly NodeFacts[], sessions: SessionsOf): LintFinding[] {
 	const found = new Map<string, { readonly resource: string; readonly address: string; readonly nodes: string[] }>();
 	for (const node of looked)
-		for (const { address, description = '' } of sessions(node)) {
+		for (const { address, description } of sessions(node)) {
 			if (node.ipv6 !== undefined || !address.includes(':')) continue;
-			const entry = found.get(`${description} ${address}`) ?? { resource: description, address, nodes: [] };
+			const resource = bgpPeerNameOf(description) ?? '';
+			const entry = found.get(`${resource} ${address}`) ?? { resource, address, nodes: [] };
 			entry.nodes.push(node.name);
-			found.set(`${description} ${address}`, entry);
+			found.set(`${resource} ${address}`, entry);
 		}
 	return [...found.values()].map(({ resource, address, nodes }) => ({
 		severity: 'warning',
@@ -122,14 +149,28 @@ function otherFamily(looked: readonly NodeFacts[], sessions: SessionsOf): LintFi
 	}));
 }
 
-/** Without the mesh: nodes of one AS that no reflector brings together (RFC 4456 §6), and reflectors that reflect for nobody. */
+/**
+ * Without the mesh: nodes of one AS that no reflector connects (RFC 4456 §6), and reflectors
+ * without clients.
+ */
 function withoutReflector(looked: readonly NodeFacts[], sessions: SessionsOf): LintFinding[] {
-	const owner = new Map(looked.flatMap((node) => addressesOf(node).map((address): [string, NodeFacts] => [address, node])));
-	const isInside = (node: NodeFacts) => sessions(node).length > 0 && sessions(node).every(({ address }) => owner.has(address));
-	const neighbours = new Map(looked.map((node) => [node, new Set(sessions(node).flatMap(({ address }) => owner.get(address) ?? []))]));
+	const owner = new Map(
+		looked.flatMap((node) => addressesOf(node).map((address): [string, NodeFacts] => [address, node])),
+	);
+	const isInside = (node: NodeFacts) =>
+		sessions(node).length > 0 && sessions(node).every(({ address }) => owner.has(address));
+	const neighbours = new Map(
+		looked.map((node) => [node, new Set(sessions(node).flatMap(({ address }) => owner.get(address) ?? []))]),
+	);
 	const isReflector = ({ clusterId }: NodeFacts) => clusterId !== undefined;
-	const idle = looked.filter((node) => isReflector(node) && sessions(node).length > 0 && !sessions(node).some(({ reflectorClient }) => reflectorClient));
-	/** The reflectors whose routes reach one another: what carries their own cluster ID they refuse. */
+	const idle = looked.filter(
+		(node) =>
+			isReflector(node) && sessions(node).length > 0 && !sessions(node).some(({ reflectorClient }) => reflectorClient),
+	);
+	/**
+	 * The reflectors that exchange routes with each other. A reflector rejects routes with its own
+	 * cluster ID.
+	 */
 	const realm = (node: NodeFacts): ReadonlySet<NodeFacts> => {
 		const reached = new Set<NodeFacts>();
 		const queue = isReflector(node) ? [node] : [...(neighbours.get(node) ?? [])].filter(isReflector);
@@ -137,11 +178,12 @@ function withoutReflector(looked: readonly NodeFacts[], sessions: SessionsOf): L
 			if (reached.has(next)) continue;
 			reached.add(next);
 			const { clusterId } = next;
-			for (const other of neighbours.get(next) ?? []) if (isReflector(other) && other.clusterId !== clusterId) queue.push(other);
+			for (const other of neighbours.get(next) ?? [])
+				if (isReflector(other) && other.clusterId !== clusterId) queue.push(other);
 		}
 		return reached;
 	};
-	// Of nodes with other neighbours nobody knows here what these pass on.
+	// Nodes with external neighbours are excluded: the routes that those pass on are unknown.
 	const closed = looked.filter((node) => isInside(node) && !isReflector(node));
 	const realms = new Map(closed.map((node) => [node, realm(node)]));
 	const apart: [NodeFacts, NodeFacts][] = [];
@@ -169,7 +211,10 @@ function withoutReflector(looked: readonly NodeFacts[], sessions: SessionsOf): L
 						severity: 'error',
 						rule: 'no-path',
 						subject: `Node ${first[0].name}, ${first[1].name}`,
-						problem: `the mesh is disabled, and they have neither a session nor a reflector in common${apart.length > 1 ? `, as ${apart.length - 1} more pairs of nodes` : ''}: neither learns the other's routes`,
+						problem:
+							'the mesh is disabled, and they have neither a session nor a reflector in ' +
+							`common${apart.length > 1 ? `, as ${apart.length - 1} more pairs of nodes` : ''}: neither ` +
+							"learns the other's routes",
 						hint: 'a route reflector that both are clients of, a BGPPeer between them, or the mesh',
 					} satisfies LintFinding,
 				]),

@@ -5,15 +5,22 @@ import { type LintFinding, mostNamed } from './types.ts';
 
 const subnetOf = ({ address, length }: NodeAddress) => parsePrefix(`${address}/${length}`, 'clear');
 
-/** What `reachableBy` asks for and can't be done, or can't be done everywhere it is asked for. */
+/** `reachableBy` settings that can not be applied on some or all selected nodes. */
 export function reachRules(seen: ReadonlyMap<string, Topology>, nodes: readonly NodeFacts[]): LintFinding[] {
-	const problems = new Set([...seen.values()].flatMap((topology) => topology.problems.filter((problem) => problem.includes('reachableBy'))));
+	const problems = new Set(
+		[...seen.values()].flatMap((topology) => topology.problems.filter((problem) => problem.includes('reachableBy'))),
+	);
 	const off = new Map<string, { readonly resource: string; readonly gateway: string; readonly nodes: string[] }>();
 	for (const { name, ipv4, ipv6 } of nodes)
 		for (const { gateway, resource } of seen.get(name)?.peerRoutes ?? []) {
 			const own = gateway.includes(':') ? ipv6 : ipv4;
-			// A host address alone says nothing about the link.
-			if (own === undefined || own.length === (gateway.includes(':') ? 128 : 32) || prefixContains(subnetOf(own), parseAddress(gateway))) continue;
+			// A host address alone does not determine the link.
+			if (
+				own === undefined ||
+				own.length === (gateway.includes(':') ? 128 : 32) ||
+				prefixContains(subnetOf(own), parseAddress(gateway))
+			)
+				continue;
 			const key = `${resource} ${gateway}`;
 			const entry = off.get(key) ?? { resource, gateway, nodes: [] };
 			entry.nodes.push(`${name} (${formatPrefix(subnetOf(own).bytes, own.length)})`);
@@ -26,7 +33,9 @@ export function reachRules(seen: ReadonlyMap<string, Topology>, nodes: readonly 
 				rule: 'reachable-by',
 				subject: problem.split(':')[0] ?? '',
 				problem: problem.slice(problem.indexOf(': ') + 2),
-				hint: "reachableBy is the address of a router on the node's own link, of the peer's address family, and one for each peer address",
+				hint:
+					"reachableBy is the address of a router on the node's own link, of the peer's address " +
+					'family, and one for each peer address',
 			}),
 		),
 		...[...off.values()].map(
@@ -35,7 +44,9 @@ export function reachRules(seen: ReadonlyMap<string, Topology>, nodes: readonly 
 				rule: 'gateway-off-link',
 				subject: `BGPPeer ${resource}`,
 				problem: `reachableBy ${gateway} is not in the subnet of node ${aFew(names, mostNamed)}`,
-				hint: 'without another interface in its subnet the kernel refuses the route: a BGPPeer for each subnet, by nodeSelector',
+				hint:
+					'without another interface in its subnet the kernel refuses the route: a BGPPeer for each ' +
+					'subnet, by nodeSelector',
 			}),
 		),
 	];

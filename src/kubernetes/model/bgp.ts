@@ -1,9 +1,10 @@
 /** Calico's BGP resources as values, with the defaults of Calico's own API. */
+import type { PeerOptions } from '../../bgp/index.ts';
 import { AddressError, canonicalAddress, type PrefixKey, prefixKey } from '../../core/index.ts';
-import type { JsonObject } from '../json/index.ts';
-import { isObject, objectAt } from '../json/index.ts';
-import { parseSelector, SelectorError } from '../selector/parse.ts';
-import { flagOr, numberOf, objectsOf, textOf, textsOf } from './fields.ts';
+import type { JsonObject } from '../../json/index.ts';
+import { isObject, objectAt } from '../../json/index.ts';
+import { parseSelector, SelectorError } from '../../selector/index.ts';
+import { flagOr, objectsOf, strictFields, textOf, textsOf } from './fields.ts';
 import { parseAsNumber } from './node.ts';
 import { type Resource, ResourceError, specOf } from './resource.ts';
 
@@ -13,24 +14,37 @@ export interface SecretKey {
 	readonly key: string;
 }
 
-/** `bgpconfigurations/default` with `node.<name>` over it. */
+/** `bgpconfigurations/default`, overridden by `node.<name>`. */
 export interface BgpConfiguration {
 	readonly nodeToNodeMesh: boolean;
 	readonly asNumber: number;
 	readonly listenPort: number;
-	/** `bindMode: NodeIP`: sessions are accepted at the node's address alone. */
+	/** `bindMode: NodeIP`: sessions are accepted only at the node's address. */
 	readonly bindToNodeAddress: boolean;
 	readonly meshPassword: SecretKey | undefined;
 	readonly meshRestartSeconds: number;
 	readonly serviceClusterCidrs: readonly PrefixKey[];
 	readonly serviceExternalCidrs: readonly PrefixKey[];
 	readonly serviceLoadBalancerCidrs: readonly PrefixKey[];
-	/** The node's addresses that pods are told to peer with: Felix puts them on the pods' interfaces. Canonical. */
+	/**
+	 * Ranges of load balancer addresses are announced as ranges; `false`: only single addresses.
+	 */
+	readonly serviceLoadBalancerAggregation: boolean;
+	/**
+	 * The node's addresses for sessions with pods: Felix assigns them to the pods' interfaces.
+	 * Canonical.
+	 */
 	readonly localWorkloadPeering: { readonly ipv4: string | undefined; readonly ipv6: string | undefined };
-	/** Names of communities, to their values. */
+	/** Community values by name. */
 	readonly communities: Readonly<Record<string, string>>;
 	readonly prefixAdvertisements: readonly { readonly prefix: PrefixKey; readonly communities: readonly string[] }[];
 	readonly programClusterRoutes: 'Enabled' | 'Disabled' | 'EnabledIPIPOnly' | 'EnabledNoEncapOnly';
+	/**
+	 * `ipv4NormalRoutePriority`, `ipv6NormalRoutePriority`: the metric of ordinary routes to
+	 * workloads; a lower one is that of a virtual machine that migrates. `undefined`: that of
+	 * FelixConfiguration.
+	 */
+	readonly normalPriority: { readonly ipv4: number | undefined; readonly ipv6: number | undefined };
 }
 
 /** Calico's defaults. */
@@ -44,13 +58,18 @@ export const defaultBgpConfiguration: BgpConfiguration = {
 	serviceClusterCidrs: [],
 	serviceExternalCidrs: [],
 	serviceLoadBalancerCidrs: [],
+	serviceLoadBalancerAggregation: true,
 	localWorkloadPeering: { ipv4: undefined, ipv6: undefined },
 	communities: {},
 	prefixAdvertisements: [],
 	programClusterRoutes: 'EnabledNoEncapOnly',
+	normalPriority: { ipv4: undefined, ipv6: undefined },
 };
 
-/** Reads the configuration that holds for one node. Mesh, AS number and services are the cluster's alone. @throws ResourceError */
+/**
+ * The effective configuration of one node. Mesh, AS number and service settings come only from the
+ * cluster's resource. @throws ResourceError
+ */
 export function toBgpConfiguration(cluster: Resource | undefined, ofNode: Resource | undefined): BgpConfiguration {
 	const base = cluster === undefined ? {} : specOf(cluster);
 	const own = ofNode === undefined ? {} : specOf(ofNode);
@@ -61,21 +80,36 @@ export function toBgpConfiguration(cluster: Resource | undefined, ofNode: Resour
 	return {
 		nodeToNodeMesh: flagOr(base, 'nodeToNodeMeshEnabled', true),
 		asNumber: asNumberOf(cluster, base, 'asNumber') ?? asNumber,
-		listenPort: numberOf(own, 'listenPort') ?? numberOf(base, 'listenPort') ?? listenPort,
+		listenPort:
+			integerOf(ofNode, own, 'listenPort', 1, mostPort) ??
+			integerOf(cluster, base, 'listenPort', 1, mostPort) ??
+			listenPort,
 		bindToNodeAddress: textOf(base, 'bindMode') === 'NodeIP',
 		meshPassword: secretKeyOf(objectAt(base, 'nodeMeshPassword')),
-		meshRestartSeconds: secondsOf(base, 'nodeMeshMaxRestartTime') ?? meshRestartSeconds,
+		meshRestartSeconds:
+			boundedSeconds(cluster, base, 'nodeMeshMaxRestartTime', mostRestartSeconds) ?? meshRestartSeconds,
 		serviceClusterCidrs: cidrsOf(cluster, base, 'serviceClusterIPs'),
 		serviceExternalCidrs: cidrsOf(cluster, base, 'serviceExternalIPs'),
 		serviceLoadBalancerCidrs: cidrsOf(cluster, base, 'serviceLoadBalancerIPs'),
-		localWorkloadPeering: { ipv4: peeringAddress(cluster, base, 'localWorkloadPeeringIPV4'), ipv6: peeringAddress(cluster, base, 'localWorkloadPeeringIPV6') },
-		// Those that a node's own advertisements name may be in its own resource.
-		communities: Object.fromEntries([base, own].flatMap((spec) => objectsOf(spec, 'communities')).flatMap((entry) => pairOf(entry))),
+		serviceLoadBalancerAggregation: textOf(base, 'serviceLoadBalancerAggregation') !== 'Disabled',
+		localWorkloadPeering: {
+			ipv4: peeringAddress(cluster, base, 'localWorkloadPeeringIPV4'),
+			ipv6: peeringAddress(cluster, base, 'localWorkloadPeeringIPV6'),
+		},
+		// A node's own resource may define the communities of its own advertisements.
+		communities: Object.fromEntries(
+			[base, own].flatMap((spec) => objectsOf(spec, 'communities')).flatMap((entry) => pairOf(entry)),
+		),
 		prefixAdvertisements: objectsOf(advertisements, 'prefixAdvertisements').map((entry) => ({
 			prefix: cidrIn(resource, entry),
 			communities: textsOf(entry, 'communities'),
 		})),
-		programClusterRoutes: program === 'Enabled' || program === 'Disabled' || program === 'EnabledIPIPOnly' ? program : programClusterRoutes,
+		programClusterRoutes:
+			program === 'Enabled' || program === 'Disabled' || program === 'EnabledIPIPOnly' ? program : programClusterRoutes,
+		normalPriority: {
+			ipv4: integerOf(cluster, base, 'ipv4NormalRoutePriority', 1, mostPriority),
+			ipv6: integerOf(cluster, base, 'ipv6NormalRoutePriority', 1, mostPriority),
+		},
 	};
 }
 
@@ -88,7 +122,11 @@ function pairOf(entry: JsonObject): [string, string][] {
 	return name === undefined || value === undefined ? [] : [[name, value]];
 }
 
-const cidrsOf = (resource: Resource | undefined, spec: JsonObject, key: string): PrefixKey[] => objectsOf(spec, key).map((entry) => cidrIn(resource, entry));
+const cidrsOf = (resource: Resource | undefined, spec: JsonObject, key: string): PrefixKey[] =>
+	objectsOf(spec, key)
+		// Calico skips an entry without a CIDR.
+		.filter((entry) => textOf(entry, 'cidr') !== '')
+		.map((entry) => cidrIn(resource, entry));
 
 function cidrIn(resource: Resource | undefined, entry: JsonObject): PrefixKey {
 	const text = textOf(entry, 'cidr') ?? '';
@@ -100,14 +138,17 @@ function cidrIn(resource: Resource | undefined, entry: JsonObject): PrefixKey {
 	}
 }
 
-/** A number, or text in plain or dotted notation. */
+/** A number, or text in asplain or asdot notation. */
 function asNumberOf(resource: Resource | undefined, spec: JsonObject, key: string): number | undefined {
 	const value = spec[key];
 	if (value === undefined || value === null || value === 0) return undefined;
+	if (typeof value !== 'number' && typeof value !== 'string' && typeof value !== 'bigint')
+		throw new ResourceError(resource?.name ?? 'default', `spec.${key} is neither a number nor text`);
 	try {
 		return parseAsNumber(String(value));
 	} catch (error) {
-		if (error instanceof RangeError) throw new ResourceError(resource?.name ?? 'default', `spec.${key}: ${error.message}`);
+		if (error instanceof RangeError)
+			throw new ResourceError(resource?.name ?? 'default', `spec.${key}: ${error.message}`);
 		throw error;
 	}
 }
@@ -119,15 +160,52 @@ function secretKeyOf(password: JsonObject): SecretKey | undefined {
 	return name === undefined || key === undefined ? undefined : { name, key };
 }
 
-/** Go's duration text (`2m0s`, `90s`, `1h30m`) in whole seconds, rounded as Calico does. */
-export function secondsOf(spec: JsonObject, key: string): number | undefined {
+/** Converts a Go duration (`2m0s`, `90s`, `1h30m`) to whole seconds, rounded as in Calico. */
+function secondsOf(spec: JsonObject, key: string): number | undefined {
 	const text = textOf(spec, key);
 	if (text === undefined || !/^(\d+(\.\d+)?(h|m|s|ms))+$/.test(text)) return undefined;
 	const units = { h: 3600, m: 60, s: 1, ms: 0.001 } as const;
 	let seconds = 0;
-	// The pattern above holds: every match has a number and one of the units.
-	for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g)) seconds += Number(amount) * units[unit as keyof typeof units];
+	// The pattern above guarantees a number and a unit in each match.
+	for (const [, amount, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|h|m|s)/g))
+		seconds += Number(amount) * units[unit as keyof typeof units];
 	return Math.round(seconds);
+}
+
+const mostPort = 65_535;
+/** RFC 4724 §3: the restart time has 12 bits. */
+const mostRestartSeconds = 4095;
+/** The hold time, three times this, has 16 bits (RFC 4271 §4.2). */
+const mostKeepaliveSeconds = 21_845;
+const mostAllowedOwnAs = 255;
+/** Calico's bound of route metrics: each is a LOCAL_PREF of at least 1. */
+const mostPriority = 2_147_483_646;
+
+/** @throws ResourceError outside the bounds (inclusive), or for another type */
+function integerOf(
+	resource: Resource | undefined,
+	spec: JsonObject,
+	key: string,
+	least: number,
+	most: number,
+): number | undefined {
+	return strictFields('spec', (problem) => {
+		throw new ResourceError(resource?.name ?? 'default', problem);
+	}).integer(spec, key, least, most);
+}
+
+function boundedSeconds(
+	resource: Resource | undefined,
+	spec: JsonObject,
+	key: string,
+	most: number,
+): number | undefined {
+	const seconds = secondsOf(spec, key);
+	if (seconds === undefined && (spec[key] ?? undefined) !== undefined)
+		throw new ResourceError(resource?.name ?? 'default', `spec.${key} is no duration such as 120s`);
+	if (seconds !== undefined && seconds > most)
+		throw new ResourceError(resource?.name ?? 'default', `spec.${key} is more than ${most} seconds`);
+	return seconds;
 }
 
 /** A BGPPeer. */
@@ -135,31 +213,54 @@ export interface BgpPeer {
 	readonly name: string;
 	readonly node: string | undefined;
 	readonly nodeSelector: string | undefined;
-	/** Canonical address, with the port where one is given. */
+	/** Canonical address; the port if given. */
 	readonly peer: { readonly address: string; readonly port: number | undefined } | undefined;
 	readonly peerSelector: string | undefined;
-	/** The other sides are pods of the node, whatever else names one. */
+	/** The peers are pods of the node, regardless of other peer fields. */
 	readonly localWorkloadSelector: string | undefined;
 	readonly asNumber: number | undefined;
 	readonly localAsNumber: number | undefined;
-	/** `keep-external`: of `keepOriginalNextHop`, which Calico obeys towards other ASes alone. */
+	/** `keep-external`: `keepOriginalNextHop`, which Calico applies only towards other ASes. */
 	readonly nextHopMode: 'auto' | 'self' | 'keep' | 'keep-external';
 	readonly password: SecretKey | undefined;
 	readonly useNodeAddress: boolean;
-	readonly restartSeconds: number | undefined;
-	readonly keepaliveSeconds: number | undefined;
-	readonly allowOwnAs: number;
-	readonly ttlSecurityHops: number | undefined;
-	/** The gateway through which the peer is reached, canonical. */
+	/** Options of the session that follow from one field alone, the same on both sides. */
+	readonly options: Partial<PeerOptions>;
+	/** The gateway to the peer, canonical. */
 	readonly reachableBy: string | undefined;
 	readonly filters: readonly string[];
 	readonly reversePeering: 'Auto' | 'Manual';
 }
 
-/** @throws ResourceError, also where a selector does not parse: nobody can tell then whom it is about */
+/**
+ * The fields of a BGPPeer that determine options of the session: one row for each field. An absent
+ * field gives none.
+ */
+const optionFields: readonly ((resource: Resource, spec: JsonObject) => Partial<PeerOptions>)[] = [
+	(resource, spec) => {
+		const restartSeconds = boundedSeconds(resource, spec, 'maxRestartTime', mostRestartSeconds);
+		return restartSeconds === undefined ? {} : { gracefulRestart: { restartSeconds, notification: true } };
+	},
+	(resource, spec) => {
+		const seconds = boundedSeconds(resource, spec, 'keepaliveTime', mostKeepaliveSeconds);
+		return seconds === undefined ? {} : { holdTimeSeconds: seconds * 3 };
+	},
+	(resource, spec) => {
+		const allowOwnAs = integerOf(resource, spec, 'numAllowedLocalASNumbers', 0, mostAllowedOwnAs);
+		return allowOwnAs === undefined ? {} : { allowOwnAs };
+	},
+	(resource, spec) => {
+		const ttlSecurityHops = integerOf(resource, spec, 'ttlSecurity', 0, 255) ?? 0;
+		// GTSM sends TTL 255 itself.
+		return ttlSecurityHops === 0 ? {} : { ttlSecurityHops, multihopTtl: undefined };
+	},
+];
+
+/** @throws ResourceError, also if a selector does not parse */
 export function toBgpPeer(resource: Resource): BgpPeer {
 	const spec = specOf(resource);
-	for (const key of ['nodeSelector', 'peerSelector', 'localWorkloadSelector']) checkSelector(resource, key, textOf(spec, key));
+	for (const key of ['nodeSelector', 'peerSelector', 'localWorkloadSelector'])
+		checkSelector(resource, key, textOf(spec, key));
 	return {
 		name: resource.name,
 		node: textOf(spec, 'node') || undefined,
@@ -172,17 +273,14 @@ export function toBgpPeer(resource: Resource): BgpPeer {
 		nextHopMode: nextHopModeOf(spec),
 		password: secretKeyOf(isObject(spec['password']) ? spec['password'] : {}),
 		useNodeAddress: textOf(spec, 'sourceAddress') !== 'None',
-		restartSeconds: secondsOf(spec, 'maxRestartTime'),
-		keepaliveSeconds: secondsOf(spec, 'keepaliveTime'),
-		allowOwnAs: numberOf(spec, 'numAllowedLocalASNumbers') ?? 0,
-		ttlSecurityHops: numberOf(spec, 'ttlSecurity') || undefined,
+		options: Object.assign({}, ...optionFields.map((read) => read(resource, spec))),
 		reachableBy: addressIn(resource.name, 'reachableBy', textOf(spec, 'reachableBy') || undefined),
 		filters: textsOf(spec, 'filters'),
 		reversePeering: textOf(spec, 'reversePeering') === 'Manual' ? 'Manual' : 'Auto',
 	};
 }
 
-/** The older `keepOriginalNextHop` counts where `nextHopMode` says nothing. */
+/** The older `keepOriginalNextHop` applies if `nextHopMode` is absent. */
 function nextHopModeOf(spec: JsonObject): BgpPeer['nextHopMode'] {
 	switch (textOf(spec, 'nextHopMode')) {
 		case 'Self':
@@ -218,9 +316,14 @@ function addressIn(resource: string, key: string, text: string | undefined): str
 function peerAddress(resource: Resource, text: string | undefined): BgpPeer['peer'] {
 	if (text === undefined) return undefined;
 	const [, bracketed, plain, port] =
-		/^(?:\[([^\]]+)\]|([^:]+|[^:]*:[^:]*:.*?))(?::(\d{1,5}))?$/.exec(text.includes('[') || text.split(':').length <= 2 ? text : `[${text}]`) ?? [];
+		/^(?:\[([^\]]+)\]|([^:]+|[^:]*:[^:]*:.*?))(?::(\d{1,5}))?$/.exec(
+			text.includes('[') || text.split(':').length <= 2 ? text : `[${text}]`,
+		) ?? [];
+	const number = port === undefined ? undefined : Number(port);
+	if (number !== undefined && (number < 1 || number > mostPort))
+		throw new ResourceError(resource.name, `spec.peerIP: port ${number} is not from 1 to ${mostPort}`);
 	try {
-		return { address: canonicalAddress(bracketed ?? plain ?? text), port: port === undefined ? undefined : Number(port) };
+		return { address: canonicalAddress(bracketed ?? plain ?? text), port: number };
 	} catch (error) {
 		if (error instanceof AddressError) throw new ResourceError(resource.name, `spec.peerIP: ${error.message}`);
 		throw error;

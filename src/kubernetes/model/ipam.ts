@@ -1,4 +1,7 @@
-/** Calico's IPAM resources to the values that `ipam/` decides on, and back: unknown fields stay, numbers keep every digit. */
+/**
+ * Converts Calico's IPAM resources to the values of `ipam/` and back: unknown fields are kept,
+ * numbers keep every digit.
+ */
 import { AddressError, hostPrefix, type PrefixKey, parsePrefix, prefixKey } from '../../core/index.ts';
 import {
 	type Affinity,
@@ -14,7 +17,7 @@ import {
 	type Pool,
 	type PoolUse,
 } from '../../ipam/index.ts';
-import { isArray, isObject, type JsonObject, type JsonValue, objectAt } from '../json/index.ts';
+import { isArray, isObject, type JsonObject, type JsonValue, objectAt } from '../../json/index.ts';
 import { bigintOf, flagOf, flagOr, numberOf, objectsOf, smallest, textOf, textsOf } from './fields.ts';
 import { type ApiLayout, type Resource, ResourceError, specOf, texts, without } from './resource.ts';
 
@@ -29,9 +32,12 @@ const blockKeys = [
 	'sequenceNumberForAllocation',
 	'deleted',
 ];
-const attributeKeys = ['handle_id', 'secondary', 'releasedAt'];
+const attributeKeys = ['handle_id', 'secondary', 'alternate', 'releasedAt'];
 
-/** @throws ResourceError, also where what it holds could be misread: an address must not seem to be free */
+/**
+ * @throws ResourceError, also if the contents could be misread: an allocated address must never
+ * appear free
+ */
 export function toBlock(resource: Resource): Block {
 	const spec = specOf(resource);
 	const cidr = cidrOf(resource, spec);
@@ -46,14 +52,20 @@ export function toBlock(resource: Resource): Block {
 		attributes: objectsOf(spec, 'attributes').map(toAttribute),
 		sequenceNumber: bigintOf(spec['sequenceNumber']) ?? 0n,
 		sequenceNumberForAllocation: Object.fromEntries(
-			Object.entries(objectAt(spec, 'sequenceNumberForAllocation')).map(([ordinal, value]) => [ordinal, bigintOf(value) ?? 0n]),
+			Object.entries(objectAt(spec, 'sequenceNumberForAllocation')).map(([ordinal, value]) => [
+				ordinal,
+				bigintOf(value) ?? 0n,
+			]),
 		),
 		deleted: flagOf(spec, 'deleted'),
 		other: without(spec, blockKeys),
 	};
 }
 
-/** What is wrong with a block that has a CIDR. Absent lists are empty, as Go writes them, but for `allocations`. */
+/**
+ * The error in a block with a CIDR. Absent lists count as empty, as Go writes them, except
+ * `allocations`.
+ */
 function blockMalformation({ name }: Resource, spec: JsonObject, cidr: PrefixKey): string | undefined {
 	if (blockName(cidr) !== name) return `spec.cidr is ${cidr}, whose block has the name ${blockName(cidr)}`;
 	const { allocations, unallocated = null, attributes = null } = spec;
@@ -61,18 +73,24 @@ function blockMalformation({ name }: Resource, spec: JsonObject, cidr: PrefixKey
 	if (!isArray(allocations) || allocations.length !== size) return `spec.allocations is not a list of ${size}`;
 	if (!allocations.every((index) => index === null || isOrdinal(index)))
 		return 'spec.allocations has something that is neither null nor a number of an attribute';
-	if (unallocated !== null && !(isArray(unallocated) && unallocated.every(isOrdinal))) return 'spec.unallocated is not a list of numbers of addresses';
+	if (unallocated !== null && !(isArray(unallocated) && unallocated.every(isOrdinal)))
+		return 'spec.unallocated is not a list of numbers of addresses';
 	if (attributes === null) return undefined;
 	if (!isArray(attributes) || !attributes.every(isObject)) return 'spec.attributes is not a list of objects';
 	const isText = (value: JsonValue | undefined) => value === undefined || value === null || typeof value === 'string';
-	const isOwner = ({ handle_id: handle, secondary = null, releasedAt }: JsonObject): boolean =>
-		isText(handle) && isText(releasedAt) && (secondary === null || (isObject(secondary) && Object.values(secondary).every(isText)));
+	const areTexts = (value: JsonValue) => value === null || (isObject(value) && Object.values(value).every(isText));
+	const isOwner = ({ handle_id: handle, secondary = null, alternate = null, releasedAt }: JsonObject): boolean =>
+		isText(handle) && isText(releasedAt) && areTexts(secondary) && areTexts(alternate);
 	return attributes.every(isOwner) ? undefined : 'spec.attributes has an owner that is not text';
 }
 
-const isOrdinal = (value: JsonValue | undefined): boolean => typeof value === 'number' && Number.isInteger(value) && value >= 0;
+const isOrdinal = (value: JsonValue | undefined): boolean =>
+	typeof value === 'number' && Number.isInteger(value) && value >= 0;
 
-/** Which addresses a block may hold: by its name, and by what it says, read or not. */
+/**
+ * The addresses that a block may hold: by its name and by its CIDR field, even if it can not be
+ * read.
+ */
 export function cidrsOfBlock(resource: Resource): readonly PrefixKey[] {
 	const named = blockOfName(resource.name);
 	let said: PrefixKey | undefined;
@@ -87,14 +105,18 @@ export function cidrsOfBlock(resource: Resource): readonly PrefixKey[] {
 const toAttribute = (raw: JsonObject): AllocationAttribute => ({
 	handleId: textOf(raw, 'handle_id'),
 	secondary: isObject(raw['secondary']) ? texts(raw['secondary']) : undefined,
+	...(isObject(raw['alternate']) ? { alternate: texts(raw['alternate']) } : {}),
 	releasedAt: textOf(raw, 'releasedAt'),
 	other: without(raw, attributeKeys),
 });
 
-/** A block's spec as Calico writes it. The v1 layout requires `strictAffinity`, which nobody reads. */
-export function fromBlock(block: Block, layout: ApiLayout): JsonObject {
+/**
+ * A block's spec as Calico writes it. Both layouts require `strictAffinity`, which is deprecated
+ * and has no effect.
+ */
+export function fromBlock(block: Block): JsonObject {
 	return {
-		...(layout === 'crd.projectcalico.org/v1' ? { strictAffinity: false } : {}),
+		strictAffinity: false,
 		...unknownOf(block.other),
 		cidr: block.cidr,
 		...(block.affinity === undefined ? {} : { affinity: block.affinity }),
@@ -103,19 +125,22 @@ export function fromBlock(block: Block, layout: ApiLayout): JsonObject {
 		unallocated: block.unallocated,
 		attributes: block.attributes.map(fromAttribute),
 		sequenceNumber: smallest(block.sequenceNumber),
-		sequenceNumberForAllocation: Object.fromEntries(Object.entries(block.sequenceNumberForAllocation).map(([ordinal, value]) => [ordinal, smallest(value)])),
+		sequenceNumberForAllocation: Object.fromEntries(
+			Object.entries(block.sequenceNumberForAllocation).map(([ordinal, value]) => [ordinal, smallest(value)]),
+		),
 		...(block.deleted ? { deleted: true } : { deleted: false }),
 	};
 }
 
-const fromAttribute = ({ handleId, secondary, releasedAt, other }: AllocationAttribute): JsonObject => ({
+const fromAttribute = ({ handleId, secondary, alternate, releasedAt, other }: AllocationAttribute): JsonObject => ({
 	...unknownOf(other),
 	...(handleId === undefined ? {} : { handle_id: handleId }),
 	...(secondary === undefined ? {} : { secondary }),
+	...(alternate === undefined ? {} : { alternate }),
 	...(releasedAt === undefined ? {} : { releasedAt }),
 });
 
-/** What was read as unknown came out of JSON: it is JSON. */
+/** Unknown fields were parsed from JSON, so they are JSON values. */
 const unknownOf = (other: Readonly<Record<string, unknown>>): JsonObject => other as JsonObject;
 
 const affinityKeys = ['state', 'node', 'type', 'cidr', 'deleted'];
@@ -124,20 +149,27 @@ const affinityKeys = ['state', 'node', 'type', 'cidr', 'deleted'];
 export function toAffinity(resource: Resource): Affinity {
 	const spec = specOf(resource);
 	return {
-		// Whatever else is written there counts as Calico's own default does: not confirmed.
+		// Any other value counts as in Calico: not confirmed.
 		state: (textOf(spec, 'state') ?? '') as AffinityState,
 		node: textOf(spec, 'node') ?? '',
 		type: textOf(spec, 'type') === 'virtual' ? 'virtual' : 'host',
 		cidr: cidrOf(resource, spec),
-		// Text in the v1 layout, a boolean in v3.
+		// A string in the v1 layout, a boolean in v3.
 		deleted: flagOf(spec, 'deleted') || textOf(spec, 'deleted') === 'true',
 		other: without(spec, affinityKeys),
 	};
 }
 
-/** An affinity's spec; `deleted` is text in the v1 layout. */
+/** An affinity's spec; `deleted` is a string in the v1 layout. */
 export function fromAffinity({ state, node, type, cidr, deleted, other }: Affinity, layout: ApiLayout): JsonObject {
-	return { ...unknownOf(other), cidr, deleted: layout === 'crd.projectcalico.org/v1' ? String(deleted) : deleted, node, state, type };
+	return {
+		...unknownOf(other),
+		cidr,
+		deleted: layout === 'crd.projectcalico.org/v1' ? String(deleted) : deleted,
+		node,
+		state,
+		type,
+	};
 }
 
 const handleKeys = ['handleID', 'block', 'deleted'];
@@ -161,29 +193,40 @@ export function fromHandle({ handleId, blocks, deleted, other }: Handle): JsonOb
 	return { ...unknownOf(other), handleID: handleId, block: blocks, deleted };
 }
 
-/** An IPPool with the defaults of Calico's own API, which objects written by kubectl may lack. @throws ResourceError */
+/**
+ * An IPPool with the defaults of Calico's API, which objects written by kubectl may lack. @throws
+ * ResourceError
+ */
 export function toPool(resource: Resource): Pool {
 	const spec = specOf(resource);
 	const cidr = cidrOf(resource, spec);
 	const { family } = parsePrefix(cidr);
 	const written = textsOf(spec, 'allowedUses');
-	// Uses of a later version are none of ours; a pool that names nothing else is not for ours.
-	const uses = written.filter((use): use is PoolUse => use === 'Workload' || use === 'Tunnel' || use === 'LoadBalancer');
+	// Unknown uses of a later version are ignored; a pool with only unknown uses is not used.
+	const uses = written.filter(
+		(use): use is PoolUse => use === 'Workload' || use === 'Tunnel' || use === 'LoadBalancer',
+	);
 	return {
 		name: resource.name,
 		cidr,
 		family,
-		blockSize: numberOf(spec, 'blockSize') ?? (family === 'ipv4' ? 26 : 122),
+		// 0 is Go's absent value.
+		blockSize: numberOf(spec, 'blockSize') || (family === 'ipv4' ? 26 : 122),
 		disabled: flagOf(spec, 'disabled'),
 		nodeSelector: textOf(spec, 'nodeSelector') ?? 'all()',
 		namespaceSelector: textOf(spec, 'namespaceSelector') ?? '',
 		allowedUses: written.length === 0 ? ['Workload', 'Tunnel'] : uses,
 		assignmentMode: textOf(spec, 'assignmentMode') === 'Manual' ? 'Manual' : 'Automatic',
 		terminating: resource.terminating,
+		// `metadata.generation` rises with `spec` alone; without one every write counts.
+		version: [
+			resource.uid,
+			numberOf(objectAt(resource.raw, 'metadata'), 'generation') ?? resource.resourceVersion,
+		].join('/'),
 	};
 }
 
-/** What a pool means for routes and tunnels. */
+/** The routing and tunnel settings of a pool. */
 export interface PoolRouting {
 	readonly cidr: PrefixKey;
 	readonly ipipMode: 'Always' | 'CrossSubnet' | 'Never';
@@ -191,6 +234,8 @@ export interface PoolRouting {
 	readonly natOutgoing: boolean;
 	readonly disabled: boolean;
 	readonly disableBgpExport: boolean;
+	/** `allowedUses` is only `LoadBalancer`: no routes, no address translation. */
+	readonly loadBalancerOnly: boolean;
 }
 
 /** @throws ResourceError */
@@ -207,10 +252,15 @@ export function toPoolRouting(resource: Resource): PoolRouting {
 		natOutgoing: flagOf(spec, 'natOutgoing'),
 		disabled: flagOf(spec, 'disabled'),
 		disableBgpExport: flagOf(spec, 'disableBGPExport'),
+		loadBalancerOnly: isLoadBalancerOnly(spec['allowedUses']),
 	};
 }
 
-/** `ipamconfigs/default`, or Calico's defaults where there is none. */
+/** Exactly `[LoadBalancer]`. */
+const isLoadBalancerOnly = (uses: unknown): boolean =>
+	Array.isArray(uses) && uses.length === 1 && uses[0] === 'LoadBalancer';
+
+/** `ipamconfigs/default`, or Calico's defaults if it is absent. */
 export function toIpamConfig(resource: Resource | undefined): IpamConfig {
 	if (resource === undefined) return defaultIpamConfig;
 	const spec = specOf(resource);
@@ -222,8 +272,14 @@ export function toIpamConfig(resource: Resource | undefined): IpamConfig {
 	};
 }
 
-/** The prefixes of an IPReservation, and what of it is none: a mistake in one must not give the others away. */
-export function toReservation(resource: Resource): { readonly cidrs: readonly PrefixKey[]; readonly unreadable: readonly string[] } {
+/**
+ * The valid prefixes of an IPReservation, and the invalid entries: an invalid entry does not void
+ * the others.
+ */
+export function toReservation(resource: Resource): {
+	readonly cidrs: readonly PrefixKey[];
+	readonly unreadable: readonly string[];
+} {
 	const cidrs: PrefixKey[] = [];
 	const unreadable: string[] = [];
 	for (const text of textsOf(specOf(resource), 'reservedCIDRs')) {

@@ -1,23 +1,23 @@
 import { numberOf, textOf, textsOf } from './fields.ts';
 import { type Resource, specOf } from './resource.ts';
 
-/** What a CalicoNodeStatus may ask a node for. */
-export const nodeStatusClasses = ['Agent', 'BGP', 'Routes'] as const;
+/** The classes of information in a CalicoNodeStatus. */
+const nodeStatusClasses = ['Agent', 'BGP', 'Routes'] as const;
 export type NodeStatusClass = (typeof nodeStatusClasses)[number];
 
-/** A CalicoNodeStatus: what one node is asked to tell of itself. */
+/** A CalicoNodeStatus: a request for status information of one node. */
 export interface NodeStatusRequest {
 	readonly name: string;
 	readonly node: string;
 	readonly classes: readonly NodeStatusClass[];
-	/** 0: told once, not again. */
+	/** 0: reported once. */
 	readonly updatePeriodSeconds: number;
 }
 
 const defaultPeriodSeconds = 10;
 const mostPeriodSeconds = 86_400;
 
-/** With Calico's defaults; classes that are not known are passed over. */
+/** Applies Calico's defaults; unknown classes are skipped. */
 export function toNodeStatusRequest(resource: Resource): NodeStatusRequest {
 	const spec = specOf(resource);
 	const asked = textsOf(spec, 'classes');

@@ -1,9 +1,9 @@
-import { isObject, type JsonObject, objectAt, textAt } from '../json/index.ts';
+import { isObject, type JsonObject, objectAt, textAt } from '../../json/index.ts';
 
-/** The layouts in which Calico keeps its resources (they are never both in use). */
+/** The layouts of Calico's resources; a cluster uses exactly one. */
 export type ApiLayout = 'crd.projectcalico.org/v1' | 'projectcalico.org/v3';
 
-/** A Kubernetes object as it was read, unknown fields and all, with the metadata everybody asks for. */
+/** A Kubernetes object as read, with unknown fields, and its common metadata. */
 export interface Resource {
 	readonly name: string;
 	readonly namespace: string | undefined;
@@ -16,20 +16,20 @@ export interface Resource {
 	readonly raw: JsonObject;
 }
 
-/** A resource that does not say what it must: which, and what is wrong. It is left alone. */
+/** A resource that can not be used, with its name and the reason. It is skipped. */
 export class ResourceError extends Error {
 	override readonly name = 'ResourceError';
 	readonly resource: string;
 	readonly problem: string;
 
-	constructor(resource: string, problem: string) {
-		super(`${resource}: ${problem}`);
+	constructor(resource: string, problem: string, options?: ErrorOptions) {
+		super(`${resource}: ${problem}`, options);
 		this.resource = resource;
 		this.problem = problem;
 	}
 }
 
-/** Reads the metadata of an object as the API server gave it. @throws ResourceError */
+/** Reads the metadata of an object from the API server. @throws ResourceError */
 export function toResource(raw: JsonObject): Resource {
 	const name = textAt(raw, 'metadata', 'name');
 	if (name === undefined) throw new ResourceError(textAt(raw, 'kind') ?? 'object', 'it has no metadata.name');
@@ -45,17 +45,34 @@ export function toResource(raw: JsonObject): Resource {
 	};
 }
 
-/** The members of an object that are text. */
-export function texts(object: JsonObject): Readonly<Record<string, string>> {
-	return Object.fromEntries(Object.entries(object).filter((entry): entry is [string, string] => typeof entry[1] === 'string'));
+/**
+ * Applies a reader to one object of the cluster. Every exception of the reader, expected or not,
+ * makes only this object unusable, so that no object can stop the daemon. @throws ResourceError, no
+ * other error
+ */
+export function readResource<T>(resource: Resource, read: (resource: Resource) => T): T {
+	try {
+		return read(resource);
+	} catch (error) {
+		if (error instanceof ResourceError) throw error;
+		const reason = error instanceof Error ? error.message : String(error);
+		throw new ResourceError(resource.name, `it can not be read: ${reason}`, { cause: error });
+	}
 }
 
-/** An object without the members named: what this version does not know. */
+/** The string members of an object. */
+export function texts(object: JsonObject): Readonly<Record<string, string>> {
+	return Object.fromEntries(
+		Object.entries(object).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
+	);
+}
+
+/** An object without the named members: the fields unknown to this version. */
 export function without(object: JsonObject, known: readonly string[]): JsonObject {
 	return Object.fromEntries(Object.entries(object).filter(([key]) => !known.includes(key)));
 }
 
-/** The spec of a resource; empty where it has none. */
+/** The spec of a resource; empty if absent. */
 export function specOf({ raw }: Resource): JsonObject {
 	const spec = raw['spec'];
 	return isObject(spec) ? spec : {};

@@ -1,6 +1,6 @@
+import { arrayAt, textAt } from '../../json/index.ts';
 import type { ApiClient } from '../client/api-client.ts';
 import { ApiError } from '../client/errors.ts';
-import { arrayAt, textAt } from '../json/index.ts';
 import type { ApiLayout } from '../model/resource.ts';
 
 /** The cluster has neither of Calico's layouts. */
@@ -9,14 +9,16 @@ export class NoCalicoResourcesError extends Error {
 
 	constructor(server: string) {
 		super(
-			`the cluster at ${server} has no IPPool resources, neither crd.projectcalico.org/v1 nor projectcalico.org/v3: apply the manifests in config/crds, or install Calico's`,
+			`the cluster at ${server} has no IPPool resources, neither crd.projectcalico.org/v1 nor ` +
+				"projectcalico.org/v3: apply the manifests in config/crds, or install Calico's",
 		);
 	}
 }
 
 /**
- * Which layout a cluster uses, as Calico decides it: by the resources that exist. `projectcalico.org/v3` counts only where it is
- * made of CRDs; served by Calico's aggregated API server it is a view of v1, without the IPAM kinds. @throws NoCalicoResourcesError
+ * Detects a cluster's layout, as Calico does: by the existing resources. `projectcalico.org/v3`
+ * counts only if it consists of CRDs: served by Calico's aggregated API server, it is a view of v1
+ * without the IPAM kinds. @throws NoCalicoResourcesError
  */
 export async function detectLayout(client: ApiClient): Promise<ApiLayout> {
 	const plurals = async (layout: ApiLayout): Promise<readonly (string | undefined)[]> => {

@@ -1,12 +1,19 @@
 import type { Logger, PrefixKey } from '../../core/index.ts';
-import { ConflictError, type Listing, type Store, type Unreadable, UnreadableError, type Versioned } from '../../ipam/index.ts';
+import {
+	ConflictError,
+	type Listing,
+	type Store,
+	type Unreadable,
+	UnreadableError,
+	type Versioned,
+} from '../../ipam/index.ts';
+import type { JsonObject } from '../../json/index.ts';
+import { isObject, sameJson } from '../../json/index.ts';
 import type { ApiClient, ResourceKind } from '../client/api-client.ts';
 import { ApiError, ApiUnreachableError } from '../client/errors.ts';
-import type { JsonObject } from '../json/index.ts';
-import { isObject, sameJson } from '../json/index.ts';
-import { type Resource, ResourceError, toResource } from '../model/resource.ts';
+import { type Resource, ResourceError, readResource, toResource } from '../model/resource.ts';
 
-/** How values of one kind are written as resources. */
+/** Conversion between values of one kind and resources. */
 export interface ResourceCodec<T> {
 	readonly kind: ResourceKind;
 	/** @throws ResourceError */
@@ -14,21 +21,23 @@ export interface ResourceCodec<T> {
 	toSpec(value: T): JsonObject;
 	labels?(value: T): Readonly<Record<string, string>>;
 	isDeleted(value: T): boolean;
-	/** Which addresses a resource may hold that can't be read. */
+	/** The addresses that an unreadable resource may hold. */
 	cidrsOf?(resource: Resource): readonly PrefixKey[];
 }
 
-/** What keeps copies: told of all that is read and written, asked before the server is. */
+/** A cache: gets all reads and writes, and is consulted before the server. */
 export interface ResourceCache {
 	get(name: string): Resource | undefined;
 	absorb(object: JsonObject): Resource;
 	forget(name: string, resourceVersion: string): void;
 }
 
-/** Keeps nothing. */
+/** The empty cache. */
 export const noCache: ResourceCache = { get: () => undefined, absorb: toResource, forget() {} };
 
-/** Keeps what this process read and wrote last; a conflict says when it is old. */
+/**
+ * Caches the last state that this process read or wrote; a write conflict reveals a stale entry.
+ */
 export function ownCache(): ResourceCache {
 	const known = new Map<string, Resource>();
 	return {
@@ -42,20 +51,23 @@ export function ownCache(): ResourceCache {
 	};
 }
 
-/** How often a write is sent whose answers are lost. */
+/** Maximum number of attempts of a write whose response is lost. */
 const mostSendings = 3;
 
 /**
- * Resources of one kind as conditional writes on values. A write whose answer was lost is looked up: found done, it counts; found undone, it
- * is sent again, which its condition makes safe even where the first one still arrives. Everything in a resource that the value does not carry is written back
- * as it was read. What can't be read is said once, and neither written nor deleted: who needs it is refused, all else goes on. What Calico marked as deleted and did not get to delete is deleted on sight, and reported as absent.
+ * Conditional writes of values as resources of one kind. After a lost response the store reads the
+ * object: if the write took effect, it counts; if not, it is sent again. Its condition makes that
+ * safe even if the first one arrives later. Fields that the value does not include are written back
+ * as read. An unreadable resource is reported once, and neither written nor deleted: requests for
+ * it fail, all others continue. A resource that Calico has marked as deleted is deleted when it is
+ * read, and reported as absent.
  */
 export class ResourceStore<T> implements Store<T> {
 	readonly #client: ApiClient;
 	readonly #codec: ResourceCodec<T>;
 	readonly #cache: ResourceCache;
 	readonly #log: Logger;
-	/** A resource is decoded once. */
+	/** Decoded values, so that a resource is decoded once. */
 	readonly #decoded = new WeakMap<Resource, T>();
 	readonly #unreadable = new Map<string, Unreadable>();
 
@@ -66,7 +78,7 @@ export class ResourceStore<T> implements Store<T> {
 		this.#log = log;
 	}
 
-	/** What could not be read when it was last looked at. */
+	/** The resources that could not be read at their last read. */
 	get unreadable(): readonly Unreadable[] {
 		return [...this.#unreadable.values()];
 	}
@@ -87,7 +99,7 @@ export class ResourceStore<T> implements Store<T> {
 		try {
 			await this.remove(name, versioned);
 		} catch (error) {
-			// Somebody finished the deletion and made a new one of that name meanwhile.
+			// Another writer has completed the deletion and created a new object of that name.
 			if (error instanceof ConflictError) return this.read(name, 'fresh');
 			throw error;
 		}
@@ -106,12 +118,15 @@ export class ResourceStore<T> implements Store<T> {
 	}
 
 	async write(name: string, { value, version, origin }: Versioned<T>): Promise<Versioned<T>> {
-		// Only this class makes the origins it is given back.
+		// Origins are created only by this class.
 		const { raw } = origin as Resource;
 		const metadata = isObject(raw['metadata']) ? raw['metadata'] : {};
 		const { kind, toSpec, labels } = this.#codec;
-		// Whoever wrote it before may not have known these labels.
-		const own = labels === undefined ? {} : { labels: { ...(isObject(metadata['labels']) ? metadata['labels'] : {}), ...labels(value) } };
+		// The previous writer may not have set these labels.
+		const own =
+			labels === undefined
+				? {}
+				: { labels: { ...(isObject(metadata['labels']) ? metadata['labels'] : {}), ...labels(value) } };
 		const object = { ...raw, metadata: { ...metadata, ...own, resourceVersion: version }, spec: toSpec(value) };
 		return this.#written(name, version, object, () => this.#client.replace(kind, object));
 	}
@@ -140,14 +155,19 @@ export class ResourceStore<T> implements Store<T> {
 				return [];
 			}
 		});
-		// Those that are gone meanwhile.
+		// Removes the objects that no longer exist.
 		const known = new Set(unreadable.map(({ name }) => name));
 		for (const name of this.#unreadable.keys()) if (!known.has(name)) this.#unreadable.delete(name);
 		return { items: readable, unreadable };
 	}
 
-	/** `version`: at which it may be written; `undefined`: it must not exist. */
-	#written(name: string, version: string | undefined, object: JsonObject, send: () => Promise<JsonObject>): Promise<Versioned<T>> {
+	/** `version`: the version at which it may be written; `undefined`: it must not exist. */
+	#written(
+		name: string,
+		version: string | undefined,
+		object: JsonObject,
+		send: () => Promise<JsonObject>,
+	): Promise<Versioned<T>> {
 		return this.#surely(
 			name,
 			async () => this.#versioned(this.#cache.absorb(await send())),
@@ -156,13 +176,17 @@ export class ResourceStore<T> implements Store<T> {
 				if (found === undefined) throw new ConflictError(`${name}: it is gone`, { cause });
 				const resource = this.#cache.absorb(found);
 				if (resource.resourceVersion === version) return 'again';
-				if (!sameJson(found['spec'], object['spec'])) throw new ConflictError(`${name}: somebody else wrote it`, { cause });
+				if (!sameJson(found['spec'], object['spec']))
+					throw new ConflictError(`${name}: another client wrote it`, { cause });
 				return { result: this.#versioned(resource) };
 			},
 		);
 	}
 
-	/** Sends a write; where its answer is lost, `settle` tells from what is there now whether it was done, with its result, or is to be sent again. */
+	/**
+	 * Sends a write. After a lost response, `settle` decides from the present object: the write
+	 * took effect (with its result), or is sent again.
+	 */
 	async #surely<R>(
 		name: string,
 		send: () => Promise<R>,
@@ -192,7 +216,7 @@ export class ResourceStore<T> implements Store<T> {
 	#read(resource: Resource): T {
 		const { name } = resource;
 		try {
-			const value = this.#codec.toValue(resource);
+			const value = readResource(resource, (raw) => this.#codec.toValue(raw));
 			this.#unreadable.delete(name);
 			return value;
 		} catch (error) {
@@ -200,20 +224,25 @@ export class ResourceStore<T> implements Store<T> {
 			const unreadable = { name, problem: error.problem, cidrs: this.#codec.cidrsOf?.(resource) ?? [] };
 			const { kind } = this.#codec.kind;
 			if (this.#unreadable.get(name)?.problem !== error.problem)
-				this.#log.error('a resource can not be read: nothing is decided on it, and it is left alone', { kind, name, problem: error.problem });
+				this.#log.error('a resource can not be read: nothing is decided on it, and it is left alone', {
+					kind,
+					name,
+					problem: error.problem,
+				});
 			this.#unreadable.set(name, unreadable);
 			throw new UnreadableError(unreadable, { cause: error });
 		}
 	}
 }
 
-/** Was the write perhaps done? */
+/** True if the write may have been executed. */
 function isAnswerLost(error: unknown): boolean {
 	return error instanceof ApiUnreachableError || (error instanceof ApiError && error.code >= 500);
 }
 
-/** A stale version, a name that is taken, or an object that is gone: the caller reads again. */
+/** A stale version, an existing name, or an absent object: the caller reads again. */
 function asConflict(error: unknown, name: string): unknown {
-	if (error instanceof ApiError && (error.code === 409 || error.code === 404)) return new ConflictError(`${name}: ${error.message}`, { cause: error });
+	if (error instanceof ApiError && (error.code === 409 || error.code === 404))
+		return new ConflictError(`${name}: ${error.message}`, { cause: error });
 	return error;
 }

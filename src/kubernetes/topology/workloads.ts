@@ -1,13 +1,15 @@
+import { evaluate, parseSelector, type Selector } from '../../selector/index.ts';
 import type { BgpConfiguration, BgpPeer } from '../model/bgp.ts';
 import type { NodeFacts } from '../model/node.ts';
 import type { Workload } from '../model/workload.ts';
-import { evaluate } from '../selector/evaluate.ts';
-import { parseSelector, type Selector } from '../selector/parse.ts';
 
-/** Of a namespace and of a service account: labels that Calico gives a workload besides its own. */
+/** Labels that Calico adds to a workload from its namespace and its service account. */
 const inherited = /^(pcns|pcsa)\./;
 
-/** What of a resource with `localWorkloadSelector` can't be obeyed, and what becomes of it. `usable`: sessions are made all the same. */
+/**
+ * Settings of a resource with `localWorkloadSelector` that can not be applied, and the consequence.
+ * `usable`: the sessions are created anyway.
+ */
 export function workloadProblems({
 	localWorkloadSelector,
 	peer,
@@ -17,9 +19,20 @@ export function workloadProblems({
 	if (localWorkloadSelector === undefined) return [];
 	const foreign = [...labelsIn(parseSelector(localWorkloadSelector))].filter((label) => inherited.test(label));
 	if (foreign.length > 0)
-		return [{ text: `localWorkloadSelector names labels of namespaces or service accounts (${foreign.join(', ')}), which are not looked at`, usable: false }];
-	const beside = Object.entries({ peerIP: peer, peerSelector, reachableBy }).flatMap(([key, value]) => (value === undefined ? [] : [key]));
-	return beside.length === 0 ? [] : [{ text: `${beside.join(', ')} beside localWorkloadSelector: passed over`, usable: true }];
+		return [
+			{
+				text:
+					'localWorkloadSelector names labels of namespaces or service accounts ' +
+					`(${foreign.join(', ')}), which are not looked at`,
+				usable: false,
+			},
+		];
+	const beside = Object.entries({ peerIP: peer, peerSelector, reachableBy }).flatMap(([key, value]) =>
+		value === undefined ? [] : [key],
+	);
+	return beside.length === 0
+		? []
+		: [{ text: `${beside.join(', ')} beside localWorkloadSelector: passed over`, usable: true }];
 }
 
 function labelsIn(selector: Selector): ReadonlySet<string> {
@@ -37,20 +50,22 @@ function labelsIn(selector: Selector): ReadonlySet<string> {
 	}
 }
 
-/** A pod's address to have a session with, and the resource that says so. */
+/** The address of a pod for a session, and the resource that selects it. */
 export interface WorkloadTarget {
 	readonly resource: BgpPeer;
 	readonly address: string;
 }
 
 /**
- * The pods of this node to have sessions with: of several resources that select a pod the first by name counts (Felix's
- * calculator of active peers). `resources` are those that select this node, by name. Pure.
+ * The pods of this node for sessions. If several resources select a pod, the first by name counts
+ * (Felix's calculator of active peers). `resources`: those that select this node, by name. Pure.
  */
 export function workloadTargets(resources: readonly BgpPeer[], workloads: readonly Workload[]): WorkloadTarget[] {
 	const selecting = resources.flatMap((resource) => {
 		const { localWorkloadSelector: text } = resource;
-		return text === undefined || workloadProblems(resource).some(({ usable }) => !usable) ? [] : [{ resource, selector: parseSelector(text) }];
+		return text === undefined || workloadProblems(resource).some(({ usable }) => !usable)
+			? []
+			: [{ resource, selector: parseSelector(text) }];
 	});
 	return workloads.flatMap(({ labels, addresses }) => {
 		const found = selecting.find(({ selector }) => evaluate(selector, labels));
@@ -59,10 +74,13 @@ export function workloadTargets(resources: readonly BgpPeer[], workloads: readon
 }
 
 /**
- * What pods that wait for `localWorkloadPeeringIPV4` or `IPV6` must know: it is Felix that puts these addresses on the interfaces of pods, and
- * nobody does where it does not run.
+ * Problems with `localWorkloadPeeringIPV4` or `IPV6`: only Felix assigns these addresses to the
+ * interfaces of pods; without Felix they do not exist.
  */
-export function peeringAddressProblems({ localWorkloadPeering }: BgpConfiguration, { ipv4, ipv6 }: Pick<NodeFacts, 'ipv4' | 'ipv6'>): string[] {
+export function peeringAddressProblems(
+	{ localWorkloadPeering }: BgpConfiguration,
+	{ ipv4, ipv6 }: Pick<NodeFacts, 'ipv4' | 'ipv6'>,
+): string[] {
 	const families = [
 		['localWorkloadPeeringIPV4', localWorkloadPeering.ipv4, ipv4],
 		['localWorkloadPeeringIPV6', localWorkloadPeering.ipv6, ipv6],
@@ -71,7 +89,9 @@ export function peeringAddressProblems({ localWorkloadPeering }: BgpConfiguratio
 		if (address === undefined) return [];
 		const instead = own === undefined ? '' : `; they may speak to ${own.address} instead`;
 		return [
-			`BGPConfiguration default: ${key} ${address} is put on the interfaces of pods by Felix alone, which does not run on this node: pods reach it only where somebody else has put it on an interface${instead}`,
+			`BGPConfiguration default: ${key} ${address} is put on the interfaces of pods by Felix ` +
+				'alone, which does not run on this node: pods reach it only where another program has put it ' +
+				`on an interface${instead}`,
 		];
 	});
 }

@@ -1,4 +1,0 @@
-/** Sockets, TLS, tokens and bytes around the API. */
-export * from './auth.ts';
-export * from './certificate.ts';
-export * from './listener.ts';

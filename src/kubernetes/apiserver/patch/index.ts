@@ -1,7 +1,0 @@
-/** Patches as kubectl sends them, and who manages which field. Everything here maps values to values. */
-export * from './field-set.ts';
-export { goKind } from './go-text.ts';
-export * from './json-patch.ts';
-export * from './managed-fields.ts';
-export * from './merge-patch.ts';
-export * from './strategic.ts';

@@ -1,9 +1,0 @@
-/** The resources that are served: their names, schemas, columns and rules. */
-export * from './columns.ts';
-export { commonRules } from './common-rules.ts';
-export * from './custom.ts';
-export * from './definition-rules.ts';
-export { definitionOf, loadDefinitions, loadFieldTable, objectMeta } from './definitions.ts';
-export * from './metadata.ts';
-export * from './registry.ts';
-export * from './types.ts';
