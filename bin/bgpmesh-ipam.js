@@ -3,5 +3,5 @@ import * as nodeModule from 'node:module';
 
 // Compiled code is kept between calls where Node.js can (22.8 and newer).
 nodeModule.enableCompileCache?.();
-const { main } = await import('../dist/src/cni/index.js');
-await main();
+const { main, nodeExchange } = await import('../dist/src/cni/index.js');
+await main(nodeExchange);

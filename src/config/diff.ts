@@ -1,66 +1,106 @@
 import { isDeepStrictEqual } from 'node:util';
-import { keyInfo, type ReloadEffect, reloadEffects, schemaAt, shapeOf } from './keys.ts';
+import { atOnce, type Steps } from '../core/index.ts';
+import { keyInfo, type ReloadEffect, reloadEffects, schemaAt, shapeOf } from '../schema/index.ts';
 import type { BgpConfig, Config, PeerConfig, PeerRangeConfig } from './resolve.ts';
 import { configSchema } from './schema.ts';
 import { sessionSchema } from './session-schema.ts';
 
-/** One key that differs. */
+/** One changed key. */
 export interface KeyChange {
-	/** Below the thing that changed: `holdTimeSeconds`, `maxPrefix.limit`. */
+	/** Relative to the changed object: `holdTimeSeconds`, `maxPrefix.limit`. */
 	readonly key: string;
 	readonly effect: ReloadEffect;
 	readonly from: unknown;
 	readonly to: unknown;
 }
 
-/** One difference between two configurations, with the strongest effect of what differs. */
+/** One difference between two configurations, with its strongest effect. */
 export type ConfigChange =
-	| { readonly type: 'added' | 'removed'; readonly what: ChangedThing; readonly name: string; readonly effect: ReloadEffect }
-	| { readonly type: 'changed'; readonly what: ChangedThing; readonly name: string; readonly effect: ReloadEffect; readonly keys: readonly KeyChange[] };
+	| {
+			readonly type: 'added' | 'removed';
+			readonly what: ChangedThing;
+			readonly name: string;
+			readonly effect: ReloadEffect;
+	  }
+	| {
+			readonly type: 'changed';
+			readonly what: ChangedThing;
+			readonly name: string;
+			readonly effect: ReloadEffect;
+			readonly keys: readonly KeyChange[];
+	  };
 
-/** What has names of its own; everything else is a `setting` whose name is its key. */
+/** Objects with names; every other key is a `setting` named by its key. */
 export type ChangedThing = 'setting' | 'peer' | 'range' | 'policy' | 'origin' | 'pool';
 
-/** Everything that differs between two configurations, and what each difference costs. Pure. */
-export function diffConfig(before: Config, after: Config): ConfigChange[] {
-	return [
-		...settings(before, after),
-		...things('peer', sessionEffect, 'reset', byName(before.bgp?.peers), byName(after.bgp?.peers)),
-		...things('range', sessionEffect, 'reset', byName(before.bgp?.peerRanges), byName(after.bgp?.peerRanges)),
-		...things('policy', () => 'routes', 'routes', new Map(Object.entries(before.policies)), new Map(Object.entries(after.policies))),
-		...things('origin', () => 'live', 'live', keyed(before.bgp?.originate, 'prefix'), keyed(after.bgp?.originate, 'prefix')),
-		...things('pool', () => 'live', 'live', keyed(before.pools, 'cidr'), keyed(after.pools, 'cidr')),
-	];
+/** All differences between two configurations, and the effect of each. Pure. */
+export const diffConfig = (before: Config, after: Config): ConfigChange[] => atOnce(diffSteps(before, after));
+
+/** The same as long work with pause points: there may be hundreds of thousands of origins. */
+export function* diffSteps(before: Config, after: Config): Steps<ConfigChange[]> {
+	const changes = settings(before, after);
+	const add = function* (steps: Steps<ConfigChange[]>) {
+		for (const change of yield* steps) changes.push(change);
+	};
+	yield* add(things('peer', sessionEffect, 'reset', byName(before.bgp?.peers), byName(after.bgp?.peers)));
+	yield* add(things('range', sessionEffect, 'reset', byName(before.bgp?.peerRanges), byName(after.bgp?.peerRanges)));
+	const policies = ({ policies: all }: Config) => new Map(Object.entries(all));
+	yield* add(things('policy', () => 'routes', 'routes', policies(before), policies(after)));
+	const origins = ({ bgp }: Config) => keyed(bgp?.originate, 'prefix');
+	yield* add(things('origin', () => 'live', 'live', yield* origins(before), yield* origins(after)));
+	yield* add(
+		things('pool', () => 'live', 'live', yield* keyed(before.pools, 'cidr'), yield* keyed(after.pools, 'cidr')),
+	);
+	return changes;
 }
 
 type Thing = PeerConfig | PeerRangeConfig | object;
-const byName = <T extends { readonly name: string }>(list: readonly T[] | undefined) => new Map((list ?? []).map((thing) => [thing.name, thing]));
-const keyed = <K extends string, T extends { readonly [key in K]: string }>(list: readonly T[] | undefined, key: K) =>
-	new Map((list ?? []).map((thing) => [thing[key], thing]));
+const byName = <T extends { readonly name: string }>(list: readonly T[] | undefined) =>
+	new Map((list ?? []).map((thing) => [thing.name, thing]));
 
-/** Address, AS number and name make another session; the rest is in the schema. */
+function* keyed<K extends string, T extends { readonly [key in K]: string }>(
+	list: readonly T[] | undefined,
+	key: K,
+): Steps<Map<string, T>> {
+	const things = new Map<string, T>();
+	for (const thing of list ?? []) {
+		things.set(thing[key], thing);
+		if (things.size % 256 === 0) yield;
+	}
+	return things;
+}
+
+/**
+ * Address, AS number and name identify the session; the schema contains the effect of all other
+ * keys.
+ */
 const sessionEffect = (path: readonly string[]): ReloadEffect =>
 	effectAt(sessionSchema, path) ?? (path[0] === 'limit' || path[0] === 'group' ? 'live' : 'reset');
 
-function things(
+function* things(
 	what: ChangedThing,
 	effectOf: (path: readonly string[]) => ReloadEffect,
 	removed: ReloadEffect,
 	before: ReadonlyMap<string, Thing>,
 	after: ReadonlyMap<string, Thing>,
-): ConfigChange[] {
+): Steps<ConfigChange[]> {
 	const changes: ConfigChange[] = [];
+	let seen = 0;
 	for (const [name, thing] of before) {
+		if (++seen % 16 === 0) yield;
 		const now = after.get(name);
 		if (now === undefined) {
 			changes.push({ type: 'removed', what, name, effect: removed });
 			continue;
 		}
-		// Which group a value came from is no difference, only the value is.
+		// The group that a value was inherited from is no difference, only the value is.
 		const keys = keyChanges(thing, now, effectOf).filter(({ key }) => key !== 'group');
 		if (keys.length > 0) changes.push({ type: 'changed', what, name, effect: strongest(keys), keys });
 	}
-	for (const name of after.keys()) if (!before.has(name)) changes.push({ type: 'added', what, name, effect: 'live' });
+	for (const name of after.keys()) {
+		if (++seen % 256 === 0) yield;
+		if (!before.has(name)) changes.push({ type: 'added', what, name, effect: 'live' });
+	}
 	return changes;
 }
 
@@ -83,7 +123,7 @@ function settings(before: Config, after: Config): ConfigChange[] {
 	}));
 }
 
-/** The keys at which two values differ, down to what the schema declares as a key. */
+/** The keys in which two values differ, down to the keys that the schema declares. */
 function keyChanges(
 	before: object,
 	after: object,
@@ -91,16 +131,20 @@ function keyChanges(
 	skip: (path: readonly string[]) => boolean = () => false,
 ): KeyChange[] {
 	const walk = (from: unknown, to: unknown, path: readonly string[]): KeyChange[] => {
-		if (skip(path) || isDeepStrictEqual(from, to)) return [];
+		// A skipped list may be long: the object around it is not compared as a whole.
+		if (from === to || skip(path)) return [];
 		if (isRecord(from) && isRecord(to)) {
-			return [...new Set([...Object.keys(from), ...Object.keys(to)])].flatMap((key) => walk(from[key], to[key], [...path, key]));
+			return [...new Set([...Object.keys(from), ...Object.keys(to)])].flatMap((key) =>
+				walk(from[key], to[key], [...path, key]),
+			);
 		}
-		return [{ key: path.join('.'), effect: effectOf(path), from, to }];
+		return isDeepStrictEqual(from, to) ? [] : [{ key: path.join('.'), effect: effectOf(path), from, to }];
 	};
 	return walk(before, after, []);
 }
 
-const isRecord = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value);
+const isRecord = (value: unknown): value is Record<string, unknown> =>
+	typeof value === 'object' && value !== null && !Array.isArray(value);
 
 /** The effect that the schema declares for a key, or for the nearest key around it. */
 function effectAt(schema: Parameters<typeof schemaAt>[0], path: readonly string[]): ReloadEffect | undefined {
@@ -114,6 +158,6 @@ function effectAt(schema: Parameters<typeof schemaAt>[0], path: readonly string[
 }
 
 /** The strongest effect of several changes; `live` for none. */
-export function strongest(changes: readonly { readonly effect: ReloadEffect }[]): ReloadEffect {
+function strongest(changes: readonly { readonly effect: ReloadEffect }[]): ReloadEffect {
 	return reloadEffects.findLast((effect) => changes.some((change) => change.effect === effect)) ?? 'live';
 }

@@ -1,10 +1,24 @@
-import { type Document, isMap, isNode, isPair, isScalar, LineCounter, type Node, type ParsedNode, parseDocument, visit } from 'yaml';
+import {
+	type Document,
+	isMap,
+	isNode,
+	isPair,
+	isScalar,
+	LineCounter,
+	type Node,
+	type ParsedNode,
+	parseDocument,
+	visit,
+} from 'yaml';
 import { ConfigError, type ConfigProblem, formatPath } from './errors.ts';
 import { describe, type Path, shown, valueAt } from './problems.ts';
 import { type Config, resolve } from './resolve.ts';
 import { configSchema } from './schema.ts';
 
-/** A configuration file's text as a frozen Config; pure. @throws ConfigError with every problem and its place in `fileName`. */
+/**
+ * A configuration file's text as a frozen Config; pure. @throws ConfigError with every problem and
+ * its place in `fileName`.
+ */
 export function parseConfig(text: string, fileName: string): Config {
 	const lines = new LineCounter();
 	const document = parseDocument(text, { lineCounter: lines, prettyErrors: false });
@@ -15,13 +29,19 @@ export function parseConfig(text: string, fileName: string): Config {
 	if (document.errors.length > 0) {
 		throw new ConfigError(
 			fileName,
-			document.errors.map(({ pos, message }) => ({ ...place(pos[0]), key: '', found: `a YAML error (${message})`, expected: 'YAML' })),
+			document.errors.map(({ pos, message }) => ({
+				...place(pos[0]),
+				key: '',
+				found: `a YAML error (${message})`,
+				expected: 'YAML',
+			})),
 		);
 	}
-	// `1.10` is an AS number to us; as a fraction it would be 1.1. No key takes a fraction.
+	// `1.10` is an AS number; as a fraction it would be 1.1. No key accepts a fraction.
 	visit(document, {
 		Scalar(_, node) {
-			if (typeof node.value === 'number' && node.source !== undefined && /^\d+\.\d+$/.test(node.source)) node.value = node.source;
+			if (typeof node.value === 'number' && node.source !== undefined && /^\d+\.\d+$/.test(node.source))
+				node.value = node.source;
 		},
 	});
 	const root = document.contents;
@@ -50,7 +70,10 @@ export function parseConfig(text: string, fileName: string): Config {
 	return config;
 }
 
-/** The document as plain values. @throws ConfigError for an alias that leads nowhere, or to far too much */
+/**
+ * The document as plain values. @throws ConfigError for an alias without an anchor, or with
+ * excessive expansion
+ */
 function valuesOf(document: Document, fileName: string): unknown {
 	try {
 		return document.toJS() ?? {};
@@ -60,7 +83,7 @@ function valuesOf(document: Document, fileName: string): unknown {
 	}
 }
 
-/** Where `path` begins in the text, or the nearest thing around it that is there. */
+/** The position of `path` in the text, or of the nearest existing parent. */
 function offsetOf(root: ParsedNode | Node | null, path: Path, target: 'key' | 'value'): number | undefined {
 	let node: unknown = root;
 	let offset = isNode(root) ? root.range?.[0] : undefined;
@@ -69,7 +92,8 @@ function offsetOf(root: ParsedNode | Node | null, path: Path, target: 'key' | 'v
 			const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(step));
 			if (!isPair(pair)) return offset;
 			const keyOffset = isNode(pair.key) ? pair.key.range?.[0] : undefined;
-			const value = isNode(pair.value) && !(isScalar(pair.value) && pair.value.value === null) ? pair.value.range?.[0] : undefined;
+			const value =
+				isNode(pair.value) && !(isScalar(pair.value) && pair.value.value === null) ? pair.value.range?.[0] : undefined;
 			offset = index === path.length - 1 && target === 'value' ? (value ?? keyOffset) : keyOffset;
 			node = pair.value;
 		} else {

@@ -1,11 +1,27 @@
 import { z } from 'zod';
-import type { Policy } from '../bgp/index.ts';
-import { expects, key } from './keys.ts';
-import { address, asNumber, community, extendedCommunity, integer, interfacePattern, largeCommunity, list, oneOf, prefix, word } from './scalars.ts';
+import { type Policy, regularExpressionProblem } from '../bgp/index.ts';
+import {
+	address,
+	asNumber,
+	community,
+	expects,
+	extendedCommunity,
+	integer,
+	interfacePattern,
+	key,
+	largeCommunity,
+	list,
+	oneOf,
+	prefix,
+	word,
+} from '../schema/index.ts';
 
 const u32 = integer(0, 0xffff_ffff);
 const range = (most: number) =>
-	expects(z.strictObject({ min: integer(0, most).exactOptional(), max: integer(0, most).exactOptional() }), 'bounds such as { min: 1, max: 5 }');
+	expects(
+		z.strictObject({ min: integer(0, most).exactOptional(), max: integer(0, most).exactOptional() }),
+		'bounds such as { min: 1, max: 5 }',
+	);
 
 const prefixMatch = expects(
 	z.union([
@@ -16,30 +32,51 @@ const prefixMatch = expects(
 			length: range(128).exactOptional(),
 		}),
 	]),
-	'a prefix (it and everything inside it), or { prefix, operator: equal | not-equal | in | not-in, length: { min, max } }',
+	'a prefix (it and everything inside it), or { prefix, operator: equal | not-equal | in | ' +
+		'not-in, length: { min, max } }',
 );
 
 const regularExpression = expects(
-	z.string().refine((text) => {
-		try {
-			new RegExp(text);
-			return true;
-		} catch {
-			return false;
-		}
-	}),
-	'a regular expression over the AS path, such as ^64999( |$)',
+	z.string().refine((text) => regularExpressionProblem(text) === undefined),
+	'a regular expression over the AS path, such as ^64999( |$), without lookaround and backreferences',
 );
 
 const match = z.strictObject({
 	prefixes: key(list(prefixMatch, 'prefixes').exactOptional(), 'any of these prefixes', 'routes'),
-	source: key(oneOf('internal', 'external', 'local', 'remote').exactOptional(), 'where this node has the route from', 'routes'),
-	peerType: key(oneOf('internal', 'external').exactOptional(), 'the kind of peer that the policy is applied for', 'routes'),
+	source: key(
+		oneOf('internal', 'external', 'local', 'remote').exactOptional(),
+		'where this node has the route from',
+		'routes',
+	),
+	peerType: key(
+		oneOf('internal', 'external').exactOptional(),
+		'the kind of peer that the policy is applied for',
+		'routes',
+	),
 	communities: key(list(community, 'communities').exactOptional(), 'all of these are present', 'routes'),
-	largeCommunities: key(list(largeCommunity, 'large communities').exactOptional(), 'all of these are present', 'routes'),
-	extendedCommunities: key(list(extendedCommunity, 'extended communities').exactOptional(), 'all of these are present', 'routes'),
+	largeCommunities: key(
+		list(largeCommunity, 'large communities').exactOptional(),
+		'all of these are present',
+		'routes',
+	),
+	extendedCommunities: key(
+		list(extendedCommunity, 'extended communities').exactOptional(),
+		'all of these are present',
+		'routes',
+	),
 	asPathPrefix: key(list(asNumber, 'AS numbers').exactOptional(), 'the AS path begins with these', 'routes'),
 	asPathMatches: key(regularExpression.exactOptional(), "matches the AS path's text", 'routes'),
+	communityCount: key(range(65535).exactOptional(), 'the number of communities is within the bounds', 'routes'),
+	largeCommunityCount: key(
+		range(65535).exactOptional(),
+		'the number of large communities is within the bounds',
+		'routes',
+	),
+	extendedCommunityCount: key(
+		range(65535).exactOptional(),
+		'the number of extended communities is within the bounds',
+		'routes',
+	),
 	asPathLength: key(range(65535).exactOptional(), 'the number of AS hops', 'routes'),
 	originAs: key(list(asNumber, 'AS numbers').exactOptional(), 'the route comes from one of these', 'routes'),
 	nextHop: key(list(prefix, 'prefixes').exactOptional(), 'the next hop is in one of these', 'routes'),
@@ -47,7 +84,8 @@ const match = z.strictObject({
 	localPref: key(range(0xffff_ffff).exactOptional(), 'LOCAL_PREF is within the bounds', 'routes'),
 	interface: key(
 		interfacePattern.exactOptional(),
-		'the interface that leads to the next hop: `*` is any text, `?` any character; with `bgp.nextHopTracking` off, and for routes of this node, only `*` matches',
+		'the interface that leads to the next hop: `*` is any text, `?` any character; with ' +
+			'`bgp.nextHopTracking` off, and for routes of this node, only `*` matches',
 		'routes',
 	),
 	peers: key(list(word, 'peer names').exactOptional(), 'the route was learned from one of these', 'routes'),
@@ -64,7 +102,10 @@ const operation = expects(
 		z.strictObject({ type: z.literal('set-large-communities'), values: list(largeCommunity, 'large communities') }),
 		z.strictObject({ type: z.literal('add-extended-community'), value: extendedCommunity }),
 		z.strictObject({ type: z.literal('remove-extended-community'), value: extendedCommunity }),
-		z.strictObject({ type: z.literal('set-extended-communities'), values: list(extendedCommunity, 'extended communities') }),
+		z.strictObject({
+			type: z.literal('set-extended-communities'),
+			values: list(extendedCommunity, 'extended communities'),
+		}),
 		z.strictObject({ type: z.literal('prepend-as-path'), asNumbers: list(asNumber, 'AS numbers') }),
 		z.strictObject({ type: z.literal('set-med'), value: u32 }),
 		z.strictObject({ type: z.literal('remove-med') }).transform(() => ({ type: 'set-med' as const, value: undefined })),
@@ -85,7 +126,11 @@ const term = expects(
 		name: key(word.exactOptional(), 'shown where the term decides', 'live'),
 		match: key(match.prefault({}), 'all of these must hold; without any, every route matches', 'routes'),
 		action: key(oneOf('accept', 'reject', 'continue'), 'what happens to a route that matches', 'routes'),
-		operations: key(list(operation, 'operations').default([]), 'applied to a route that matches, `reject` aside', 'routes'),
+		operations: key(
+			list(operation, 'operations').default([]),
+			'applied to a route that matches, `reject` aside',
+			'routes',
+		),
 	}),
 	'a term such as { match: { prefixes: [10.0.0.0/8] }, action: accept }',
 );
@@ -96,12 +141,13 @@ export const policySchema = expects(
 		terms: key(list(term, 'terms').default([]), 'in order; the first one that accepts or rejects decides', 'routes'),
 		otherwise: key(
 			oneOf('accept', 'reject', 'next').default('next'),
-			'what happens to a route that no term decided; `next`: the next policy of the list is asked, and behind the last one it is rejected',
+			'what happens to a route that no term decided; `next`: the next policy of the list is asked, ' +
+				'and behind the last one it is rejected',
 			'routes',
 		),
 	}),
 	'a policy such as { terms: [...], otherwise: accept }',
 );
 
-/** A policy of the file; the speaker's own type, but for the name. */
+/** A policy of the file; the speaker's own type, except for the name. */
 export type PolicyConfig = Omit<Policy, 'name'>;

@@ -1,8 +1,8 @@
 import { z } from 'zod';
-import { alternatives, bare, expectation, keyInfo, shapeOf, showDefault } from './keys.ts';
+import { alternatives, bare, expectation, keyInfo, shapeOf, showDefault } from '../schema/index.ts';
 import { configSchema } from './schema.ts';
 
-/** One key as the manual lists it. */
+/** One key in the form of the manual. */
 export interface KeyReference {
 	readonly key: string;
 	readonly expected: string;
@@ -62,27 +62,54 @@ export function configJsonSchema(): object {
 		override: ({ zodSchema, jsonSchema }) => {
 			const info = keyInfo(zodSchema);
 			const expected = expectation(zodSchema);
-			const description = [info?.description, expected === undefined ? undefined : `Expected: ${expected}.`].filter((part) => part !== undefined).join('. ');
+			const description = [info?.description, expected === undefined ? undefined : `Expected: ${expected}.`]
+				.filter((part) => part !== undefined)
+				.join('. ');
 			if (description !== '') jsonSchema.description = description;
 		},
 	});
 }
 
-/** The keys as tables in Markdown, one for each section; what peers, groups and ranges share is listed once. */
+/**
+ * The keys as tables in Markdown, one for each section; keys common to peers, groups and ranges are
+ * listed once.
+ */
 export function configManual(): string {
 	const keys = configReference();
 	const sections: readonly { readonly title: string; readonly under: string }[] = [
 		{ title: 'The file', under: '' },
-		...['datastore', 'bgp', 'bgp.listen', 'bgp.peers[]', 'bgp.peerRanges[]', 'bgp.groups.NAME', 'bgp.originate[]'].map(section),
-		...['policies.NAME', 'policies.NAME.terms[]', 'policies.NAME.terms[].match', 'pools[]', 'ipip', 'fib', 'control', 'metrics', 'log'].map(section),
+		...['datastore', 'bgp', 'bgp.listen', 'bgp.peers[]', 'bgp.peerRanges[]', 'bgp.groups.NAME', 'bgp.originate[]'].map(
+			section,
+		),
+		...[
+			'policies.NAME',
+			'policies.NAME.terms[]',
+			'policies.NAME.terms[].match',
+			'pools[]',
+			'ipip',
+			'fib',
+			'control',
+			'metrics',
+			'log',
+		].map(section),
 	];
-	const shared = new Set(keys.flatMap(({ key }) => (key.startsWith('bgp.groups.NAME.') ? [key.slice('bgp.groups.NAME.'.length)] : [])));
+	const shared = new Set(
+		keys.flatMap(({ key }) => (key.startsWith('bgp.groups.NAME.') ? [key.slice('bgp.groups.NAME.'.length)] : [])),
+	);
 	return sections
 		.map(({ title, under }) => {
 			const deep = under === 'bgp.groups.NAME' || under === 'metrics';
-			const own = keys.filter(({ key }) => inside(key, under, deep)).map((row) => ({ ...row, key: row.key.slice(under === '' ? 0 : under.length + 1) }));
-			const listed = under === 'bgp.peers[]' || under === 'bgp.peerRanges[]' ? own.filter(({ key }) => !shared.has(key) || key === 'asNumber') : own;
-			return `### ${title}\n\n| key | expected | default | at a reload | |\n|---|---|---|---|---|\n${listed.map(manualRow).join('')}`;
+			const own = keys
+				.filter(({ key }) => inside(key, under, deep))
+				.map((row) => ({ ...row, key: row.key.slice(under === '' ? 0 : under.length + 1) }));
+			const listed =
+				under === 'bgp.peers[]' || under === 'bgp.peerRanges[]'
+					? own.filter(({ key }) => !shared.has(key) || key === 'asNumber')
+					: own;
+			return (
+				`### ${title}\n\n| key | expected | default | at a reload | ` +
+				`|\n|---|---|---|---|---|\n${listed.map(manualRow).join('')}`
+			);
 		})
 		.join('\n');
 }

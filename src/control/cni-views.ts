@@ -1,7 +1,21 @@
 import type { Family } from '../core/index.ts';
 
-/** Who asks: a container of a network, and the pod it belongs to, where there is one. */
+/**
+ * The pod's interface, where the daemon makes it: the plugin is the main plugin (`type: bgpmesh`).
+ */
+export interface CniInterface {
+	/** Path of the pod's network namespace; `''` at DEL and GC, where it may be gone. */
+	readonly namespace: string;
+	/** Absent: what the overlay leaves of the uplink's MTU. */
+	readonly mtuBytes?: number;
+	/** Hardware address, as `02:00:00:00:00:01`; absent: the kernel chooses. */
+	readonly mac?: string;
+}
+
+/** A container of a network, and the pod it belongs to, where there is one. */
 export interface CniAttachment {
+	/** Absent: another main plugin makes the interface, and the request is about addresses alone. */
+	readonly interface?: CniInterface;
 	readonly network: string;
 	readonly containerId: string;
 	readonly ifname: string;
@@ -13,7 +27,10 @@ export interface CniAddRequest extends CniAttachment {
 	readonly families: readonly Family[];
 	readonly ipv4Pools: readonly string[];
 	readonly ipv6Pools: readonly string[];
-	/** Certain addresses, one of a family at most: then these and no others, whatever `families` says; absent: any. */
+	/**
+	 * Certain addresses, one of a family at most: then these alone, also against `families`; absent:
+	 * any.
+	 */
 	readonly wantedAddresses?: readonly string[];
 	/** Families that want a gateway inside the address's block; absent: none does. */
 	readonly gateways?: readonly Family[];
@@ -24,8 +41,13 @@ export interface CniCheckRequest extends CniAttachment {
 	readonly addresses: readonly string[];
 }
 
-/** GC: the attachments of a network that are still there; everything else of it on this node is released. */
+/**
+ * GC: the attachments of a network that are still there; everything else of it on this node is
+ * released.
+ */
 export interface CniCollectRequest {
+	/** Present: interfaces that no attachment has are removed, too. */
+	readonly interface?: CniInterface;
 	readonly network: string;
 	readonly validAttachments: readonly { readonly containerId: string; readonly ifname: string }[];
 }
@@ -43,6 +65,10 @@ export interface AddressGrant {
 
 export interface AddressGrantsView {
 	readonly addresses: readonly AddressGrant[];
+	/** The hardware address that the pod's annotation requests. */
+	readonly mac?: string;
+	/** The interface that was made; present where the request has one. */
+	readonly interface?: { readonly hostName: string; readonly mac: string; readonly mtuBytes: number };
 }
 
 /** What was released. */

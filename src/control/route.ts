@@ -14,6 +14,23 @@ const table = Object.entries(endpoints).map(([name, endpoint]) => ({
 	parts: endpoint.path.split('/'),
 }));
 
+/** What a request line asks for. */
+export interface Target {
+	readonly pathname: string;
+	readonly query: URLSearchParams;
+}
+
+/**
+ * The request target: `/path?query`, or the absolute form that proxies use (RFC 9112 §3.2). Nothing
+ * is resolved or normalised, and any bytes give a target or a refusal. @throws ControlError 400
+ */
+export function parseTarget(text: string): Target {
+	const [, path = '', query = ''] = /^(?:https?:\/\/[^/?#[\]]+(?=[/?]))?(\/[^?#]*)(?:\?([^#]*))?$/i.exec(text) ?? [];
+	if (path === '' || path.startsWith('//'))
+		throw new ControlError(400, 'bad-request', `${JSON.stringify(text.slice(0, 100))} is no path`, 'try /v1/status');
+	return { pathname: path, query: new URLSearchParams(query) };
+}
+
 /** Finds the row for a method and a path. @throws ControlError 404 or 405 */
 export function match(method: string, pathname: string): Match {
 	const parts = pathname.split('/');
@@ -22,9 +39,16 @@ export function match(method: string, pathname: string): Match {
 		return path === undefined ? [] : [{ name, endpoint, path }];
 	});
 	const [first] = rows;
-	if (first === undefined) throw new ControlError(404, 'no-such-endpoint', `there is nothing at ${pathname}`, 'docs/control-api.md lists what there is');
+	if (first === undefined)
+		throw new ControlError(
+			404,
+			'no-such-endpoint',
+			`there is nothing at ${pathname}`,
+			'docs/reference/control-api.md lists what there is',
+		);
 	const row = rows.find(({ endpoint }) => endpoint.method === method);
-	if (row === undefined) throw new ControlError(405, 'method-not-allowed', `${pathname} takes ${first.endpoint.method}, not ${method}`);
+	if (row === undefined)
+		throw new ControlError(405, 'method-not-allowed', `${pathname} takes ${first.endpoint.method}, not ${method}`);
 	return row;
 }
 
@@ -49,7 +73,10 @@ function decode(part: string): string {
 	}
 }
 
-/** The parameters of a query, as the row declares them. @throws ControlError 400 for an unknown one or a wrong value */
+/**
+ * The parameters of a query, as the row declares them. @throws ControlError 400 for an unknown one
+ * or a wrong value
+ */
 export function parseQuery(parameters: Parameters, query: URLSearchParams): Record<string, unknown> {
 	return checked(parameters, [...query], (type, text) => {
 		if (type === 'number') return /^\d{1,15}$/.test(text) ? Number(text) : undefined;
@@ -65,9 +92,14 @@ export function parseBody(parameters: Parameters, body: string): Record<string, 
 	try {
 		value = JSON.parse(body);
 	} catch (error) {
-		throw new ControlError(400, 'bad-request', `the body is not JSON: ${error instanceof Error ? error.message : String(error)}`);
+		throw new ControlError(
+			400,
+			'bad-request',
+			`the body is not JSON: ${error instanceof Error ? error.message : String(error)}`,
+		);
 	}
-	if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new ControlError(400, 'bad-request', 'the body is not a JSON object');
+	if (typeof value !== 'object' || value === null || Array.isArray(value))
+		throw new ControlError(400, 'bad-request', 'the body is not a JSON object');
 	return checked(parameters, Object.entries(value), (type, given) => {
 		const kinds = { number: 'number', flag: 'boolean', text: 'string' };
 		return type === 'json' || typeof given === kinds[type] ? given : undefined;
@@ -84,9 +116,16 @@ function checked<V>(
 	const values: Record<string, unknown> = {};
 	for (const [name, value] of given) {
 		const type = Object.hasOwn(parameters, name) ? parameters[name] : undefined;
-		if (type === undefined) throw new ControlError(400, 'bad-request', `unknown parameter '${name}'`, `known: ${Object.keys(parameters).join(', ') || 'none'}`);
+		if (type === undefined)
+			throw new ControlError(
+				400,
+				'bad-request',
+				`unknown parameter '${name}'`,
+				`known: ${Object.keys(parameters).join(', ') || 'none'}`,
+			);
 		const parsed = read(type, value);
-		if (parsed === undefined) throw new ControlError(400, 'bad-request', `'${name}' is ${JSON.stringify(value)}, expected ${wanted[type]}`);
+		if (parsed === undefined)
+			throw new ControlError(400, 'bad-request', `'${name}' is ${JSON.stringify(value)}, expected ${wanted[type]}`);
 		values[name] = parsed;
 	}
 	return values;

@@ -1,4 +1,4 @@
-import type { ErrorView, Family, FibRefusal, PeerView, RouteView } from '../core/index.ts';
+import type { ErrorView, Family, FibRefusal, PeerView, PlaneView, ProblemView, RouteView } from '../core/index.ts';
 
 /** The daemon in one screen. */
 export interface StatusView {
@@ -13,7 +13,12 @@ export interface StatusView {
 	/** Present: this node is a route reflector. */
 	readonly clusterId?: string;
 	readonly listen: readonly string[];
-	readonly peers: { readonly configured: number; readonly dynamic: number; readonly established: number; readonly disabled: number };
+	readonly peers: {
+		readonly configured: number;
+		readonly dynamic: number;
+		readonly established: number;
+		readonly disabled: number;
+	};
 	readonly rib: {
 		readonly inSync: boolean;
 		/** Peers whose End-of-RIB is still awaited. */
@@ -21,6 +26,8 @@ export interface StatusView {
 		readonly prefixes: Readonly<Record<Family, number>>;
 		readonly paths: Readonly<Record<Family, number>>;
 		readonly attributeSets: number;
+		/** Bytes of the attribute blocks that routes use, and of the memory kept for blocks. */
+		readonly attributeMemory: { readonly heldBytes: number; readonly residentBytes: number };
 		readonly updateGroups: number;
 		readonly dirty: number;
 	};
@@ -30,26 +37,58 @@ export interface StatusView {
 		readonly installed: number;
 		readonly missing: number;
 		readonly failed: number;
-		/** Present: no route is written, since somebody else programs the same ones. */
+		/** Present: no route is written, since another program writes the same ones. */
 		readonly refusal?: FibRefusal;
 	};
-	/** Present where next hops are looked for in the kernel: how many are known, and those that nothing leads to, whose routes are not used. */
+	/** What this node keeps in its kernel, by data plane; without the lists of differences. */
+	readonly planes?: readonly Omit<PlaneView, 'differences'>[];
+	/**
+	 * Present where next hops are looked for in the kernel: how many are known, and those that
+	 * nothing leads to, whose routes are not used.
+	 */
 	readonly nextHops?: { readonly tracked: number; readonly unreachable: readonly string[] };
-	/** Present with `datastore: kubernetes`. `awaySince`: the API server does not answer since then (ISO 8601); `fromLastKnown`: nor has it since the start. */
+	/**
+	 * Present with `datastore: kubernetes`. `awaySince`: the API server does not answer since then
+	 * (ISO 8601); `fromLastKnown`: nor has it since the start.
+	 */
 	readonly cluster?: {
 		readonly server: string;
 		readonly layout: string;
 		readonly awaySince?: string;
 		readonly fromLastKnown: boolean;
+		/** How the node's own addresses were found, and what is wrong with them. */
+		readonly addresses?: readonly {
+			readonly family: 'ipv4' | 'ipv6';
+			readonly method: string;
+			readonly reason: string;
+			readonly problem?: string;
+		}[];
 		/** Resources of addresses that are there and can't be read, as seen last. */
 		readonly unreadable?: readonly { readonly kind: string; readonly name: string; readonly problem: string }[];
-		/** Kinds that the API server does not let this node read: its words, and what is missing meanwhile (absent: all goes on with what was known of them). */
-		readonly refused?: readonly { readonly kind: string; readonly namespace?: string; readonly reason: string; readonly without?: string }[];
+		/**
+		 * Kinds that the API server does not let this node read: its words, and what is missing
+		 * meanwhile (absent: all goes on with what was known of them).
+		 */
+		readonly refused?: readonly {
+			readonly kind: string;
+			readonly namespace?: string;
+			readonly reason: string;
+			readonly without?: string;
+		}[];
 	};
 	readonly config: { readonly file: string; readonly loadedAt: string; readonly lastReloadError?: ErrorView };
-	readonly process: { readonly residentBytes: number; readonly heapBytes: number; readonly cpuSeconds: number; readonly longestBlockSeconds: number };
-	/** What a person should look into; empty when all is well. */
+	readonly process: {
+		readonly residentBytes: number;
+		readonly heapBytes: number;
+		readonly cpuSeconds: number;
+		readonly longestBlockSeconds: number;
+	};
+	/** The reasons of the problems with severity `warning`. */
 	readonly warnings: readonly string[];
+	/** No problem blocks readiness: the answer of `/readyz`. */
+	readonly ready: boolean;
+	/** Every problem that holds now, errors first. Empty: the node works as it is configured. */
+	readonly problems: readonly ProblemView[];
 }
 
 export interface PeersView {
@@ -62,6 +101,11 @@ export interface RoutesView {
 	readonly truncated: boolean;
 }
 
+/** The data planes of this node: desired state beside actual state. */
+export interface PlanesView {
+	readonly planes: readonly PlaneView[];
+}
+
 /** What a command to a peer did. */
 export interface PeerActionView {
 	readonly peer: string;
@@ -71,7 +115,10 @@ export interface PeerActionView {
 	readonly reason?: string;
 }
 
-/** `live`: at once; `routes`: routes re-evaluated, session untouched; `reset`: that session starts again; `restart`: not before the daemon restarts. */
+/**
+ * `live`: at once; `routes`: routes re-evaluated, session untouched; `reset`: that session starts
+ * again; `restart`: not before the daemon restarts.
+ */
 export type ReloadEffectView = 'live' | 'routes' | 'reset' | 'restart';
 
 /** One difference between the running configuration and the file. */
@@ -80,7 +127,13 @@ export interface ReloadChangeView {
 	readonly what: 'setting' | 'peer' | 'range' | 'policy' | 'origin' | 'pool';
 	readonly name: string;
 	readonly effect: ReloadEffectView;
-	readonly keys: readonly { readonly key: string; readonly effect: ReloadEffectView; readonly from: unknown; readonly to: unknown; readonly why?: string }[];
+	readonly keys: readonly {
+		readonly key: string;
+		readonly effect: ReloadEffectView;
+		readonly from: unknown;
+		readonly to: unknown;
+		readonly why?: string;
+	}[];
 }
 
 /** What a reload did or, with `dryRun`, would do. */
@@ -101,7 +154,14 @@ export interface ConfigView {
 
 /** One line of `monitor`. */
 export type MonitorEvent =
-	| { readonly type: 'session'; readonly at: string; readonly event: string; readonly peer: string; readonly state: string; readonly reason?: string }
+	| {
+			readonly type: 'session';
+			readonly at: string;
+			readonly event: string;
+			readonly peer: string;
+			readonly state: string;
+			readonly reason?: string;
+	  }
 	| {
 			readonly type: 'route';
 			readonly at: string;

@@ -1,15 +1,25 @@
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parse, stringify } from 'yaml';
+import { join, resolve } from 'node:path';
+import { stringify } from 'yaml';
+import {
+	type Certificate,
+	kubeconfigOf,
+	packagedDefinitions,
+	parseTokenFile,
+	selfSigned,
+	startApiServer,
+	TokenFileError,
+	type TokenUser,
+} from '../apiserver/index.ts';
 import type { ApiServerRequest, RunApiServer } from '../cli/index.ts';
-import { type Certificate, parseTokenFile, selfSigned, startApiServer, TokenFileError, type TokenUser } from '../kubernetes/apiserver/index.ts';
-import type { JsonObject } from '../kubernetes/index.ts';
 import { createLog } from './log.ts';
 
-/** `bgpmesh apiserver`: makes what is missing (token, certificate, kubeconfig), serves until the signal, and says where. */
+/**
+ * `bgpmesh apiserver`: creates missing files (token, certificate, kubeconfig), serves until the
+ * signal, and prints the address.
+ */
 export const runApiServer: RunApiServer = async (request, { write, complain, signal }) => {
 	const { address, port, serviceCidr, files } = request;
 	const log = createLog('info', 'text', process.stderr);
@@ -24,11 +34,15 @@ export const runApiServer: RunApiServer = async (request, { write, complain, sig
 			serviceCidr,
 			log,
 			...(files.data === undefined ? {} : { dataFolder: join(files.data, 'store') }),
-			...(request.crds ? { customDefinitions: calicoDefinitions() } : {}),
+			...(request.crds ? { customDefinitions: packagedDefinitions() } : {}),
 		});
 		const url = address === '0.0.0.0' || address === '::' ? `https://127.0.0.1:${server.port}` : server.url;
 		const kubeconfig =
-			files.kubeconfig ?? join(files.data ?? tmpdir(), files.data === undefined ? `bgpmesh-apiserver-${server.port}.kubeconfig` : 'admin.kubeconfig');
+			files.kubeconfig ??
+			join(
+				files.data ?? tmpdir(),
+				files.data === undefined ? `bgpmesh-apiserver-${server.port}.kubeconfig` : 'admin.kubeconfig',
+			);
 		const [administrator] = users.filter(({ groups }) => groups.includes('system:masters'));
 		if (administrator !== undefined) writeKubeconfig(kubeconfig, url, certificate, administrator);
 		write(`${server.url}\nkubectl --kubeconfig ${resolve(kubeconfig)} get nodes\n`);
@@ -47,13 +61,25 @@ export const runApiServer: RunApiServer = async (request, { write, complain, sig
 
 const causeOf = (error: Error): string => (error.cause instanceof Error ? `: ${error.cause.message}` : '');
 
-/** The certificate that was given, or one of our own, kept where there is a folder to keep it. */
+/** The given certificate, or a generated one, stored if there is a folder. */
 function certificateOf({ address, files }: ApiServerRequest): Certificate {
-	if (files.tlsCert !== undefined && files.tlsKey !== undefined) return { cert: readFileSync(files.tlsCert, 'utf8'), key: readFileSync(files.tlsKey, 'utf8') };
-	const [certFile, keyFile] = files.data === undefined ? [undefined, undefined] : [join(files.data, 'server.crt'), join(files.data, 'server.key')];
+	if (files.tlsCert !== undefined && files.tlsKey !== undefined)
+		return { cert: readFileSync(files.tlsCert, 'utf8'), key: readFileSync(files.tlsKey, 'utf8') };
+	const [certFile, keyFile] =
+		files.data === undefined
+			? [undefined, undefined]
+			: [join(files.data, 'server.crt'), join(files.data, 'server.key')];
 	if (certFile !== undefined && existsSync(certFile) && existsSync(keyFile))
 		return { cert: readFileSync(certFile, 'utf8'), key: readFileSync(keyFile, 'utf8') };
-	const names = [...new Set(['localhost', '127.0.0.1', '::1', hostname(), ...(address === '0.0.0.0' || address === '::' ? [] : [address])])];
+	const names = [
+		...new Set([
+			'localhost',
+			'127.0.0.1',
+			'::1',
+			hostname(),
+			...(address === '0.0.0.0' || address === '::' ? [] : [address]),
+		]),
+	];
 	const certificate = selfSigned('bgpmesh apiserver', names, Date.now());
 	if (certFile !== undefined) {
 		writeSecret(keyFile, certificate.key);
@@ -62,7 +88,7 @@ function certificateOf({ address, files }: ApiServerRequest): Certificate {
 	return certificate;
 }
 
-/** Who may come in: the token file, or one administrator with a token of our own. */
+/** The accepted users: the token file, or one administrator with a generated token. */
 function usersOf({ files }: ApiServerRequest): TokenUser[] {
 	if (files.tokenFile !== undefined) return parseTokenFile(readFileSync(files.tokenFile, 'utf8'));
 	const file = files.data === undefined ? undefined : join(files.data, 'token.csv');
@@ -73,32 +99,10 @@ function usersOf({ files }: ApiServerRequest): TokenUser[] {
 }
 
 function writeKubeconfig(file: string, server: string, { cert }: Certificate, { token, name }: TokenUser): void {
-	const cluster = { server, 'certificate-authority-data': Buffer.from(cert).toString('base64') };
-	writeSecret(
-		file,
-		stringify({
-			apiVersion: 'v1',
-			kind: 'Config',
-			'current-context': 'bgpmesh',
-			clusters: [{ name: 'bgpmesh', cluster }],
-			users: [{ name, user: { token } }],
-			contexts: [{ name: 'bgpmesh', context: { cluster: 'bgpmesh', user: name } }],
-		}),
-	);
+	writeSecret(file, stringify(kubeconfigOf({ server, certificate: cert, token, user: name })));
 }
 
 function writeSecret(file: string, text: string): void {
 	writeFileSync(file, text, { mode: 0o600 });
 	chmodSync(file, 0o600);
-}
-
-/** The definitions in config/crds of the package this file belongs to. */
-function calicoDefinitions(): JsonObject[] {
-	let folder = dirname(fileURLToPath(import.meta.url));
-	while (!existsSync(join(folder, 'config/crds')) && dirname(folder) !== folder) folder = dirname(folder);
-	const crds = join(folder, 'config/crds');
-	// The files are ours: each holds one definition.
-	return readdirSync(crds)
-		.filter((name) => name.endsWith('.yaml'))
-		.map((name) => parse(readFileSync(join(crds, name), 'utf8')) as JsonObject);
 }

@@ -1,96 +1,106 @@
-import { join } from 'node:path';
-import { createRib, type Rib, Speaker, type SpeakerOptions } from '../bgp/index.ts';
-import { type BgpConfig, type Config, ConfigError } from '../config/index.ts';
-import { type Logger, systemClock } from '../core/index.ts';
+import { createRib, identifierNumber, type Rib, Speaker } from '../bgp/index.ts';
+import { type Config, ConfigError } from '../config/index.ts';
+import type { Boundary, Clock, Logger } from '../core/index.ts';
 import { ownRouteTo, staticRouteTo } from '../fib/index.ts';
-import { identifierNumber, type NodeAddresses, nodeAddresses } from './addresses.ts';
-import { Cluster } from './cluster/cluster.ts';
-import { ClusterFollower, clusterSessions, withCluster } from './cluster/follower.ts';
-import type { ClusterState } from './cluster/state.ts';
+import { mayAdministerNetwork } from '../linux/index.ts';
+import type { ClusterState } from '../node/index.ts';
+import { type NodeAddresses, nodeAddresses } from './addresses.ts';
+import type { clusterSessions } from './follower.ts';
 import { identityOf } from './identity.ts';
-import { type KernelSide, openKernelSide } from './kernel-side.ts';
-import { openNextHops } from './next-hops.ts';
+import type { KernelSide, openKernelSide } from './kernel-side.ts';
+import { MigrationRoutes } from './migration.ts';
+import { openNextHops, tracksNextHops } from './next-hops.ts';
+import { bgpOf, type NodeState, normalPriorityOf, poolsOf, type SpeakerConfig } from './node-state.ts';
 import { originsOf } from './origins.ts';
 import { type PasswordKeys, peerOptionsOf, rangeOptionsOf } from './peer-options.ts';
+import { PlaneRegistry } from './planes.ts';
 import type { Rooms } from './rooms.ts';
 
-/** What the rooms are made from. */
-export interface Ingredients {
+/** The part of a cluster in the rooms. */
+export interface ClusterPart {
+	readonly state: ClusterState;
+	readonly sessions: ReturnType<typeof clusterSessions>;
+	/** By the name of the node, for a host without IPv4. */
+	readonly routerId: string;
+}
+
+/** What the rooms are made of. */
+export interface ComposeDependencies {
 	readonly config: Config;
 	readonly configFile: string;
 	readonly node: string;
 	readonly keys: PasswordKeys;
 	readonly log: Logger;
-	/** An earlier process of this node died a moment ago: neighbours may still hold its routes (RFC 4724 §4.1). */
+	/** Handler of unexpected exceptions of connections and events. */
+	readonly boundary: Boundary;
+	/** Its timers pass exceptions to the boundary. */
+	readonly clock: Clock;
+	/**
+	 * An earlier process of this node stopped a moment ago: neighbours may still hold its routes
+	 * (RFC 4724 §4.1).
+	 */
 	readonly restarting: boolean;
 }
 
 /**
- * The one place that constructs rooms and connects them: best routes of the RIB go to the FIB, own blocks to both, sessions
- * to the RIB. Starts everything; what can't start is thrown.
+ * The only place that constructs rooms and connects them: best routes of the RIB go to the FIB, own
+ * blocks to both, sessions to the RIB. Starts everything. @throws the error of a failed start
  */
-export async function compose(ingredients: Ingredients): Promise<Rooms> {
-	const { config, node, log } = ingredients;
-	if (config.datastore.type !== 'kubernetes') return composeRooms(ingredients, undefined);
-	// systemd names the folder that it made.
-	const stateDirectory = config.datastore.stateDirectory ?? process.env['STATE_DIRECTORY']?.split(':')[0];
-	const cluster = await Cluster.open({
-		node,
-		kubeconfig: config.datastore.kubeconfig,
-		stateDirectory,
-		addressMode: config.ipam.mode,
-		addressDirectory: config.ipam.directory ?? (stateDirectory === undefined ? undefined : join(stateDirectory, 'addresses')),
-		garbageCollection: { mode: config.ipam.garbageCollection, graceMs: config.ipam.leakGraceMinutes * 60_000 },
-		log: log.child({ room: 'kubernetes' }),
-		clock: systemClock,
-		random: Math.random,
-	});
-	try {
-		let follow: (state: ClusterState) => void = () => {};
-		const first = await cluster.start((state) => follow(state));
-		const rooms = await composeRooms({ ...ingredients, config: withCluster(config, first) }, first);
-		const follower = new ClusterFollower(config, first, { rooms, clock: systemClock, log, announced: (prefixes) => cluster.setAnnounced(prefixes) });
-		// Whatever happens to one state, the next one is taken: the whole is told each time.
-		follow = (state) =>
-			void follower
-				.apply(state)
-				.catch((error: unknown) => log.error('could not follow the cluster', { error: error instanceof Error ? error.message : String(error) }));
-		follow(cluster.state());
-		return { ...rooms, cluster, follower };
-	} catch (error) {
-		await cluster.stop(false);
-		throw error;
+export async function compose(dependencies: ComposeDependencies): Promise<Rooms> {
+	const { config, node, log, clock } = dependencies;
+	if (config.datastore.type === 'kubernetes') {
+		// A node without a cluster does not load this code: megabytes of memory.
+		const { composeCluster } = await import('./compose-cluster.ts');
+		return composeCluster(dependencies, composeRooms);
 	}
+	const rooms = await composeRooms(dependencies, undefined);
+	const { enforce, resourceFiles } = config.networkPolicy;
+	if (!enforce && resourceFiles.length === 0) return rooms;
+	const { openPolicy } = await import('./policy/open.ts');
+	return {
+		...rooms,
+		policy: await openPolicy({ node, config, cluster: undefined, planes: rooms.planes, log, clock }),
+	};
 }
 
-/** Constructs and starts the rooms; the sessions of `cluster` besides those of the configuration. */
-async function composeRooms({ config, configFile, keys, log, restarting }: Ingredients, cluster: ClusterState | undefined): Promise<Rooms> {
-	const bgp = speakerConfig(config, configFile);
-	const ofCluster = clusterSessions(config, cluster?.topology);
+/**
+ * Constructs and starts the rooms; the sessions of `cluster` besides those of the configuration.
+ */
+async function composeRooms(
+	{ config, configFile, node, keys, log, restarting, boundary, clock }: ComposeDependencies,
+	cluster: ClusterPart | undefined,
+): Promise<Rooms> {
+	const state: NodeState = { node, config, cluster: cluster?.state };
+	const bgp = speakerConfig(state, configFile);
+	const ofCluster = cluster?.sessions ?? { peers: [], peerRoutes: [] };
 	const peers = [...bgp.peers.map((peer) => peerOptionsOf(config, peer, keys)), ...ofCluster.peers];
 	const addresses = nodeAddresses();
-	const identity = identityOf(bgp, identifierNumber(bgp.routerId ?? defaultRouterId(addresses, configFile)));
+	const identity = identityOf(
+		bgp,
+		identifierNumber(bgp.routerId ?? defaultRouterId(addresses, cluster?.routerId, configFile)),
+	);
 	const random = Math.random;
-	const clock = systemClock;
 
-	let kernel: KernelSide | undefined;
-	const nextHops = openNextHops(config, log, {
-		onChange: (changed) => rib.nextHopsChanged(changed),
-		ownRouteTo: (address) => kernel && ownRouteTo(address, kernel.fib.ownRoutes),
-		staticRouteTo: (address) => kernel && staticRouteTo(address, kernel.fib.ownRoutes),
-	});
+	const onFault = (error: unknown) => boundary.report('kernel', error);
+	const ways = openNextHops(config, log, { clock, onFault });
+	// Of a node off the path every next hop counts as reachable.
+	const nextHops = tracksNextHops(config, mayAdministerNetwork()) ? ways : undefined;
+	const planes = new PlaneRegistry<NodeState>(log.child({ component: 'planes' }));
 	const rib: Rib = createRib(
 		{
 			localAsNumber: identity.asNumber,
 			routerId: identity.routerId,
 			clusterId: identity.clusterId,
 			clientToClientReflection: bgp.clientToClientReflection,
+			maximumPaths: bgp.maximumPaths,
+			normalPriority: (family) => normalPriorityOf(planes.state ?? state, family),
 			localAddresses: addresses.all,
 		},
 		{
 			clock,
 			random,
-			log: log.child({ room: 'rib' }),
+			log: log.child({ component: 'rib' }),
+			onFault: (error) => boundary.report('rib', error),
 			...(nextHops && {
 				interiorCost: (nextHop) => nextHops.cost(nextHop),
 				interfaceOf: (nextHop) => nextHops.device(nextHop),
@@ -98,30 +108,60 @@ async function composeRooms({ config, configFile, keys, log, restarting }: Ingre
 			}),
 		},
 	);
-	await nextHops?.start();
+	ways?.onChanges((changed) => rib.nextHopsChanged(changed));
+	await ways?.start();
+
+	const speaker = new Speaker(
+		{
+			...identity,
+			listen: [bgp.listen],
+			peers,
+			ranges: bgp.peerRanges.map((range) => rangeOptionsOf(config, range, keys)),
+			// A node that does not forward preserves forwarding.
+			gracefulRestart: { restarting, forwardingPreserved: true },
+		},
+		{
+			rib,
+			clock,
+			random,
+			log: log.child({ component: 'bgp' }),
+			onFault: (error) => boundary.report('bgp', error),
+		},
+	);
+	// If the port is in use the kernel stays unchanged.
+	await speaker.listen();
 
 	const origins = originsOf(bgp);
-	const opened = await openKernelSide(config, log, {
-		origins: origins.keys(),
-		refusal: cluster?.refusal,
+	const migration = new MigrationRoutes(
+		rib,
+		() => poolsOf(planes.state ?? state).flatMap(({ cidr, foreign }) => (foreign === undefined ? [cidr] : [])),
+		log.child({ component: 'migration' }),
+	);
+	const kernel = await openKernel(state, log, {
+		planes,
 		peerRoutes: ofCluster.peerRoutes,
-		onRoutes: (staticsMoved) => nextHops?.ownRoutesChanged(staticsMoved),
+		resolve: ways && ((nextHop) => ways.way(nextHop)),
+		onRoutes: (staticsMoved) => ways?.ownRoutesChanged(staticsMoved),
+		onElevated: (metrics) => migration.set(metrics),
+		onFault,
+		clock,
 	});
-	if (opened !== undefined) {
-		kernel = opened;
-		rib.onChanges((changes) => opened.fib.apply(changes));
-		rib.onInSync(() => whenSettled(rib, () => opened.setInSync()));
+	if (kernel !== undefined) {
+		const { fib } = kernel;
+		ways?.setOwnRoutes({
+			ownRouteTo: (address) => ownRouteTo(address, fib.ownRoutes),
+			staticRouteTo: (address) => staticRouteTo(address, fib.ownRoutes),
+		});
+		ways?.onChanges((changed) => fib.nextHopsChanged(changed));
+		rib.onChanges((changes) => fib.apply(changes));
+		rib.onInSync(() => whenSettled(rib, clock, () => planes.inSync('bgp')));
+		// The kernel has kept the routes of the earlier process, or has not: after a reboot.
+		speaker.setForwardingPreserved(kernel.heldRoutes);
 	}
+	ways?.onDevices((device, linkState) => {
+		if (linkState !== 'alive') speaker.interfaceLost(device);
+	});
 
-	const options: SpeakerOptions = {
-		...identity,
-		listen: [bgp.listen],
-		peers,
-		ranges: bgp.peerRanges.map((range) => rangeOptionsOf(config, range, keys)),
-		// Either the kernel has kept the routes (it has not after a reboot), or this node forwards nothing.
-		gracefulRestart: { restarting, forwardingPreserved: kernel?.heldRoutes ?? true },
-	};
-	const speaker = new Speaker(options, { rib, clock, random, log: log.child({ room: 'bgp' }) });
 	for (const [prefix, attributes] of origins) rib.originate(prefix, attributes);
 	rib.expectPeers(
 		peers.filter((peer) => peer.enabled).map(({ name }) => name),
@@ -129,27 +169,64 @@ async function composeRooms({ config, configFile, keys, log, restarting }: Ingre
 		restarting,
 	);
 	await speaker.start();
-	return { speaker, rib, kernel, nextHops, cluster: undefined, follower: undefined };
+	return {
+		speaker,
+		rib,
+		kernel,
+		planes,
+		ways,
+		nextHops,
+		cluster: undefined,
+		addresses: undefined,
+		follower: undefined,
+		services: undefined,
+		policy: undefined,
+	};
+}
+
+/** A node that does not access its kernel does not load the code of the data planes. */
+async function openKernel(...inputs: Parameters<typeof openKernelSide>): Promise<KernelSide | undefined> {
+	const [{ config }] = inputs;
+	return config.fib.enabled ? (await import('./kernel-side.ts')).openKernelSide(...inputs) : undefined;
 }
 
 const settledCheckMs = 10;
 
-/** The last End-of-RIB is in, but its routes may still wait for selection: what is not selected yet must not be swept. */
-function whenSettled(rib: Rib, callback: () => void): void {
+/**
+ * The last End-of-RIB has arrived, but its routes may still wait for selection: unselected routes
+ * must not be swept.
+ */
+function whenSettled(rib: Rib, clock: Clock, callback: () => void): void {
 	if (rib.statistics().dirty === 0) callback();
-	else setTimeout(() => whenSettled(rib, callback), settledCheckMs).unref();
+	else clock.after(settledCheckMs, () => whenSettled(rib, clock, callback));
 }
 
-function speakerConfig({ bgp, datastore }: Config, configFile: string): BgpConfig {
+function speakerConfig(state: NodeState, configFile: string): SpeakerConfig {
+	const bgp = bgpOf(state);
+	const { datastore } = state.config;
 	if (bgp !== undefined) return bgp;
 	throw new ConfigError(configFile, [
-		{ line: 0, column: 0, key: 'bgp', found: `nothing, with datastore ${datastore.type}`, expected: 'the BGP settings, at least { asNumber: 64512 }' },
+		{
+			line: 0,
+			column: 0,
+			key: 'bgp',
+			found: `nothing, with datastore ${datastore.type}`,
+			expected: 'the BGP settings, at least { asNumber: 64512 }',
+		},
 	]);
 }
 
-function defaultRouterId({ ipv4 }: NodeAddresses, configFile: string): string {
+/** `byName`: the identifier of a cluster's node without IPv4. */
+function defaultRouterId({ ipv4 }: NodeAddresses, byName: string | undefined, configFile: string): string {
 	if (ipv4 !== undefined) return ipv4;
+	if (byName !== undefined) return byName;
 	throw new ConfigError(configFile, [
-		{ line: 0, column: 0, key: 'bgp.routerId', found: 'nothing, and no IPv4 address on this node to take instead', expected: 'an identifier such as 10.0.1.2' },
+		{
+			line: 0,
+			column: 0,
+			key: 'bgp.routerId',
+			found: 'nothing, and no IPv4 address on this node to take instead',
+			expected: 'an identifier such as 10.0.1.2',
+		},
 	]);
 }

@@ -1,27 +1,26 @@
 import { describePeerChange } from '../bgp/index.ts';
 import { type Config, ConfigError, loadConfig } from '../config/index.ts';
 import { ControlError, ControlServer, type ReloadView, type StatusView } from '../control/index.ts';
-import type { ErrorView } from '../core/index.ts';
+import { Boundary, type Clock, type ErrorView, guardedClock, inSlices, systemClock } from '../core/index.ts';
+import type { NodeStatusSources } from '../node/index.ts';
 import { applyReload } from './apply.ts';
-import type { NodeStatusSources } from './cluster/node-status.ts';
 import { compose } from './compose.ts';
-import { descriptorAlarm, descriptorLimit, descriptorsInUse, descriptorWarning } from './descriptors.ts';
+import { descriptorAlarm, descriptorLimit, descriptorsInUse } from './descriptors.ts';
 import { EventLoopMonitor } from './event-loop.ts';
 import { createHandlers } from './handlers.ts';
+import { type HealthAnswer, HealthMonitor, healthAnswer } from './health.ts';
 import { identifierText } from './identity.ts';
-import { untouchedView } from './kernel-side.ts';
 import type { DaemonLog } from './log.ts';
-import { createMetrics } from './metrics.ts';
+import { createMetrics } from './metrics/metrics.ts';
 import { MonitorHub } from './monitor.ts';
 import { readPasswords } from './passwords.ts';
-import { type PasswordKeys, peerOptionsOf } from './peer-options.ts';
-import { interfaceWarnings, policyWarnings } from './policy-warnings.ts';
+import { optionsByName, type PasswordKeys } from './peer-options.ts';
 import type { Rooms } from './rooms.ts';
 import { followRoutes } from './route-events.ts';
-import { afterReload, planReload } from './running.ts';
+import { planSteps } from './running.ts';
 import { nextHopsStatus, statusOf } from './status.ts';
 
-/** What the daemon is started with. */
+/** The inputs of the daemon. */
 export interface DaemonOptions {
 	readonly configFile: string;
 	readonly config: Config;
@@ -31,14 +30,20 @@ export interface DaemonOptions {
 }
 
 const descriptorCheckMs = 30_000;
+/** Names in a line of the log. */
+const mostNamesLogged = 50;
 
-/** The running daemon: rooms, control socket, and the configuration that holds. */
+/** The running daemon: rooms, control socket, and the configuration in force. */
 export class Daemon {
 	readonly #options: DaemonOptions;
 	readonly #control: ControlServer;
 	readonly #hub = new MonitorHub();
 	readonly #eventLoop = new EventLoopMonitor();
+	readonly #health: HealthMonitor;
 	readonly #startedAtMs = Date.now();
+	readonly #boundary: Boundary;
+	/** For everything the daemon constructs: an exception of a timer is a count, not the end. */
+	readonly #clock: Clock;
 	#rooms: Rooms | undefined;
 	#config: Config;
 	#keys: PasswordKeys = new Map();
@@ -53,42 +58,83 @@ export class Daemon {
 		const { config, log, version } = options;
 		this.#options = options;
 		this.#config = config;
+		this.#boundary = new Boundary({ log, clock: systemClock });
+		this.#clock = guardedClock(systemClock, (error) => this.#boundary.report('timer', error));
+		this.#health = new HealthMonitor({
+			rooms: () => this.#rooms,
+			config: () => this.#config,
+			recentBlockSeconds: () => this.#eventLoop.recentSeconds(),
+			lastReloadError: () => this.#lastReloadError,
+			clock: this.#clock,
+			log: log.child({ component: 'health' }),
+			onNetwork: (reason) => this.#rooms?.cluster?.duties.setNetworkProblem(reason),
+		});
 		this.#control = new ControlServer({
 			socket: config.control.socket,
 			group: config.control.group,
 			metrics: config.metrics.listen,
-			log: log.child({ room: 'control' }),
+			boundary: this.#boundary,
 			handlers: createHandlers({
 				rooms: () => this.#ready(),
 				hub: this.#hub,
 				status: () => this.status(),
+				problems: () => this.#health.problems(),
 				config: () => ({ file: options.configFile, loadedAt: this.#loadedAt.toISOString(), config: this.#config }),
 				reload: (dryRun) => this.reload(dryRun),
 			}),
+			renderHealth: (what) => this.#renderHealth(what),
 			renderMetrics: createMetrics({
 				version,
 				eventLoop: this.#eventLoop,
-				peers: () => this.#rooms?.speaker.peers() ?? [],
+				boundary: this.#boundary,
+				monitors: () => this.#hub.statistics,
+				speaker: () => this.#rooms?.speaker,
 				rib: () => this.#rooms?.rib.statistics(),
-				fib: () => this.#rooms?.kernel?.fib.view(),
+				fib: () => this.#rooms?.kernel?.fib,
+				planes: async () => (await this.#rooms?.planes.views()) ?? [],
 				nextHops: () => (this.#rooms?.nextHops === undefined ? undefined : nextHopsStatus(this.#rooms.rib.nextHops())),
 				cluster: () => this.#rooms?.cluster,
+				problems: async () => (this.#rooms === undefined ? undefined : this.#health.problems()),
+				services: async () => this.#rooms?.services?.figures(),
+				policy: async () => this.#rooms?.policy?.figures(),
 				reloads: () => this.#reloads,
 			}),
 		});
 	}
 
-	/** Takes the control socket, then starts every room. @throws ConfigError, SocketInUseError, or the system's errors */
+	/**
+	 * Takes the control socket, then starts every room. @throws ConfigError, SocketInUseError, or
+	 * the system's errors
+	 */
 	async start(): Promise<void> {
 		const { config, configFile, node, log } = this.#options;
 		this.#keys = await readPasswords(config, configFile);
-		// The socket comes first: a second daemon must not touch sessions or kernel.
+		// The socket is first: a second daemon must not change sessions or kernel.
 		const { leftBehind } = await this.#control.start();
 		try {
-			const rooms = await compose({ config, configFile, node, keys: this.#keys, log, restarting: leftBehind });
+			const rooms = await compose({
+				config,
+				configFile,
+				node,
+				keys: this.#keys,
+				log,
+				restarting: leftBehind,
+				boundary: this.#boundary,
+				clock: this.#clock,
+			});
 			this.#rooms = rooms;
 			rooms.speaker.onEvent(({ type, at, peer, state, reason }) => {
-				if (this.#hub.watched('session')) this.#hub.tell({ type: 'session', at, event: type, peer, state, ...(reason === undefined ? {} : { reason }) });
+				// `established` follows as a separate event.
+				if (type === 'state' && state === 'established') return;
+				if (this.#hub.watched('session'))
+					this.#hub.publish({
+						type: 'session',
+						at,
+						event: type,
+						peer,
+						state,
+						...(reason === undefined ? {} : { reason }),
+					});
 			});
 			rooms.cluster?.report(() => this.#nodeStatus(rooms));
 			this.#hub.setRouteSource(() => followRoutes(rooms.rib, this.#hub));
@@ -96,39 +142,71 @@ export class Daemon {
 			await this.#control.stop();
 			throw error;
 		}
-		for (const warning of this.#warnings()) log.warn(warning);
 		this.#alarm = setInterval(() => this.#watchDescriptors(), descriptorCheckMs).unref();
 		this.#eventLoop.start();
+		await this.#health.start();
 	}
 
-	/** Ends every session (CEASE 6/2, or silently when neighbours are to bridge a restart); kernel routes stay. */
+	/**
+	 * Ends every session (CEASE 6/2, or silently if neighbours should bridge a restart); kernel
+	 * routes stay.
+	 */
 	async stop(reason: string, graceful: boolean): Promise<void> {
 		const rooms = this.#rooms;
 		this.#rooms = undefined;
 		if (rooms !== undefined) {
+			rooms.follower?.stop();
+			rooms.kernel?.tunnelProbe.stop();
+			await rooms.services?.stop();
+			rooms.policy?.stop();
 			await rooms.cluster?.stop(!graceful);
-			// The kernel first: what the ending sessions take from the tables must stay in it.
-			await rooms.kernel?.stop();
-			await rooms.nextHops?.stop();
+			// The kernel side stops first: the ending sessions withdraw routes from the tables,
+			// which must stay in the kernel.
+			await rooms.planes.stop();
+			await rooms.ways?.stop();
 			await rooms.speaker.stop({ graceful, reason });
 		}
 		this.#eventLoop.stop();
+		this.#health.stop();
 		clearInterval(this.#alarm);
-		// Whoever is bridged over must find a daemon that says it restarts.
+		// Peers that keep the routes must receive an OPEN that announces the restart.
 		await this.#control.stop({ leaveBehind: graceful });
 	}
 
-	/** Reads the file again and applies what differs. One at a time. @throws ControlError where the file can't be used; what runs stays */
+	/** A rejected promise that nothing awaits: the daemon continues without that work. */
+	rejected(reason: unknown): void {
+		this.#boundary.report('promise', reason);
+	}
+
+	/** A reload without a waiting caller: errors are logged. */
+	async reloadBySignal(): Promise<void> {
+		try {
+			await this.reload(false);
+		} catch (error) {
+			// A refused file was logged where it was detected.
+			if (!(error instanceof ControlError)) this.#boundary.report('config', error);
+		}
+	}
+
+	/**
+	 * Reads the file again and applies the differences. One reload at a time. @throws ControlError
+	 * if the file is invalid; the running configuration stays
+	 */
 	async reload(dryRun: boolean): Promise<ReloadView> {
 		const turn = this.#reloading.then(() => this.#reload(dryRun));
 		this.#reloading = turn.catch(() => undefined);
 		return turn;
 	}
 
-	/** One screen about everything. */
-	status(): StatusView {
+	/** The status of all rooms. */
+	async status(): Promise<StatusView> {
 		const { node, version, configFile } = this.#options;
+		const rooms = this.#ready();
+		const fibCounts = (await rooms.kernel?.fib.overview())?.counts;
+		const planes = await rooms.planes.views();
 		return statusOf({
+			fibCounts,
+			planes,
 			node,
 			version,
 			configFile,
@@ -138,11 +216,15 @@ export class Daemon {
 			loadedAt: this.#loadedAt.toISOString(),
 			lastReloadError: this.#lastReloadError,
 			longestBlockSeconds: this.#eventLoop.longestSeconds(),
-			warnings: this.#warnings(),
+			problems: await this.#health.problems(),
 		});
 	}
 
-	/** What this node tells of itself in the cluster. */
+	async #renderHealth(what: 'alive' | 'ready'): Promise<HealthAnswer> {
+		return healthAnswer(what, this.#rooms === undefined ? undefined : await this.#health.problems());
+	}
+
+	/** The status of this node in the cluster. */
 	#nodeStatus({ speaker, rib, kernel }: Rooms): NodeStatusSources {
 		return {
 			version: this.#options.version,
@@ -151,7 +233,7 @@ export class Daemon {
 			configuredAt: this.#loadedAt,
 			peers: speaker.peers(),
 			routes: (family, limit) => rib.routes({ family, limit }),
-			fib: kernel?.fib.view() ?? untouchedView,
+			kernelRoutes: (prefix) => kernel?.fib.routesOf(prefix) ?? [],
 		};
 	}
 
@@ -160,28 +242,39 @@ export class Daemon {
 		const rooms = this.#ready();
 		const before = this.#config;
 		const { next, keys } = await this.#load(dryRun);
-		const optionsIn = (config: Config, name: string, passwords: PasswordKeys) => {
-			const peer = config.bgp?.peers.find((candidate) => candidate.name === name);
-			return peer && peerOptionsOf(config, peer, passwords);
-		};
-		const after = afterReload(before, next);
-		const plan = planReload(configFile, dryRun, before, next, (name) => {
-			const [was, becomes] = [optionsIn(before, name, this.#keys), optionsIn(after, name, keys)];
-			return was === undefined || becomes === undefined ? undefined : describePeerChange(was, becomes);
-		});
+		const was = optionsByName(before, this.#keys);
+		const { view: plan, after } = await inSlices(
+			planSteps(configFile, dryRun, before, next, (config) => {
+				const becomes = optionsByName(config, keys);
+				return (name) => {
+					const [from, to] = [was(name), becomes(name)];
+					return from === undefined || to === undefined ? undefined : describePeerChange(from, to);
+				};
+			}),
+		);
 		if (dryRun) return plan;
-		await applyReload(rooms, { before, after, keys, log });
+		await applyReload(rooms, { node: this.#options.node, before, after, keys, log });
 		this.#config = after;
 		this.#keys = keys;
 		this.#loadedAt = new Date();
 		this.#lastReloadError = undefined;
 		this.#reloads.done++;
-		log.info('configuration reloaded', { file: configFile, changes: plan.changes.length, resets: plan.resets });
-		this.#hub.tell({ type: 'config', at: new Date().toISOString(), event: 'reloaded', message: `${plan.changes.length} changes` });
+		log.info('configuration reloaded', {
+			file: configFile,
+			changes: plan.changes.length,
+			resets: plan.resets.slice(0, mostNamesLogged),
+			...(plan.resets.length > mostNamesLogged ? { resetCount: plan.resets.length } : {}),
+		});
+		this.#hub.publish({
+			type: 'config',
+			at: new Date().toISOString(),
+			event: 'reloaded',
+			message: `${plan.changes.length} changes`,
+		});
 		return plan;
 	}
 
-	/** The file as it is now. @throws ControlError with what is wrong with it */
+	/** The current file. @throws ControlError with its errors */
 	async #load(dryRun: boolean): Promise<{ readonly next: Config; readonly keys: PasswordKeys }> {
 		const { configFile, log } = this.#options;
 		try {
@@ -194,36 +287,27 @@ export class Daemon {
 				this.#reloads.refused++;
 				this.#lastReloadError = { at, message: error.message };
 				log.error('configuration refused, the running one stays', { file: configFile, problems: error.problems });
-				this.#hub.tell({ type: 'config', at, event: 'rejected', message: error.message });
+				this.#hub.publish({ type: 'config', at, event: 'rejected', message: error.message });
 			}
-			throw new ControlError(422, 'config-invalid', error.message, 'Nothing was changed: the daemon goes on with the configuration it has.');
+			throw new ControlError(
+				422,
+				'config-invalid',
+				error.message,
+				'Nothing was changed: the daemon goes on with the configuration it has.',
+			);
 		}
 	}
 
 	#ready(): Rooms {
-		if (this.#rooms === undefined) throw new ControlError(503, 'not-ready', 'the daemon is starting or stopping', 'try again in a second');
+		if (this.#rooms === undefined)
+			throw new ControlError(503, 'not-ready', 'the daemon is starting or stopping', 'try again in a second');
 		return this.#rooms;
 	}
 
-	/** The runtime closes a connection for which no file is left without telling anybody. */
+	/** The runtime silently closes a connection without a free descriptor. */
 	#watchDescriptors(): void {
 		const alarm = descriptorAlarm(descriptorLimit(), descriptorsInUse());
 		if (alarm !== undefined && !this.#alarmed) this.#options.log.error(alarm);
 		this.#alarmed = alarm !== undefined;
-	}
-
-	#warnings(): string[] {
-		const { bgp } = this.#config;
-		const sessions = (bgp?.peers.length ?? 0) + (bgp?.peerRanges ?? []).reduce((sum, { limit }) => sum + limit, 0);
-		const limit = descriptorLimit();
-		const { speaker, nextHops } = this.#rooms ?? {};
-		const options = (speaker?.peers() ?? []).flatMap(({ name }) => speaker?.peerOptions(name) ?? []);
-		return [
-			descriptorWarning(limit, sessions),
-			descriptorAlarm(limit, descriptorsInUse()),
-			...policyWarnings(this.#config),
-			...(this.#rooms?.kernel?.fib.staticProblems() ?? []),
-			...interfaceWarnings(options, nextHops !== undefined),
-		].filter((warning) => warning !== undefined);
 	}
 }

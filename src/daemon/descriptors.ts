@@ -3,7 +3,9 @@ import { readdirSync, readFileSync } from 'node:fs';
 /** Files that the daemon itself has open, besides sessions. */
 const ownDescriptors = 64;
 
-/** How many files this process may open; Node raises the soft limit to the hard one when it starts. */
+/**
+ * The limit of open files of this process; Node raises the soft limit to the hard one at its start.
+ */
 export function descriptorLimit(): number | undefined {
 	try {
 		const line = readFileSync('/proc/self/limits', 'utf8')
@@ -16,13 +18,18 @@ export function descriptorLimit(): number | undefined {
 	}
 }
 
-/** What to tell a person when `sessions` sessions do not fit the limit; `undefined` when they do. Pure. */
+/**
+ * The message for the user if `sessions` sessions exceed the limit; `undefined` if they fit. Pure.
+ */
 export function descriptorWarning(limit: number | undefined, sessions: number): string | undefined {
 	if (limit === undefined || sessions + ownDescriptors <= limit) return undefined;
-	return `${sessions} sessions need about ${sessions + ownDescriptors} open files, the limit is ${limit}: raise LimitNOFILE= of the unit, or ulimit -n`;
+	return (
+		`${sessions} sessions need about ${sessions + ownDescriptors} open files, the limit is ` +
+		`${limit}: raise LimitNOFILE= of the unit, or ulimit -n`
+	);
 }
 
-/** How many files this process has open now. */
+/** Number of files that this process has open. */
 export function descriptorsInUse(): number | undefined {
 	try {
 		return readdirSync('/proc/self/fd').length;
@@ -31,8 +38,14 @@ export function descriptorsInUse(): number | undefined {
 	}
 }
 
-/** What to tell a person when the limit is (nearly) reached: then connections are refused without any other sign. Pure. */
+/**
+ * The message for the user if the limit is (nearly) reached: then connections are refused without
+ * any other sign. Pure.
+ */
 export function descriptorAlarm(limit: number | undefined, inUse: number | undefined): string | undefined {
 	if (limit === undefined || inUse === undefined || inUse < limit * 0.98) return undefined;
-	return `${inUse} of ${limit} files are open: new sessions are refused (EMFILE); raise LimitNOFILE= of the unit, or ulimit -n`;
+	return (
+		`${inUse} of ${limit} files are open: new sessions are refused (EMFILE); raise LimitNOFILE= ` +
+		'of the unit, or ulimit -n'
+	);
 }

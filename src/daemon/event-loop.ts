@@ -1,11 +1,17 @@
 import { type IntervalHistogram, monitorEventLoopDelay } from 'node:perf_hooks';
 
-/** A timer of the runtime itself (no JavaScript runs) is late by as long as the event loop was blocked. Shorter costs CPU at rest: 2 ms took 1.6 % of a core, 5 ms 0.9 %. */
+/**
+ * A timer of the runtime itself (without JavaScript) is late by the time that the event loop was
+ * blocked. Shorter intervals cost CPU at rest: 2 ms took 1.6 % of a core, 5 ms 0.9 %.
+ */
 const resolutionMs = 5;
 const sampleMs = 1000;
 const windowSamples = 60;
 
-/** The longest time in which the event loop did not turn, to 5 ms (less is told, never more): since `start`, and in the last minute. */
+/**
+ * The longest block of the event loop, to 5 ms (never too long): since `start`, and in the last
+ * minute.
+ */
 export class EventLoopMonitor {
 	readonly #histogram: IntervalHistogram = monitorEventLoopDelay({ resolution: resolutionMs });
 	readonly #window: number[] = [];
@@ -41,7 +47,7 @@ export class EventLoopMonitor {
 	}
 }
 
-/** The histogram has the time between two calls of the timer, its own interval included. */
+/** The histogram contains the time between two calls of the timer, its interval included. */
 function blockSeconds(nanoseconds: number): number {
 	return Math.max(0, nanoseconds / 1e9 - resolutionMs / 1e3);
 }

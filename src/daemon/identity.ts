@@ -1,15 +1,49 @@
-import { ListenError, type SpeakerApi, type SpeakerIdentity } from '../bgp/index.ts';
+import { identifierNumber, ListenError, type SpeakerApi, type SpeakerIdentity } from '../bgp/index.ts';
 import type { BgpConfig } from '../config/index.ts';
 import { formatAddress, type Logger } from '../core/index.ts';
-import { identifierNumber } from './addresses.ts';
+import type { SpeakerConfig } from './node-state.ts';
 
-/** Who this node is by its configuration; where that names no router ID, `routerId` stays. Pure. */
-export function identityOf({ asNumber, clusterId, routerId }: Pick<BgpConfig, 'asNumber' | 'clusterId' | 'routerId'>, otherwise: number): SpeakerIdentity {
+/**
+ * The identity of this node by its configuration; without a router ID in it, `routerId` stays.
+ * Pure.
+ */
+export function identityOf(
+	{ asNumber, clusterId, routerId }: Pick<BgpConfig, 'asNumber' | 'clusterId' | 'routerId'>,
+	otherwise: number,
+): SpeakerIdentity {
 	return {
 		asNumber,
 		routerId: routerId === undefined ? otherwise : identifierNumber(routerId),
 		clusterId: clusterId === undefined ? undefined : identifierNumber(clusterId),
 	};
+}
+
+/** What the router ID of a running speaker follows from, in a cluster. */
+export interface RouterIdInputs {
+	/** By the configuration file. */
+	readonly configured: string | undefined;
+	/** By the node's address or name. */
+	readonly derived: string | undefined;
+	/** Of the speaker, as of now. */
+	readonly current: string;
+	/** The speaker has sessions of the cluster. */
+	readonly hasSessions: boolean;
+	/** IPv4 addresses of the other nodes. */
+	readonly addressesOfOthers: () => Iterable<string>;
+}
+
+/**
+ * The router ID from now on. It is part of OPEN (RFC 4271 §4.2), so that another one costs every
+ * session: a derived one stays while there are sessions, although the node's address changes. It
+ * must be unique in the AS (RFC 6286 §2.1): where another node has taken that address, it follows
+ * at once. Pure.
+ */
+export function routerIdFrom(inputs: RouterIdInputs): string | undefined {
+	const { configured, derived, current, hasSessions, addressesOfOthers } = inputs;
+	if (configured !== undefined) return configured;
+	if (derived === undefined || derived === current || !hasSessions) return derived;
+	for (const address of addressesOfOthers()) if (address === current) return derived;
+	return current;
 }
 
 /** An identifier as a dotted quad. */
@@ -18,14 +52,19 @@ export function identifierText(identifier: number): string {
 }
 
 const textOf = ({ asNumber, routerId, clusterId }: SpeakerIdentity): string =>
-	`AS ${asNumber}, router ID ${identifierText(routerId)}, ${clusterId === undefined ? 'no reflector' : `cluster ID ${identifierText(clusterId)}`}`;
+	`AS ${asNumber}, router ID ${identifierText(routerId)}, ` +
+	`${clusterId === undefined ? 'no reflector' : `cluster ID ${identifierText(clusterId)}`}`;
 
-/** Brings a running speaker to the AS number, identifiers and port of a configuration: sessions start again only where the OPEN says something else. */
-export async function applyIdentity(speaker: SpeakerApi, bgp: BgpConfig, log: Logger): Promise<void> {
+/**
+ * Applies the AS number, identifiers and port of a configuration to a running speaker: sessions
+ * restart only if the OPEN changes.
+ */
+export async function applyIdentity(speaker: SpeakerApi, bgp: SpeakerConfig, log: Logger): Promise<void> {
 	const before = speaker.identity;
 	const after = identityOf(bgp, before.routerId);
 	const resets = speaker.setIdentity(after);
-	if (textOf(before) !== textOf(after)) log.info('this node is another one to its neighbours now', { was: textOf(before), is: textOf(after), resets });
+	if (textOf(before) !== textOf(after))
+		log.info('this node is another one to its neighbours now', { was: textOf(before), is: textOf(after), resets });
 	const { address, port } = bgp.listen;
 	if (speaker.listening.some((where) => where.address === address && where.port === port)) return;
 	try {

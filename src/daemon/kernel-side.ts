@@ -1,38 +1,71 @@
-import type { Config } from '../config/index.ts';
-import { type FibRefusal, type FibView, hostPrefix, type Logger, type PrefixKey, systemClock } from '../core/index.ts';
-import { Fib, openNetlinkKernel, type StaticRoute } from '../fib/index.ts';
-import { encapsulation, IpipMesh, loadByNft, openNetlinkLinks, type TunnelPool } from '../ipip/index.ts';
+import { type Clock, hostPrefix, type Logger, type PrefixKey } from '../core/index.ts';
+import { encapsulation } from '../encapsulation/index.ts';
+import { Fib, openNetlinkKernel, type StaticRoute, type Way } from '../fib/index.ts';
+import { IpipMesh } from '../ipip/index.ts';
 import type { PeerRoute } from '../kubernetes/index.ts';
-import { tunnelAddress } from './addresses.ts';
+import { loadRuleset, openEchoSocket, openNetlinkLinks } from '../linux/index.ts';
+import { RuleKeeper } from '../nftables/index.ts';
+import { TunnelProbe } from '../tunnel-probe/index.ts';
+import { openVxlanKernel, VxlanMesh } from '../vxlan/index.ts';
+import { IpipPlane } from './ipip-plane.ts';
+import {
+	areasOf,
+	datastoreRoutesOf,
+	ipipAddressOf,
+	ipipMtuBytesOf,
+	type NodeState,
+	nodeAddressesOf,
+	normalPrioritiesOf,
+	ownershipOf,
+	poolsOf,
+	preferredSourcesOf,
+	programmedBlocksOf,
+	territoryOf,
+	tunnelsOf,
+	vxlanRemotesOf,
+	vxlanStateOf,
+} from './node-state.ts';
+import type { PlaneRegistry } from './planes.ts';
+import { probeTargetsOf } from './probe-targets.ts';
+import { datastoreSource, RoutesPlane } from './routes-plane.ts';
+import { GuardPlane, NatPlane } from './rules-planes.ts';
+import { VxlanPlane } from './vxlan-plane.ts';
 
-/** What this node does to its kernel: routes, tunnel, guard, masquerade. */
+/** The parts of the kernel side that the daemon uses besides the registry of planes. */
 export interface KernelSide {
 	readonly fib: Fib;
-	/** There were routes of an earlier life when this one began: forwarding went on meanwhile. */
+	/** The kernel had routes of an earlier process at the start: forwarding was preserved. */
 	readonly heldRoutes: boolean;
-	/** BGP has told all that it knows. */
-	setInSync(): void;
-	/** Pools, tunnel address and own blocks as a new configuration has them; `refusal`: the cluster's resources give our routes to somebody else. */
-	reconfigure(config: Config, refusal: FibRefusal | undefined): Promise<void>;
-	/** How neighbours are reached, all of them that need a route of their own. Resolves when the routes stand, or were refused. */
+	/** The search for links that drop packets of the tunnels' full size. */
+	readonly tunnelProbe: TunnelProbe;
+	/** The tunnel devices that this node needs now. */
+	readonly tunnelDevices: readonly string[];
+	/**
+	 * The routes to all neighbours that need one. Resolves when the routes are installed, or were
+	 * refused.
+	 */
 	setPeerRoutes(routes: readonly PeerRoute[]): Promise<void>;
-	/** Everything stays as it stands in the kernel. */
-	stop(): Promise<void>;
 }
 
-/** What is shown while the kernel is none of our business. */
-export const untouchedView: FibView = { enabled: false, inSync: true, waitingFor: [], routeProtocol: 0, routes: [] };
-
-const source = 'bgp';
+/** The source of routes that must be complete before anything is swept. */
+const bgpSource = 'bgp';
 const tunnelDevice = 'tunl0';
 
-/** What the kernel side begins with. */
-export interface KernelSideBeginning {
-	readonly origins: Iterable<PrefixKey>;
-	readonly refusal: FibRefusal | undefined;
+export interface KernelSideDependencies {
+	/** Receives the planes that are opened here. */
+	readonly planes: PlaneRegistry<NodeState>;
 	readonly peerRoutes: readonly PeerRoute[];
-	/** Called when our routes in the kernel have changed; `staticsMoved`: static ones among them. */
+	/** The way to a next hop; `undefined`: the FIB resolves by the routes of its table. */
+	readonly resolve: ((nextHop: string) => Way | undefined) | undefined;
+	/**
+	 * Called when our routes in the kernel have changed; `staticsMoved`: static ones among them.
+	 */
 	readonly onRoutes: (staticsMoved: boolean) => void;
+	/** Called with the host routes of workloads that move to this node, and their metrics. */
+	readonly onElevated: (metrics: ReadonlyMap<PrefixKey, number>) => void;
+	/** Receives exceptions of kernel event handlers. */
+	readonly onFault: (error: unknown) => void;
+	readonly clock: Clock;
 }
 
 const staticRoute = ({ address, gateway, resource }: PeerRoute): StaticRoute => ({
@@ -41,82 +74,126 @@ const staticRoute = ({ address, gateway, resource }: PeerRoute): StaticRoute => 
 	reason: `reachableBy of BGPPeer ${resource}`,
 });
 
-/** Opens the kernel and brings the tunnel up; `undefined`, and nothing of the kernel is touched, with `fib.enabled: false`. */
+/**
+ * Opens the kernel, registers its planes and starts them; `undefined`, without any kernel access,
+ * with `fib.enabled: false`.
+ */
 export async function openKernelSide(
-	config: Config,
+	state: NodeState,
 	log: Logger,
-	{ origins, refusal, peerRoutes, onRoutes }: KernelSideBeginning,
+	{ planes, peerRoutes, resolve, onRoutes, onElevated, onFault, clock }: KernelSideDependencies,
 ): Promise<KernelSide | undefined> {
-	const { enabled, routeProtocol, metric, besideOthers } = config.fib;
+	const { enabled, metric, table, besideOthers } = state.config.fib;
 	if (!enabled) return undefined;
-	const clock = systemClock;
+	const { protocol: routeProtocol } = ownershipOf(state);
 	const random = Math.random;
-	const fibLog = log.child({ room: 'fib' });
-	const { mtuBytes, guard } = config.ipip;
-	const mesh: IpipMesh = new IpipMesh(
-		{ device: tunnelDevice, guard, ...(mtuBytes === undefined ? {} : { mtuBytes }) },
+	const fibLog = log.child({ component: 'fib' });
+	const rules = (name: string) =>
+		new RuleKeeper(name, { load: loadRuleset, clock, random, log: log.child({ component: 'nftables' }) });
+	const links = openNetlinkLinks();
+	const ipip: IpipMesh = new IpipMesh(
+		{ device: tunnelDevice },
 		{
-			links: openNetlinkLinks(),
-			loadRules: loadByNft,
+			links,
 			clock,
-			random,
-			log: log.child({ room: 'ipip' }),
-			onEncapsulate: (encapsulate) => fib.setEncapsulate(encapsulate),
+			log: log.child({ component: 'ipip' }),
+			onInterfaces: (interfaces) => routes.setInterfaces(interfaces),
 		},
 	);
+	const vxlan = new VxlanMesh({}, { kernel: openVxlanKernel(), clock, log: log.child({ component: 'vxlan' }) });
+	const guard = new GuardPlane(rules('guard'), state.config.ipip.guard && state.config.vxlan.guard, clock);
 	const fib: Fib = new Fib(
-		{ routeProtocol, metric, besideOthers },
 		{
-			kernel: openNetlinkKernel({ routeProtocol }, fibLog),
+			...{ routeProtocol, metric, besideOthers, sources: preferredSourcesOf(state) },
+			normalMetrics: normalPrioritiesOf(state),
+		},
+		{
+			kernel: openNetlinkKernel({ routeProtocol, table, onFault }, fibLog),
 			clock,
 			random,
 			log: fibLog,
-			encapsulate: encapsulation({ interfaces: [], pools: config.pools, tunnelDevice }),
+			encapsulate: encapsulation({ interfaces: [], pools: areasOf(state), tunnelDevice }),
+			resolve,
 			onRoutes,
-			onTunnelEnds: (addresses) => mesh.setTunnelEnds(addresses),
-			onRefusal: (seen) => void mesh.setLeftAlone(seen !== undefined),
+			onElevated,
+			onTunnelEnds: (addresses) => guard.setTunnelEnds(addresses),
+			onRefusal: (seen) => void ipip.setLeftAlone(seen !== undefined),
 		},
 	);
-	let current = config;
-	const bringUp = async () => {
-		const address = tunnelAddress(current);
-		await mesh.setTunnelAddresses(address === undefined ? [] : [address]);
-		await mesh.setPools(current.pools);
-	};
-	const claimTerritory = (resources: FibRefusal | undefined) => {
-		const pools: readonly TunnelPool[] = current.pools;
-		const ours = pools.filter(({ foreign }) => foreign === undefined);
-		const tunnels = ours.some(({ ipipMode }) => ipipMode !== 'Never');
-		return fib.setTerritory({ pools: ours.map(({ cidr }) => cidr), tunnelDevice: tunnels ? tunnelDevice : undefined, resources });
-	};
-	fib.waitFor([source]);
-	fib.setOrigins(origins);
+	const routes = new RoutesPlane({
+		fib,
+		tunnelDevice,
+		tunnelsReady: async () => {
+			await ipip.whenIdle();
+			await vxlan.whenIdle();
+		},
+		clock,
+	});
+	fib.waitFor([bgpSource, datastoreSource]);
 	void fib.setStatics(peerRoutes.map(staticRoute));
-	// The tunnel first: the FIB must not compute with the wrong encapsulation.
-	await mesh.start();
-	// Whoever else is there must be seen before anything is touched.
-	await claimTerritory(refusal);
-	await bringUp();
+	// Interfaces first: without them the FIB would compute the wrong encapsulation.
+	await ipip.start();
+	vxlan.start();
+	// Other route owners must be detected before the first write.
+	await fib.setTerritory(territoryOf(state, tunnelDevice));
+	planes.register(new NatPlane(rules('nat')), poolsOf);
+	planes.register(guard, (node: NodeState) => ({
+		nodes: nodeAddressesOf(node),
+		vxlanPort: vxlanPortOf(node),
+		pools: poolsOf(node).map(({ cidr }) => cidr),
+	}));
+	planes.register(new IpipPlane(ipip), (node: NodeState) => ({
+		pools: poolsOf(node),
+		address: ipipAddressOf(node),
+		mtuBytes: ipipMtuBytesOf(node),
+	}));
+	planes.register(new VxlanPlane(vxlan), vxlanStateOf);
+	planes.register(routes, (node: NodeState) => ({
+		territory: territoryOf(node, tunnelDevice),
+		origins: programmedBlocksOf(node),
+		pools: areasOf(node),
+		vxlanTunnels: tunnelsOf(vxlanRemotesOf(node)),
+		datastore: datastoreRoutesOf(node),
+		normalMetrics: normalPrioritiesOf(node),
+	}));
+	planes.apply(state);
+	await planes.whenIdle();
 	await fib.start();
-	// Nobody has told a route yet: what leads to others, and was not made just now, is left over.
+	// No source has sent a route yet: existing routes to other nodes are from an earlier process.
 	const made = new Set(peerRoutes.map(({ address }) => hostPrefix(address)));
-	const heldRoutes = fib
-		.view()
-		.routes.some(({ prefix, type, state }) => !made.has(prefix) && type === 'unicast' && (state === 'installed' || state === 'extra'));
+	const heldRoutes = fib.view().routes.some(({ prefix, type, state: found }) => {
+		const isThere = found === 'installed' || found === 'extra';
+		return !made.has(prefix) && type === 'unicast' && isThere;
+	});
+	const tunnelProbe = new TunnelProbe({
+		intervalSeconds: () => {
+			const { enabled: isOn, intervalSeconds } = (planes.state ?? state).config.tunnelProbe;
+			return isOn ? intervalSeconds : undefined;
+		},
+		targets: async () => {
+			const now = planes.state ?? state;
+			// Without a tunnel there is nothing to read.
+			if (!ipip.needed && vxlan.devices.length === 0) return [];
+			return probeTargetsOf(now, { interfaces: ipip.interfaces, links: await links.links(), tunnelDevice });
+		},
+		open: openEchoSocket,
+		clock,
+		log: log.child({ component: 'tunnel-probe' }),
+	});
+	tunnelProbe.start();
 	return {
 		fib,
 		heldRoutes,
-		setInSync: () => fib.setInSync(source),
-		async reconfigure(next, resources) {
-			current = next;
-			await claimTerritory(resources);
-			fib.setOrigins(next.bgp?.originate.map(({ prefix }) => prefix) ?? []);
-			await bringUp();
+		tunnelProbe,
+		get tunnelDevices() {
+			return [...(ipip.needed ? [ipip.deviceName] : []), ...vxlan.devices];
 		},
 		setPeerRoutes: (routes) => fib.setStatics(routes.map(staticRoute)),
-		async stop() {
-			await fib.stop();
-			await mesh.stop();
-		},
 	};
+}
+
+/** The port of VXLAN while a pool of ours needs it. */
+function vxlanPortOf(state: NodeState): number | undefined {
+	const { families, port } = vxlanStateOf(state);
+	return families.length > 0 ? port : undefined;
 }

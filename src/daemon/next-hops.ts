@@ -1,25 +1,38 @@
 import type { Config } from '../config/index.ts';
-import { type Logger, systemClock } from '../core/index.ts';
-import { NextHopTracker, type NextHopTrackerDependencies, openNeighbouringKernel } from '../fib/index.ts';
+import type { Clock, Logger } from '../core/index.ts';
+import { besideFelixProtocol, felixProtocol, NextHopTracker, openNeighbouringKernel } from '../fib/index.ts';
 import { mayAdministerNetwork } from '../linux/index.ts';
 
 /**
- * Are next hops looked for in the kernel? A node that programs no routes (a pure reflector, or one without the right to) is not on the way:
- * its own view says nothing. Pure.
+ * Are next hops resolved in the kernel? A node that programs no routes (a pure reflector, or one
+ * without permission) is not on the path: its kernel cannot resolve them. Pure.
  */
 export function tracksNextHops({ bgp, fib }: Pick<Config, 'bgp' | 'fib'>, mayProgram: boolean): boolean {
 	const wish = bgp?.nextHopTracking ?? 'auto';
 	return wish === 'on' || (wish === 'auto' && fib.enabled && mayProgram);
 }
 
-/** Opens the kernel to read it; `undefined`: next hops are not tracked. @throws SystemCallError */
+/**
+ * Opens the kernel for reading; `undefined`: no part of this node resolves next hops. The kernel's
+ * routes are resolved by the same tracker as selection. @throws SystemCallError
+ */
 export function openNextHops(
 	config: Config,
 	log: Logger,
-	told: Pick<NextHopTrackerDependencies, 'onChange' | 'ownRouteTo' | 'staticRouteTo'>,
+	{
+		clock,
+		onFault,
+	}: {
+		readonly clock: Clock;
+		/** Receives exceptions of kernel event handlers. */
+		readonly onFault: (error: unknown) => void;
+	},
 ): NextHopTracker | undefined {
-	if (!tracksNextHops(config, mayAdministerNetwork())) return undefined;
-	const own = log.child({ room: 'next-hops' });
-	const kernel = openNeighbouringKernel({ exceptProtocol: config.fib.routeProtocol }, own);
-	return new NextHopTracker({ kernel, clock: systemClock, log: own, ...told });
+	if (!config.fib.enabled && !tracksNextHops(config, mayAdministerNetwork())) return undefined;
+	const own = log.child({ component: 'next-hops' });
+	const { routeProtocol } = config.fib;
+	const exceptProtocols =
+		routeProtocol === undefined ? ([felixProtocol, besideFelixProtocol] as const) : ([routeProtocol] as const);
+	const kernel = openNeighbouringKernel({ exceptProtocols, onFault }, own);
+	return new NextHopTracker({ kernel, clock, log: own });
 }

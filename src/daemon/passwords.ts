@@ -2,17 +2,25 @@ import { readFile } from 'node:fs/promises';
 import { type Config, ConfigError, type ConfigProblem } from '../config/index.ts';
 import type { PasswordKeys } from './peer-options.ts';
 
-/** What Linux takes: TCP_MD5SIG_MAXKEYLEN. */
+/** The limit of Linux: TCP_MD5SIG_MAXKEYLEN. */
 const longestKeyBytes = 80;
 
-/** Reads every key file that the configuration names; the last line end is no part of the key. @throws ConfigError naming each that can't be used */
+/**
+ * Reads every key file in the configuration; the last line end is not part of the key. @throws
+ * ConfigError with each unusable file
+ */
 export async function readPasswords(config: Config, configFile: string): Promise<PasswordKeys> {
 	const keys = new Map<string, string>();
 	const problems: ConfigProblem[] = [];
-	for (const [list, sessions] of Object.entries({ peers: config.bgp?.peers ?? [], peerRanges: config.bgp?.peerRanges ?? [] })) {
+	for (const [list, sessions] of Object.entries({
+		peers: config.bgp?.peers ?? [],
+		peerRanges: config.bgp?.peerRanges ?? [],
+	})) {
 		for (const [index, { passwordFile }] of sessions.entries()) {
 			if (passwordFile === undefined || keys.has(passwordFile)) continue;
-			const found = await readKey(passwordFile).catch((error: NodeJS.ErrnoException) => ({ problem: `${passwordFile}: ${error.code ?? error.message}` }));
+			const found = await readKey(passwordFile).catch((error: NodeJS.ErrnoException) => ({
+				problem: `${passwordFile}: ${error.code ?? error.message}`,
+			}));
 			if ('key' in found) keys.set(passwordFile, found.key);
 			else
 				problems.push({

@@ -2,30 +2,33 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { stringify } from 'yaml';
 import { type Applied, type ApplyRequest, ClusterAccessError, type GetAnswer, type GetRequest } from '../cli/index.ts';
 import {
+	arrayAt,
+	at,
+	isArray,
+	isObject,
+	type JsonObject,
+	objectAt,
+	stringifyJson,
+	textAt,
+	withAt,
+} from '../json/index.ts';
+import {
 	ApiClient,
 	ApiError,
 	ApiUnreachableError,
-	arrayAt,
-	at,
 	type DiscoveredKind,
 	discoverKind,
 	findKind,
 	groupOf,
-	isArray,
-	isObject,
-	type JsonObject,
 	loadCredentials,
-	objectAt,
 	pathOf,
-	stringifyJson,
-	textAt,
-	withAt,
+	toV1Layout,
 } from '../kubernetes/index.ts';
 import { type FileObject, readResourceFiles } from './resource-files.ts';
 
-/** Who owns the fields that `bgpmesh apply` sets. */
+/** The field manager of `bgpmesh apply`. */
 const fieldManager = 'bgpmesh';
-/** A kind that was defined a moment ago is served a moment later. */
+/** A newly defined kind is served after a short delay. */
 const servedWithinMs = 10_000;
 
 /** `bgpmesh apply`: server-side apply of each object, in the order of the files. */
@@ -34,22 +37,36 @@ export async function* applyFiles(request: ApplyRequest): AsyncGenerator<Applied
 	const client = await clientOf(request);
 	const kinds = new Map<string, DiscoveredKind>();
 	let definedAtMs = Number.NEGATIVE_INFINITY;
-	for (const { place, object } of objects) {
+	for (const { place, object: given } of objects) {
+		let object = given;
 		const kindName = textAt(object, 'kind') ?? '';
 		const key = `${textAt(object, 'apiVersion')} ${kindName}`;
 		try {
-			const kind = kinds.get(key) ?? (await servedKind(client, object, definedAtMs + servedWithinMs));
+			let kind = kinds.get(key) ?? (await servedKind(client, object, definedAtMs + servedWithinMs));
+			const translated = kind === undefined ? toV1Layout(object) : undefined;
+			if (translated !== undefined) {
+				kind = await discoverKind(client, textAt(translated, 'apiVersion') ?? '', textAt(translated, 'kind') ?? '');
+				object = translated;
+			}
 			if (kind === undefined) {
-				yield { object: `${kindName}/${textAt(object, 'metadata', 'name')}`, outcome: 'failed', reason: `${place}: the server has no ${key}` };
+				yield {
+					object: `${kindName}/${textAt(object, 'metadata', 'name')}`,
+					outcome: 'failed',
+					reason: `${place}: the server has no ${key}${await hintFor(client, given)}`,
+				};
 				continue;
 			}
-			kinds.set(key, kind);
+			if (translated === undefined) kinds.set(key, kind);
 			yield await applyOne(client, kind, object, request);
 			if (kindName === 'CustomResourceDefinition' && !request.dryRun) definedAtMs = performance.now();
 		} catch (error) {
 			if (error instanceof ApiUnreachableError) throw new ClusterAccessError(unreachable(error), { cause: error });
 			if (!(error instanceof ApiError)) throw error;
-			yield { object: `${kindName}/${textAt(object, 'metadata', 'name')}`, outcome: 'failed', reason: `${place}: ${error.message}` };
+			yield {
+				object: `${kindName}/${textAt(object, 'metadata', 'name')}`,
+				outcome: 'failed',
+				reason: `${place}: ${error.message}`,
+			};
 		}
 	}
 }
@@ -64,15 +81,31 @@ export async function getResources(request: GetRequest): Promise<GetAnswer> {
 		const query = { labelSelector: request.selector };
 		if (request.output === 'table') {
 			const accept = 'application/json;as=Table;v=v1;g=meta.k8s.io,application/json';
-			return tableOf(await client.raw(pathOf(kind, namespace, request.name), { query, accept }), kind.namespaced && request.allNamespaces);
+			return tableOf(
+				await client.raw(pathOf(kind, namespace, request.name), { query, accept }),
+				kind.namespaced && request.allNamespaces,
+			);
 		}
-		const scope = { ...(namespace === undefined ? {} : { namespace }), ...(request.selector === undefined ? {} : { labelSelector: request.selector }) };
-		const items = request.name === undefined ? (await client.list(kind, scope)).items : [await client.raw(pathOf(kind, namespace, request.name))];
-		// Members of a list come without their type.
-		const typed = items.map((item) => ({ apiVersion: kind.apiVersion, kind: kind.kind, ...item }));
-		if (request.output === 'name') return { type: 'text', text: typed.map((item) => `${objectName(kind, item)}\n`).join('') };
-		const shown: JsonObject = request.name === undefined ? { apiVersion: 'v1', kind: 'List', items: typed } : (typed[0] ?? {});
-		return { type: 'text', text: request.output === 'json' ? `${stringifyJson(shown, 4)}\n` : stringify(shown, { lineWidth: 0 }) };
+		const scope = {
+			...(namespace === undefined ? {} : { namespace }),
+			...(request.selector === undefined ? {} : { labelSelector: request.selector }),
+		};
+		const items =
+			request.name === undefined
+				? (await client.list(kind, scope)).items
+				: [await client.raw(pathOf(kind, namespace, request.name))];
+		// Members of a list have no type of their own.
+		const typed = items.map((item) =>
+			withAt({ apiVersion: kind.apiVersion, kind: kind.kind, ...item }, ['metadata', 'managedFields'], undefined),
+		);
+		if (request.output === 'name')
+			return { type: 'text', text: typed.map((item) => `${objectName(kind, item)}\n`).join('') };
+		const shown: JsonObject =
+			request.name === undefined ? { apiVersion: 'v1', kind: 'List', items: typed } : (typed[0] ?? {});
+		return {
+			type: 'text',
+			text: request.output === 'json' ? `${stringifyJson(shown, 4)}\n` : stringify(shown, { lineWidth: 0 }),
+		};
 	} catch (error) {
 		if (error instanceof ApiUnreachableError) throw new ClusterAccessError(unreachable(error), { cause: error });
 		if (error instanceof ApiError) throw new ClusterAccessError(error.message, { cause: error });
@@ -88,7 +121,7 @@ async function clientOf({ kubeconfig }: { readonly kubeconfig: string | undefine
 	}
 }
 
-/** Waits a little for a kind whose definition was applied just now. */
+/** Waits briefly for a kind whose definition was applied just before. */
 async function servedKind(client: ApiClient, object: JsonObject, untilMs: number): Promise<DiscoveredKind | undefined> {
 	for (;;) {
 		const kind = await discoverKind(client, textAt(object, 'apiVersion') ?? '', textAt(object, 'kind') ?? '');
@@ -97,9 +130,41 @@ async function servedKind(client: ApiClient, object: JsonObject, untilMs: number
 	}
 }
 
-async function applyOne(client: ApiClient, kind: DiscoveredKind, object: FileObject['object'], { namespace, dryRun, force }: ApplyRequest): Promise<Applied> {
+/** The remedy for a kind of Calico that the server lacks in the layout of the file. */
+async function hintFor(client: ApiClient, object: JsonObject): Promise<string> {
+	if (!(textAt(object, 'apiVersion') ?? '').includes('projectcalico.org')) return '';
+	const layouts = ['crd.projectcalico.org/v1', 'projectcalico.org/v3'] as const;
+	for (const layout of layouts)
+		if ((await discoverKind(client, layout, 'IPPool')) !== undefined)
+			return `; it has Calico's kinds of ${layout}, and this one can not be translated`;
+	return "; it has none of Calico's kinds: bgpmesh apply -f config/crds creates them";
+}
+
+/**
+ * Fields that the server sets: the output of `get` without them can be applied like a manually
+ * written file.
+ */
+const ofServer = ['managedFields', 'resourceVersion', 'uid', 'creationTimestamp', 'generation', 'selfLink'];
+
+function withoutServerFields(object: JsonObject): JsonObject {
+	const metadata = objectAt(object, 'metadata');
+	return {
+		...object,
+		metadata: Object.fromEntries(Object.entries(metadata).filter(([key]) => !ofServer.includes(key))),
+	};
+}
+
+async function applyOne(
+	client: ApiClient,
+	kind: DiscoveredKind,
+	given: FileObject['object'],
+	{ namespace, dryRun, force }: ApplyRequest,
+): Promise<Applied> {
+	const object = withoutServerFields(given);
 	const name = textAt(object, 'metadata', 'name') ?? '';
-	const place = kind.namespaced ? (textAt(object, 'metadata', 'namespace') ?? namespace ?? client.namespace) : undefined;
+	const place = kind.namespaced
+		? (textAt(object, 'metadata', 'namespace') ?? namespace ?? client.namespace)
+		: undefined;
 	const before = await client.get(kind, name, place);
 	const body = place === undefined ? object : withAt(object, ['metadata', 'namespace'], place);
 	const after = await client.patch(kind, name, body, 'application/apply-patch+yaml', {
@@ -116,10 +181,12 @@ function objectName({ singular, apiVersion }: DiscoveredKind, object: JsonObject
 	return `${singular}${group === '' ? '' : `.${group}`}/${textAt(object, 'metadata', 'name')}`;
 }
 
-/** The columns that a person sees without asking for more (priority 0). */
+/** The columns of the default output (priority 0). */
 function tableOf(table: JsonObject, withNamespace: boolean): GetAnswer {
 	const columns = arrayAt(table, 'columnDefinitions').filter(isObject);
-	const shown = columns.flatMap((column, index) => (at(column, 'priority') === 0 || column['priority'] === undefined ? [index] : []));
+	const shown = columns.flatMap((column, index) =>
+		at(column, 'priority') === 0 || column['priority'] === undefined ? [index] : [],
+	);
 	const titles = shown.map((index) => (textAt(columns[index], 'name') ?? '').toUpperCase());
 	const rows = arrayAt(table, 'rows').map((row) => {
 		const cells = arrayAt(row, 'cells');
@@ -132,4 +199,5 @@ function tableOf(table: JsonObject, withNamespace: boolean): GetAnswer {
 const cellText = (cell: ReturnType<typeof at>): string =>
 	cell === undefined || cell === null ? '<none>' : isObject(cell) || isArray(cell) ? stringifyJson(cell) : String(cell);
 
-const unreachable = (error: ApiUnreachableError): string => `${error.message}${error.cause instanceof Error ? `: ${error.cause.message}` : ''}`;
+const unreachable = (error: ApiUnreachableError): string =>
+	`${error.message}${error.cause instanceof Error ? `: ${error.cause.message}` : ''}`;

@@ -10,10 +10,14 @@ function text(screen: Screen, event: MonitorEvent): string {
 	switch (event.type) {
 		case 'session': {
 			const style = event.event === 'established' ? 'good' : event.event === 'ended' ? 'bad' : 'plain';
-			return `${tame(event.peer)} ${paint(screen, style, event.event === 'state' ? event.state : event.event)}${event.reason === undefined ? '' : `: ${tame(event.reason)}`}`;
+			const what = paint(screen, style, event.event === 'state' ? event.state : event.event);
+			return `${tame(event.peer)} ${what}${event.reason === undefined ? '' : `: ${tame(event.reason)}`}`;
 		}
 		case 'route': {
-			const way = event.change === 'remove' ? '' : ` via ${event.nextHop ?? 'this node'}${event.peer === undefined ? '' : ` from ${tame(event.peer)}`}`;
+			const way =
+				event.change === 'remove'
+					? ''
+					: ` via ${event.nextHop ?? 'this node'}${event.peer === undefined ? '' : ` from ${tame(event.peer)}`}`;
 			return `${event.change === 'remove' ? '-' : '+'} ${event.prefix}${way}`;
 		}
 		case 'config':

@@ -1,10 +1,16 @@
 import { type PrefixKey, parsePrefix } from '../../core/index.ts';
 
-/** Rows in the order of their prefixes: IPv4 before IPv6, then by address, then the shorter one; rows of one prefix as they came. */
+/**
+ * Rows in the order of their prefixes: IPv4 before IPv6, then by address, then the shorter one;
+ * rows of one prefix as they came.
+ */
 export function inOrder<T extends { readonly prefix: PrefixKey }>(rows: readonly T[]): T[] {
 	return rows
 		.map((row) => ({ row, ...parsePrefix(row.prefix) }))
-		.sort((left, right) => left.bytes.length - right.bytes.length || compareBytes(left.bytes, right.bytes) || left.length - right.length)
+		.sort(
+			(left, right) =>
+				left.bytes.length - right.bytes.length || compareBytes(left.bytes, right.bytes) || left.length - right.length,
+		)
 		.map(({ row }) => row);
 }
 

@@ -1,6 +1,6 @@
 import { type NotificationView, type PeerView, type PrefixCounts, stateNames } from '../../core/index.ts';
-import { ago, bytes, count, moment, type Screen, type Style } from './screen.ts';
-import { type Cell, type Column, facts, table } from './table.ts';
+import { ago, bytes, count, type ListScreen, moment, type Screen, type Style } from './screen.ts';
+import { type Cell, type Column, facts, TableWriter, table } from './table.ts';
 
 function stateCell({ state, enabled }: PeerView): { readonly text: string; readonly style: Style } {
 	if (!enabled) return { text: 'Disabled', style: 'dim' };
@@ -16,6 +16,7 @@ const total = ({ state, prefixes }: PeerView, of: (counts: PrefixCounts) => numb
 
 const columns = (screen: Screen): readonly Column<PeerView>[] => [
 	{ title: 'PEER', cell: ({ name }) => name },
+	{ title: 'DESCRIPTION', cell: ({ description }) => description },
 	{ title: 'ADDRESS', cell: ({ name, address }) => (name === address ? undefined : address) },
 	{ title: 'AS', align: 'right', cell: ({ asNumber }) => asNumber },
 	{ title: 'TYPE', cell: kindOf },
@@ -25,14 +26,27 @@ const columns = (screen: Screen): readonly Column<PeerView>[] => [
 	{ title: 'ACCEPTED', align: 'right', cell: (peer) => total(peer, ({ accepted }) => accepted) },
 	{ title: 'BEST', align: 'right', cell: (peer) => total(peer, ({ best }) => best) },
 	{ title: 'SENT', align: 'right', cell: (peer) => total(peer, ({ advertised }) => advertised) },
+	{
+		title: 'PROBLEM',
+		cell: ({ problems = [] }) => {
+			const ids = problems.map(({ id }) => id).filter((id) => id !== 'session-down');
+			return ids.length === 0 ? undefined : { text: ids.join(', '), style: 'odd' };
+		},
+	},
 	{ title: 'LAST ERROR', cell: ({ state, lastError }) => (state === 'established' ? undefined : lastError?.message) },
 ];
 
 /** All neighbours, one a line, and how many of them are up. */
-export function renderPeers(screen: Screen, peers: readonly PeerView[]): string {
-	if (peers.length === 0) return 'No peers.\n';
-	const up = peers.filter(({ state }) => state === 'established').length;
-	return `${table(screen, columns(screen), peers)}\n${count(peers.length, 'peer')}, ${up} established\n`;
+export function peersScreen(screen: Screen): ListScreen<PeerView, unknown> {
+	const rows = new TableWriter(screen, columns(screen));
+	let up = 0;
+	return {
+		add(peer) {
+			if (peer.state === 'established') up++;
+			return rows.add(peer);
+		},
+		end: () => (rows.count === 0 ? 'No peers.\n' : `${rows.end()}\n${count(rows.count, 'peer')}, ${up} established\n`),
+	};
 }
 
 /** Everything that is known of one neighbour. */
@@ -42,6 +56,7 @@ export function renderPeer(screen: Screen, peer: PeerView): string {
 	return [
 		facts(screen, [
 			['Peer', { text: peer.name, style: 'bold' }],
+			['Description', peer.description],
 			['Address', `${peer.address} port ${peer.port}`],
 			['AS', `${peer.asNumber}, ${kindOf(peer)}; ours ${peer.localAsNumber}`],
 			['State', { text: `${state}, since ${moment(peer.since)} (${ago(screen, peer.since)})`, style }],
@@ -50,10 +65,18 @@ export function renderPeer(screen: Screen, peer: PeerView): string {
 			['Local address', peer.localAddress],
 			['Mode', peer.passive ? 'passive: the peer connects' : undefined],
 			['Hold time', holdTime(peer)],
+			['Options', optionsText(peer)],
 			['Timers', timers === undefined ? undefined : Object.entries(timers).map(timerText).join(', ')],
 			['Malformed UPDATEs', malformedText(peer)],
 			['In use', capabilities?.negotiated.join(', ')],
-			['Last error', peer.lastError && { text: `${moment(peer.lastError.at)} ${peer.lastError.message}`, style: 'bad' }],
+			[
+				'Last error',
+				peer.lastError && { text: `${moment(peer.lastError.at)} ${peer.lastError.message}`, style: 'bad' },
+			],
+			...(peer.problems ?? []).map(
+				({ id, reason, remedy, severity }) =>
+					['Problem', { text: `${id}: ${reason}. ${remedy}`, style: severity === 'error' ? 'bad' : 'odd' }] as const,
+			),
 			['NOTIFICATION sent', notification(peer.lastNotificationSent)],
 			['NOTIFICATION received', notification(peer.lastNotificationReceived)],
 		]),
@@ -67,7 +90,18 @@ export function renderPeer(screen: Screen, peer: PeerView): string {
 
 function holdTime({ holdTimeSeconds, keepaliveSeconds }: PeerView): string | undefined {
 	if (holdTimeSeconds === undefined) return undefined;
-	return holdTimeSeconds === 0 ? 'none' : `${holdTimeSeconds} s, keepalives every ${keepaliveSeconds ?? holdTimeSeconds / 3} s`;
+	return holdTimeSeconds === 0
+		? 'none'
+		: `${holdTimeSeconds} s, keepalives every ${keepaliveSeconds ?? holdTimeSeconds / 3} s`;
+}
+
+/** `holdTimeSeconds 9, reflectorClient, addPath {"receive":true,"send":true}`. */
+function optionsText({ options = {} }: PeerView): string | undefined {
+	const texts = Object.entries(options).map(([name, value]) => {
+		if (value === true) return name;
+		return `${name} ${typeof value === 'string' ? value : (JSON.stringify(value) ?? 'none')}`;
+	});
+	return texts.length === 0 ? undefined : texts.join(', ');
 }
 
 /** Nothing where nothing was wrong. */
@@ -81,12 +115,16 @@ function malformedText({ malformed }: PeerView): Cell {
 	return parts.length === 0 ? undefined : { text: parts.join(', '), style: 'bad' };
 }
 
-const timerText = ([name, seconds]: readonly [string, number]): string => `${name} in ${Math.round(seconds * 10) / 10} s`;
+const timerText = ([name, seconds]: readonly [string, number]): string =>
+	`${name} in ${Math.round(seconds * 10) / 10} s`;
 
 function notification(view: NotificationView | undefined): string | undefined {
 	if (view === undefined) return undefined;
 	const text = view.text === undefined || view.text === '' ? '' : ` "${view.text}"`;
-	return `${moment(view.at)} ${view.code}/${view.subcode} ${view.name}${text}${view.dataHex === '' || text !== '' ? '' : ` data ${dataText(view.dataHex)}`}`;
+	return (
+		`${moment(view.at)} ${view.code}/${view.subcode} ` +
+		`${view.name}${text}${view.dataHex === '' || text !== '' ? '' : ` data ${dataText(view.dataHex)}`}`
+	);
 }
 
 /** A whole message of the peer may be in it; a screen has the beginning, `--json` all. */

@@ -29,7 +29,8 @@ const columns: readonly Column<Line>[] = [
 
 /** What a reload did, or would do. */
 export function renderReload(screen: Screen, { file, dryRun, changes, resets }: ReloadView): string {
-	if (changes.length === 0) return `${tame(file)} says what is running: nothing ${dryRun ? 'would change' : 'changed'}.\n`;
+	if (changes.length === 0)
+		return `${tame(file)} matches the running configuration: nothing ${dryRun ? 'would change' : 'changed'}.\n`;
 	const number = changes.length === 1 ? '1 thing' : `${changes.length} things`;
 	const restart = changes.some(({ effect }) => effect === 'restart');
 	return [
@@ -38,8 +39,11 @@ export function renderReload(screen: Screen, { file, dryRun, changes, resets }: 
 		'\n',
 		resets.length === 0
 			? `No session ${dryRun ? 'would be' : 'was'} reset.\n`
-			: `${paint(screen, 'odd', `${count(resets.length, 'session')} ${dryRun ? 'would be' : 'reset'}${dryRun ? ' reset' : ''}`)}: ${resets.map(tame).join(', ')}\n`,
-		restart ? `${paint(screen, 'bad', 'Some of it holds only after a restart of the daemon')}: systemctl restart bgpmeshd\n` : '',
+			: `${paint(screen, 'odd', `${count(resets.length, 'session')} ${dryRun ? 'would be reset' : 'reset'}`)}: ` +
+				`${resets.map(tame).join(', ')}\n`,
+		restart
+			? `${paint(screen, 'bad', 'Some of it holds only after a restart of the daemon')}: systemctl restart bgpmeshd\n`
+			: '',
 	].join('');
 }
 

@@ -4,8 +4,24 @@ export type Style = keyof typeof codes;
 /** Where text is shown: with or without colours, and how late it is there. */
 export interface Screen {
 	readonly colours: boolean;
+	/** Characters of a line on a terminal; `undefined` elsewhere, where lines have any length. */
+	readonly columns?: number | undefined;
 	/** For "how long ago". */
 	readonly nowMs: number;
+}
+
+/** A screen that is written while its rows arrive: each call gives the text to write now. */
+export interface ListScreen<Row, Rest> {
+	readonly add: (row: Row) => string;
+	/** `rest`: the answer without its rows. */
+	readonly end: (rest: Rest) => string;
+}
+
+/** The whole text of such a screen, for rows that are all there. */
+export function wholeScreen<Row, Rest>({ add, end }: ListScreen<Row, Rest>, rows: Iterable<Row>, rest: Rest): string {
+	let text = '';
+	for (const row of rows) text += add(row);
+	return text + end(rest);
 }
 
 /** Text in a style, where the screen has colours. */

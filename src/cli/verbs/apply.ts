@@ -11,14 +11,28 @@ export const apply = defineVerb({
 				demandOption: true,
 				describe: 'file or folder of YAML or JSON; - for standard input',
 			})
-			.option('kubeconfig', { type: 'string', requiresArg: true, describe: 'the way in; KUBECONFIG, ~/.kube/config or the service account without it' })
+			.option('kubeconfig', {
+				type: 'string',
+				requiresArg: true,
+				describe: 'the way in; KUBECONFIG, ~/.kube/config or the service account without it',
+			})
 			.option('namespace', { alias: 'n', type: 'string', requiresArg: true, describe: 'for objects that name none' })
 			.option('dry-run', { type: 'boolean', default: false, describe: 'the server checks and keeps nothing' })
-			.option('force-conflicts', { type: 'boolean', default: false, describe: 'take fields over that another manager set' }),
+			.option('force-conflicts', {
+				type: 'boolean',
+				default: false,
+				describe: 'take fields over that another manager set',
+			}),
 	async run({ filename, kubeconfig, namespace, dryRun, forceConflicts, json }, { cluster, write, complain }) {
 		if (cluster === undefined) throw new UsageError('this bgpmesh comes without a client of API servers');
 		let failed = false;
-		for await (const applied of cluster.apply({ files: filename, kubeconfig, namespace, dryRun, force: forceConflicts })) {
+		for await (const applied of cluster.apply({
+			files: filename,
+			kubeconfig,
+			namespace,
+			dryRun,
+			force: forceConflicts,
+		})) {
 			failed ||= applied.outcome === 'failed';
 			if (json) write(`${JSON.stringify(applied)}\n`);
 			else if (applied.outcome === 'failed') complain(`${applied.object} failed: ${applied.reason}\n`);

@@ -1,5 +1,6 @@
-import { renderAddress, renderBlocks, renderCheck, renderGarbage, renderPools } from '../render/ipam.ts';
-import { defineVerb, type GlobalOptions, type Outcome, type Surroundings, UsageError } from '../verb.ts';
+import { showListing } from '../listing.ts';
+import { blocksScreen, renderAddress, renderCheck, renderGarbage, renderPools } from '../render/ipam.ts';
+import { defineVerb, type GlobalOptions, type Outcome, UsageError, type VerbDependencies } from '../verb.ts';
 
 const actions = ['show', 'check', 'release', 'gc'] as const;
 interface Options extends GlobalOptions {
@@ -21,32 +22,37 @@ export const ipam = defineVerb({
 			.option('node', { type: 'string', requiresArg: true, describe: 'show: the blocks of one node' })
 			.option('handle', { type: 'string', requiresArg: true, describe: 'release: all addresses of a handle' })
 			.option('fix', { type: 'boolean', default: false, describe: 'check: mend what may be mended' })
-			.option('dry-run', { type: 'boolean', default: false, describe: 'gc: only show what looks abandoned, and since when' }),
-	run: (options, surroundings) => {
+			.option('dry-run', {
+				type: 'boolean',
+				default: false,
+				describe: 'gc: only show what looks abandoned, and since when',
+			}),
+	run: (options, dependencies) => {
 		switch (options.action) {
 			case 'show':
-				return show(options, surroundings);
+				return show(options, dependencies);
 			case 'check':
-				return check(options, surroundings);
+				return check(options, dependencies);
 			case 'release':
-				return release(options, surroundings);
+				return release(options, dependencies);
 			case 'gc':
-				return collect(options, surroundings);
+				return collect(options, dependencies);
 			default:
 				return options.action satisfies never;
 		}
 	},
 });
 
-async function show({ json, ip, node, showBlocks }: Options, { daemon, screen, write }: Surroundings): Promise<Outcome> {
+async function show({ json, ip, node, showBlocks }: Options, dependencies: VerbDependencies): Promise<Outcome> {
+	const { daemon, screen, write } = dependencies;
 	if (ip !== undefined) {
 		const answer = await daemon.ask('ipamAddress', { address: ip });
 		write(json ? `${JSON.stringify(answer)}\n` : renderAddress(screen, answer));
 		return answer.state === 'used' ? 'done' : 'not-as-asked';
 	}
 	if (showBlocks || node !== undefined) {
-		const answer = await daemon.ask('ipamBlocks', node === undefined ? {} : { node });
-		write(json ? `${JSON.stringify(answer)}\n` : renderBlocks(screen, answer));
+		const query = node === undefined ? {} : { node };
+		await showListing('ipamBlocks', query, blocksScreen(screen), { json }, dependencies);
 		return 'done';
 	}
 	const answer = await daemon.ask('pools', {});
@@ -54,21 +60,25 @@ async function show({ json, ip, node, showBlocks }: Options, { daemon, screen, w
 	return 'done';
 }
 
-async function check({ json, fix }: Options, { daemon, screen, write }: Surroundings): Promise<Outcome> {
+async function check({ json, fix }: Options, { daemon, screen, write }: VerbDependencies): Promise<Outcome> {
 	const answer = await daemon.ask(fix ? 'ipamFix' : 'ipamCheck', {});
 	write(json ? `${JSON.stringify(answer)}\n` : renderCheck(screen, answer));
 	return answer.problems.every(({ fixed }) => fixed === true) ? 'done' : 'not-as-asked';
 }
 
-async function collect({ json, dryRun }: Options, { daemon, screen, write }: Surroundings): Promise<Outcome> {
+async function collect({ json, dryRun }: Options, { daemon, screen, write }: VerbDependencies): Promise<Outcome> {
 	const answer = await daemon.ask(dryRun ? 'ipamGarbage' : 'ipamCollect', {});
 	write(json ? `${JSON.stringify(answer)}\n` : renderGarbage(screen, answer));
 	return 'done';
 }
 
-async function release({ json, ip, handle }: Options, { daemon, write }: Surroundings): Promise<Outcome> {
-	if ((ip === undefined) === (handle === undefined)) throw new UsageError('release what? --ip ADDRESS or --handle HANDLE');
-	const answer = await daemon.ask('ipamRelease', { ...(ip === undefined ? {} : { address: ip }), ...(handle === undefined ? {} : { handle }) });
+async function release({ json, ip, handle }: Options, { daemon, write }: VerbDependencies): Promise<Outcome> {
+	if ((ip === undefined) === (handle === undefined))
+		throw new UsageError('release what? --ip ADDRESS or --handle HANDLE');
+	const answer = await daemon.ask('ipamRelease', {
+		...(ip === undefined ? {} : { address: ip }),
+		...(handle === undefined ? {} : { handle }),
+	});
 	if (json) write(`${JSON.stringify(answer)}\n`);
 	else write(answer.addresses.length === 0 ? 'Nothing was held.\n' : `Released ${answer.addresses.join(', ')}\n`);
 	return answer.addresses.length === 0 ? 'not-as-asked' : 'done';

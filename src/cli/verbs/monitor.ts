@@ -6,7 +6,7 @@ export const monitor = defineVerb({
 	async run({ json, routes }, { daemon, screen, write, signal }) {
 		try {
 			for await (const event of daemon.listen('monitor', routes ? { routes } : {}, signal)) {
-				write(json ? `${JSON.stringify(event)}\n` : renderEvent(screen, event));
+				await write(json ? `${JSON.stringify(event)}\n` : renderEvent(screen, event));
 			}
 		} catch (error) {
 			// Ctrl-C is how one leaves.

@@ -1,6 +1,6 @@
 import type { PeerActionView } from '../../control/index.ts';
 import { tame } from '../render/screen.ts';
-import { defineVerb, type GlobalOptions, type Surroundings, UsageError } from '../verb.ts';
+import { defineVerb, type GlobalOptions, UsageError, type VerbDependencies } from '../verb.ts';
 
 const actions = ['enable', 'disable', 'reset', 'refresh'] as const;
 interface Options extends GlobalOptions {
@@ -23,8 +23,16 @@ export const peer = defineVerb({
 		yargs
 			.positional('action', { choices: actions, demandOption: true, describe: 'what to do' })
 			.positional('peer', { type: 'string', demandOption: true, describe: 'name or address' })
-			.option('soft', { type: 'boolean', default: false, describe: 'reset: exchange all routes again, leave the session up' })
-			.option('text', { type: 'string', requiresArg: true, describe: 'disable, reset: told to the neighbour and logged there (RFC 9003)' }),
+			.option('soft', {
+				type: 'boolean',
+				default: false,
+				describe: 'reset: exchange all routes again, leave the session up',
+			})
+			.option('text', {
+				type: 'string',
+				requiresArg: true,
+				describe: 'disable, reset: sent to the peer and logged there (RFC 9003)',
+			}),
 	async run(options, { daemon, write }) {
 		const { action, peer: name, soft, text, json } = options;
 		if (soft && action !== 'reset') throw new UsageError(`--soft is for peer reset, not for peer ${action}`);
@@ -36,20 +44,28 @@ export const peer = defineVerb({
 		const answer = await act(daemon, options, name);
 		if (json) write(`${JSON.stringify(answer)}\n`);
 		else
-			write(answer.done ? `${tame(answer.peer)} ${sayings[answer.action]}\n` : `${tame(answer.peer)}: not done: ${tame(answer.reason ?? 'no reason given')}\n`);
+			write(
+				answer.done
+					? `${tame(answer.peer)} ${sayings[answer.action]}\n`
+					: `${tame(answer.peer)}: not done: ${tame(answer.reason ?? 'no reason given')}\n`,
+			);
 		return answer.done ? 'done' : 'not-as-asked';
 	},
 });
 
-function act(daemon: Surroundings['daemon'], { action, soft, text }: Options, name: string): Promise<PeerActionView> {
-	const told = text === undefined ? {} : { text };
+function act(
+	daemon: VerbDependencies['daemon'],
+	{ action, soft, text }: Options,
+	name: string,
+): Promise<PeerActionView> {
+	const optional = text === undefined ? {} : { text };
 	switch (action) {
 		case 'enable':
 			return daemon.ask('peerEnable', { peer: name });
 		case 'disable':
-			return daemon.ask('peerDisable', { peer: name, ...told });
+			return daemon.ask('peerDisable', { peer: name, ...optional });
 		case 'reset':
-			return daemon.ask('peerReset', { peer: name, soft, ...told });
+			return daemon.ask('peerReset', { peer: name, soft, ...optional });
 		case 'refresh':
 			return daemon.ask('peerRefresh', { peer: name });
 		default:

@@ -1,13 +1,13 @@
-import { renderPeer, renderPeers } from '../render/peers.ts';
+import { showListing } from '../listing.ts';
+import { peersScreen, renderPeer } from '../render/peers.ts';
 import { defineVerb } from '../verb.ts';
 
 export const peers = defineVerb({
 	options: (yargs) => yargs.positional('peer', { type: 'string', describe: 'name or address' }),
-	async run({ json, peer }, { daemon, screen, write }) {
-		if (peer === undefined) {
-			const answer = await daemon.ask('peers', {});
-			write(json ? `${JSON.stringify(answer)}\n` : renderPeers(screen, answer.peers));
-		} else {
+	async run({ json, peer }, dependencies) {
+		const { daemon, screen, write } = dependencies;
+		if (peer === undefined) await showListing('peers', {}, peersScreen(screen), { json }, dependencies);
+		else {
 			const answer = await daemon.ask('peer', { peer });
 			write(json ? `${JSON.stringify(answer)}\n` : renderPeer(screen, answer));
 		}

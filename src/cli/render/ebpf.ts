@@ -1,0 +1,52 @@
+import type { EbpfCounterView, EbpfMapView, EbpfPodView, EbpfView } from '../../control/index.ts';
+import { paint, type Screen, tame } from './screen.ts';
+import { type Column, facts, table } from './table.ts';
+
+const podColumns: readonly Column<EbpfPodView>[] = [
+	{ title: 'POD', cell: ({ pod }) => pod },
+	{ title: 'INTERFACE', cell: (pod) => pod.interface },
+	{ title: 'INGRESS', align: 'right', cell: ({ instructions }) => instructions.ingress },
+	{ title: 'EGRESS', align: 'right', cell: ({ instructions }) => instructions.egress },
+];
+
+const mapColumns: readonly Column<EbpfMapView>[] = [
+	{ title: 'MAP', cell: ({ name }) => name },
+	{ title: 'TYPE', cell: ({ type }) => type },
+	{ title: 'USED', align: 'right', cell: ({ used, more }) => (more === true ? `${used}+` : used) },
+	{ title: 'MOST', align: 'right', cell: ({ most }) => most },
+];
+
+const counterColumns: readonly Column<EbpfCounterView>[] = [
+	{ title: 'DECISION', cell: ({ decidedBy }) => tame(decidedBy) },
+	{ title: 'DIRECTION', cell: ({ direction }) => direction },
+	{ title: 'ACTION', cell: ({ action }) => ({ text: action, style: action === 'deny' ? 'bad' : 'good' }) },
+	{ title: 'PACKETS', align: 'right', cell: ({ packets }) => packets },
+];
+
+/** Programs by pod with their instructions, maps with their fill, packets by decision. */
+export function renderEbpf(screen: Screen, view: EbpfView): string {
+	const { dataplane, problem, attachment, pinDirectory, outside, pods, maps, counters } = view;
+	const head = facts(screen, [
+		['Pods by', dataplane === 'ebpf' ? 'eBPF programs' : 'nftables'],
+		['eBPF', problem && { text: problem, style: 'bad' }],
+		['Attached by', attachment === undefined ? undefined : attachment === 'tcx' ? 'TCX links' : 'classifiers (clsact)'],
+		['Pins', pinDirectory],
+		['Services from outside', outside && outsideText(outside)],
+	]);
+	if (dataplane !== 'ebpf') return head;
+	const part = (title: string, text: string) => `\n${paint(screen, 'bold', title)}\n${text}`;
+	return [
+		head,
+		part('Programs, instructions', pods.length === 0 ? 'No pods.\n' : table(screen, podColumns, pods)),
+		part('Maps', table(screen, mapColumns, maps)),
+		part(
+			'First packets of connections',
+			counters.length === 0 ? 'None yet.\n' : table(screen, counterColumns, counters),
+		),
+	].join('');
+}
+
+const outsideText = ({ interfaces, leftFor }: NonNullable<EbpfView['outside']>): string =>
+	leftFor === undefined
+		? `programs at ${interfaces.length === 0 ? 'no interface' : interfaces.join(', ')}`
+		: `nftables, for the early policy of host endpoint ${tame(leftFor)}`;

@@ -1,0 +1,227 @@
+import type { Clock, Logger } from '../../core/index.ts';
+import { isTooMuch } from '../../ebpf/index.ts';
+import type { ConnectionCutter, NftablesPolicy, PolicyCounter } from '../../nftables/index.ts';
+import { GatedKernel, type NodePolicy, type NodePolicyChange, type PolicyKernel } from '../../policy/index.ts';
+import type { OpenedEbpf } from './ebpf.ts';
+import { type DataplaneProblem, Fallback } from './fallback.ts';
+
+/** The names of `dataplane` in the configuration. */
+export type DataplaneName = 'nftables' | 'ebpf';
+
+export interface PolicyBackendsDependencies {
+	readonly nftables: NftablesPolicy;
+	/** @throws EbpfUnavailableError and others: eBPF is not possible here */
+	readonly openEbpf: () => Promise<OpenedEbpf>;
+	/** Removes what an earlier process left of eBPF; gives what was there. */
+	readonly removeEbpf: () => Promise<readonly string[]>;
+	readonly cutter: ConnectionCutter | undefined;
+	/** The policy that is in force now. */
+	readonly onPolicy?: (policy: NodePolicy) => void;
+	/**
+	 * Packets between pods go from interface to interface while there is no host endpoint, whose
+	 * policy would judge them.
+	 */
+	readonly redirectsPods?: boolean;
+	/** Asks for the next `sync`: eBPF is to be tried again. */
+	readonly retry: () => void;
+	readonly clock: Clock;
+	readonly log: Logger;
+}
+
+interface Counts {
+	readonly added: number;
+	readonly removed: number;
+}
+
+/** Failures in succession, after which eBPF is given up for a while. */
+const mostFailures = 3;
+
+const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/**
+ * Enforcement by nftables alone or by eBPF behind a gate of nftables, changed while packets pass.
+ * The new way stands before the old one goes: to eBPF, programs are attached while the rules still
+ * judge; back, the rules judge before programs are detached. Where eBPF is not possible, and where
+ * a policy does not fit into programs, nftables enforces, and `problem` is the reason; eBPF is
+ * tried again after a change of the policy, and from time to time.
+ */
+export class PolicyBackends implements PolicyKernel {
+	readonly followsInterfaces = true;
+	readonly #dependencies: PolicyBackendsDependencies;
+	#wanted: DataplaneName = 'nftables';
+	#ebpf: { readonly opened: OpenedEbpf; readonly gated: GatedKernel } | undefined;
+	readonly #fallback: Fallback;
+	/**
+	 * Tries that failed one after the other for reasons that may pass, such as an interface that went
+	 * away meanwhile.
+	 */
+	#failures = 0;
+	/** What an earlier process left is removed once. */
+	#mayHaveLeftovers = true;
+
+	constructor(dependencies: PolicyBackendsDependencies) {
+		this.#dependencies = dependencies;
+		this.#fallback = new Fallback(dependencies.clock, dependencies.retry);
+	}
+
+	/** What enforces now. */
+	get name(): DataplaneName {
+		return this.#ebpf === undefined ? 'nftables' : 'ebpf';
+	}
+
+	/** What was asked for. */
+	get wanted(): DataplaneName {
+		return this.#wanted;
+	}
+
+	/** Why eBPF, which was asked for, is not in use. */
+	get problem(): DataplaneProblem | undefined {
+		return this.#fallback.problem;
+	}
+
+	get ebpf(): OpenedEbpf | undefined {
+		return this.#ebpf?.opened;
+	}
+
+	/** From the next `sync` on. `true`: it differs from what was wanted before. */
+	want(name: DataplaneName): boolean {
+		if (this.#wanted === name) return false;
+		this.#wanted = name;
+		return true;
+	}
+
+	async sync(policy: NodePolicy): Promise<Counts> {
+		const usesEbpf = this.#wanted === 'ebpf' && this.#fallback.isDue;
+		const counts = usesEbpf ? await this.#syncEbpf(policy) : await this.#syncNftables(policy);
+		this.#dependencies.cutter?.changed(policy);
+		this.#dependencies.onPolicy?.(policy);
+		return counts;
+	}
+
+	async apply(change: NodePolicyChange, policy: NodePolicy): Promise<void> {
+		if (this.#ebpf === undefined) {
+			await this.#dependencies.nftables.apply(change, policy);
+			this.#fallback.changed();
+		} else {
+			try {
+				this.#redirect(this.#ebpf.opened, policy);
+				await this.#ebpf.gated.apply(change, policy);
+			} catch (error) {
+				if (!isTooMuch(error)) throw error;
+				await this.#fallBack(error, policy);
+			}
+		}
+		this.#dependencies.cutter?.changed(policy);
+		this.#dependencies.onPolicy?.(policy);
+	}
+
+	/** Packets that policies decided, of both ways. @throws SystemCallError, NetlinkError */
+	async counters(): Promise<PolicyCounter[]> {
+		const ofRules = await this.#dependencies.nftables.counters();
+		const ofPrograms = this.#ebpf?.opened.kernel.counters() ?? [];
+		return [
+			...ofRules,
+			...ofPrograms.map(({ direction, action, decision, packets }) => ({
+				...{ direction, action, packets, bytes: 0 },
+				...(decision.type === 'rule' ? { policy: decision.policy } : {}),
+				...(decision.type === 'tier-default' ? { tier: decision.tier } : {}),
+			})),
+		];
+	}
+
+	/** `false`: others changed what the kernel holds, or an interface has no programs. */
+	async isIntact(policy: NodePolicy): Promise<boolean> {
+		if (!(await this.#dependencies.nftables.isIntact())) return false;
+		return this.#ebpf === undefined || this.#ebpf.opened.kernel.isIntact(policy);
+	}
+
+	/** The kernel keeps everything. */
+	close(): void {
+		this.#fallback.end();
+		this.#ebpf?.opened.close();
+		this.#dependencies.nftables.close();
+		this.#dependencies.cutter?.close();
+	}
+
+	async #syncEbpf(policy: NodePolicy): Promise<Counts> {
+		const { nftables, openEbpf, log } = this.#dependencies;
+		const starting = this.#ebpf === undefined;
+		if (this.#ebpf === undefined) {
+			try {
+				const opened = await openEbpf();
+				this.#ebpf = { opened, gated: new GatedKernel(opened.kernel, nftables) };
+			} catch (error) {
+				const reason = messageOf(error);
+				if (this.#fallback.begin({ type: 'unavailable', reason }))
+					log.error('eBPF not possible, nftables enforces', { missing: reason });
+				return nftables.sync(policy);
+			}
+		}
+		const { opened, gated } = this.#ebpf;
+		try {
+			this.#redirect(opened, policy);
+			const counts = await gated.sync(policy);
+			this.#failures = 0;
+			this.#fallback.end();
+			if (starting)
+				log.info('eBPF programs enforce network policy', {
+					attachment: opened.attachment,
+					pods: opened.kernel.attached.size,
+				});
+			return counts;
+		} catch (error) {
+			this.#failures++;
+			if (isTooMuch(error) || this.#failures >= mostFailures) return this.#fallBack(error, policy);
+			// The programs do not stand: what enforced before goes on.
+			if (starting) {
+				this.#ebpf = undefined;
+				opened.close();
+			}
+			throw error;
+		}
+	}
+
+	#redirect({ kernel }: OpenedEbpf, { hosts }: NodePolicy): void {
+		kernel.redirect(this.#dependencies.redirectsPods === true && hosts.size === 0);
+	}
+
+	/** The rules judge before the programs, which have an earlier state of the policy, go. */
+	async #fallBack(error: unknown, policy: NodePolicy): Promise<Counts> {
+		const reason = messageOf(error);
+		const counts = await this.#leaveEbpf(policy);
+		this.#failures = 0;
+		if (this.#fallback.begin({ type: 'does-not-fit', reason }))
+			this.#dependencies.log.error('eBPF programs do not fit, nftables enforces', { reason });
+		return counts;
+	}
+
+	/** nftables was asked for, or stands in for eBPF until the next try. */
+	async #syncNftables(policy: NodePolicy): Promise<Counts> {
+		const usedEbpf = this.#ebpf !== undefined;
+		const counts = await this.#leaveEbpf(policy);
+		if (this.#wanted === 'nftables') this.#fallback.end();
+		if (usedEbpf) this.#dependencies.log.info('eBPF programs removed, nftables enforces');
+		return counts;
+	}
+
+	async #leaveEbpf(policy: NodePolicy): Promise<Counts> {
+		const counts = await this.#dependencies.nftables.sync(policy);
+		const ebpf = this.#ebpf;
+		this.#ebpf = undefined;
+		if (ebpf !== undefined) await ebpf.opened.remove();
+		else if (this.#mayHaveLeftovers) await this.#removeLeftovers();
+		return counts;
+	}
+
+	async #removeLeftovers(): Promise<void> {
+		const { removeEbpf, log } = this.#dependencies;
+		this.#mayHaveLeftovers = false;
+		try {
+			const removed = await removeEbpf();
+			if (removed.length > 0) log.info('eBPF programs removed, nftables enforces', { removed: removed.length });
+		} catch (error) {
+			// Without rights for eBPF nothing of it was left either.
+			log.debug('leftovers of eBPF not looked for', { reason: String(error) });
+		}
+	}
+}

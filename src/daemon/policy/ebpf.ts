@@ -1,0 +1,118 @@
+import {
+	type BpfMap,
+	ClsactAttacher,
+	checkRequirements,
+	EbpfPolicy,
+	loadProbe,
+	natPurpose,
+	openAttacher,
+	openPolicyMaps,
+	Pins,
+	type PolicyMaps,
+	policyLayoutVersion,
+	policyPurpose,
+	removePinnedLinks,
+} from '../../ebpf/index.ts';
+import { type Conntrack, Rtnetlink } from '../../linux/index.ts';
+import type { OutsideServices } from '../services/outside.ts';
+
+/** This machine cannot run the eBPF programs; the message names everything that is missing. */
+export class EbpfUnavailableError extends Error {
+	override readonly name = 'EbpfUnavailableError';
+
+	constructor(missing: readonly string[]) {
+		super(missing.join('; '));
+	}
+}
+
+/** The programs of this node with the maps that they share. */
+export interface OpenedEbpf {
+	readonly kernel: EbpfPolicy;
+	readonly maps: PolicyMaps;
+	readonly attachment: 'tcx' | 'clsact';
+	/** `undefined`: programs translate no service. */
+	readonly serviceMaps?: () => ReadonlyMap<string, BpfMap> | undefined;
+	/** What translates services from outside; `undefined`: nftables. */
+	readonly outside?: () => Pick<OutsideServices, 'interfaces' | 'leftFor'> | undefined;
+	/** Everything stays in the kernel. */
+	close(): void;
+	/** Removes programs, pins and maps. */
+	remove(): Promise<void>;
+}
+
+/**
+ * Opens pinned maps, or makes them. @throws EbpfUnavailableError, MapMismatchError, SystemCallError
+ */
+export function openEbpf(pinDirectory: string, conntrack: Conntrack): OpenedEbpf {
+	const missing = checkRequirements();
+	if (missing.length > 0) throw new EbpfUnavailableError(missing);
+	const pins = openPins(pinDirectory);
+	const maps = openPolicyMaps(pins);
+	const netlink = new Rtnetlink();
+	const probe = loadProbe();
+	const attacher = openAttacher({ pins }, probe);
+	probe.close();
+	const kernel = new EbpfPolicy({
+		maps,
+		attacher,
+		interfaces: async () => new Map((await netlink.links()).map(({ name, index }) => [name, index])),
+		flows: async () => [...(await conntrack.list('ipv4')), ...(await conntrack.list('ipv6'))],
+	});
+	const close = () => {
+		kernel.close();
+		netlink.close();
+		for (const map of maps.values()) map.close();
+	};
+	return {
+		kernel,
+		maps,
+		attachment: attacher.kind,
+		close,
+		async remove() {
+			await kernel.cleanup();
+			close();
+			await removeEbpf(pinDirectory);
+		},
+	};
+}
+
+function openPins(directory: string): Pins {
+	try {
+		return new Pins(directory, policyLayoutVersion);
+	} catch (error) {
+		throw new EbpfUnavailableError([error instanceof Error ? error.message : String(error)]);
+	}
+}
+
+/**
+ * Removes all that eBPF left in this network namespace and below the directory of pins: links,
+ * classifiers, maps. Gives what was there, a line for each; with `dryRun` nothing is removed.
+ * @throws Error with the kernel's words
+ */
+export async function removeEbpf(pinDirectory: string, { dryRun = false } = {}): Promise<readonly string[]> {
+	const found: string[] = [];
+	for (const pins of Pins.existing(pinDirectory)) {
+		const links = removePinnedLinks(pins, { dryRun });
+		const maps = pins.names().filter((name) => !links.includes(name));
+		found.push(...links.map((name) => `link ${pins.path(name)}`), ...maps.map((name) => `map ${pins.path(name)}`));
+		if (!dryRun) pins.removeAll();
+	}
+	const netlink = new Rtnetlink();
+	try {
+		const names = new Map((await netlink.links()).map(({ name, index }) => [index, name]));
+		for (const purpose of [policyPurpose, natPurpose]) {
+			const classifiers = new ClsactAttacher({ purpose });
+			try {
+				const points = await classifiers.find();
+				for (const { interfaceIndex, hook } of points)
+					found.push(`classifier ${names.get(interfaceIndex) ?? interfaceIndex} ${hook}`);
+				if (!dryRun && points.length > 0) await classifiers.removeAll();
+			} finally {
+				classifiers.close();
+			}
+		}
+	} finally {
+		netlink.close();
+	}
+	return found;
+}

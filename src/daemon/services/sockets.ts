@@ -1,0 +1,211 @@
+import { readFileSync } from 'node:fs';
+import type { Clock, Logger } from '../../core/index.ts';
+import {
+	type BpfMap,
+	openSocketMaps,
+	Pins,
+	policyLayoutVersion,
+	type SocketMaps,
+	SocketServices,
+} from '../../ebpf/index.ts';
+import { type Conntrack, networkNamespaceCookie, openNetlinkLinks } from '../../linux/index.ts';
+import type { NftablesServices } from '../../nftables/index.ts';
+import type { NodePolicy } from '../../policy/index.ts';
+import type {
+	Backend,
+	ConntrackFlow,
+	PoolKey,
+	ServiceConnections,
+	ServiceCounters,
+	ServiceKernel,
+	ServicesDifference,
+	ServicesModel,
+	SyncReport,
+} from '../../services/index.ts';
+import { OutsideServices } from './outside.ts';
+
+/** Where programs at sockets are pinned, and whose sockets they serve. */
+export interface SocketDependencies {
+	readonly pinDirectory: string;
+	/** Absent: the first mount of cgroup2. */
+	readonly cgroup: string | undefined;
+	/**
+	 * Names of the interfaces to the outside; absent: those with an address that other hosts reach.
+	 */
+	readonly interfaces: readonly string[] | undefined;
+	readonly conntrack: Pick<Conntrack, 'list'>;
+	readonly clock: Clock;
+	readonly log: Logger;
+}
+
+/** Time between looks at the connections that keep programs in force, in milliseconds. */
+const drainMs = 30_000;
+
+/**
+ * Services by nftables, and with the eBPF data plane by programs as well: cluster IPs at the
+ * sockets, so that policy at the interface of a pod sees the address of the backend, and packets
+ * from outside at the interfaces that they come by. The rules stay for all that the programs leave
+ * to them.
+ */
+export class ServicesWithSockets implements ServiceKernel {
+	readonly name = 'nftables';
+	readonly #rules: NftablesServices;
+	#sockets: { readonly services: SocketServices; readonly maps: SocketMaps; readonly close: () => void } | undefined;
+	#outside: OutsideServices | undefined;
+	/** Programs for connections that began before nftables took over. */
+	readonly #draining = new Set<OutsideServices>();
+	#model: ServicesModel | undefined;
+	#dependencies: SocketDependencies | undefined;
+
+	constructor(rules: NftablesServices) {
+		this.#rules = rules;
+	}
+
+	numbers(): Promise<ReadonlyMap<PoolKey, readonly Backend[]>> {
+		return this.#rules.numbers();
+	}
+
+	isIntact(): Promise<boolean> {
+		return this.#rules.isIntact();
+	}
+
+	async sync(model: ServicesModel): Promise<SyncReport> {
+		const report = await this.#rules.sync(model);
+		this.#model = model;
+		this.#sockets?.services.sync(model);
+		this.#outside?.sync(model);
+		return report;
+	}
+
+	async apply(difference: ServicesDifference, model: ServicesModel): Promise<void> {
+		await this.#rules.apply(difference, model);
+		this.#model = model;
+		this.#sockets?.services.apply(difference, model);
+		this.#outside?.apply(difference, model);
+	}
+
+	async remove(): Promise<void> {
+		this.stop();
+		await this.#rules.remove();
+	}
+
+	/** Counters of the rules; a connection that a program translates is not among them. */
+	get counters(): ServiceCounters {
+		return this.#rules;
+	}
+
+	/** Maps of all programs of services; `undefined`: there are none. */
+	get programMaps(): ReadonlyMap<string, BpfMap> | undefined {
+		if (this.#sockets === undefined) return undefined;
+		return new Map<string, BpfMap>([...this.#sockets.maps, ...(this.#outside?.maps ?? [])]);
+	}
+
+	/** What translates packets from outside; `undefined`: nftables alone. */
+	get outside(): OutsideServices | undefined {
+		return this.#outside;
+	}
+
+	/** Flows of UDP that programs translate, those of earlier programs included. */
+	udpFlows(): readonly ConntrackFlow[] {
+		return [this.#outside, ...this.#draining].flatMap((one) => one?.udpFlows() ?? []);
+	}
+
+	/** Connections from outside that programs translate. */
+	connections(): readonly ServiceConnections[] {
+		return [this.#outside, ...this.#draining].flatMap((one) => one?.connections() ?? []);
+	}
+
+	/** Gives the number of flows that are forgotten. */
+	removeFlows(flows: readonly ConntrackFlow[]): number {
+		return [this.#outside, ...this.#draining].reduce((sum, one) => sum + (one?.remove(flows) ?? 0), 0);
+	}
+
+	/** Policy of this node: see `OutsideServices.follow`. */
+	followPolicy(policy: NodePolicy): void {
+		this.#outside?.follow(policy);
+	}
+
+	/**
+	 * Translates by programs from now on; before the first `sync` with what an earlier process left.
+	 * Where packets from outside are not possible for programs, nftables goes on with them. @throws
+	 * Error with what is missing
+	 */
+	async start(dependencies: SocketDependencies): Promise<void> {
+		this.#startSockets(dependencies);
+		const { pinDirectory, interfaces, conntrack, log } = dependencies;
+		if (this.#sockets === undefined || this.#outside !== undefined || interfaces?.length === 0) return;
+		this.#dependencies = dependencies;
+		const links = openNetlinkLinks();
+		let outside: OutsideServices | undefined;
+		try {
+			outside = new OutsideServices({
+				...{ pins: new Pins(pinDirectory, policyLayoutVersion), pools: this.#sockets.maps, links, log },
+				names: interfaces,
+				flows: async () => [...(await conntrack.list('ipv4')), ...(await conntrack.list('ipv6'))],
+			});
+			if (this.#model !== undefined) outside.sync(this.#model);
+			this.#outside = outside;
+			await outside.start();
+		} catch (error) {
+			this.#outside = undefined;
+			log.warn('services from outside stay with nftables', {
+				reason: error instanceof Error ? error.message : String(error),
+			});
+			if (outside === undefined) links.close();
+			else await outside.end().catch(() => undefined);
+		}
+	}
+
+	#startSockets({ pinDirectory, cgroup = cgroupMount() }: SocketDependencies): void {
+		if (this.#sockets !== undefined) return;
+		if (cgroup === undefined) throw new Error('no cgroup2 is mounted; mount one: mount -t cgroup2 none /sys/fs/cgroup');
+		const pins = new Pins(pinDirectory, policyLayoutVersion);
+		const maps = openSocketMaps(pins);
+		const services = new SocketServices({ maps, pins, cgroup, nodeCookie: networkNamespaceCookie() });
+		const close = () => {
+			services.close();
+			for (const map of maps.values()) map.close();
+		};
+		try {
+			if (this.#model !== undefined) services.sync(this.#model);
+			services.attach();
+		} catch (error) {
+			close();
+			throw error;
+		}
+		this.#sockets = { services, maps, close };
+	}
+
+	/**
+	 * Programs at sockets are forgotten; pins keep them until these are removed. Those at interfaces
+	 * lose their pins, and go when the connections that they translate have ended.
+	 */
+	stop(): void {
+		this.#sockets?.close();
+		this.#sockets = undefined;
+		const outside = this.#outside;
+		this.#outside = undefined;
+		if (outside === undefined) return;
+		this.#draining.add(outside);
+		this.#drain(outside, outside.drain());
+	}
+
+	#drain(outside: OutsideServices, mayStay = true): void {
+		if (mayStay && outside.connections().length > 0) {
+			this.#dependencies?.clock.after(drainMs, () => this.#drain(outside));
+			return;
+		}
+		this.#draining.delete(outside);
+		outside
+			.end()
+			.catch((error: unknown) =>
+				this.#dependencies?.log.warn('programs of services from outside not removed', { reason: String(error) }),
+			);
+	}
+}
+
+/** Where version 2 of the cgroups is mounted. */
+function cgroupMount(): string | undefined {
+	const [, mount] = /^\S+ (\S+) cgroup2 /m.exec(readFileSync('/proc/mounts', 'utf8')) ?? [];
+	return mount;
+}
