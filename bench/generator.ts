@@ -3,12 +3,15 @@ import { createInterface } from 'node:readline';
 import { compile } from './compile.ts';
 import type { Answer } from './types.ts';
 
-/** The load generator ended, or was ended, while a command waited for its answer. */
+/** The load generator ended while a command waited for its response. */
 export class GeneratorEndedError extends Error {
 	override readonly name = 'GeneratorEndedError';
 }
 
-/** The native load generator as a child process: one line to it, one line of JSON back. Its commands are listed in `generator/main.c`. */
+/**
+ * The native load generator as a child process: one line to it, one line of JSON back. Its commands
+ * are listed in `generator/main.c`.
+ */
 export class Generator {
 	readonly #process: ChildProcess;
 	readonly #waiting: { resolve(answer: Answer): void; reject(error: Error): void }[] = [];
@@ -17,12 +20,17 @@ export class Generator {
 	constructor() {
 		this.#process = spawn(compile('generator'), [], { stdio: ['pipe', 'pipe', 'pipe'] });
 		const { stdout, stderr } = this.#process;
-		if (stdout !== null) createInterface({ input: stdout }).on('line', (line) => this.#waiting.shift()?.resolve(JSON.parse(line) as Answer));
+		if (stdout !== null)
+			createInterface({ input: stdout }).on('line', (line) =>
+				this.#waiting.shift()?.resolve(JSON.parse(line) as Answer),
+			);
 		stderr?.on('data', (text) => {
 			this.#complaint += text;
 		});
 		this.#process.on('error', (error) => this.#fail(error.message));
-		this.#process.on('close', (code, signal) => this.#fail(this.#complaint.trim() || `the load generator ended with ${signal ?? code}`));
+		this.#process.on('close', (code, signal) =>
+			this.#fail(this.#complaint.trim() || `the load generator ended with ${signal ?? code}`),
+		);
 		this.#process.stdin?.on('error', () => {});
 	}
 
@@ -38,7 +46,7 @@ export class Generator {
 		});
 	}
 
-	/** Ends it; commands that still wait are rejected. */
+	/** Stops it; pending commands are rejected. */
 	stop(): void {
 		this.#process.kill('SIGKILL');
 	}

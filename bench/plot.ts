@@ -8,13 +8,18 @@ const right = 30;
 const top = 70;
 const rowHeight = 26;
 
-/** Colours that stay apart for colour-blind readers too (Okabe and Ito); ours is drawn larger. */
+/** Colours that colour-blind readers can distinguish (Okabe and Ito); ours is drawn larger. */
 const colours: Readonly<Record<SubjectName, string>> = {
 	bgpmesh: '#d55e00',
 	bird: '#0072b2',
+	'bird@sid': '#56b4e9',
+	'bird3@sid': '#000000',
 	frr: '#009e73',
+	'frr@sid': '#66c7ab',
 	gobgp: '#cc79a7',
+	'gobgp@sid': '#e0afca',
 	openbgpd: '#e69f00',
+	'openbgpd@sid': '#f0e442',
 	floor: '#999999',
 };
 
@@ -25,18 +30,25 @@ interface Point {
 	readonly beyond: boolean;
 }
 
-/** A dot plot of the median times, one row a scenario, on a logarithmic axis: further left is faster. Gives an SVG document. */
+/**
+ * A dot plot of the median times, one row per scenario, on a logarithmic axis: further left is
+ * faster. Returns an SVG document.
+ */
 export function plot(results: readonly Result[]): string {
 	const names = [...new Set(results.map(({ scenario }) => scenario))].filter((name) => !name.startsWith('idle-'));
-	const rows = names.map((scenario) => ({ scenario, points: points(scenario, results) })).filter((row) => row.points.length > 0);
+	const rows = names
+		.map((scenario) => ({ scenario, points: points(scenario, results) }))
+		.filter((row) => row.points.length > 0);
 	const all = rows.flatMap((row) => row.points.map(({ seconds }) => seconds));
 	const first = Math.floor(Math.log10(Math.min(...all)));
 	const last = Math.ceil(Math.log10(Math.max(...all)));
-	const x = (seconds: number) => left + ((Math.log10(seconds) - first) / Math.max(1, last - first)) * (width - left - right);
+	const x = (seconds: number) =>
+		left + ((Math.log10(seconds) - first) / Math.max(1, last - first)) * (width - left - right);
 	const bottom = top + rows.length * rowHeight;
 	const decades = Array.from({ length: last - first + 1 }, (_, index) => 10 ** (first + index));
 	return [
-		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${bottom + 40}" font-family="sans-serif" font-size="12">`,
+		`<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${bottom + 40}" ` +
+			'font-family="sans-serif" font-size="12">',
 		`<title>Median time of each scenario and reflector</title>`,
 		`<rect width="${width}" height="${bottom + 40}" fill="#ffffff"/>`,
 		...legend(results),
@@ -54,7 +66,14 @@ function points(scenario: string, results: readonly Result[]): readonly Point[] 
 			const run = typical(result);
 			return run === undefined || run.seconds <= 0
 				? []
-				: [{ subject: result.subject, seconds: run.seconds, text: figure(scenario, run), beyond: run.timedOut === true }];
+				: [
+						{
+							subject: result.subject,
+							seconds: run.seconds,
+							text: figure(scenario, run),
+							beyond: run.timedOut === true,
+						},
+					];
 		});
 }
 
@@ -78,17 +97,23 @@ function axisLine(at: number, bottom: number, seconds: number): string[] {
 const label = (seconds: number): string => duration(seconds).replace(/\.0+ /, ' ');
 
 function renderRow(scenario: string, row: readonly Point[], y: number, x: (seconds: number) => number): string[] {
-	// Ours last, so that it lies on top.
+	// Ours last, so that it is on top.
 	const ordered = [...row].sort((a, b) => subjectNames.indexOf(b.subject) - subjectNames.indexOf(a.subject));
 	const reach = row.map(({ seconds }) => x(seconds));
 	return [
 		`<text x="${left - 14}" y="${y + 4}" text-anchor="end" fill="#222222">${scenario}</text>`,
-		`<line x1="${Math.min(...reach).toFixed(1)}" y1="${y}" x2="${Math.max(...reach).toFixed(1)}" y2="${y}" stroke="#cccccc"/>`,
+		`<line x1="${Math.min(...reach).toFixed(1)}" y1="${y}" x2="${Math.max(...reach).toFixed(1)}" ` +
+			`y2="${y}" stroke="#cccccc"/>`,
 		...ordered.map(({ subject, seconds, text, beyond }) => {
 			const at = x(seconds).toFixed(1);
 			const radius = subject === 'bgpmesh' ? 6 : 4.5;
-			const fill = beyond ? `fill="#ffffff" stroke="${colours[subject]}" stroke-width="2"` : `fill="${colours[subject]}"`;
-			return `<circle cx="${at}" cy="${y}" r="${radius}" ${fill}><title>${subject}: ${text.replace('>', '&gt;')}</title></circle>`;
+			const fill = beyond
+				? `fill="#ffffff" stroke="${colours[subject]}" stroke-width="2"`
+				: `fill="${colours[subject]}"`;
+			return (
+				`<circle cx="${at}" cy="${y}" r="${radius}" ${fill}><title>${subject}: ` +
+				`${text.replace('>', '&gt;')}</title></circle>`
+			);
 		}),
 	];
 }

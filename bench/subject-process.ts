@@ -1,24 +1,46 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { chmodSync, chownSync, closeSync, openSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+	chmodSync,
+	chownSync,
+	closeSync,
+	mkdirSync,
+	openSync,
+	readdirSync,
+	readFileSync,
+	writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { enter, pathAt } from '../lab/debian.ts';
 import type { Launch, Subject, SubjectOptions } from './types.ts';
 
-/** A subject ended by itself, or never listened; `log` is the end of what it said. */
+/** A subject exited, or never listened; `log` is the end of its output. */
 export class SubjectFailedError extends Error {
 	override readonly name = 'SubjectFailedError';
 	readonly log: string;
 
 	constructor(message: string, log: string) {
-		super(`${message}\n${log}`);
+		super(`${message}: ${reasonIn(log)}`);
 		this.log = log;
 	}
+}
+
+/** The line of a log that names the reason of a failed start. */
+export function reasonIn(log: string): string {
+	const lines = log.split('\n').filter((line) => line.trim() !== '');
+	const telling = lines.find((line) =>
+		/fatal|error|cannot|can't|unable|failed|no such|denied|invalid|unknown/i.test(line),
+	);
+	return (telling ?? lines.at(-1) ?? 'it wrote nothing').trim();
 }
 
 const nobody = 65534;
 const ticksPerSecond = 100;
 
-/** A started subject. Its figures come from /proc and count its children too (OpenBGPD has three processes). */
+/**
+ * A started subject. Its figures come from /proc and count its children too (OpenBGPD has three
+ * processes).
+ */
 export class SubjectProcess {
 	readonly #process: ChildProcess;
 	readonly #logFile: string;
@@ -35,12 +57,18 @@ export class SubjectProcess {
 		const launch = subject.launch(options);
 		const unprivileged = launch.unprivileged === true && process.getuid?.() === 0;
 		writeFiles(launch, options.folder, unprivileged);
+		for (const folder of launch.folders ?? []) mkdirSync(pathAt(subject.age ?? 'host', folder), { recursive: true });
 		const logFile = join(options.folder, 'log');
 		const log = openSync(logFile, 'w');
-		const child = spawn(launch.command, launch.args, {
+		const { age = 'host' } = subject;
+		const [command = '', ...args] = enter(age, [launch.command, ...launch.args], {
+			folder: options.folder,
+			...(unprivileged ? { user: nobody } : {}),
+		});
+		const child = spawn(command, args, {
 			cwd: options.folder,
 			stdio: ['ignore', log, log],
-			...(unprivileged ? { uid: nobody, gid: nobody } : {}),
+			...(unprivileged && age === 'host' ? { uid: nobody, gid: nobody } : {}),
 		});
 		closeSync(log);
 		const failed = new Promise<never>((_, reject) => child.on('error', reject));
@@ -49,8 +77,13 @@ export class SubjectProcess {
 		const end = Date.now() + waitMs;
 		try {
 			while (!listens(options.address, options.port)) {
-				if (child.exitCode !== null || child.signalCode !== null) throw new SubjectFailedError(`${subject.name} ended at once`, started.lastWords());
-				if (Date.now() > end) throw new SubjectFailedError(`${subject.name} does not listen at ${options.address}:${options.port}`, started.lastWords());
+				if (child.exitCode !== null || child.signalCode !== null)
+					throw new SubjectFailedError(`${subject.name} ended at once`, started.lastWords());
+				if (Date.now() > end)
+					throw new SubjectFailedError(
+						`${subject.name} does not listen at ${options.address}:${options.port}`,
+						started.lastWords(),
+					);
 				await Promise.race([sleep(20), failed]);
 			}
 		} catch (error) {
@@ -60,7 +93,7 @@ export class SubjectProcess {
 		return started;
 	}
 
-	/** CPU seconds so far, memory now and at its peak, of all its processes. */
+	/** CPU seconds so far, current and peak memory, of all its processes. */
 	usage(): { cpuSeconds: number; rssBytes: number; peakRssBytes: number } {
 		let cpuSeconds = 0;
 		let rssBytes = 0;
@@ -84,7 +117,7 @@ export class SubjectProcess {
 		return read(this.#logFile).split('\n').slice(-12).join('\n');
 	}
 
-	/** SIGTERM, after 5 s SIGKILL, to its processes alone. */
+	/** SIGTERM, after 5 s SIGKILL, only to its processes. */
 	async stop(): Promise<void> {
 		const pids = this.#pids();
 		if (!this.running || this.#process.pid === undefined) return;
@@ -117,7 +150,7 @@ function read(path: string): string {
 	}
 }
 
-/** A process that ended may have given its number to another by now. */
+/** The number of an exited process may be in use by another one. */
 function alive(pid: number, name: string): boolean {
 	const command = read(`/proc/${pid}/cmdline`);
 	return command !== '' && (command.includes(name) || command.includes('bgpd') || children(process.pid).includes(pid));
@@ -131,7 +164,7 @@ function children(pid: number): number[] {
 	return direct.flatMap((child) => [child, ...children(child)]);
 }
 
-/** Is somebody listening there? Asking the kernel disturbs nobody, as a connection would. */
+/** Does a socket listen there? The kernel's table shows it without a connection. */
 function listens(address: string, port: number): boolean {
 	const bytes = address.split('.').map(Number).reverse();
 	const hex = bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('');

@@ -1,16 +1,41 @@
-/** What is measured: a reflector, or the null reflector that shows the limit of the load generator. */
-export const subjectNames = ['bgpmesh', 'bird', 'frr', 'gobgp', 'openbgpd', 'floor'] as const;
+import type { PeerAge } from '../lab/debian.ts';
+
+/**
+ * The measured subjects; `@sid`: of Debian unstable, in the folder of `npm run setup:peers`. A
+ * reflector, or the null reflector that shows the limit of the load generator.
+ */
+export const subjectNames = [
+	'bgpmesh',
+	'bird',
+	'bird@sid',
+	'bird3@sid',
+	'frr',
+	'frr@sid',
+	'gobgp',
+	'gobgp@sid',
+	'openbgpd',
+	'openbgpd@sid',
+	'floor',
+] as const;
 export type SubjectName = (typeof subjectNames)[number];
 
 /** One measured run of a scenario, as `--json` writes it. */
 export interface Run {
-	/** From the first byte sent to the last receiver complete; of churn the 99th percentile; of idle the CPU seconds per second. The bound where `timedOut`. */
+	/**
+	 * From the first byte sent to the last receiver complete; of churn the 99th percentile; of idle
+	 * the CPU seconds per second. The bound where `timedOut`.
+	 */
 	readonly seconds: number;
 	/** Peak resident memory of the reflector's processes. */
 	readonly rssMiB: number;
-	/** The longest time the reflector's event loop was blocked, by its own account; `null` where it tells none. */
+	/**
+	 * The longest block of the reflector's event loop, as it reports it; `null` if it reports none.
+	 */
 	readonly longestBlockMs: number | null;
-	/** Every receiver had exactly the expected prefixes with exactly the expected attributes, and no session was lost. */
+	/**
+	 * Every receiver had exactly the expected prefixes with exactly the expected attributes, and no
+	 * session was lost.
+	 */
 	readonly verified: boolean;
 	/** CPU time of the reflector's processes in the whole run. */
 	readonly cpuSeconds: number;
@@ -20,7 +45,7 @@ export interface Run {
 	readonly latencyMs?: { readonly p50: number; readonly p99: number; readonly max: number };
 	/** Other figures of the scenario by name, with the unit in the name. */
 	readonly figures?: Readonly<Record<string, number>>;
-	/** Why a run is not verified, in the generator's words. */
+	/** The reason why a run is not verified, in the generator's words. */
 	readonly problem?: string;
 }
 
@@ -31,7 +56,10 @@ export interface Result {
 	readonly runs: readonly Run[];
 }
 
-/** What a subject is started with: it listens at `address`, and everybody in the local range is an iBGP client of it. */
+/**
+ * The parameters of a subject: it listens at `address`, and each address of the local range is an
+ * iBGP client of it.
+ */
 export interface SubjectOptions {
 	/** An address of the loopback network. */
 	readonly address: string;
@@ -43,13 +71,18 @@ export interface SubjectOptions {
 	/** Contains the clients. */
 	readonly clientRange: string;
 	readonly holdTimeSeconds: number;
-	/** Prefixes that an export policy towards the clients stops, with everything inside them; none: no policy at all. */
+	/** The family of the prefixes of the scenario; clients offer both. */
+	readonly family: 'ipv4' | 'ipv6';
+	/**
+	 * Prefixes that an export policy towards the clients rejects, with all more specific ones;
+	 * none: no policy at all.
+	 */
 	readonly denied: readonly string[];
-	/** An own empty folder for configuration, sockets and logs. */
+	/** Its own empty folder for configuration, sockets and logs. */
 	readonly folder: string;
 }
 
-/** How a subject is started. */
+/** The start command of a subject. */
 export interface Launch {
 	readonly command: string;
 	readonly args: readonly string[];
@@ -57,21 +90,33 @@ export interface Launch {
 	readonly files: Readonly<Record<string, string>>;
 	/** Mode of these files. */
 	readonly mode?: number;
-	/** Run as nobody where we are root. */
+	/** Run without privileges if the benchmark runs as root. */
 	readonly unprivileged?: boolean;
+	/** Folders outside of its own that must exist, as its service would create them. */
+	readonly folders?: readonly string[];
+}
+
+/** Bytes of the attribute blocks that routes use, and of the memory kept for blocks. */
+export interface AttributeMemory {
+	readonly heldBytes: number;
+	readonly residentBytes: number;
 }
 
 /** One reflector that can be measured. */
 export interface Subject {
 	readonly name: SubjectName;
-	/** Why it cannot be measured here, `undefined` where it can. */
+	/** Absent: a program of the host, or ours. */
+	readonly age?: PeerAge;
+	/** The reason why it cannot be measured here, `undefined` if it can. */
 	missing(): string | undefined;
 	launch(options: SubjectOptions): Launch;
-	/** The longest block of its event loop so far in ms, where it tells. */
+	/** The longest block of its event loop so far in ms, if it reports one. */
 	longestBlockMs?(options: SubjectOptions): Promise<number | null>;
+	/** Memory of its attribute blocks, if it reports it. */
+	attributeMemory?(options: SubjectOptions): Promise<AttributeMemory | null>;
 }
 
-/** How large a scenario is, after scaling. */
+/** The size of a scenario, after scaling. */
 export interface Layout {
 	readonly universe: 'table4' | 'table6' | 'block4' | 'block6';
 	readonly prefixes: number;
@@ -80,13 +125,13 @@ export interface Layout {
 	readonly denied?: readonly string[];
 }
 
-/** What a scenario found out. */
+/** The result of a scenario. */
 export type Measured = Omit<Run, 'rssMiB' | 'longestBlockMs' | 'cpuSeconds'>;
 
 /** One row of the table. */
 export interface Scenario {
 	readonly name: string;
-	/** Scenarios that are chosen together, by this name too. */
+	/** Scenarios that can also be selected together by this name. */
 	readonly group?: string;
 	readonly about: string;
 	/** Only a reflector with a table passes: there is policy, or a choice between paths. */
@@ -96,19 +141,21 @@ export interface Scenario {
 	run(bench: Bench): Promise<Measured>;
 }
 
-/** What a scenario acts with: the generator, connected to a subject that listens. */
+/** The tools of a scenario: the generator, connected to a listening subject. */
 export interface Bench {
 	readonly layout: Layout;
 	readonly scale: number;
-	/** Left of the bound of this run. */
+	/** Remaining time of this run. */
 	remainingMs(): number;
 	/** Sends one command to the generator. */
 	tell(command: string): Promise<Answer>;
 	/** CPU seconds and resident bytes of the subject now. */
 	usage(): { readonly cpuSeconds: number; readonly rssBytes: number };
+	/** `null`: the subject does not report it. */
+	attributeMemory(): Promise<AttributeMemory | null>;
 }
 
-/** What the generator answers; commands that only prepare answer `done` alone. */
+/** The generator's response; commands that only prepare return only `done`. */
 export interface Answer {
 	readonly done: boolean;
 	readonly seconds?: number;

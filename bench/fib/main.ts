@@ -1,51 +1,109 @@
+import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { addInterfaces, enterNewNamespace } from './namespace.ts';
-import { type Layout, type Timing, timeFib, timeIpBatch, timeKernel } from './subjects.ts';
+import { type Layout, type Operation, operations, type Subject, subjects, type Timing } from './subjects.ts';
 
-/** Writing routes to the kernel: our netlink, our whole FIB, and `ip -batch`, each in a fresh network namespace. */
+/**
+ * Writing routes to the kernel, each subject in a fresh network namespace: C, our netlink, our
+ * whole FIB, `ip -batch` and BIRD.
+ */
+const help = `npm run bench:fib -- [OPTIONS]
+
+  --routes N       routes of each pass (100000)
+  --hops LIST      numbers of next hops, which routes name in turn (1,1000,5000)
+  --runs N         passes; medians are shown (3)
+  --subjects LIST  of ${Object.keys(subjects).join(', ')}
+  --json FILE      rows { subject, nextHops, operation, routesPerSecond, longestBlockMs }; - is standard output
+
+Needs root. The subject c needs a C compiler, bird the package bird2; one that is missing is left out, and named.
+`;
+
 const { values } = parseArgs({
 	options: {
 		routes: { type: 'string', default: '100000' },
-		hops: { type: 'string', default: '1,1000' },
+		hops: { type: 'string', default: '1,1000,5000' },
 		runs: { type: 'string', default: '3' },
-		json: { type: 'boolean', default: false },
+		subjects: { type: 'string', default: Object.keys(subjects).join(',') },
+		json: { type: 'string' },
+		help: { type: 'boolean', default: false },
 	},
 });
 
-const subjects = { kernel: timeKernel, fib: timeFib, 'ip -batch': timeIpBatch } as const;
-const phases = ['install', 'replace', 'delete'] as const;
-
-function median(numbers: readonly number[]): number {
-	return [...numbers].sort((left, right) => left - right)[numbers.length >> 1] ?? Number.NaN;
+interface Row {
+	readonly subject: string;
+	readonly nextHops: number;
+	readonly operation: Operation;
+	readonly routesPerSecond: number;
+	/** Of our event loop; `null` for a subject in a separate process. */
+	readonly longestBlockMs: number | null;
 }
 
-const perSecond = (routes: number, milliseconds: number): string => `${Math.round(routes / milliseconds)}k/s`;
+const median = (numbers: readonly number[]): number =>
+	[...numbers].sort((left, right) => left - right)[numbers.length >> 1] ?? Number.NaN;
 
-const routes = Number(values.routes);
-const results: { subject: string; nextHops: number; timings: Timing[] }[] = [];
-for (const nextHops of values.hops.split(',').map(Number)) {
-	const layout: Layout = { routes, nextHops };
-	const taken = Object.keys(subjects).map((subject) => ({ subject, nextHops, timings: [] as Timing[] }));
-	// The subjects take turns, so that a change of the machine's mood meets all of them.
-	for (let run = 0; run < Number(values.runs); run++) {
-		for (const { subject, timings } of taken) {
-			enterNewNamespace();
-			addInterfaces();
-			timings.push(await subjects[subject as keyof typeof subjects](layout));
+async function measure(): Promise<Row[]> {
+	const routes = Number(values.routes);
+	const rows: Row[] = [];
+	for (const nextHops of values.hops.split(',').map(Number)) {
+		const layout: Layout = { routes, nextHops };
+		const taken = values.subjects.split(',').map((name) => ({ name, timings: [] as Timing[] }));
+		// The subjects take turns, so that a change of the machine's load affects all of them.
+		for (let run = 0; run < Number(values.runs); run++) {
+			for (const { name, timings } of taken) {
+				const subject: Subject | undefined = subjects[name as keyof typeof subjects];
+				if (subject === undefined) throw new Error(`no subject '${name}': ${Object.keys(subjects).join(', ')}`);
+				enterNewNamespace();
+				addInterfaces();
+				const timing = await subject(layout);
+				if (timing.type === 'missing') {
+					if (run === 0) process.stderr.write(`bench:fib: ${name} is left out: ${timing.reason}\n`);
+				} else timings.push(timing.timing);
+			}
 		}
+		for (const { name, timings } of taken)
+			for (const operation of timings.length === 0 ? [] : operations) {
+				const ms = median(timings.map((timing) => timing[operation].ms));
+				const blocks = timings.flatMap((timing) => timing[operation].longestBlockMs ?? []);
+				rows.push({
+					subject: name,
+					nextHops,
+					operation,
+					routesPerSecond: Math.round(routes / (ms / 1000)),
+					longestBlockMs: blocks.length === 0 ? null : Math.round(median(blocks) * 10) / 10,
+				});
+			}
 	}
-	results.push(...taken);
+	return rows;
 }
 
-if (values.json) process.stdout.write(`${JSON.stringify(results)}\n`);
+function render(rows: readonly Row[]): string {
+	const cell = (text: string) => text.padEnd(12);
+	const head = ['', 'next hops', ...operations, 'longest block'].map(cell).join('');
+	const groups = new Map<string, Row[]>();
+	for (const row of rows) {
+		const key = `${row.subject} ${row.nextHops}`;
+		groups.set(key, [...(groups.get(key) ?? []), row]);
+	}
+	const lines = [...groups.values()].map((group) => {
+		const [first] = group;
+		const rates = operations.map((operation) => {
+			const row = group.find((candidate) => candidate.operation === operation);
+			return `${Math.round((row?.routesPerSecond ?? 0) / 1000)}k/s`;
+		});
+		const blocks = group.flatMap(({ longestBlockMs }) => longestBlockMs ?? []);
+		const block = blocks.length === 0 ? '' : `${Math.max(...blocks)} ms`;
+		return [first?.subject ?? '', String(first?.nextHops ?? ''), ...rates, block].map(cell).join('');
+	});
+	return `${values.routes} routes, medians of ${values.runs}\n${[head, ...lines].join('\n')}\n`;
+}
+
+if (values.help) process.stdout.write(help);
 else {
-	process.stdout.write(`${routes} routes, medians of ${values.runs}\n`);
-	process.stdout.write(`${['', 'next hops', ...phases, 'read back', 'longest block'].map((cell) => cell.padEnd(14)).join('')}\n`);
-	for (const { subject, nextHops, timings } of results) {
-		const cells = phases.map((phase) => perSecond(routes, median(timings.map((timing) => timing[`${phase}Ms`]))));
-		const listMs = `${Math.round(median(timings.map((timing) => timing.listMs)))} ms`;
-		const block = `${Math.round(median(timings.map((timing) => timing.longestBlockMs)))} ms`;
-		process.stdout.write(`${[subject, String(nextHops), ...cells, listMs, block].map((cell) => cell.padEnd(14)).join('')}\n`);
+	const rows = await measure();
+	if (values.json === '-') process.stdout.write(`${JSON.stringify(rows)}\n`);
+	else {
+		process.stdout.write(render(rows));
+		if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(rows, undefined, '\t')}\n`);
 	}
 }
 process.exit(0);

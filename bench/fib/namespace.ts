@@ -3,13 +3,16 @@ import { check, libc, systemEnvironment } from '../../src/linux/index.ts';
 
 const cloneNewNet = 0x40000000;
 
-/** Moves this process, and what it starts from now on, into a new network namespace. Needs root. @throws SystemCallError */
+/**
+ * Moves this process, and every process that it starts from now on, into a new network namespace.
+ * Needs root. @throws SystemCallError
+ */
 export function enterNewNamespace(): void {
 	check('unshare', libc().unshare(cloneNewNet));
 }
 
-/** Runs `ip` in our namespace. */
-export function ip(words: string): string {
+/** Runs `ip` in the current namespace. */
+function ip(words: string): string {
 	return execFileSync('ip', words.split(' '), { encoding: 'utf8', env: systemEnvironment(), maxBuffer: 1 << 28 });
 }
 

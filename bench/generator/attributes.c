@@ -43,9 +43,13 @@ static u8 *put_table_extras(u8 *at, struct announcement what) {
 }
 
 static u8 *put_large_communities(u8 *at, struct announcement what) {
-	u32 count = what.set % 7 == 0 ? 1 + what.set % 3 : 0;
+	u32 count = (what.set % 7 == 0 ? 1 + what.set % 3 : 0) + what.padding;
 	if (count == 0) return at;
-	at = put_attribute(at, OPTIONAL | TRANSITIVE, LARGE_COMMUNITIES, (u8)(count * 12));
+	if (count * 12 < 256) at = put_attribute(at, OPTIONAL | TRANSITIVE, LARGE_COMMUNITIES, (u8)(count * 12));
+	else {
+		*at++ = OPTIONAL | TRANSITIVE | EXTENDED_LENGTH; *at++ = LARGE_COMMUNITIES;
+		at = put16(at, count * 12);
+	}
 	for (u32 i = 0; i < count; i++) {
 		at = put32(at, 3356);
 		at = put32(at, i + 1);
@@ -92,19 +96,19 @@ static u64 one(u8 flags, u8 code, const u8 *value, u32 length) {
 	return hash_bytes(value, length, (u64)(flags & ~EXTENDED_LENGTH) << 8 | code) | 1;
 }
 
+static u32 header_bytes(const u8 *at) { return at[0] & EXTENDED_LENGTH ? 4 : 3; }
+static u32 value_bytes(const u8 *at) { return at[0] & EXTENDED_LENGTH ? get16(at + 2) : at[2]; }
+
 u64 expected_hash(struct announcement what, u32 cluster_id) {
-	u8 bytes[1024], own[8];
+	u8 bytes[MOST_MESSAGE_BYTES], own[8];
 	u32 length = attributes_encode(what, bytes);
 	u64 hash = 0;
-	for (u8 *at = bytes; at < bytes + length; at += 3 + at[2]) hash += one(at[0], at[1], at + 3, at[2]);
+	for (u8 *at = bytes; at < bytes + length; at += header_bytes(at) + value_bytes(at)) hash += one(at[0], at[1], at + header_bytes(at), value_bytes(at));
 	if (universe.ipv6) hash += one(OPTIONAL, MP_REACH, bytes + length + 4, reach_encode(what, 0, bytes + length) - 4);
 	put32(own, session_router_id(what.session));
 	put32(own + 4, cluster_id);
 	return hash + one(OPTIONAL, ORIGINATOR_ID, own, 4) + one(OPTIONAL, CLUSTER_LIST, own + 4, 4);
 }
-
-static u32 header_bytes(const u8 *at) { return at[0] & EXTENDED_LENGTH ? 4 : 3; }
-static u32 value_bytes(const u8 *at) { return at[0] & EXTENDED_LENGTH ? get16(at + 2) : at[2]; }
 
 void block_walk(const u8 *at, const u8 *end, struct block *block) {
 	memset(block, 0, sizeof *block);

@@ -10,7 +10,8 @@ enum {
 };
 
 /* What tells two announcements of a set apart: the session that sends it, its variant (a MED), and whether it shall lose the selection. */
-struct announcement { u32 set, session, variant; bool backup; };
+/* `padding`: large communities besides those of the set, which make the attributes longer. */
+struct announcement { u32 set, session, variant; bool backup; u32 padding; };
 
 /* Where things lie in the attribute block of an UPDATE; MP_REACH is there only for IPv6. */
 struct block {

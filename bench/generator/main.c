@@ -6,6 +6,7 @@
  *   deny ADDRESS LENGTH            the reflector has a policy that stops these prefixes
  *   sessions COUNT
  *   announce SESSION FIRST COUNT VARIANT [backup]    queue; `backup` loses the selection against what others announced
+ *   padding COUNT                  large communities that are added to what is announced from now on, so that attributes get longer
  *   withdraw SESSION FIRST COUNT   queue
  *   connect FIRST COUNT TIMEOUT-MS [send]            until all are established; `send`: what is queued goes out as soon as a session is
  *   go FIRST COUNT TIMEOUT-MS QUIET-MS [connect]     send what is queued, until the receivers have exactly what they should have and
@@ -26,7 +27,7 @@
 #include <unistd.h>
 
 static double clock_started, cpu_started;
-static u32 variants = 1000;
+static u32 variants = 1000, padding = 0;
 
 static u32 number(char **words, int at) { return words[at] == NULL ? 0 : (u32)strtoul(words[at], NULL, 10); }
 
@@ -189,7 +190,8 @@ static void obey(char **words) {
 	} else if (strcmp(verb, "deny") == 0) routes_deny(address(words[1]), count);
 	else if (strcmp(verb, "sessions") == 0) sessions_make(first);
 	else if (strcmp(verb, "announce") == 0)
-		stream_announce(&sessions[first], count, number(words, 3), (struct announcement){ .variant = number(words, 4), .backup = words[5] != NULL });
+		stream_announce(&sessions[first], count, number(words, 3), (struct announcement){ .variant = number(words, 4), .backup = words[5] != NULL, .padding = padding });
+	else if (strcmp(verb, "padding") == 0) padding = first;
 	else if (strcmp(verb, "withdraw") == 0) stream_withdraw(&sessions[first], count, number(words, 3));
 	else if (strcmp(verb, "stall") == 0) session_stall(&sessions[first], count != 0);
 	else if (strcmp(verb, "close") == 0) {

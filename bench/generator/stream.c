@@ -1,7 +1,7 @@
 #include "stream.h"
 #include "universe.h"
 
-enum { MOST_ATTRIBUTES = 1024 };
+enum { MOST_ATTRIBUTES = MOST_MESSAGE_BYTES };
 
 /* One UPDATE with as many prefixes as fit; answers the position after the last. */
 static u32 announce_some(struct session *session, u32 first, u32 end, struct announcement what) {

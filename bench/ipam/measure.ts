@@ -1,5 +1,14 @@
 import { prefixKey, silentLogger, systemClock } from '../../src/core/index.ts';
-import { Allocator, type Block, blockName, ConflictError, conflictRetry, newBlock, nextWrite, type Versioned } from '../../src/ipam/index.ts';
+import {
+	Allocator,
+	type Block,
+	blockName,
+	ConflictError,
+	conflictRetry,
+	newBlock,
+	nextWrite,
+	type Versioned,
+} from '../../src/ipam/index.ts';
 import {
 	ApiClient,
 	type ApiLayout,
@@ -20,19 +29,25 @@ export interface Latencies {
 
 /** The figures of one server. */
 export interface IpamFigures {
-	/** Conditional writes a second that the server takes from 32 writers on 32 blocks. */
+	/** Conditional writes per second of the server with 32 writers on 32 blocks. */
 	readonly writesPerSecond: number;
-	/** One warm node, 64 requests under way. */
+	/** One warm node, 64 concurrent requests. */
 	readonly allocationsPerSecond: number;
 	/** `allocationsPerSecond` as a share of `writesPerSecond`. */
 	readonly share: number;
 	readonly sequential: Latencies & { readonly perSecond: number };
 	readonly hundredAtOnceSeconds: number;
 	/** Requests to the API server per allocation. */
-	readonly requests: { readonly coldReads: number; readonly coldWrites: number; readonly warmReads: number; readonly warmWrites: number };
+	readonly requests: {
+		readonly coldReads: number;
+		readonly coldWrites: number;
+		readonly warmReads: number;
+		readonly warmWrites: number;
+	};
 }
 
-const quantile = (sorted: readonly number[], share: number): number => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
+const quantile = (sorted: readonly number[], share: number): number =>
+	sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? 0;
 
 /** Median and 99th percentile. */
 export const latencies = (samples: number[]): Latencies => {
@@ -71,7 +86,9 @@ class CountingClient extends ApiClient {
 	}
 }
 
-/** Measures a server that has Calico's CRDs. Makes a pool and a node of its own, and leaves what it wrote. */
+/**
+ * Measures a server that has Calico's CRDs. Creates its own pool and node, and leaves its objects.
+ */
 export async function measureIpam(
 	kubeconfig: string,
 	{ seconds, progress }: { readonly seconds: number; readonly progress: (text: string) => void },
@@ -82,12 +99,31 @@ export async function measureIpam(
 	const node = `bench-${Date.now().toString(36)}`;
 	await client.create(coreKinds.nodes, { apiVersion: 'v1', kind: 'Node', metadata: { name: node } });
 	const second = Math.floor(Math.random() * 200) + 10;
-	const pool = { apiVersion: layout, kind: 'IPPool', metadata: { name: node }, spec: { cidr: `10.${second}.0.0/16`, blockSize: 26, nodeSelector: 'all()' } };
+	const pool = {
+		apiVersion: layout,
+		kind: 'IPPool',
+		metadata: { name: node },
+		spec: { cidr: `10.${second}.0.0/16`, blockSize: 26, nodeSelector: 'all()' },
+	};
 	await client.create(calicoKinds(layout).pools, pool);
 	progress('32 writers on 32 blocks');
 	const writesPerSecond = await floor(client, layout, `10.${second}`, seconds);
-	const nodes = new Informer({ client, kind: coreKinds.nodes, log: silentLogger, clock: systemClock, random: Math.random });
-	const store = new KubernetesIpamStore({ client, layout, node, nodes, log: silentLogger, clock: systemClock, random: Math.random });
+	const nodes = new Informer({
+		client,
+		kind: coreKinds.nodes,
+		log: silentLogger,
+		clock: systemClock,
+		random: Math.random,
+	});
+	const store = new KubernetesIpamStore({
+		client,
+		layout,
+		node,
+		nodes,
+		log: silentLogger,
+		clock: systemClock,
+		random: Math.random,
+	});
 	nodes.start();
 	store.start();
 	await store.synced();
@@ -166,16 +202,35 @@ export async function measureIpam(
 	};
 }
 
-/** What the server takes at most: 32 writers, each raising the sequence number of a block of its own. */
+/**
+ * The maximum of the server: 32 writers, each incrementing the sequence number of its own block.
+ */
 async function floor(client: ApiClient, layout: ApiLayout, prefix: string, seconds: number): Promise<number> {
-	const node = new Informer({ client, kind: coreKinds.nodes, log: silentLogger, clock: systemClock, random: Math.random });
-	const { blocks } = new KubernetesIpamStore({ client, layout, node: 'floor', nodes: node, log: silentLogger, clock: systemClock, random: Math.random });
+	const node = new Informer({
+		client,
+		kind: coreKinds.nodes,
+		log: silentLogger,
+		clock: systemClock,
+		random: Math.random,
+	});
+	const { blocks } = new KubernetesIpamStore({
+		client,
+		layout,
+		node: 'floor',
+		nodes: node,
+		log: silentLogger,
+		clock: systemClock,
+		random: Math.random,
+	});
 	const until = { ms: Number.POSITIVE_INFINITY };
 	let writes = 0;
 	const own = await Promise.all(
 		Array.from({ length: 32 }, (_, index) => {
 			const cidr = prefixKey(`${prefix}.${255 - (index >> 2)}.${(index & 3) * 64}/26`);
-			return blocks.create(blockName(cidr), { ...newBlock(cidr, 'floor', '2026-01-01T00:00:00Z', BigInt(Date.now()) * 1_000_000n), affinity: 'host:floor' });
+			return blocks.create(blockName(cidr), {
+				...newBlock(cidr, 'floor', '2026-01-01T00:00:00Z', BigInt(Date.now()) * 1_000_000n),
+				affinity: 'host:floor',
+			});
 		}),
 	);
 	const start = performance.now();

@@ -22,17 +22,18 @@ export class Client {
 		this.#agent = new Agent({ keepAlive: true, maxSockets: connections, ca: target.certificateAuthority });
 	}
 
-	/** The answer's text. @throws Error for a code of 400 and above */
+	/** The text of the response. @throws Error for a code of 400 and above */
 	async ask(method: string, path: string, body?: string): Promise<string> {
 		const response = await this.#open(this.#agent, method, path, body);
 		let text = '';
 		response.setEncoding('utf8');
 		for await (const chunk of response) text += String(chunk);
-		if ((response.statusCode ?? 0) >= 400) throw new Error(`${method} ${path}: ${response.statusCode} ${text.slice(0, 300)}`);
+		if ((response.statusCode ?? 0) >= 400)
+			throw new Error(`${method} ${path}: ${response.statusCode} ${text.slice(0, 300)}`);
 		return text;
 	}
 
-	/** A watch on a connection of its own; each line is given to `onLine` as it comes. */
+	/** A watch on its own connection; each line is passed to `onLine` as it arrives. */
 	async watch(path: string, onLine: () => void): Promise<() => void> {
 		const agent = new Agent({ ca: this.#target.certificateAuthority });
 		const response = await this.#open(agent, 'GET', path, undefined);
@@ -57,7 +58,10 @@ export class Client {
 				accept: 'application/json',
 				...(body === undefined
 					? {}
-					: { 'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json', 'content-length': String(Buffer.byteLength(body)) }),
+					: {
+							'content-type': method === 'PATCH' ? 'application/merge-patch+json' : 'application/json',
+							'content-length': String(Buffer.byteLength(body)),
+						}),
 			};
 			const sent = request(`${this.#target.url}${path}`, { method, headers, agent }, resolve);
 			sent.on('error', reject);
@@ -67,7 +71,11 @@ export class Client {
 }
 
 /** Runs `work` for each item, `width` at a time. */
-export async function inParallel<T>(items: readonly T[], width: number, work: (item: T) => Promise<void>): Promise<void> {
+export async function inParallel<T>(
+	items: readonly T[],
+	width: number,
+	work: (item: T) => Promise<void>,
+): Promise<void> {
 	const waiting = items[Symbol.iterator]();
 	await Promise.all(
 		Array.from({ length: width }, async () => {

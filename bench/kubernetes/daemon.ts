@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { stringifyJson } from '../../src/kubernetes/index.ts';
+import { kubeconfigOf } from '../../src/apiserver/index.ts';
+import { stringifyJson } from '../../src/json/index.ts';
 import type { Client, Target } from './client.ts';
 import { processorMilliseconds } from './targets.ts';
 
@@ -14,10 +15,15 @@ const own = 'bench-daemon';
 const updates = 500;
 
 /**
- * A daemon beside a server that already has the cluster: how long it takes from the start of its process until it is ready with two reflectors as
- * neighbours, how large it gets, and the processor time that the change of one Node costs it. All its addresses are loopback's.
+ * A daemon with a server that already has the cluster: the time from the start of its process until
+ * it is ready with two reflectors as neighbours, its memory, and the processor time for the change
+ * of one Node. All its addresses are on loopback.
  */
-export async function daemonOn(target: Target, client: Client, nodes: number): Promise<Readonly<Record<string, number>>> {
+export async function daemonOn(
+	target: Target,
+	client: Client,
+	nodes: number,
+): Promise<Readonly<Record<string, number>>> {
 	const folder = mkdtempSync(join(tmpdir(), 'bgpmesh-bench-daemon-'));
 	await prepare(client);
 	writeFileSync(join(folder, 'kubeconfig'), kubeconfig(target), { mode: 0o600 });
@@ -32,7 +38,9 @@ log: { format: text }
 `,
 	);
 	const started = performance.now();
-	const child = spawn(process.execPath, [daemon, '--config', join(folder, 'bgpmeshd.yaml')], { stdio: ['ignore', 'ignore', 'pipe'] });
+	const child = spawn(process.execPath, [daemon, '--config', join(folder, 'bgpmeshd.yaml')], {
+		stdio: ['ignore', 'ignore', 'pipe'],
+	});
 	try {
 		let log = '';
 		const seconds = await new Promise<number>((ready, failed) => {
@@ -44,10 +52,11 @@ log: { format: text }
 		});
 		const pid = child.pid ?? 0;
 		const status = () => readFileSync(`/proc/${pid}/status`, 'utf8');
-		// What it does after it is ready belongs to the start.
+		// Work shortly after it is ready belongs to the start.
 		await pause(3000);
 		const before = processorMilliseconds([pid]);
-		for (let index = 0; index < updates; index++) await client.ask('PATCH', `/api/v1/nodes/node-${index % nodes}`, label(index));
+		for (let index = 0; index < updates; index++)
+			await client.ask('PATCH', `/api/v1/nodes/node-${index % nodes}`, label(index));
 		await pause(1000);
 		const after = processorMilliseconds([pid]);
 		return {
@@ -63,27 +72,32 @@ log: { format: text }
 
 const label = (index: number): string => JSON.stringify({ metadata: { labels: { change: String(index) } } });
 
-/** The daemon's own node, two reflectors, and who speaks with whom: no full mesh. */
+/** The daemon's own node, two reflectors, and the peerings: no full mesh. */
 async function prepare(client: Client): Promise<void> {
 	const address = (last: number) => ({ 'projectcalico.org/IPv4Address': `127.7.0.${last}/24` });
 	const node = (name: string, labels: Record<string, string>, annotations: Record<string, string>) =>
-		client.ask('POST', '/api/v1/nodes', JSON.stringify({ apiVersion: 'v1', kind: 'Node', metadata: { name, labels, annotations } }));
+		client.ask(
+			'POST',
+			'/api/v1/nodes',
+			JSON.stringify({ apiVersion: 'v1', kind: 'Node', metadata: { name, labels, annotations } }),
+		);
 	await node(own, { bench: 'client' }, address(1));
 	for (const number of [2, 3])
-		await node(`bench-reflector-${number}`, { bench: 'reflector' }, { ...address(number), 'projectcalico.org/RouteReflectorClusterID': '127.7.0.2' });
-	const post = (plural: string, object: object) => client.ask('POST', `/apis/${layout}/${plural}`, JSON.stringify({ apiVersion: layout, ...object }));
-	await post('bgpconfigurations', { kind: 'BGPConfiguration', metadata: { name: 'default' }, spec: { nodeToNodeMeshEnabled: false, listenPort: 11790 } });
+		await node(
+			`bench-reflector-${number}`,
+			{ bench: 'reflector' },
+			{ ...address(number), 'projectcalico.org/RouteReflectorClusterID': '127.7.0.2' },
+		);
+	const post = (plural: string, object: object) =>
+		client.ask('POST', `/apis/${layout}/${plural}`, JSON.stringify({ apiVersion: layout, ...object }));
+	await post('bgpconfigurations', {
+		kind: 'BGPConfiguration',
+		metadata: { name: 'default' },
+		spec: { nodeToNodeMeshEnabled: false, listenPort: 11790 },
+	});
 	const spec = { nodeSelector: "bench == 'client'", peerSelector: "bench == 'reflector'" };
 	await post('bgppeers', { kind: 'BGPPeer', metadata: { name: 'bench' }, spec });
 }
 
-function kubeconfig({ url, certificateAuthority, token }: Target): string {
-	return stringifyJson({
-		apiVersion: 'v1',
-		kind: 'Config',
-		'current-context': 'bench',
-		clusters: [{ name: 'bench', cluster: { server: url, 'certificate-authority-data': Buffer.from(certificateAuthority).toString('base64') } }],
-		users: [{ name: 'bench', user: { token } }],
-		contexts: [{ name: 'bench', context: { cluster: 'bench', user: 'bench' } }],
-	});
-}
+const kubeconfig = ({ url, certificateAuthority, token }: Target): string =>
+	stringifyJson(kubeconfigOf({ server: url, certificate: certificateAuthority, token }));

@@ -1,15 +1,16 @@
-import { readdirSync, readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { parse } from 'yaml';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
+import { packagedDefinitions } from '../../src/apiserver/index.ts';
+import { stringifyJson } from '../../src/json/index.ts';
 import { Client, type Target } from './client.ts';
 import { daemonOn } from './daemon.ts';
 import { load, watchLatency, writes } from './measures.ts';
 import { processorMilliseconds, residentMebibytes, startOurs, startTheirs } from './targets.ts';
 
-/** The embedded API server beside kube-apiserver with etcd, in one run on one machine: `npm run bench:kube`. Both sync every write. */
+/**
+ * The embedded API server and kube-apiserver with etcd, in one run on one machine: `npm run
+ * bench:kube`. Both sync every write.
+ */
 const options = await yargs(hideBin(process.argv))
 	.scriptName('npm run bench:kube --')
 	.option('seconds', { type: 'number', default: 10, describe: 'of writing' })
@@ -21,8 +22,6 @@ const options = await yargs(hideBin(process.argv))
 	.strict()
 	.parse();
 
-const crds = join(resolve(fileURLToPath(import.meta.url), '../../../..'), 'config/crds');
-
 async function measure(target: Target): Promise<void> {
 	const client = new Client(target, options.writers);
 	const say = (what: string, figures: Readonly<Record<string, number>>) =>
@@ -32,9 +31,9 @@ async function measure(target: Target): Promise<void> {
 				.join('   ')}\n`,
 		);
 	try {
-		for (const file of readdirSync(crds))
+		for (const definition of packagedDefinitions())
 			await client
-				.ask('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', JSON.stringify(parse(readFileSync(join(crds, file), 'utf8'))))
+				.ask('POST', '/apis/apiextensions.k8s.io/v1/customresourcedefinitions', stringifyJson(definition))
 				.catch(() => undefined);
 		for (let attempt = 0; attempt < 100; attempt++) {
 			if ((await client.ask('GET', '/apis/crd.projectcalico.org/v1/ipamblocks').catch(() => '')) !== '') break;
@@ -42,7 +41,10 @@ async function measure(target: Target): Promise<void> {
 		}
 		const before = processorMilliseconds(target.pids);
 		const { count = 0, ...figures } = await writes(client, options.writers, options.seconds);
-		say(`${options.writers} writers, a block each`, { ...figures, 'processor ms each': (processorMilliseconds(target.pids) - before) / count });
+		say(`${options.writers} writers, a block each`, {
+			...figures,
+			'processor ms each': (processorMilliseconds(target.pids) - before) / count,
+		});
 		say(`${options.watchers} watchers of one node`, await watchLatency(client, options.watchers, 30));
 		say(`${options.nodes} nodes, ${options.blocks} blocks`, await load(client, options.nodes, options.blocks));
 		say('memory after that', { MiB: residentMebibytes(target.pids) });

@@ -8,12 +8,16 @@ import type { Target } from './client.ts';
 
 const root = resolve(fileURLToPath(import.meta.url), '../../../..');
 
-/** `bgpmesh apiserver` in a process of its own, everything synced to a folder. */
+/** `bgpmesh apiserver` in a separate process, with a folder that is synced. */
 export async function startOurs(): Promise<Target> {
 	const data = mkdtempSync(join(tmpdir(), 'bgpmesh-bench-api-'));
-	const child = spawn(process.execPath, [join(root, 'bin/bgpmesh.js'), 'apiserver', '--data', data, '--listen', '127.0.0.1:0'], {
-		stdio: ['ignore', 'pipe', 'inherit'],
-	});
+	const child = spawn(
+		process.execPath,
+		[join(root, 'bin/bgpmesh.js'), 'apiserver', '--data', data, '--listen', '127.0.0.1:0'],
+		{
+			stdio: ['ignore', 'pipe', 'inherit'],
+		},
+	);
 	const url = await new Promise<string>((found, failed) => {
 		child.stdout.setEncoding('utf8').once('data', (text: string) => found(text.split('\n')[0] ?? ''));
 		child.once('exit', () => failed(new Error('bgpmesh apiserver ended')));
@@ -34,13 +38,20 @@ export async function startOurs(): Promise<Target> {
 	};
 }
 
-/** kube-apiserver with etcd; `undefined` and the reason where they are not here. */
+/** kube-apiserver with etcd; `undefined` and the reason if they are not installed. */
 export async function startTheirs(): Promise<Target | string> {
 	if (missing.length > 0) return `${missing.join(' and ')} not found (npm run setup:kube)`;
 	const before = new Set(processes());
 	const server = await startReal();
 	const pids = processes().filter((pid) => !before.has(pid) && ['etcd', 'kube-apiserver'].includes(commandOf(pid)));
-	return { name: 'kube-apiserver, etcd', url: server.url, token: server.token, certificateAuthority: server.certificateAuthority, pids, stop: server.stop };
+	return {
+		name: 'kube-apiserver, etcd',
+		url: server.url,
+		token: server.token,
+		certificateAuthority: server.certificateAuthority,
+		pids,
+		stop: server.stop,
+	};
 }
 
 const processes = (): number[] =>
@@ -56,7 +67,10 @@ function commandOf(pid: number): string {
 	}
 }
 
-/** Processor time of processes so far, ms; it tells what a machine that others use does not. */
+/**
+ * Processor time of processes so far, ms; on a shared machine it is more reliable than elapsed
+ * time.
+ */
 export function processorMilliseconds(pids: readonly number[]): number {
 	return pids.reduce((sum, pid) => {
 		const [utime, stime] = readFileSync(`/proc/${pid}/stat`, 'utf8')
@@ -71,5 +85,8 @@ export function processorMilliseconds(pids: readonly number[]): number {
 
 /** Resident memory of processes, MiB. */
 export function residentMebibytes(pids: readonly number[]): number {
-	return pids.reduce((sum, pid) => sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024, 0);
+	return pids.reduce(
+		(sum, pid) => sum + Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024,
+		0,
+	);
 }

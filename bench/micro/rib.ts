@@ -1,34 +1,30 @@
 /**
- * Nanoseconds per route of the RIB alone: no sockets, one process. `node dist/bench/micro/rib.js [PREFIXES] [ATTRIBUTE SETS]`.
- * For watching the effect of a change while making it; figures that count come from `npm run bench`.
+ * Nanoseconds per route of the RIB alone: no sockets, one process. `node dist/bench/micro/rib.js
+ * [PREFIXES] [ATTRIBUTE SETS]`. For observing the effect of a change during development; published
+ * figures come from `npm run bench`.
  */
 import { encodeMessage, packetContext, updateMessage } from 'bgp-packet';
-import { createRib, type Negotiated, type RibPeerOptions, type SessionReceiver, type SessionSink } from '../../src/bgp/index.ts';
+import {
+	createRib,
+	type Negotiated,
+	peerDefaults,
+	type RibPeerOptions,
+	type SessionReceiver,
+	type SessionSink,
+} from '../../src/bgp/index.ts';
 import { silentLogger, systemClock } from '../../src/core/index.ts';
 
 const prefixCount = Number(process.argv[2] ?? 1_000_000);
 const setCount = Number(process.argv[3] ?? 160_000);
 
-const family = { addPathReceive: false, addPathSend: false, extendedNextHop: false, gracefulRestart: undefined, longLivedStaleSeconds: 0 };
-const options: RibPeerOptions = {
-	reflectorClient: true,
-	clusterId: undefined,
-	routeServerClient: false,
-	importPolicies: undefined,
-	exportPolicies: undefined,
-	ebgpRequiresPolicy: true,
-	gracefulShutdown: false,
-	nextHopMode: 'auto',
-	nextHopSelf: {},
-	allowOwnAs: 0,
-	removePrivateAs: false,
-	replaceOwnAs: false,
-	noPrependInbound: false,
-	enforceFirstAs: true,
-	maxPrefix: undefined,
-	addPathLimit: 0,
-	staleSeconds: 360,
+const family = {
+	addPathReceive: false,
+	addPathSend: false,
+	extendedNextHop: false,
+	gracefulRestart: undefined,
+	longLivedStaleSeconds: 0,
 };
+const options: RibPeerOptions = { ...peerDefaults, reflectorClient: true };
 
 const rib = createRib(
 	{ localAsNumber: 64512, routerId: 1, clusterId: 1, clientToClientReflection: true, localAddresses: [] },
@@ -64,6 +60,8 @@ function connect(index: number): { receiver: SessionReceiver; sink: CountingSink
 		routeRefresh: true,
 		enhancedRefresh: false,
 		families: [{ family: 'ipv4', ...family }],
+		interfaceName: undefined,
+		interfaceAddresses: {},
 		peerRestarting: false,
 		peerRestartSeconds: 0,
 		notificationRestart: false,
@@ -72,7 +70,10 @@ function connect(index: number): { receiver: SessionReceiver; sink: CountingSink
 	return { receiver: rib.established(negotiated, options, sink), sink };
 }
 
-/** UPDATEs of a full table: attribute sets of 3 to 6 AS numbers, some with communities, prefixes spread over them. */
+/**
+ * UPDATEs of a full table: attribute sets of 3 to 6 AS numbers, some with communities, prefixes
+ * spread over them.
+ */
 function table(first: number): { buffer: Uint8Array; ends: number[] } {
 	const context = packetContext();
 	const messages: Uint8Array[] = [];
@@ -80,10 +81,20 @@ function table(first: number): { buffer: Uint8Array; ends: number[] } {
 	for (let set = 0; set * perSet < prefixCount; set++) {
 		const nlri = Array.from({ length: Math.min(perSet, prefixCount - set * perSet) }, (_, index) => {
 			const number = set * perSet + index + 0x1_0000;
-			return { family: 'ipv4' as const, bytes: Uint8Array.of(1 + ((number >> 16) & 0x7f), number >> 8, number, 0), length: 24 };
+			return {
+				family: 'ipv4' as const,
+				bytes: Uint8Array.of(1 + ((number >> 16) & 0x7f), number >> 8, number, 0),
+				length: 24,
+			};
 		});
-		const asNumbers = Array.from({ length: 3 + (set % 4) }, (_, index) => first + ((set * 7919 + index * 104_729) % 400_000));
-		const communities = set % 2 === 0 ? [] : Array.from({ length: 1 + (set % 5) }, (_, index) => 0x1_0000 * (1000 + (set % 3000)) + index);
+		const asNumbers = Array.from(
+			{ length: 3 + (set % 4) },
+			(_, index) => first + ((set * 7919 + index * 104_729) % 400_000),
+		);
+		const communities =
+			set % 2 === 0
+				? []
+				: Array.from({ length: 1 + (set % 5) }, (_, index) => 0x1_0000 * (1000 + (set % 3000)) + index);
 		const attributes = {
 			origin: 'igp' as const,
 			asPath: [{ type: 'sequence' as const, asNumbers }],
@@ -119,12 +130,17 @@ async function measured(name: string, work: () => Promise<void> | void): Promise
 	const ms = performance.now() - start;
 	const rss = Math.round(process.memoryUsage.rss() / 2 ** 20);
 	process.stdout.write(
-		`${name.padEnd(24)} ${ms.toFixed(0).padStart(6)} ms  cpu ${((user + system) / 1000).toFixed(0).padStart(6)} ms  ${((ms * 1e6) / prefixCount).toFixed(0).padStart(5)} ns/route  rss ${rss} MiB\n`,
+		`${name.padEnd(24)} ${ms.toFixed(0).padStart(6)} ms  cpu ` +
+			`${((user + system) / 1000).toFixed(0).padStart(6)} ms  ` +
+			`${((ms * 1e6) / prefixCount).toFixed(0).padStart(5)} ns/route  rss ${rss} MiB\n`,
 	);
 }
 
-/** Feeds a table as a socket would: 64 KiB a turn. */
-async function feed(receiver: SessionReceiver, { buffer, ends }: { buffer: Uint8Array; ends: number[] }): Promise<void> {
+/** Feeds a table like a socket: 64 KiB per turn. */
+async function feed(
+	receiver: SessionReceiver,
+	{ buffer, ends }: { buffer: Uint8Array; ends: number[] },
+): Promise<void> {
 	let start = 0;
 	let turn = 0x1_0000 * 4;
 	for (const end of ends) {

@@ -1,4 +1,7 @@
-/** What is measured: each scenario lays out prefixes and sessions, and says in generator commands what happens. */
+/**
+ * The measured scenarios: each lays out prefixes and sessions, and describes the events in
+ * generator commands.
+ */
 import type { Scenario } from '../types.ts';
 import { meshScenarios } from './mesh.ts';
 import { stormScenarios } from './storm.ts';
@@ -6,12 +9,25 @@ import { tableScenarios } from './tables.ts';
 
 export { problemOf, StepFailedError } from './steps.ts';
 
-export const scenarios: readonly Scenario[] = [...tableScenarios.slice(0, 2), ...meshScenarios, ...tableScenarios.slice(2), ...stormScenarios];
+export const scenarios: readonly Scenario[] = [
+	...tableScenarios.slice(0, 2),
+	...meshScenarios,
+	...tableScenarios.slice(2),
+	...stormScenarios,
+];
 
-/** The scenarios that a person names, by name or by group; all without any. Throws a `RangeError` for a name that is neither. */
+/**
+ * The selected scenarios, by name or by group; all without a selection. Throws a `RangeError` for
+ * an unknown name.
+ */
 export function chooseScenarios(names: readonly string[]): readonly Scenario[] {
 	if (names.length === 0) return scenarios;
-	const unknown = names.filter((name) => !scenarios.some((scenario) => scenario.name === name || scenario.group === name));
-	if (unknown.length > 0) throw new RangeError(`no such scenario: ${unknown.join(', ')}; there are ${scenarios.map(({ name }) => name).join(', ')}`);
+	const unknown = names.filter(
+		(name) => !scenarios.some((scenario) => scenario.name === name || scenario.group === name),
+	);
+	if (unknown.length > 0)
+		throw new RangeError(
+			`no such scenario: ${unknown.join(', ')}; there are ${scenarios.map(({ name }) => name).join(', ')}`,
+		);
 	return scenarios.filter(({ name, group }) => names.includes(name) || (group !== undefined && names.includes(group)));
 }

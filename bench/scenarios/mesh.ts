@@ -8,10 +8,11 @@ const mesh = (sessions: number, blocks: number, scale: number): Layout => {
 
 async function announceAll({ layout, tell }: Bench): Promise<void> {
 	const each = Math.floor(layout.prefixes / layout.sessions);
-	for (let session = 0; session < layout.sessions; session++) await tell(`announce ${session} ${session * each} ${each} 0`);
+	for (let session = 0; session < layout.sessions; session++)
+		await tell(`announce ${session} ${session * each} ${each} 0`);
 }
 
-/** Everybody announces its blocks, everybody gets those of all others. */
+/** Each session announces its blocks and receives those of all others. */
 async function converged(bench: Bench): Promise<Measured> {
 	await announceAll(bench);
 	await connectCalmly(bench, 0, bench.layout.sessions);
@@ -19,7 +20,7 @@ async function converged(bench: Bench): Promise<Measured> {
 }
 
 const churn = (block: number): Pick<Scenario, 'layout' | 'run'> => ({
-	// One session more than there are receivers of a change: who announces it does not get it.
+	// One session more than there are receivers of a change: its announcer does not receive it.
 	layout: (scale) => {
 		const sessions = 1 + scaled(100, Math.max(scale, 0.1), 4);
 		return { universe: 'block4', prefixes: sessions * scaled(1000, scale, block), sessions };
@@ -28,7 +29,9 @@ const churn = (block: number): Pick<Scenario, 'layout' | 'run'> => ({
 		const { sessions } = bench.layout;
 		await converged(bench);
 		const events = scaled(300, bench.scale, 30);
-		const answer = await bench.tell(`churn 0 ${sessions} ${events} ${block} ${Math.min(10_000, Math.round(bench.remainingMs()))}`);
+		const answer = await bench.tell(
+			`churn 0 ${sessions} ${events} ${block} ${Math.min(10_000, Math.round(bench.remainingMs()))}`,
+		);
 		const { p50 = 0, p99 = 0, max = 0 } = answer;
 		return {
 			seconds: p99,
@@ -51,14 +54,41 @@ async function idle(bench: Bench): Promise<Measured> {
 	const before = bench.usage().cpuSeconds;
 	const answer = await bench.tell(`wait ${Math.round(seconds * 1000)}`);
 	const used = bench.usage().cpuSeconds - before;
-	return { seconds: used / seconds, verified: answer.verified === true, figures: { cpuPercent: (used / seconds) * 100, observedSeconds: seconds } };
+	return {
+		seconds: used / seconds,
+		verified: answer.verified === true,
+		figures: { cpuPercent: (used / seconds) * 100, observedSeconds: seconds },
+	};
 }
 
 /** Scenarios of a mesh: every client announces blocks of its own. */
 export const meshScenarios: readonly Scenario[] = [
-	{ name: 'mesh-100x1000', about: '100 clients with 1000 /26 each, to all others', layout: (scale) => mesh(100, 1000, scale), run: converged },
-	{ name: 'mesh-500x10', about: '500 clients with 10 /26 each, to all others', layout: (scale) => mesh(500, 10, scale), run: converged },
-	{ name: 'churn-1', about: '100 x 1000, then one prefix changes: until the last of 100 receivers has it (99th percentile)', ...churn(1) },
-	{ name: 'churn-100', about: '100 x 1000, then 100 prefixes change: until the last of 100 receivers has them (99th percentile)', ...churn(100) },
-	{ name: 'idle-1000', about: 'CPU of 1000 idle sessions, as a share of a core', layout: (scale) => mesh(1000, 1, scale), run: idle },
+	{
+		name: 'mesh-100x1000',
+		about: '100 clients with 1000 /26 each, to all others',
+		layout: (scale) => mesh(100, 1000, scale),
+		run: converged,
+	},
+	{
+		name: 'mesh-500x10',
+		about: '500 clients with 10 /26 each, to all others',
+		layout: (scale) => mesh(500, 10, scale),
+		run: converged,
+	},
+	{
+		name: 'churn-1',
+		about: '100 x 1000, then one prefix changes: until the last of 100 receivers has it (99th percentile)',
+		...churn(1),
+	},
+	{
+		name: 'churn-100',
+		about: '100 x 1000, then 100 prefixes change: until the last of 100 receivers has them (99th percentile)',
+		...churn(100),
+	},
+	{
+		name: 'idle-1000',
+		about: 'CPU of 1000 idle sessions, as a share of a core',
+		layout: (scale) => mesh(1000, 1, scale),
+		run: idle,
+	},
 ];

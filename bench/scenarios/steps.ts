@@ -1,9 +1,9 @@
 import type { Answer, Bench, Measured } from '../types.ts';
 
-/** How long nothing wrong may arrive after the last receiver is complete. */
+/** Time after the last receiver is complete in which no wrong message may arrive. */
 const quietMs = 200;
 
-/** A step did not come to its end: what was reached by then. */
+/** A step did not complete: the state reached by then. */
 export class StepFailedError extends Error {
 	override readonly name = 'StepFailedError';
 	readonly step: string;
@@ -26,22 +26,36 @@ export async function connect(bench: Bench, first: number, count: number, { send
 	return answer;
 }
 
-/** Handshakes at a time where nobody measures them. */
+/** Concurrent handshakes if they are not measured. */
 const handshakesInFlight = 4;
 
-/** Establishes sessions a few at a time, which every daemon can do: how one takes a storm of connections is told by scenarios of its own. */
+/**
+ * Establishes sessions a few at a time, which every daemon can handle: separate scenarios measure a
+ * storm of connections.
+ */
 export async function connectCalmly(bench: Bench, first: number, count: number): Promise<void> {
-	for (let at = first; at < first + count; at += handshakesInFlight) await connect(bench, at, Math.min(handshakesInFlight, first + count - at));
+	for (let at = first; at < first + count; at += handshakesInFlight)
+		await connect(bench, at, Math.min(handshakesInFlight, first + count - at));
 }
 
-/** Sends what is queued and waits until these receivers have exactly what they should have; throws where they don't. */
-export async function converge(bench: Bench, first: number, count: number, { sinceConnect = false } = {}): Promise<Answer> {
-	const answer = await bench.tell(`go ${first} ${count} ${Math.round(bench.remainingMs())} ${quietMs}${sinceConnect ? ' connect' : ''}`);
+/**
+ * Sends the queue and waits until these receivers have exactly the expected routes; throws if they
+ * don't.
+ */
+export async function converge(
+	bench: Bench,
+	first: number,
+	count: number,
+	{ sinceConnect = false } = {},
+): Promise<Answer> {
+	const answer = await bench.tell(
+		`go ${first} ${count} ${Math.round(bench.remainingMs())} ${quietMs}${sinceConnect ? ' connect' : ''}`,
+	);
 	if (answer.verified !== true) throw new StepFailedError('not converged', answer);
 	return answer;
 }
 
-/** What makes an answer other than verified, in words. */
+/** The reason why a response is not verified, as text. */
 export function problemOf(answer: Answer): string {
 	const parts = [
 		answer.firstLoss === undefined ? '' : `lost ${answer.lost} sessions (${answer.firstLoss})`,
@@ -57,6 +71,11 @@ export function measured(answer: Answer, figures: NonNullable<Measured['figures'
 	return {
 		seconds: answer.seconds ?? 0,
 		verified: answer.verified === true,
-		figures: { updatesReceived: answer.updates ?? 0, receivedMiB: (answer.bytes ?? 0) / 2 ** 20, generatorCpuSeconds: answer.cpu ?? 0, ...figures },
+		figures: {
+			updatesReceived: answer.updates ?? 0,
+			receivedMiB: (answer.bytes ?? 0) / 2 ** 20,
+			generatorCpuSeconds: answer.cpu ?? 0,
+			...figures,
+		},
 	};
 }

@@ -2,7 +2,7 @@ import type { Bench, Layout, Measured, Scenario } from '../types.ts';
 import { connect, converge, measured, scaled } from './steps.ts';
 
 const routesEach = 5;
-/** Short, so that a session whose keepalive is late is lost while we look. */
+/** Short, so that a session with a late keepalive is lost during the measurement. */
 const holdTimeSeconds = 30;
 
 const layout = (scale: number): Layout => {
@@ -10,23 +10,32 @@ const layout = (scale: number): Layout => {
 	return { universe: 'block4', prefixes: sessions * routesEach, sessions, holdTimeSeconds };
 };
 
-/** All sessions connect at once, each announces its routes as soon as it is established; until all have all. */
+/**
+ * All sessions connect at once, each announces its routes as soon as it is established; until all
+ * have all.
+ */
 async function storm(bench: Bench): Promise<Measured> {
 	const { sessions } = bench.layout;
-	for (let session = 0; session < sessions; session++) await bench.tell(`announce ${session} ${session * routesEach} ${routesEach} 0`);
+	for (let session = 0; session < sessions; session++)
+		await bench.tell(`announce ${session} ${session * routesEach} ${routesEach} 0`);
 	const up = await connect(bench, 0, sessions, { send: true });
 	const answer = await converge(bench, 0, sessions, { sinceConnect: true });
 	return measured(answer, { sessions, establishedSeconds: up.seconds ?? 0, retries: up.retries ?? 0 });
 }
 
-/** Nobody may be lost for longer than the hold time. */
+/** No session may be lost for longer than the hold time. */
 async function watch(bench: Bench, result: Measured): Promise<Measured> {
 	const watchedSeconds = bench.scale >= 1 ? holdTimeSeconds + 5 : 3;
 	const after = await bench.tell(`wait ${watchedSeconds * 1000}`);
 	return {
 		...result,
 		verified: result.verified && after.verified === true,
-		figures: { ...result.figures, watchedSeconds, sessionsLost: after.lost ?? 0, longestSilenceSeconds: after.longestSilence ?? 0 },
+		figures: {
+			...result.figures,
+			watchedSeconds,
+			sessionsLost: after.lost ?? 0,
+			longestSilenceSeconds: after.longestSilence ?? 0,
+		},
 		...(after.firstLoss === undefined ? {} : { problem: after.firstLoss }),
 	};
 }

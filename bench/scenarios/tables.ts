@@ -1,16 +1,21 @@
-import type { Bench, Layout, Measured, Scenario } from '../types.ts';
+import type { Answer, AttributeMemory, Bench, Layout, Measured, Scenario } from '../types.ts';
 import { connect, connectCalmly, converge, measured, scaled } from './steps.ts';
 
 type Universe = Layout['universe'];
 
-/** Prefix lists as an operator has them: 16 of /16, three large ones. */
-const denied = [...Array.from({ length: 16 }, (_, index) => `16.${index * 2 + 1}.0.0/16`), '20.0.0.0/8', '24.0.0.0/9', '29.16.0.0/12'];
+/** Prefix lists of a typical operator: 16 of /16, three large ones. */
+const denied = [
+	...Array.from({ length: 16 }, (_, index) => `16.${index * 2 + 1}.0.0/16`),
+	'20.0.0.0/8',
+	'24.0.0.0/9',
+	'29.16.0.0/12',
+];
 
 async function forbid({ layout, tell }: Bench): Promise<void> {
 	for (const prefix of layout.denied ?? []) await tell(`deny ${prefix.replace('/', ' ')}`);
 }
 
-/** One client announces a table, all others get it. */
+/** One client announces a table, all others receive it. */
 async function feed(bench: Bench): Promise<Measured> {
 	const { prefixes, sessions } = bench.layout;
 	await forbid(bench);
@@ -19,7 +24,11 @@ async function feed(bench: Bench): Promise<Measured> {
 	return measured(await converge(bench, 0, sessions));
 }
 
-const fullTable = (universe: Universe, scale: number): Layout => ({ universe, prefixes: scaled(1_000_000, scale, 17), sessions: 2 });
+const fullTable = (universe: Universe, scale: number): Layout => ({
+	universe,
+	prefixes: scaled(1_000_000, scale, 17),
+	sessions: 2,
+});
 const fanOut = (universe: Universe, scale: number): Layout => ({
 	universe,
 	prefixes: scaled(100_000, scale, 17),
@@ -28,8 +37,18 @@ const fanOut = (universe: Universe, scale: number): Layout => ({
 
 /** Scenarios with a table shaped like the Internet's. */
 export const tableScenarios: readonly Scenario[] = [
-	{ name: 'full-table', about: '1M prefixes from one client to another', layout: (scale) => fullTable('table4', scale), run: feed },
-	{ name: 'fan-out', about: '100k prefixes from one client to 100', layout: (scale) => fanOut('table4', scale), run: feed },
+	{
+		name: 'full-table',
+		about: '1M prefixes from one client to another',
+		layout: (scale) => fullTable('table4', scale),
+		run: feed,
+	},
+	{
+		name: 'fan-out',
+		about: '100k prefixes from one client to 100',
+		layout: (scale) => fanOut('table4', scale),
+		run: feed,
+	},
 	{
 		name: 'withdraw',
 		about: 'the 1M prefixes withdrawn',
@@ -63,7 +82,10 @@ export const tableScenarios: readonly Scenario[] = [
 			await bench.tell(`close 1 ${receivers}`);
 			await bench.tell('wait 200');
 			const { retries, seconds } = await connect(bench, 1, receivers);
-			return measured(await converge(bench, 1, receivers, { sinceConnect: true }), { retries: retries ?? 0, establishedSeconds: seconds ?? 0 });
+			return measured(await converge(bench, 1, receivers, { sinceConnect: true }), {
+				retries: retries ?? 0,
+				establishedSeconds: seconds ?? 0,
+			});
 		},
 	},
 	{
@@ -77,7 +99,8 @@ export const tableScenarios: readonly Scenario[] = [
 			await connectCalmly(bench, 0, sessions);
 			await bench.tell(`stall ${last} 1`);
 			const first = await converge(bench, 0, last);
-			// Everything changes twice while the stalled one sleeps; then it must still end up with exactly the last state.
+			// Everything changes twice while the stalled one sleeps; then it must still end with
+			// exactly the last state.
 			for (const variant of [1, 2]) {
 				await bench.tell(`announce 0 0 ${prefixes} ${variant}`);
 				await converge(bench, 0, last);
@@ -103,9 +126,27 @@ export const tableScenarios: readonly Scenario[] = [
 		layout: (scale) => ({ ...fanOut('table4', scale), denied }),
 		run: feed,
 	},
-	{ name: 'ipv6', group: 'ipv6', about: 'full table of IPv6', layout: (scale) => fullTable('table6', scale), run: feed },
-	{ name: 'ipv6-fan-out', group: 'ipv6', about: 'fan-out of IPv6', layout: (scale) => fanOut('table6', scale), run: feed },
-	{ name: 'memory', group: 'memory', about: 'resident memory with 1M routes from one feed', layout: memoryLayout, run: (bench) => memory(bench, 1) },
+	{
+		name: 'ipv6',
+		group: 'ipv6',
+		about: 'full table of IPv6',
+		layout: (scale) => fullTable('table6', scale),
+		run: feed,
+	},
+	{
+		name: 'ipv6-fan-out',
+		group: 'ipv6',
+		about: 'fan-out of IPv6',
+		layout: (scale) => fanOut('table6', scale),
+		run: feed,
+	},
+	{
+		name: 'memory',
+		group: 'memory',
+		about: 'resident memory with 1M routes from one feed',
+		layout: memoryLayout,
+		run: (bench) => memory(bench, 1),
+	},
 	{
 		name: 'memory-three-feeds',
 		group: 'memory',
@@ -114,9 +155,20 @@ export const tableScenarios: readonly Scenario[] = [
 		layout: memoryLayout,
 		run: (bench) => memory(bench, 3),
 	},
+	{
+		name: 'memory-churn',
+		group: 'memory',
+		beyondFloor: true,
+		about: 'resident memory while one feed changes the length of its attributes 200 times, and after withdrawal',
+		layout: (scale) => ({ universe: 'table4', prefixes: scaled(10_000, scale, 1000), sessions: 2 }),
+		run: memoryChurn,
+	},
 ];
 
-/** Sessions 0 to 2 feed, session 3 receives; one position more than the table has is the sign that a feed was taken in. */
+/**
+ * Sessions 0 to 2 feed, session 3 receives; one more position than the table has indicates that a
+ * feed was processed.
+ */
 function memoryLayout(scale: number): Layout {
 	return { universe: 'table4', prefixes: scaled(1_000_000, scale, 17), sessions: 4 };
 }
@@ -135,5 +187,71 @@ async function memory(bench: Bench, feeds: number): Promise<Measured> {
 	}
 	await bench.tell('wait 1000');
 	const grown = bench.usage().rssBytes - before;
-	return measured(first, { bytesPerPrefix: grown / table, bytesPerPath: grown / (table * feeds), idleMiB: before / 2 ** 20 });
+	return measured(first, {
+		bytesPerPrefix: grown / table,
+		bytesPerPath: grown / (table * feeds),
+		idleMiB: before / 2 ** 20,
+	});
+}
+
+const churnSteps = 200;
+/** Steps at which the attribute memory is read: queries have a cost of their own. */
+const stepsBetweenReads = 50;
+const mebibytes = (bytes: number) => bytes / 2 ** 20;
+
+/** The table keeps its size, while no length of attributes repeats. */
+async function memoryChurn(bench: Bench): Promise<Measured> {
+	const { prefixes } = bench.layout;
+	const withdraw = async (): Promise<Answer> => {
+		await bench.tell(`withdraw 0 0 ${prefixes}`);
+		const answer = await converge(bench, 0, 2);
+		await bench.tell('wait 3000');
+		return answer;
+	};
+	await connect(bench, 0, 2);
+	await bench.attributeMemory();
+	await bench.tell('wait 500');
+	const idle = bench.usage().rssBytes;
+	// The first table costs code and buffers that are used again: measured on its own.
+	await bench.tell(`announce 0 0 ${prefixes} 0`);
+	const first = await converge(bench, 0, 2);
+	await withdraw();
+	const warm = bench.usage().rssBytes;
+	let most = warm;
+	const attributes: AttributeMemory[] = [];
+	// From long to short: a free block never has the size that is needed next.
+	for (let padding = churnSteps; padding > 0; padding--) {
+		await bench.tell(`padding ${padding}`);
+		await bench.tell(`announce 0 0 ${prefixes} ${padding}`);
+		await converge(bench, 0, 2);
+		most = Math.max(most, bench.usage().rssBytes);
+		const memory = padding % stepsBetweenReads === 0 || padding === 1 ? await bench.attributeMemory() : null;
+		if (memory !== null) attributes.push(memory);
+	}
+	await withdraw();
+	const { rssBytes } = bench.usage();
+	return measured(first, {
+		idleMiB: mebibytes(idle),
+		afterFirstTableMiB: mebibytes(warm - idle),
+		grownMiB: mebibytes(most - idle),
+		afterWithdrawalMiB: mebibytes(rssBytes - idle),
+		churnMiB: mebibytes(most - warm),
+		churnLeftMiB: mebibytes(rssBytes - warm),
+		...attributeFigures(attributes, await bench.attributeMemory()),
+	});
+}
+
+/** Held and resident bytes of attribute blocks at the largest reading, and after the withdrawal. */
+function attributeFigures(
+	read: readonly AttributeMemory[],
+	last: AttributeMemory | null,
+): NonNullable<Measured['figures']> {
+	const most = read.toSorted((left, right) => right.residentBytes - left.residentBytes)[0];
+	if (most === undefined || last === null) return {};
+	return {
+		attributesHeldMiB: mebibytes(most.heldBytes),
+		attributesResidentMiB: mebibytes(most.residentBytes),
+		residentPerHeld: most.residentBytes / most.heldBytes,
+		attributesLeftMiB: mebibytes(last.residentBytes),
+	};
 }

@@ -2,11 +2,11 @@ import { existsSync, readFileSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { repository } from '../compile.ts';
-import type { Subject } from '../types.ts';
+import type { AttributeMemory, Subject, SubjectOptions } from '../types.ts';
 
 const program = join(repository, 'bin/bgpmeshd.js');
 
-/** Our daemon as a user would start it: one range of reflector clients, log level info. */
+/** Our daemon as a user starts it: one range of reflector clients, log level info. */
 export const bgpmesh: Subject = {
 	name: 'bgpmesh',
 	missing: () => (existsSync(program) ? undefined : 'bin/bgpmeshd.js is not there'),
@@ -30,23 +30,35 @@ ${denied.length === 0 ? '' : policy}fib: { enabled: false }
 control: { socket: ${join(folder, 'control.sock')} }
 log: { level: info }
 `;
-		// As a user starts it: its own first line says how Node.js is to be run. Flags such as --cpu-prof come after those.
+		// As a user starts it: its own first line has the flags of Node.js. Flags such as
+		// --cpu-prof follow those.
 		const flags = process.env['BGPMESH_BENCH_NODE_FLAGS'];
 		const start = flags === undefined ? [program] : [process.execPath, ...ownFlags(), ...flags.split(' '), program];
 		const [command = program, ...args] = start;
 		return { command, args: [...args, '--config', 'bgpmesh.yaml'], files: { 'bgpmesh.yaml': text } };
 	},
-	async longestBlockMs({ folder }) {
-		// The same figure as the metric `bgpmesh_event_loop_longest_block_seconds`, where asking does not first load what makes metrics.
-		const text = await get(join(folder, 'control.sock'), '/v1/status').catch(() => '{}');
-		// The daemon's own answer; docs/control-api.md.
-		const { process } = JSON.parse(text) as { readonly process?: { readonly longestBlockSeconds?: number } };
-		return process?.longestBlockSeconds === undefined ? null : process.longestBlockSeconds * 1000;
+	async longestBlockMs(options) {
+		const { longestBlockSeconds } = (await statusOf(options)).process ?? {};
+		return longestBlockSeconds === undefined ? null : longestBlockSeconds * 1000;
 	},
+	attributeMemory: async (options) => (await statusOf(options)).rib?.attributeMemory ?? null,
 };
 
-/** What its first line gives to Node.js. */
-function ownFlags(): string[] {
+/** The measured fields of the status; absent in older versions. */
+interface MeasuredStatus {
+	readonly process?: { readonly longestBlockSeconds?: number };
+	readonly rib?: { readonly attributeMemory?: AttributeMemory };
+}
+
+/** The figures of the metrics, from an endpoint that does not load the metrics library. */
+async function statusOf({ folder }: SubjectOptions): Promise<MeasuredStatus> {
+	const text = await get(join(folder, 'control.sock'), '/v1/status').catch(() => '{}');
+	// The daemon's own response; docs/reference/control-api.md.
+	return JSON.parse(text) as MeasuredStatus;
+}
+
+/** The flags of Node.js in its first line. */
+export function ownFlags(): string[] {
 	const [first = ''] = readFileSync(program, 'utf8').split('\n');
 	return first.split(' ').filter((word) => word.startsWith('--'));
 }

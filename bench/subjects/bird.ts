@@ -1,15 +1,16 @@
-import { existsSync } from 'node:fs';
-import type { Subject } from '../types.ts';
+import { missingAt, type PeerAge } from '../../lab/debian.ts';
+import type { Subject, SubjectName } from '../types.ts';
 
-const program = '/usr/sbin/bird';
-
-/** BIRD 2 of Debian: every client has its protocol; all routes are imported and exported. */
-export const bird: Subject = {
-	name: 'bird',
-	missing: () => (existsSync(program) ? undefined : 'bird2 is not installed'),
+/** BIRD: every client has its protocol; all routes are imported and exported. */
+const birdOf = (name: SubjectName, age: PeerAge, program: string): Subject => ({
+	name,
+	age,
+	missing: () => missingAt(age, program, 'BIRD'),
 	launch: ({ address, port, asNumber, clusterId, clients, holdTimeSeconds, denied }) => {
 		const refuse = denied.length === 0 ? 'all' : 'filter towards_clients';
-		const protocols = clients.map((client, index) => `protocol bgp c${index} from clients { neighbor ${client} as ${asNumber}; }`);
+		const protocols = clients.map(
+			(client, index) => `protocol bgp c${index} from clients { neighbor ${client} as ${asNumber}; }`,
+		);
 		const text = `log stderr { info, warning, error, fatal, bug };
 router id ${clusterId};
 protocol device { }
@@ -28,6 +29,16 @@ template bgp clients {
 }
 ${protocols.join('\n')}
 `;
-		return { command: program, args: ['-f', '-c', 'bird.conf', '-s', 'bird.ctl', '-P', 'bird.pid'], files: { 'bird.conf': text }, unprivileged: true };
+		return {
+			command: program,
+			args: ['-f', '-c', 'bird.conf', '-s', 'bird.ctl', '-P', 'bird.pid'],
+			files: { 'bird.conf': text },
+			unprivileged: true,
+		};
 	},
-};
+});
+
+export const bird = (age: PeerAge): Subject => birdOf(age === 'sid' ? 'bird@sid' : 'bird', age, '/usr/sbin/bird');
+
+/** Debian 12 has no BIRD 3. */
+export const bird3 = (): Subject => birdOf('bird3@sid', 'sid', '/opt/bird3/usr/sbin/bird');

@@ -1,8 +1,13 @@
 import { compile } from '../compile.ts';
 import type { Subject } from '../types.ts';
 
-/** The null reflector. With a fault it lies in every so-many-th UPDATE; the generator must notice. */
-export function nullReflector(fault?: { readonly kind: 'drop' | 'attribute' | 'originator' | 'prefix' | 'withdrawn'; readonly every: number }): Subject {
+/**
+ * The null reflector. With a fault it falsifies every n-th UPDATE; the generator must detect it.
+ */
+export function nullReflector(fault?: {
+	readonly kind: 'drop' | 'attribute' | 'originator' | 'prefix' | 'withdrawn';
+	readonly every: number;
+}): Subject {
 	return {
 		name: 'floor',
 		missing() {
@@ -15,7 +20,13 @@ export function nullReflector(fault?: { readonly kind: 'drop' | 'attribute' | 'o
 		},
 		launch: ({ address, port, asNumber, clusterId }) => ({
 			command: compile('floor'),
-			args: [address, String(port), String(asNumber), clusterId, ...(fault === undefined ? [] : [fault.kind, String(fault.every)])],
+			args: [
+				address,
+				String(port),
+				String(asNumber),
+				clusterId,
+				...(fault === undefined ? [] : [fault.kind, String(fault.every)]),
+			],
 			files: {},
 		}),
 	};

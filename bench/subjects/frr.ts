@@ -1,13 +1,30 @@
-import { existsSync } from 'node:fs';
+import { missingAt, type PeerAge } from '../../lab/debian.ts';
 import type { Subject } from '../types.ts';
 
 const program = '/usr/lib/frr/bgpd';
 
-/** FRR's bgpd without zebra, nothing held back: coalesce-time 0, advertisement-interval 0. */
-export const frr: Subject = {
-	name: 'frr',
-	missing: () => (existsSync(program) ? undefined : 'frr is not installed'),
-	launch: ({ address, port, asNumber, clusterId, clientRange, clients, holdTimeSeconds, denied, folder }) => {
+/**
+ * FRR's bgpd without zebra, without delays: coalesce-time 0, advertisement-interval 0. Only the
+ * family of the scenario is active: since release 9 bgpd refuses an OPEN with IPv6 on an IPv4
+ * session if it has found no IPv6 address of its own ("No local IPv6 address, and zebra does not
+ * support V6 routing with v4 nexthops"), and without zebra it finds none.
+ */
+export const frr = (age: PeerAge): Subject => ({
+	name: age === 'sid' ? 'frr@sid' : 'frr',
+	age,
+	missing: () => missingAt(age, program, 'frr'),
+	launch: ({
+		address,
+		port,
+		asNumber,
+		clusterId,
+		clientRange,
+		clients,
+		holdTimeSeconds,
+		denied,
+		folder,
+		family: own,
+	}) => {
 		const policy = denied.length === 0 ? '' : '  neighbor clients route-map towards-clients out\n';
 		const family = (name: string, extra: string) => ` address-family ${name} unicast
   neighbor clients activate
@@ -15,8 +32,9 @@ export const frr: Subject = {
 ${extra} exit-address-family
 `;
 		const list = denied.map((prefix) => `ip prefix-list denied permit ${prefix} le 32\n`).join('');
+		const queues = age === 'sid' ? 'bgp input-queue-limit 1000000\nbgp output-queue-limit 1000000\n' : '';
 		const text = `frr defaults traditional
-hostname frr
+${queues}hostname frr
 ${list}${denied.length === 0 ? '' : 'route-map towards-clients deny 10\n match ip address prefix-list denied\nroute-map towards-clients permit 20\n'}router bgp ${asNumber}
  bgp router-id ${clusterId}
  bgp cluster-id ${clusterId}
@@ -32,7 +50,7 @@ ${list}${denied.length === 0 ? '' : 'route-map towards-clients deny 10\n match i
  neighbor clients advertisement-interval 0
  bgp listen limit ${Math.max(100, clients.length)}
  bgp listen range ${clientRange} peer-group clients
-${family('ipv4', policy)}${family('ipv6', '')}line vty
+${own === 'ipv4' ? family('ipv4', policy) : family('ipv6', '')}line vty
 `;
 		return {
 			command: program,
@@ -61,4 +79,4 @@ ${family('ipv4', policy)}${family('ipv6', '')}line vty
 			unprivileged: true,
 		};
 	},
-};
+});

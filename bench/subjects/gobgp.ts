@@ -1,16 +1,21 @@
-import { existsSync } from 'node:fs';
+import { missingAt, type PeerAge } from '../../lab/debian.ts';
 import type { Subject } from '../types.ts';
 
 const program = '/usr/bin/gobgpd';
 
 /** GoBGP with one dynamic range of clients. */
-export const gobgp: Subject = {
-	name: 'gobgp',
-	missing: () => (existsSync(program) ? undefined : 'gobgpd is not installed'),
+export const gobgp = (age: PeerAge): Subject => ({
+	name: age === 'sid' ? 'gobgp@sid' : 'gobgp',
+	age,
+	missing: () => missingAt(age, program, 'gobgpd'),
 	launch: ({ address, port, asNumber, clusterId, clientRange, holdTimeSeconds, denied }) => {
-		const families = ['ipv4-unicast', 'ipv6-unicast'].map((name) => `[[peer-groups.afi-safis]]\n[peer-groups.afi-safis.config]\nafi-safi-name = "${name}"\n`);
+		const families = ['ipv4-unicast', 'ipv6-unicast'].map(
+			(name) => `[[peer-groups.afi-safis]]\n[peer-groups.afi-safis.config]\nafi-safi-name = "${name}"\n`,
+		);
 		const entries = denied.map(
-			(prefix) => `[[defined-sets.prefix-sets.prefix-list]]\nip-prefix = "${prefix}"\nmasklength-range = "${prefix.split('/')[1]}..32"\n`,
+			(prefix) =>
+				`[[defined-sets.prefix-sets.prefix-list]]\nip-prefix = "${prefix}"\nmasklength-range = ` +
+				`"${prefix.split('/')[1]}..32"\n`,
 		);
 		const policy =
 			denied.length === 0
@@ -26,7 +31,10 @@ prefix-set = "denied"
 route-disposition = "reject-route"
 `;
 		const applied =
-			denied.length === 0 ? '' : '[global.apply-policy.config]\nexport-policy-list = ["towards-clients"]\ndefault-export-policy = "accept-route"\n';
+			denied.length === 0
+				? ''
+				: '[global.apply-policy.config]\nexport-policy-list = ' +
+					'["towards-clients"]\ndefault-export-policy = "accept-route"\n';
 		const text = `[global.config]
 as = ${asNumber}
 router-id = "${clusterId}"
@@ -56,4 +64,4 @@ peer-group = "clients"
 			unprivileged: true,
 		};
 	},
-};
+});

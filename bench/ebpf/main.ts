@@ -1,0 +1,46 @@
+/**
+ * `npm run bench:ebpf -- [OPTIONS]`: the eBPF data plane beside nftables and no policy at all.
+ * Needs root. The load of the machine is part of the result: figures of a busy machine prove
+ * nothing.
+ */
+import { readFileSync } from 'node:fs';
+import yargs from 'yargs';
+import { hideBin } from 'yargs/helpers';
+import { openEbpf } from '../../lab/policy-table/ebpf-enforcer.ts';
+import { benchPackets } from '../nftables/packets.ts';
+import { benchConnect } from './connect.ts';
+import { benchPodConnect } from './connect-pods.ts';
+import { benchPods } from './pods.ts';
+
+const options = await yargs(hideBin(process.argv))
+	.scriptName('npm run bench:ebpf --')
+	.option('pods', { type: 'number', default: 110, describe: 'pods of the node' })
+	.option('changes', { type: 'number', default: 200, describe: 'policy changes of one pod' })
+	.option('packets', { type: 'number', default: 20_000, describe: 'packets of a round' })
+	.option('rounds', { type: 'number', default: 7, describe: 'rounds of packets' })
+	.option('connections', { type: 'number', default: 2000, describe: 'connections of each kind' })
+	.option('services', { type: 'number', default: 1000, describe: 'services beside the measured one' })
+	.option('json', { type: 'boolean', default: false, describe: 'the result as one JSON document' })
+	.example('npm run bench:ebpf -- --json', 'everything, for programs')
+	.strict()
+	.parseAsync();
+
+const loadAverage = (): string => readFileSync('/proc/loadavg', 'utf8').split(' ').slice(0, 3).join(' ');
+
+try {
+	const loadBefore = loadAverage();
+	const result = {
+		packets: {
+			nftables: await benchPackets(['none', 0, 100, 1000], options),
+			ebpf: await benchPackets(['none', 0, 100, 1000], options, (namespace) => openEbpf(namespace)),
+		},
+		pods: await benchPods(options),
+		connect: await benchConnect(options),
+		connectPods: await benchPodConnect(options),
+		load: { before: loadBefore, after: loadAverage() },
+	};
+	process.stdout.write(`${JSON.stringify(result, undefined, options.json ? undefined : 2)}\n`);
+} catch (error) {
+	process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+	process.exitCode = 2;
+}

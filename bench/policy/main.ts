@@ -1,0 +1,91 @@
+/**
+ * `npm run bench:policy -- [--pods N] [--nodes N] [--policies N] [--namespaces N] [--rounds N]
+ * [--nftables [--beside]] [--json]`: start, changes and memory of network policy at one node. With
+ * `--nftables` changes are written to the kernel of the current network namespace: run it in a
+ * separate one, `ip netns exec NAME`, as root. `--beside` writes the same policy by the commands
+ * `nft`, `ipset` and `iptables-restore` as well. `--daemon` measures a whole daemon instead that
+ * lists the cluster from a server.
+ */
+import { parseArgs } from 'node:util';
+import { loadRuleset } from '../../src/linux/index.ts';
+import { NftablesPolicy } from '../../src/nftables/index.ts';
+import { measureBeside } from './beside.ts';
+import { measureDaemon } from './daemon.ts';
+import { type Figures, measure, nowhere, type Percentiles, type Sink } from './measure.ts';
+
+const { values } = parseArgs({
+	options: {
+		pods: { type: 'string', default: '10000' },
+		nodes: { type: 'string', default: '1' },
+		policies: { type: 'string', default: '1000' },
+		namespaces: { type: 'string', default: '100' },
+		rounds: { type: 'string', default: '200' },
+		nftables: { type: 'boolean', default: false },
+		daemon: { type: 'boolean', default: false },
+		beside: { type: 'boolean', default: false },
+		json: { type: 'boolean', default: false },
+	},
+});
+
+function nftables(): Sink {
+	const kernel = new NftablesPolicy({}, { load: loadRuleset });
+	return {
+		name: 'nftables',
+		start: async (calculator) => void (await kernel.sync(calculator.state)),
+		apply: (change, calculator) => kernel.apply(change, calculator.state),
+		beside: ({ state }) => measureBeside(state, roundsBeside),
+		async close() {
+			await kernel.remove();
+			kernel.close();
+		},
+	};
+}
+
+/** Whole tables take long. */
+const roundsBeside = 7;
+
+const size = {
+	pods: Number(values.pods),
+	nodes: Number(values.nodes),
+	policies: Number(values.policies),
+	namespaces: Number(values.namespaces),
+};
+if (values.daemon) {
+	const figures = await measureDaemon(size);
+	process.stdout.write(`${JSON.stringify({ size, ...figures })}\n`);
+	process.exit(0);
+}
+const { beside, ...alone } = values.nftables ? nftables() : nowhere;
+const sink: Sink = values.beside && beside !== undefined ? { ...alone, beside } : alone;
+try {
+	const figures = await measure(size, sink, Number(values.rounds));
+	process.stdout.write(values.json ? `${JSON.stringify(figures)}\n` : render(figures));
+} finally {
+	await sink.close();
+}
+
+function render(figures: Figures): string {
+	const { size, localPods, sets, members, labelClasses, computedMs, enforcedMs, residentMib, heapMib, changes } =
+		figures;
+	const ms = (value: number) => `${value.toFixed(value < 10 ? 2 : 0)} ms`;
+	const line = (name: string, { p50, p99, most }: Percentiles) =>
+		`  ${name.padEnd(48)} p50 ${ms(p50)}, p99 ${ms(p99)}, most ${ms(most)}\n`;
+	return (
+		`${size.pods} pods (${localPods} here), ${size.nodes} nodes, ${size.namespaces} namespaces, ${size.policies} policies\n` +
+		`${sets} sets with ${members} members, ${labelClasses} classes of labels\n` +
+		`start: computed after ${ms(computedMs)} (${ms(figures.computedCpuMs)} CPU), ${figures.sink} after ${ms(enforcedMs)}\n` +
+		`memory: ${residentMib.toFixed(0)} MiB resident, ${heapMib.toFixed(0)} MiB heap\n` +
+		Object.entries(changes)
+			.map(
+				([name, { computed, applied }]) =>
+					line(`${name}, computed`, computed) +
+					(figures.sink === 'none' ? '' : line(`${name}, in the kernel`, applied)),
+			)
+			.concat(
+				Object.entries(figures.beside ?? {}).map(
+					([name, { median, most }]) => `  ${name.padEnd(48)} p50 ${ms(median)}, most ${ms(most)}\n`,
+				),
+			)
+			.join('')
+	);
+}

@@ -1,0 +1,18 @@
+/** `npm run services:table`. */
+import { tableMain } from './runner.ts';
+import type { ServicesCase } from './services/cases.ts';
+import { openEbpf } from './services/ebpf.ts';
+import { openEvaluate } from './services/evaluate.ts';
+import { openNftables } from './services/nftables.ts';
+
+process.exitCode = await tableMain<ServicesCase>(
+	{
+		command: 'services:table',
+		backends: {
+			evaluate: () => Promise.resolve(openEvaluate()),
+			nftables: () => Promise.resolve(openNftables()),
+			ebpf: () => Promise.resolve(openEbpf()),
+		},
+	},
+	process.argv.slice(2),
+);
