@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { closeSync, existsSync, openSync } from 'node:fs';
 
-/** A command of the laboratory ended with an error. */
+/** A command of the laboratory failed. */
 export class CommandError extends Error {
 	override readonly name = 'CommandError';
 	readonly status: number | null;
@@ -12,7 +12,7 @@ export class CommandError extends Error {
 	}
 }
 
-/** What a command that ran to its end left. */
+/** The result of a completed command. */
 export interface CommandResult {
 	readonly status: number | null;
 	readonly stdout: string;
@@ -20,8 +20,8 @@ export interface CommandResult {
 }
 
 /**
- * Runs a command to its end, whatever its status. It is outside of the terminal's process group: Ctrl-C is for us, and what we run to
- * clean up must not be ended by it.
+ * Runs a command to its end; any status resolves. It is outside of the terminal's process group:
+ * Ctrl-C is for this process only, and must not stop cleanup commands.
  */
 export function run(command: string, args: readonly string[], input = ''): Promise<CommandResult> {
 	return new Promise((resolve, reject) => {
@@ -40,7 +40,7 @@ export function run(command: string, args: readonly string[], input = ''): Promi
 	});
 }
 
-/** The same, for a command that must succeed; gives what it printed. @throws CommandError */
+/** The same, for a command that must succeed; returns its output. @throws CommandError */
 export async function must(command: string, args: readonly string[], input = ''): Promise<string> {
 	const { status, stdout, stderr } = await run(command, args, input);
 	if (status !== 0) throw new CommandError([command, ...args].join(' '), status, stderr || stdout);
@@ -48,10 +48,16 @@ export async function must(command: string, args: readonly string[], input = '')
 }
 
 /**
- * Starts a daemon in a network namespace, its output in a file. It ends with us even where we are killed, and otherwise when
- * the caller says so; it is the process itself, not a shell around it.
+ * Starts a daemon in a network namespace, its output in a file. It stops with this process even if
+ * that is killed, and otherwise when the caller stops it; it is the process itself, not a shell
+ * around it.
  */
-export function startIn(namespace: string, command: readonly string[], logFile: string, env: NodeJS.ProcessEnv = process.env): ChildProcess {
+export function startIn(
+	namespace: string,
+	command: readonly string[],
+	logFile: string,
+	env: NodeJS.ProcessEnv = process.env,
+): ChildProcess {
 	const log = openSync(logFile, 'a');
 	const orphanless = existsSync('/usr/bin/setpriv') ? ['setpriv', '--pdeathsig', 'KILL'] : [];
 	const [program = '', ...args] = [...orphanless, 'ip', 'netns', 'exec', namespace, ...command];
@@ -60,10 +66,11 @@ export function startIn(namespace: string, command: readonly string[], logFile: 
 	return child;
 }
 
-/** Is the process still there? */
-export const isRunning = (child: ChildProcess): boolean => child.exitCode === null && child.signalCode === null && child.pid !== undefined;
+/** Does the process still exist? */
+export const isRunning = (child: ChildProcess): boolean =>
+	child.exitCode === null && child.signalCode === null && child.pid !== undefined;
 
-/** Ends a process with SIGTERM, after `patienceMs` with SIGKILL, and waits until it is gone. */
+/** Stops a process with SIGTERM, after `patienceMs` with SIGKILL, and waits until it has exited. */
 export async function stop(child: ChildProcess, patienceMs = 3000): Promise<void> {
 	if (!isRunning(child)) return;
 	const gone = new Promise<void>((resolve) => child.once('exit', () => resolve()));
@@ -73,7 +80,10 @@ export async function stop(child: ChildProcess, patienceMs = 3000): Promise<void
 	clearTimeout(timer);
 }
 
-/** Removes network namespaces at once, without waiting in between; for the way out. */
+/** Removes network namespaces at once, without waiting in between; for the exit. */
 export function removeNamespaces(namespaces: readonly string[]): void {
-	spawnSync('ip', ['-force', '-batch', '-'], { input: namespaces.map((name) => `netns del ${name}\n`).join(''), stdio: ['pipe', 'ignore', 'ignore'] });
+	spawnSync('ip', ['-force', '-batch', '-'], {
+		input: namespaces.map((name) => `netns del ${name}\n`).join(''),
+		stdio: ['pipe', 'ignore', 'ignore'],
+	});
 }

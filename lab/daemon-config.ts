@@ -1,14 +1,17 @@
 import { stringify } from 'yaml';
 import { type LabNode, type LabTopology, sessionsOf } from './topology.ts';
 
-/** Where a daemon of the laboratory puts what it writes, and what its kernel can do. */
+/** The folder for a daemon's files, and the features of its kernel. */
 export interface DaemonPlace {
 	readonly socket: string;
-	/** Is there nftables, which guards the tunnel? */
+	/** Is nftables, which guards the tunnel, available? */
 	readonly guard: boolean;
 }
 
-/** The configuration file of a node's daemon: static blocks, its sessions, and what it exchanges with the top-of-rack router. */
+/**
+ * The configuration file of a node's daemon: static blocks, its sessions, and its policies towards
+ * the top-of-rack router.
+ */
 export function daemonConfig(node: LabNode, topology: LabTopology, { socket, guard }: DaemonPlace): string {
 	const { asNumber, torAsNumber, pool, servicePrefix, clusterId } = topology;
 	return stringify({
@@ -24,8 +27,9 @@ export function daemonConfig(node: LabNode, topology: LabTopology, { socket, gua
 					asNumber,
 					localAddress: node.address,
 					connectRetrySeconds: 2,
-					// One side of each session waits, as in Calico's mesh: two that connect at once after a restart would collide, and the
-					// end of the connection that loses counts as a second restart for whoever was established on it (RFC 4724 §4.2).
+					// One side of each session is passive, as in Calico's mesh: two that connect at
+					// once after a restart would collide, and the peer would count the closed
+					// connection as a second restart if it was established on it (RFC 4724 §4.2).
 					passive: other.address > node.address,
 					...(node.reflector && !other.reflector ? { reflectorClient: true } : {}),
 				})),
@@ -52,21 +56,33 @@ export function daemonConfig(node: LabNode, topology: LabTopology, { socket, gua
 	});
 }
 
-/** The configuration file of a node's daemon where an API server has all the rest. */
+/** The configuration file of a node's daemon if an API server has all other configuration. */
 export function clusterDaemonConfig(
 	node: LabNode,
-	{ socket, guard, folder, kubeconfig }: DaemonPlace & { readonly folder: string; readonly kubeconfig: string },
+	{
+		socket,
+		guard,
+		folder,
+		kubeconfig,
+		policy,
+	}: DaemonPlace & { readonly folder: string; readonly kubeconfig: string; readonly policy: boolean },
 ): string {
 	return stringify({
 		node: node.name,
 		datastore: { type: 'kubernetes', kubeconfig, stateDirectory: folder },
 		ipip: { guard },
+		...(policy ? { networkPolicy: { enforce: true } } : {}),
+		// Black holes are found within a few seconds.
+		tunnelProbe: { intervalSeconds: 3 },
 		control: { socket },
 		log: { level: 'info', format: 'text' },
 	});
 }
 
-/** The configuration of the top-of-rack router, a BIRD: it learns the pod blocks and gives a route to a service. */
+/**
+ * The configuration of the top-of-rack router, a BIRD: it learns the pod blocks and announces a
+ * route to a service.
+ */
 export function torConfig({ nodes, subnets, asNumber, torAsNumber, pool, servicePrefix }: LabTopology): string {
 	const neighbours = nodes.map(({ name, address, subnet }) =>
 		[

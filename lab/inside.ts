@@ -1,24 +1,28 @@
 /**
- * The laboratory inside user-mode-linux: one bundled file, started by `run-in-uml.ts` with its options as JSON. Tells what
- * happens as JSON lines on standard output.
+ * The laboratory inside a guest: one bundled file, started by `run-in-guest.ts` with its
+ * options as JSON. Reports events as JSON lines on standard output.
  */
 import type { RunOptions } from './options.ts';
 import type { LabEvent } from './report.ts';
 import { serveRequests } from './requests.ts';
-import { runHere } from './run-here.ts';
+import { type HereOptions, runHere } from './run-here.ts';
 
-/** What the outside tells the inside. */
-export interface InsideOptions extends RunOptions {
+/** The options that the outside passes to the inside. */
+export interface InsideOptions extends Omit<RunOptions, 'kernel'> {
+	readonly kernel: HereOptions['kernel'];
+	readonly guard: boolean;
+	readonly poolMode: HereOptions['poolMode'];
+	readonly convergeSeconds: number;
 	/** Shared with the outside, writable. */
 	readonly folder: string;
 	readonly daemon: readonly string[];
-	/** The command `bgpmesh`, for those who look around and for the API server. */
+	/** The command `bgpmesh`, for interactive use and for the API server. */
 	readonly cli: readonly string[];
 	/** The command `bgpmesh-ipam`. */
 	readonly plugin: readonly string[];
 }
 
-// Written by run-in-uml.ts in this same version: the shape is known.
+// Written by run-in-guest.ts of the same version: the shape is known.
 const options = JSON.parse(process.argv[2] ?? '{}') as InsideOptions;
 const emit = (event: LabEvent) => process.stdout.write(`${JSON.stringify(event)}\n`);
 const ending = new AbortController();
@@ -26,8 +30,6 @@ process.on('SIGTERM', () => ending.abort());
 try {
 	const { ok } = await runHere({
 		...options,
-		kernel: 'user-mode-linux',
-		guard: false,
 		signal: ending.signal,
 		emit,
 		onPlace: async (place) => {

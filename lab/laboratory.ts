@@ -10,30 +10,35 @@ import { buildNetwork, type LabNetwork } from './network.ts';
 import { leadsTo, peersOf, poolsOf, routesOf, usedOf } from './observe.ts';
 import { type PingOptions, type PingTarget, pingAll } from './pings.ts';
 import type { PeerRow, PingRow, RouteRow } from './report.ts';
+import type { PoolMode } from './resources.ts';
 import { type LabNode, type LabTopology, sessionsOf } from './topology.ts';
 
-/** Where and with what a laboratory runs. */
+/** The environment of a laboratory. */
 export interface LaboratoryOptions {
 	readonly topology: LabTopology;
-	/** In front of every namespace's name. */
+	/** Prefix of every namespace's name. */
 	readonly prefix: string;
-	/** For configurations, sockets and logs; exists, and is removed by whoever made it. */
+	/** For configurations, sockets and logs; exists, and is removed by its creator. */
 	readonly folder: string;
-	/** The command that starts a daemon, `--config FILE` aside. */
+	/** The command that starts a daemon, without `--config FILE`. */
 	readonly daemon: readonly string[];
-	/** Has this kernel nftables? */
+	/** Does this kernel have nftables? */
 	readonly guard: boolean;
-	/** With an API server; `undefined`: all of it stands in the daemons' files. */
+	/** Do the daemons enforce network policy? */
+	readonly policy: boolean;
+	/** How the pools reach other subnets at first. */
+	readonly poolMode: PoolMode;
+	/** With an API server; `undefined`: the whole configuration is in the daemons' files. */
 	readonly cluster: ClusterCommands | undefined;
 }
 
-/** All that was seen of the sessions and the kernels at one moment. */
+/** The state of the sessions and the kernels at one moment. */
 export interface Sight {
 	readonly sessions: readonly PeerRow[];
 	readonly routes: Readonly<Record<string, readonly RouteRow[]>>;
 }
 
-/** So long a daemon may take to hear of a change. */
+/** Maximum time until a daemon receives a change. */
 const hearsaySeconds = 30;
 
 /** A running laboratory: network, top-of-rack router, and a daemon on each node. */
@@ -49,11 +54,12 @@ export class Laboratory {
 		this.#topology = options.topology;
 		this.#options = options;
 		this.#network = network;
-		const { topology, folder, cluster } = options;
+		const { topology, folder, cluster, poolMode } = options;
 		if (cluster === undefined) return;
 		this.cluster = new LabCluster({
 			...cluster,
 			topology,
+			poolMode,
 			folder,
 			namespace: (name) => this.namespace(name),
 			start: (name, namespace, command) => this.#start(name, namespace, command),
@@ -61,17 +67,17 @@ export class Laboratory {
 		});
 	}
 
-	/** As it is meant to be now. */
+	/** The current intended topology. */
 	get topology(): LabTopology {
 		return this.#topology;
 	}
 
-	/** What is meant to be from now on; same nodes, other sessions. */
+	/** Sets the intended topology; same nodes, other sessions. */
 	becomes(topology: LabTopology): void {
 		this.#topology = topology;
 	}
 
-	/** The network alone; nothing speaks BGP yet. @throws CommandError */
+	/** Only the network; no BGP speaker runs yet. @throws CommandError */
 	static async build(options: LaboratoryOptions): Promise<Laboratory> {
 		return new Laboratory(options, await buildNetwork(options.topology, options.prefix, options.cluster !== undefined));
 	}
@@ -88,7 +94,7 @@ export class Laboratory {
 		return join(this.#options.folder, `${name}.log`);
 	}
 
-	/** Sessions that the configurations ask for, counted at the daemons' ends. */
+	/** Configured sessions, counted at the daemons' ends. */
 	get sessionsConfigured(): number {
 		return this.topology.nodes.reduce((sum, node) => sum + sessionsOf(node, this.topology).length + 1, 0);
 	}
@@ -101,12 +107,12 @@ export class Laboratory {
 
 	async startDaemon(node: LabNode): Promise<void> {
 		const file = join(this.#options.folder, `${node.name}.yaml`);
-		const { guard, folder } = this.#options;
+		const { guard, folder, policy } = this.#options;
 		const place = { socket: this.socket(node), guard };
 		const text =
 			this.cluster === undefined
 				? daemonConfig(node, this.topology, place)
-				: clusterDaemonConfig(node, { ...place, folder, kubeconfig: this.cluster.kubeconfig });
+				: clusterDaemonConfig(node, { ...place, folder, policy, kubeconfig: this.cluster.kubeconfig });
 		await writeFile(file, text);
 		this.#start(node.name, node.name, [...this.#options.daemon, '--config', file]);
 	}
@@ -115,7 +121,7 @@ export class Laboratory {
 		this.#processes.set(name, startIn(this.namespace(namespace), command, this.logFile(name)));
 	}
 
-	/** Ends one daemon as `kill` does with that signal, and waits until it is gone. */
+	/** Sends that signal to one daemon, and waits until it has exited. */
 	async kill(name: string, signal: NodeJS.Signals): Promise<void> {
 		const child = this.#processes.get(name);
 		if (child === undefined || !isRunning(child)) return;
@@ -125,9 +131,11 @@ export class Laboratory {
 		appendFileSync(this.logFile(name), `--- ended by ${signal}\n`);
 	}
 
-	/** Names of the processes that ended by themselves, with the last lines they wrote. */
+	/** Names of the processes that exited by themselves, with their last lines. */
 	fallen(): { name: string; lastLines: string }[] {
-		return [...this.#processes].filter(([, child]) => !isRunning(child)).map(([name]) => ({ name, lastLines: this.lastWords(name) }));
+		return [...this.#processes]
+			.filter(([, child]) => !isRunning(child))
+			.map(([name]) => ({ name, lastLines: this.lastWords(name) }));
 	}
 
 	/** The last lines that a process wrote. */
@@ -146,24 +154,32 @@ export class Laboratory {
 
 	async #routes(): Promise<Sight['routes']> {
 		const { nodes } = this.topology;
-		return Object.fromEntries(await Promise.all(nodes.map(async (node) => [node.name, await routesOf(this.namespace(node.name), this.topology)] as const)));
+		return Object.fromEntries(
+			await Promise.all(
+				nodes.map(async (node) => [node.name, await routesOf(this.namespace(node.name), this.topology)] as const),
+			),
+		);
 	}
 
 	/**
-	 * Looks again and again until `enough`, a daemon fell, or `mostSeconds` are over; gives the last sight. Starting `ip` is dear inside
-	 * user-mode-linux, and it is just then that daemons start: the kernels are asked once a session is up. @throws AbortError
+	 * Observes repeatedly until `enough`, a daemon exits, or `mostSeconds` are over; returns the
+	 * last observation. Starting `ip` is slow inside user-mode-linux, and at that time daemons
+	 * start: the kernels are read once a session is up. @throws AbortError
 	 */
 	async lookUntil(enough: (sight: Sight) => boolean, mostSeconds: number, signal: AbortSignal): Promise<Sight> {
 		const deadline = performance.now() + mostSeconds * 1000;
 		for (;;) {
 			const sessions = await this.#sessions();
 			const routes = sessions.some(({ state }) => state === 'established') ? await this.#routes() : {};
-			if (enough({ sessions, routes }) || performance.now() > deadline || this.fallen().length > 0) return { sessions, routes };
+			if (enough({ sessions, routes }) || performance.now() > deadline || this.fallen().length > 0)
+				return { sessions, routes };
 			await pause(300, undefined, { signal });
 		}
 	}
 
-	/** Is every session established, every foreign block and the service in every kernel? */
+	/**
+	 * Is every session established, and are every foreign block and the service in every kernel?
+	 */
 	converged = ({ sessions, routes }: Sight): boolean => {
 		const { nodes } = this.topology;
 		const established = sessions.filter(({ state }) => state === 'established').length;
@@ -174,13 +190,23 @@ export class Laboratory {
 		return established === this.sessionsConfigured && complete;
 	};
 
-	/** Until a node's daemon knows a pool. @throws AbortError, CommandError when it takes too long */
+	/** Waits until a node's daemon has a pool. @throws AbortError, CommandError on timeout */
 	async knowsPool(node: LabNode, pool: string, signal: AbortSignal): Promise<void> {
-		const known = await this.#hears(async () => (await poolsOf(this.socket(node))).some(({ name }) => name === pool), signal);
-		if (!known) throw new CommandError(`the daemon of ${node.name}`, null, `it does not know the pool ${pool} after ${hearsaySeconds} s`);
+		const known = await this.#hears(
+			async () => (await poolsOf(this.socket(node))).some(({ name }) => name === pool),
+			signal,
+		);
+		if (!known)
+			throw new CommandError(
+				`the daemon of ${node.name}`,
+				null,
+				`it does not know the pool ${pool} after ${hearsaySeconds} s`,
+			);
 	}
 
-	/** Which of these addresses somebody has still, to the knowledge of a node's daemon, after it had the time to hear. @throws AbortError */
+	/**
+	 * Which of these addresses are still held, by a node's daemon after a delay. @throws AbortError
+	 */
 	async stillUsed(node: LabNode, addresses: readonly string[], signal: AbortSignal): Promise<readonly string[]> {
 		let used = addresses;
 		await this.#hears(async () => {
@@ -190,16 +216,21 @@ export class Laboratory {
 		return used;
 	}
 
-	/** Until every other node has a route to each of these addresses of a node, through the tunnel from the other subnet. `false`: not in time. @throws AbortError */
+	/**
+	 * Waits until every other node has a route to each of these addresses of a node, through the
+	 * tunnel from the other subnet. `false`: timeout. @throws AbortError
+	 */
 	reachable(node: LabNode, addresses: readonly string[], signal: AbortSignal): Promise<boolean> {
 		const others = this.topology.nodes.filter(({ name }) => name !== node.name);
 		return this.#hears(async () => {
 			const routes = await this.#routes();
-			return others.every(({ name, subnet }) => leadsTo(routes[name] ?? [], addresses, subnet.name !== node.subnet.name));
+			return others.every(({ name, subnet }) =>
+				leadsTo(routes[name] ?? [], addresses, subnet.name !== node.subnet.name),
+			);
 		}, signal);
 	}
 
-	/** `false`: not in time. */
+	/** `false`: timeout. */
 	async #hears(look: () => Promise<boolean>, signal: AbortSignal): Promise<boolean> {
 		const deadline = performance.now() + hearsaySeconds * 1000;
 		while (!(await look())) {
@@ -209,14 +240,23 @@ export class Laboratory {
 		return true;
 	}
 
-	/** Every pod is attached by the plugins, as a container runtime does: again where the daemon is still starting. @throws CommandError */
+	/**
+	 * The plugins attach every pod, as under a container runtime: repeated while the daemon is
+	 * still starting. @throws CommandError
+	 */
 	async attachPods(mostSeconds: number, signal: AbortSignal): Promise<void> {
 		const deadline = performance.now() + mostSeconds * 1000;
 		for (const node of this.topology.nodes) {
 			for (;;) {
 				try {
-					const given = await this.cluster?.plugin('ADD', { node, socket: this.socket(node), pod: node.pod.name, address: node.pod.address });
-					if (given !== undefined && given !== node.pod.address) throw new RangeError(`${node.pod.name} asked for ${node.pod.address} and got ${given}`);
+					const given = await this.cluster?.plugin('ADD', {
+						node,
+						socket: this.socket(node),
+						pod: node.pod.name,
+						address: node.pod.address,
+					});
+					if (given !== undefined && given !== node.pod.address)
+						throw new RangeError(`${node.pod.name} asked for ${node.pod.address} and got ${given}`);
 					break;
 				} catch (error) {
 					if (!(error instanceof CommandError) || performance.now() > deadline || this.fallen().length > 0) throw error;
@@ -229,7 +269,9 @@ export class Laboratory {
 	/** From every pod to every other pod. */
 	podPings(count: number, waitSeconds: number): Promise<PingRow[]> {
 		const { nodes } = this.topology;
-		const targets = nodes.flatMap((from) => nodes.filter((to) => to !== from).map((to) => this.#target(from, to.pod.name, to.pod.address)));
+		const targets = nodes.flatMap((from) =>
+			nodes.filter((to) => to !== from).map((to) => this.#target(from, to.pod.name, to.pod.address)),
+		);
 		return pingAll(targets, { count, waitSeconds });
 	}
 
@@ -243,7 +285,11 @@ export class Laboratory {
 	}
 
 	/** From the pods of these nodes, in turn, to each of these addresses. */
-	pingFrom(nodes: readonly LabNode[], targets: readonly Pick<PingTarget, 'to' | 'address'>[], options: PingOptions): Promise<PingRow[]> {
+	pingFrom(
+		nodes: readonly LabNode[],
+		targets: readonly Pick<PingTarget, 'to' | 'address'>[],
+		options: PingOptions,
+	): Promise<PingRow[]> {
 		return pingAll(
 			targets.flatMap(({ to, address }, index) => {
 				const from = nodes[index % nodes.length];
@@ -253,7 +299,7 @@ export class Laboratory {
 		);
 	}
 
-	/** Further namespaces, without an interface that is up. @throws CommandError */
+	/** Additional namespaces, without an interface that is up. @throws CommandError */
 	addNamespaces(names: readonly string[]): Promise<void> {
 		return this.#network.add(names);
 	}
@@ -262,7 +308,7 @@ export class Laboratory {
 		return { from: pod.name, namespace: this.namespace(pod.name), to, address };
 	}
 
-	/** Ends what runs and removes what was made; complete whatever happened before. */
+	/** Stops all processes and removes all objects; complete after any failure. */
 	async remove(): Promise<void> {
 		try {
 			await Promise.all([...this.#processes.values()].map((child) => stop(child)));
@@ -271,7 +317,7 @@ export class Laboratory {
 		}
 	}
 
-	/** The same at once, for a process that is about to end. */
+	/** The same at once, for a process that is about to exit. */
 	removeNow(): void {
 		for (const child of this.#processes.values()) child.kill('SIGKILL');
 		this.#network.remove();
@@ -279,4 +325,5 @@ export class Laboratory {
 }
 
 /** Routes to other nodes' blocks. */
-export const nodeRoutes = (rows: readonly RouteRow[]): readonly RouteRow[] => rows.filter(({ type }) => type === 'direct' || type === 'tunnelled');
+export const nodeRoutes = (rows: readonly RouteRow[]): readonly RouteRow[] =>
+	rows.filter(({ type }) => type === 'direct' || type === 'tunnelled');

@@ -1,18 +1,23 @@
-/** The laboratory: `npm run lab`. Chooses the kernel, shows what happens, and leaves nothing behind. */
+/**
+ * The laboratory: `npm run lab`. Selects the kernel, shows the events, and leaves nothing behind.
+ */
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { referencePlugins } from './cluster.ts';
+import { drainMain, isDrain } from './drain/main.ts';
+import { defaultKernel, labKernels } from './kernels.ts';
 import { parseCommand, type RunOptions } from './options.ts';
 import { execInLab, labFolderPrefix, writeKeptLab } from './places.ts';
 import { colours, noColours, renderReport } from './render.ts';
 import type { LabEvent } from './report.ts';
 import { runHere } from './run-here.ts';
-import { runLabInUml } from './run-in-uml.ts';
+import { runLabInGuest } from './run-in-guest.ts';
+import { scenarios } from './scenarios.ts';
 import { labTopology } from './topology.ts';
-import { findCommand, hasIpip, missingUmlPackages } from './uml/index.ts';
+import { findCommand, hasIpip } from './uml/index.ts';
 
 const bin = resolve(dirname(fileURLToPath(import.meta.url)), '../../bin');
 const daemonEntry = join(bin, 'bgpmeshd.js');
@@ -29,7 +34,8 @@ function show(event: LabEvent, { mode, json }: RunOptions): void {
 	if (event.type === 'progress') say(`${clock} ${event.text}`);
 	if (event.type === 'failed') say(`${clock} ${bad('failed:')} ${event.message}`);
 	if (event.type === 'report' && json) process.stdout.write(`${JSON.stringify(event.report)}\n`);
-	if (event.type === 'report' && !json) process.stdout.write(`\n${renderReport(event.report, labTopology(mode), paletteFor(process.stdout))}`);
+	if (event.type === 'report' && !json)
+		process.stdout.write(`\n${renderReport(event.report, labTopology(mode), paletteFor(process.stdout))}`);
 	if (event.type === 'kept') say(lookAround);
 }
 
@@ -40,7 +46,7 @@ The laboratory stays up until Ctrl-C. From another terminal, in this folder:
   npm run lab -- exec node-a bgpmesh peers             the daemon's sessions
   npm run lab -- exec node-a bgpmesh routes            its routes, and: bgpmesh explain 192.168.3.0/26
   npm run lab -- exec pod-a ping -c 3 192.168.3.10     from pod to pod (pod-a to pod-d: 192.168.1.10 to 192.168.4.10)
-  npm run lab -- exec router ip route                  the router, which knows no pod address
+  npm run lab -- exec router ip route                  the router, which has no route to pods
   npm run lab -- exec tor birdc show protocols         the top-of-rack router
 `;
 
@@ -50,12 +56,22 @@ async function runLab(options: RunOptions): Promise<number> {
 		return 1;
 	}
 	const needed = { ip: 'iproute2', ping: 'iputils-ping', sysctl: 'procps', bird: 'bird2' };
-	const missing = Object.entries(needed).flatMap(([command, name]) => (findCommand(command) === undefined ? [name] : []));
+	const missing = Object.entries(needed).flatMap(([command, name]) =>
+		findCommand(command) === undefined ? [name] : [],
+	);
 	if (!options.static && !existsSync(join(referencePlugins, 'ptp'))) missing.push('containernetworking-plugins');
-	const direct = hasIpip();
-	if (!direct) missing.push(...missingUmlPackages());
+	const kernel =
+		labKernels[options.kernel ?? defaultKernel(options.scenarios.some((name) => scenarios[name]?.enforcesPolicy))];
+	if (kernel === undefined) throw new RangeError(`kernel ${options.kernel}`);
+	const { guest, report, hasNftables: guard, poolMode = 'ipip', convergeSeconds } = kernel;
 	if (missing.length > 0) {
 		say(`the laboratory needs Debian packages that are missing: ${[...new Set(missing)].join(' ')}`);
+		return 1;
+	}
+	const obstacle =
+		guest === undefined ? (poolMode !== 'ipip' || hasIpip() ? undefined : 'this kernel has no ipip') : guest.missing();
+	if (obstacle !== undefined) {
+		say(`the laboratory cannot run in ${guest?.name ?? 'this kernel'}: ${obstacle}`);
 		return 1;
 	}
 	const ending = new AbortController();
@@ -71,23 +87,39 @@ async function runLab(options: RunOptions): Promise<number> {
 	const kept = { pid: process.pid, startedMs: Date.now() };
 	if (options.logs !== undefined) await mkdir(options.logs, { recursive: true });
 	say(
-		`bgpmesh laboratory: ${options.mode === 'mesh' ? 'full mesh' : 'two route reflectors'}, in ${direct ? 'network namespaces' : 'user-mode-linux (this kernel has no ipip)'}`,
+		`bgpmesh laboratory: ${options.mode === 'mesh' ? 'full mesh' : 'two route reflectors'}, in ` +
+			`${guest?.name ?? 'network namespaces'}`,
 	);
 	try {
-		if (!direct) {
+		if (guest !== undefined) {
 			if (options.keep) writeKeptLab(folder, kept);
-			return await runLabInUml({ ...options, folder, daemonEntry, cliEntry, pluginEntry, signal: ending.signal, emit });
+			const entries = { daemonEntry, cliEntry, pluginEntry };
+			return await runLabInGuest({
+				...options,
+				guest,
+				report,
+				guard,
+				poolMode,
+				convergeSeconds,
+				folder,
+				...entries,
+				signal: ending.signal,
+				emit,
+			});
 		}
 		const { ok } = await runHere({
 			...options,
-			kernel: 'own',
+			kernel: report,
 			daemon: [process.execPath, daemonEntry],
 			cli: [process.execPath, cliEntry],
 			plugin: [process.execPath, pluginEntry],
-			guard: findCommand('nft') !== undefined,
+			guard,
+			poolMode,
+			convergeSeconds,
 			signal: ending.signal,
 			emit,
-			onPlace: async (place) => writeKeptLab(folder, { ...kept, place: { ...place, cli: [process.execPath, cliEntry] } }),
+			onPlace: async (place) =>
+				writeKeptLab(folder, { ...kept, place: { ...place, cli: [process.execPath, cliEntry] } }),
 		});
 		return ok ? 0 : 1;
 	} catch (error) {
@@ -98,8 +130,10 @@ async function runLab(options: RunOptions): Promise<number> {
 	}
 }
 
-const command = parseCommand(process.argv.slice(2));
-if (command.type === 'help') process.stdout.write(`${command.text}\n`);
+const argv = process.argv.slice(2);
+const command = parseCommand(argv);
+if (isDrain(argv)) process.exit(await drainMain(argv));
+else if (command.type === 'help') process.stdout.write(`${command.text}\n`);
 else if (command.type === 'wrong') {
 	say(command.text);
 	process.exitCode = 2;
@@ -107,6 +141,6 @@ else if (command.type === 'wrong') {
 else {
 	if (!existsSync(daemonEntry)) throw new Error(`${daemonEntry} is not there`);
 	const code = await runLab(command.options);
-	// A signal that ended us has said with which code.
+	// A signal that stopped this process has set the exit code.
 	process.exitCode ??= code;
 }

@@ -6,12 +6,15 @@ import type { LabTopology } from './topology.ts';
 export interface LabNetwork {
 	/** The kernel's name of a namespace of the laboratory (`node-a`, `pod-a`, `tor`, ...). */
 	namespace(name: string): string;
-	/** Makes further namespaces, that go with the others. @throws CommandError */
+	/** Creates additional namespaces that are removed with the others. @throws CommandError */
 	add(names: readonly string[]): Promise<void>;
 	remove(): void;
 }
 
-/** Makes the network: namespaces, switches, router, nodes and pods. Removes what it made where it fails. @throws CommandError */
+/**
+ * Creates the network: namespaces, switches, router, nodes and pods. Removes it on failure. @throws
+ * CommandError
+ */
 export async function buildNetwork(topology: LabTopology, prefix: string, cni: boolean): Promise<LabNetwork> {
 	const plan: Plumbing = plumbing(topology, prefix, cni);
 	const namespace = (name: string) => `${prefix}${name}`;
@@ -22,7 +25,8 @@ export async function buildNetwork(topology: LabTopology, prefix: string, cni: b
 		await Promise.all(
 			plan.steps.map(async (step) => {
 				await must('ip', ['-n', namespace(step.namespace), '-batch', '-'], step.ip.join('\n'));
-				if (step.sysctls.length > 0) await must('ip', ['netns', 'exec', namespace(step.namespace), 'sysctl', '-q', '-w', ...step.sysctls]);
+				if (step.sysctls.length > 0)
+					await must('ip', ['netns', 'exec', namespace(step.namespace), 'sysctl', '-q', '-w', ...step.sysctls]);
 			}),
 		);
 		const add = async (further: readonly string[]) => {
@@ -37,7 +41,10 @@ export async function buildNetwork(topology: LabTopology, prefix: string, cni: b
 	}
 }
 
-/** Removes what laboratories left whose process is gone (killed with SIGKILL): namespaces are named `bgpmesh-PID-...`. */
+/**
+ * Removes the namespaces of laboratories whose process is gone (killed with SIGKILL); their names
+ * are `bgpmesh-PID-...`.
+ */
 export async function removeLeftovers(): Promise<void> {
 	const { stdout } = await run('ip', ['netns', 'list']);
 	const names = stdout.split('\n').map((line) => line.split(' ')[0] ?? '');

@@ -1,10 +1,17 @@
-import { ControlClient, ControlError, NoDaemonError, type PeersView, type PoolView } from '../src/control/index.ts';
+import {
+	ControlClient,
+	ControlError,
+	NoDaemonError,
+	type PeersView,
+	type PoolView,
+	type StatusView,
+} from '../src/control/index.ts';
 import { hostPrefix, parseAddress, parsePrefix, prefixContains } from '../src/core/index.ts';
 import { run } from './commands.ts';
 import type { PeerRow, RouteRow } from './report.ts';
 import type { LabNode, LabTopology } from './topology.ts';
 
-/** The sessions of a node as its daemon tells them; none while it does not answer. */
+/** The sessions of a node as its daemon reports them; none while it does not respond. */
 export async function peersOf(node: LabNode, socket: string, { nodes }: LabTopology): Promise<PeerRow[]> {
 	const { peers } = await new ControlClient(socket).ask('peers', {}).catch(notYet);
 	return peers.map(({ name, address, asNumber, state, prefixes }) => ({
@@ -24,7 +31,9 @@ function notYet(error: unknown): PeersView {
 	throw error;
 }
 
-/** Which of these addresses somebody has, as the daemon of a node knows it. @throws NoDaemonError, ControlError */
+/**
+ * Which of these addresses are held, by the daemon of a node. @throws NoDaemonError, ControlError
+ */
 export async function usedOf(socket: string, addresses: readonly string[]): Promise<readonly string[]> {
 	const client = new ControlClient(socket);
 	const used: string[] = [];
@@ -34,8 +43,15 @@ export async function usedOf(socket: string, addresses: readonly string[]): Prom
 	return used;
 }
 
-/** The pools as the daemon of a node knows them. @throws NoDaemonError, ControlError */
-export const poolsOf = async (socket: string): Promise<readonly PoolView[]> => (await new ControlClient(socket).ask('pools', {})).pools;
+/** The pools by the daemon of a node. @throws NoDaemonError, ControlError */
+export const poolsOf = async (socket: string): Promise<readonly PoolView[]> =>
+	(await new ControlClient(socket).ask('pools', {})).pools;
+
+/**
+ * The problems that the daemon of a node reports in its status. @throws NoDaemonError, ControlError
+ */
+export const problemsOf = async (socket: string): Promise<StatusView['problems']> =>
+	(await new ControlClient(socket).ask('status', {})).problems;
 
 interface KernelRoute {
 	readonly type?: string;
@@ -44,28 +60,30 @@ interface KernelRoute {
 	readonly dev?: string;
 }
 
-/** The daemon's routes in the kernel of a node, as the kernel itself tells them. */
+/** The daemon's routes in the kernel of a node, read from the kernel itself. */
 export async function routesOf(namespace: string, { nodes }: LabTopology): Promise<RouteRow[]> {
 	const { stdout } = await run('ip', ['-n', namespace, '-json', 'route', 'show', 'proto', '80']);
 	const blocks = new Set(nodes.map(({ block }) => block));
 	return parseRoutes(stdout, blocks);
 }
 
-/** Reads `ip -json route`; `blocks` are the pod blocks, everything else came from outside. */
+const isTunnel = (device: string | undefined): boolean => device === 'tunl0' || device === 'vxlan.calico';
+
+/** Reads `ip -json route`; `blocks` are the pod blocks, all other prefixes are external. */
 export function parseRoutes(json: string, blocks: ReadonlySet<string>): RouteRow[] {
 	if (json.trim() === '') return [];
 	const routes = JSON.parse(json) as readonly KernelRoute[];
 	return routes.map(({ type, dst, gateway, dev }) => ({
 		prefix: dst,
-		type: type === 'blackhole' ? 'blackhole' : !blocks.has(dst) ? 'external' : dev === 'tunl0' ? 'tunnelled' : 'direct',
+		type: type === 'blackhole' ? 'blackhole' : !blocks.has(dst) ? 'external' : isTunnel(dev) ? 'tunnelled' : 'direct',
 		...(gateway === undefined ? {} : { via: gateway }),
 		...(dev === undefined ? {} : { device: dev }),
 	}));
 }
 
-/** Do routes lead to each of these addresses, through the tunnel or past it? */
+/** Do routes lead to each of these addresses, through the tunnel or directly? */
 export function leadsTo(routes: readonly RouteRow[], addresses: readonly string[], tunnelled: boolean): boolean {
-	const fitting = routes.filter(({ type, device }) => type !== 'blackhole' && (device === 'tunl0') === tunnelled);
+	const fitting = routes.filter(({ type, device }) => type !== 'blackhole' && isTunnel(device) === tunnelled);
 	const prefixes = fitting.map(({ prefix }) => parsePrefix(prefix.includes('/') ? prefix : hostPrefix(prefix)));
 	return addresses.map(parseAddress).every((address) => prefixes.some((prefix) => prefixContains(prefix, address)));
 }

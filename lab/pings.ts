@@ -1,16 +1,16 @@
 import { run } from './commands.ts';
 import type { PingCounts, PingRow } from './report.ts';
 
-/** Who pings whom. */
+/** Source and targets of pings. */
 export interface PingTarget {
 	readonly from: string;
-	/** The kernel's name of the namespace to ping from. */
+	/** The kernel's name of the source namespace. */
 	readonly namespace: string;
 	readonly to: string;
 	readonly address: string;
 }
 
-/** How often, and how long an answer is waited for. */
+/** Interval, and time-out of a reply. */
 export interface PingOptions {
 	readonly count: number;
 	readonly waitSeconds: number;
@@ -19,7 +19,10 @@ export interface PingOptions {
 }
 
 /** Pings all targets at the same time, `count` packets each. */
-export async function pingAll(targets: readonly PingTarget[], { count, waitSeconds, intervalSeconds = 0.2 }: PingOptions): Promise<PingRow[]> {
+export async function pingAll(
+	targets: readonly PingTarget[],
+	{ count, waitSeconds, intervalSeconds = 0.2 }: PingOptions,
+): Promise<PingRow[]> {
 	return Promise.all(
 		targets.map(async ({ from, namespace, to, address }) => {
 			const args = ['-n', '-q', '-c', `${count}`, '-i', `${intervalSeconds}`, '-W', `${waitSeconds}`, address];
@@ -29,7 +32,7 @@ export async function pingAll(targets: readonly PingTarget[], { count, waitSecon
 	);
 }
 
-/** What `ping -q` says at its end. Where it says nothing (no route to the target), everything is lost. */
+/** The summary of `ping -q`. Without one (no route to the target) every packet is lost. */
 export function parsePing(text: string, count: number): { sent: number; lost: number; averageMs?: number } {
 	const counts = /(\d+) packets transmitted, (\d+) received/.exec(text);
 	if (counts === null) return { sent: count, lost: count };

@@ -6,22 +6,22 @@ import { plumbing } from './plumbing.ts';
 import { commandIn, type LookingPlace, requestFrom } from './requests.ts';
 import { labTopology } from './topology.ts';
 
-/** A laboratory that stays up, as it is written down for `exec`. */
+/** The record of a running laboratory (`--keep`), for `exec`. */
 export interface KeptLab {
 	readonly pid: number;
 	readonly startedMs: number;
-	/** Absent inside user-mode-linux, which is reached through the folder alone. */
+	/** Absent inside user-mode-linux, which is only reachable through the folder. */
 	readonly place?: LookingPlace;
 }
 
-/** Folders of laboratories begin so. */
+/** Prefix of the folders of laboratories. */
 export const labFolderPrefix = 'bgpmesh-lab-';
 
 export function writeKeptLab(folder: string, lab: KeptLab): void {
 	writeFileSync(join(folder, 'lab.json'), JSON.stringify(lab));
 }
 
-/** The laboratory that was started last and still runs. */
+/** The last started laboratory that still runs. */
 function findKeptLab(): { folder: string; lab: KeptLab } | undefined {
 	return readdirSync(tmpdir())
 		.filter((name) => name.startsWith(labFolderPrefix))
@@ -32,7 +32,7 @@ function findKeptLab(): { folder: string; lab: KeptLab } | undefined {
 		.sort((left, right) => right.lab.startedMs - left.lab.startedMs)[0];
 }
 
-/** Runs a command in a namespace of a laboratory that was kept up, and gives its exit code. */
+/** Runs a command in a namespace of a running laboratory (`--keep`), and returns its exit code. */
 export async function execInLab(namespace: string, command: readonly string[]): Promise<number> {
 	const { namespaces } = plumbing(labTopology('mesh'), '');
 	if (!namespaces.includes(namespace)) {

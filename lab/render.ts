@@ -1,7 +1,7 @@
 import type { LabReport, PingRow, RouteRow } from './report.ts';
 import type { LabTopology } from './topology.ts';
 
-/** Colours where a person looks at a terminal. */
+/** Colours if the output is a terminal. */
 export interface Palette {
 	readonly heading: (text: string) => string;
 	readonly good: (text: string) => string;
@@ -15,7 +15,7 @@ const plain = (text: string) => text;
 export const colours: Palette = { heading: paint(1), good: paint(32), bad: paint(31), quiet: paint(2) };
 export const noColours: Palette = { heading: plain, good: plain, bad: plain, quiet: plain };
 
-/** The whole report as a person reads it. */
+/** The whole report as text. */
 export function renderReport(report: LabReport, topology: LabTopology, palette: Palette): string {
 	const { peers, routes, scenarios } = report;
 	const shown = topology.subnets.flatMap(({ name }) => topology.nodes.find(({ subnet }) => subnet.name === name) ?? []);
@@ -38,12 +38,17 @@ export function renderReport(report: LabReport, topology: LabTopology, palette: 
 		palette.heading(`Routes to pods of other nodes: ${routes.direct} direct, ${routes.tunnelled} through the tunnel`),
 		...shown.flatMap(({ name, subnet, address }) => [
 			`  ${name} ${palette.quiet(`(${address}, ${subnet.name})`)}`,
-			(routes.nodes[name] ?? []).length === 0 ? '    none' : renderTable([], (routes.nodes[name] ?? []).map(routeCells), palette, '    '),
+			(routes.nodes[name] ?? []).length === 0
+				? '    none'
+				: renderTable([], (routes.nodes[name] ?? []).map(routeCells), palette, '    '),
 		]),
 		'',
 		palette.heading('Pings, average round trip'),
 		renderMatrix(report, topology, palette),
-		...scenarios.flatMap(({ name, ok, text }) => ['', `${(ok ? palette.good : palette.bad)(ok ? '✓' : '✗')} ${name}: ${text}`]),
+		...scenarios.flatMap(({ name, ok, text }) => [
+			'',
+			`${(ok ? palette.good : palette.bad)(ok ? '✓' : '✗')} ${name}: ${text}`,
+		]),
 		'',
 		...report.problems.map((problem) => `${palette.bad('✗')} ${problem}`),
 		verdict(report, palette),
@@ -55,7 +60,12 @@ type Cell = string | { readonly text: string; readonly paint: (text: string) => 
 
 const textOf = (cell: Cell | undefined): string => (typeof cell === 'string' ? cell : (cell?.text ?? ''));
 
-function renderTable(head: readonly string[], rows: readonly (readonly Cell[])[], palette: Palette, indent = '  '): string {
+function renderTable(
+	head: readonly string[],
+	rows: readonly (readonly Cell[])[],
+	palette: Palette,
+	indent = '  ',
+): string {
 	const all = head.length > 0 ? [head.map((text): Cell => ({ text, paint: palette.quiet })), ...rows] : rows;
 	const widths = (all[0] ?? []).map((_, column) => Math.max(...all.map((row) => textOf(row[column]).length)));
 	const show = (cell: Cell, column: number) => {
@@ -95,11 +105,16 @@ function renderMatrix({ pings, service }: LabReport, { nodes }: LabTopology, pal
 }
 
 const pingCell = ({ sent, lost, averageMs }: PingRow, palette: Palette): Cell =>
-	lost === 0 ? { text: `${averageMs?.toFixed(2)} ms`, paint: palette.good } : { text: `${lost}/${sent} lost`, paint: palette.bad };
+	lost === 0
+		? { text: `${averageMs?.toFixed(2)} ms`, paint: palette.good }
+		: { text: `${lost}/${sent} lost`, paint: palette.bad };
 
 function verdict({ ok, pings, service, convergedSeconds, seconds }: LabReport, palette: Palette): string {
 	const sent = pings.sent + service.sent;
 	const lost = pings.lost + service.lost;
 	const converged = convergedSeconds === undefined ? '' : `, converged in ${convergedSeconds} s`;
-	return `${ok ? palette.good('✓ it works') : palette.bad('✗ it does not work')}: ${sent - lost} of ${sent} pings answered${converged}, ${seconds} s in all`;
+	return (
+		`${ok ? palette.good('✓ it works') : palette.bad('✗ it does not work')}: ${sent - lost} of ` +
+		`${sent} pings answered${converged}, ${seconds} s in all`
+	);
 }

@@ -1,6 +1,6 @@
 import type { LabMode } from './topology.ts';
 
-/** One session as one of its two ends sees it. */
+/** One session from the view of one of its ends. */
 export interface PeerRow {
 	readonly node: string;
 	readonly peer: string;
@@ -30,48 +30,59 @@ export interface PingRow {
 	readonly averageMs?: number;
 }
 
-/** How many, of how many. */
+/** Count and total. */
 export interface PingCounts {
 	readonly sent: number;
 	readonly lost: number;
 }
 
-/** What a scenario did and lost. */
+/** The result and the losses of a scenario. */
 export interface ScenarioResult extends PingCounts {
 	readonly name: string;
+	/** Packets that a policy denies: none may pass. */
+	readonly denied?: { readonly sent: number; readonly passed: number };
 	readonly ok: boolean;
-	/** A sentence for people. */
+	/** A sentence of text. */
 	readonly text: string;
 }
 
-/** Everything the laboratory found out: `--json` prints this. */
+/** The result of the laboratory: `--json` prints this. */
 export interface LabReport {
 	readonly ok: boolean;
 	readonly mode: LabMode;
-	readonly kernel: 'own' | 'user-mode-linux';
-	/** Where nodes, pools and neighbours stand: in an API server, or in the daemons' files. */
+	readonly kernel: 'own' | 'user-mode-linux' | 'qemu-5.10' | 'qemu-6.1' | 'qemu-6.12';
+	/** The source of nodes, pools and neighbours: an API server, or the daemons' files. */
 	readonly resources: 'apiserver' | 'static';
 	readonly peers: { readonly configured: number; readonly established: number; readonly sessions: readonly PeerRow[] };
 	/** Routes to blocks of other nodes in the kernels of all nodes. */
-	readonly routes: { readonly direct: number; readonly tunnelled: number; readonly nodes: Readonly<Record<string, readonly RouteRow[]>> };
+	readonly routes: {
+		readonly direct: number;
+		readonly tunnelled: number;
+		readonly nodes: Readonly<Record<string, readonly RouteRow[]>>;
+	};
 	/** Between the pods, each to each other one. */
 	readonly pings: PingCounts & { readonly pairs: readonly PingRow[] };
 	/** From every pod to the address behind the top-of-rack router. */
 	readonly service: PingCounts & { readonly pairs: readonly PingRow[] };
-	/** Pings before a daemon was started: all must be lost, or the laboratory proves nothing. */
+	/**
+	 * Pings before a daemon was started: all must be lost, otherwise the laboratory proves nothing.
+	 */
 	readonly before: PingCounts;
-	/** From the start of the daemons until every session and every route was there; absent: they never all were. */
+	/**
+	 * Time from the start of the daemons until every session and every route was present; absent:
+	 * they never all were.
+	 */
 	readonly convergedSeconds?: number;
 	readonly scenarios: readonly ScenarioResult[];
 	readonly seconds: number;
-	/** What went wrong, each a sentence for people. */
+	/** Errors, each a sentence. */
 	readonly problems: readonly string[];
 }
 
-/** What happens, as it happens. */
+/** Events, as they happen. */
 export type LabEvent =
 	| { readonly type: 'progress'; readonly text: string }
 	| { readonly type: 'report'; readonly report: LabReport }
-	/** `--keep`: everything stays up from here on. */
+	/** `--keep`: the laboratory stays up from here on. */
 	| { readonly type: 'kept' }
 	| { readonly type: 'failed'; readonly message: string };

@@ -1,5 +1,15 @@
 import { spawn } from 'node:child_process';
-import { closeSync, existsSync, openSync, readdirSync, readFileSync, readSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+	closeSync,
+	existsSync,
+	openSync,
+	readdirSync,
+	readFileSync,
+	readSync,
+	renameSync,
+	rmSync,
+	writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { LabPlace } from './run-here.ts';
@@ -14,7 +24,10 @@ interface Request {
 	readonly command: readonly string[];
 }
 
-/** The command line that runs a person's command in a namespace; `bgpmesh` there means the node's daemon. */
+/**
+ * The command line that runs a user's command in a namespace; `bgpmesh` there refers to the node's
+ * daemon.
+ */
 export function commandIn({ prefix, folder, cli }: LookingPlace, { namespace, command }: Request): string[] {
 	const [program = '', ...args] = command;
 	const told = program === 'bgpmesh' ? [...cli, ...args, '--socket', join(folder, `${namespace}.sock`)] : command;
@@ -26,8 +39,9 @@ const pollMs = 100;
 const requestFile = /^(\d+)\.request$/;
 
 /**
- * Runs what `requestFrom` asks for, until the process ends. Files are the way in: a folder is all that user-mode-linux and its host
- * share. `N.request` is taken away, output goes to `N.output`, the exit code to `N.status`.
+ * Runs the requests of `requestFrom`, until the process exits. Requests are files: user-mode-linux
+ * and its host share only a folder. `N.request` is removed, output is written to `N.output`, the
+ * exit code to `N.status`.
  */
 export function serveRequests(shared: string, place: LookingPlace): void {
 	setInterval(() => {
@@ -52,7 +66,10 @@ export function serveRequests(shared: string, place: LookingPlace): void {
 	}, pollMs).unref();
 }
 
-/** Has a command run by `serveRequests`, shows what it prints as it prints it, and gives its exit code. */
+/**
+ * Requests a command from `serveRequests`, shows its output as it is written, and returns its exit
+ * code.
+ */
 export async function requestFrom(shared: string, request: Request): Promise<number> {
 	const base = join(shared, `${process.pid}`);
 	writeFileSync(`${base}.request.new`, JSON.stringify(request));
@@ -62,7 +79,11 @@ export async function requestFrom(shared: string, request: Request): Promise<num
 	const show = () => {
 		if (!existsSync(`${base}.output`)) return;
 		const output = openSync(`${base}.output`, 'r');
-		for (let read = readSync(output, buffer, 0, buffer.length, position); read > 0; read = readSync(output, buffer, 0, buffer.length, position)) {
+		for (
+			let read = readSync(output, buffer, 0, buffer.length, position);
+			read > 0;
+			read = readSync(output, buffer, 0, buffer.length, position)
+		) {
 			process.stdout.write(Buffer.from(buffer.subarray(0, read)));
 			position += read;
 		}

@@ -4,31 +4,36 @@ import type { LabNode, LabTopology } from './topology.ts';
 const layout = 'crd.projectcalico.org/v1';
 const reflectorLabel = 'route-reflector';
 
-/** A file of resources as `bgpmesh apply` and `kubectl apply` take it. */
+/** A file of resources for `bgpmesh apply` and `kubectl apply`. */
 export interface ResourceFile {
 	readonly name: string;
 	readonly text: string;
 }
 
 /**
- * The cluster as resources, in the order in which they are applied: Nodes, a pool for each node's pods, the neighbours. Calico's own kinds,
- * so that what is seen here works the same in a cluster.
+ * The cluster as resources, in the order in which they are applied: Nodes, a pool for each node's
+ * pods, the neighbours. They are Calico's own kinds, so the same resources work in a cluster.
  */
-export function clusterFiles(topology: LabTopology): ResourceFile[] {
+export function clusterFiles(topology: LabTopology, poolMode: PoolMode = 'ipip'): ResourceFile[] {
 	const { mode } = topology;
 	return [
 		{ name: '10-nodes.yaml', text: documents(nodeResources(topology, mode === 'reflector')) },
-		{ name: '20-pools.yaml', text: documents(poolResources(topology)) },
+		{ name: '20-pools.yaml', text: documents(poolResources(topology, poolMode)) },
 		{ name: '30-bgp.yaml', text: documents([configuration(topology, mode === 'mesh'), ...torResources(topology)]) },
 		...(mode === 'reflector' ? [reflectorFile] : []),
 	];
 }
 
-/** Sessions of all nodes with whichever nodes carry the reflectors' label. */
+/** Sessions of all nodes with the nodes that have the reflectors' label. */
 export const reflectorFile: ResourceFile = {
 	name: '40-reflectors.yaml',
 	text: documents([
-		{ apiVersion: layout, kind: 'BGPPeer', metadata: { name: 'reflectors' }, spec: { nodeSelector: 'all()', peerSelector: `${reflectorLabel} == 'true'` } },
+		{
+			apiVersion: layout,
+			kind: 'BGPPeer',
+			metadata: { name: 'reflectors' },
+			spec: { nodeSelector: 'all()', peerSelector: `${reflectorLabel} == 'true'` },
+		},
 	]),
 };
 
@@ -39,7 +44,10 @@ export const nodesFile = (topology: LabTopology, reflectors: boolean): ResourceF
 });
 
 /** The full mesh on or off. */
-export const meshFile = (topology: LabTopology, on: boolean): ResourceFile => ({ name: 'mesh.yaml', text: documents([configuration(topology, on)]) });
+export const meshFile = (topology: LabTopology, on: boolean): ResourceFile => ({
+	name: 'mesh.yaml',
+	text: documents([configuration(topology, on)]),
+});
 
 function nodeResources({ nodes, clusterId }: LabTopology, reflectors: boolean): object[] {
 	return nodes.map(({ name, subnet, address }) => {
@@ -49,7 +57,11 @@ function nodeResources({ nodes, clusterId }: LabTopology, reflectors: boolean): 
 			kind: 'Node',
 			metadata: {
 				name,
-				labels: { 'kubernetes.io/hostname': name, rack: subnet.name, ...(reflects ? { [reflectorLabel]: 'true' } : {}) },
+				labels: {
+					'kubernetes.io/hostname': name,
+					rack: subnet.name,
+					...(reflects ? { [reflectorLabel]: 'true' } : {}),
+				},
 				annotations: {
 					'projectcalico.org/IPv4Address': `${address}/${subnet.length}`,
 					...(reflects ? { 'projectcalico.org/RouteReflectorClusterID': clusterId } : {}),
@@ -59,21 +71,40 @@ function nodeResources({ nodes, clusterId }: LabTopology, reflectors: boolean): 
 	});
 }
 
-/** A pool of one node with room for a crowd of pods. */
+/** A pool of one node with room for many pods. */
 export const crowdPool = 'crowd';
 
-/** The file with it. */
-export const crowdFile = ({ name }: LabNode): ResourceFile => ({ name: 'crowd.yaml', text: documents([poolResource(crowdPool, name, '192.168.128.0/24')]) });
+/** The file with that pool. */
+export const crowdFile = ({ name }: LabNode): ResourceFile => ({
+	name: 'crowd.yaml',
+	text: documents([poolResource(crowdPool, name, '192.168.128.0/24')]),
+});
 
-function poolResources({ nodes }: LabTopology): object[] {
-	return nodes.map(({ name, block }) => poolResource(`pods-${name}`, name, block));
+/** The transport of the pools' packets to nodes of other subnets. */
+export type PoolMode = 'ipip' | 'vxlan' | 'none';
+
+/** The pools of all nodes with another mode. */
+export const poolsFile = (topology: LabTopology, mode: PoolMode): ResourceFile => ({
+	name: 'pools.yaml',
+	text: documents(poolResources(topology, mode)),
+});
+
+function poolResources({ nodes }: LabTopology, mode: PoolMode = 'ipip'): object[] {
+	return nodes.map(({ name, block }) => poolResource(`pods-${name}`, name, block, mode));
 }
 
-const poolResource = (name: string, node: string, cidr: string): object => ({
+const poolResource = (name: string, node: string, cidr: string, mode: PoolMode = 'ipip'): object => ({
 	apiVersion: layout,
 	kind: 'IPPool',
 	metadata: { name },
-	spec: { cidr, blockSize: 26, ipipMode: 'CrossSubnet', vxlanMode: 'Never', natOutgoing: false, nodeSelector: `kubernetes.io/hostname == '${node}'` },
+	spec: {
+		cidr,
+		blockSize: 26,
+		ipipMode: mode === 'ipip' ? 'CrossSubnet' : 'Never',
+		vxlanMode: mode === 'vxlan' ? 'CrossSubnet' : 'Never',
+		natOutgoing: false,
+		nodeSelector: `kubernetes.io/hostname == '${node}'`,
+	},
 });
 
 const configuration = ({ asNumber }: LabTopology, mesh: boolean): object => ({

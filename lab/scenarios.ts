@@ -1,58 +1,38 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { blackHole } from './black-hole.ts';
+import { addressChange, poolMode } from './changes.ts';
 import type { Laboratory } from './laboratory.ts';
-import { countPings, type PingTarget, pingAll } from './pings.ts';
-import type { PingCounts, PingRow, ScenarioResult } from './report.ts';
+import { lossDuring } from './losses.ts';
+import { crashLoop, linkOutage, restartAll, routerReboot } from './outages.ts';
+import { countPings } from './pings.ts';
+import { policyChange } from './policy-change.ts';
+import type { PingRow, ScenarioResult } from './report.ts';
 import { crowdFile, crowdPool, meshFile, nodesFile, reflectorFile } from './resources.ts';
 import { type LabMode, type LabTopology, labTopology } from './topology.ts';
 
-/** Something that happens to a laboratory that works, and what it must not cost. */
+/** An event in a working laboratory, and its permitted losses. */
 export interface Scenario {
 	readonly describe: string;
-	/** Only where an API server has the resources. */
+	/** Only if an API server has the resources. */
 	readonly needsCluster?: boolean;
+	/** The daemons enforce network policy, which needs nftables with the family inet. */
+	readonly enforcesPolicy?: true;
 	/** Only in this layout. */
 	readonly mode?: LabMode;
-	/** What it needs beside what the laboratory itself has, where the laboratory runs in a kernel of its own. */
+	/** Additional resources if the laboratory runs in a separate kernel. */
 	readonly memoryMiB?: number;
-	readonly run: (laboratory: Laboratory, signal: AbortSignal) => Promise<ScenarioResult>;
+	/** `progress` takes lines for the user while long work goes on. */
+	readonly run: (
+		laboratory: Laboratory,
+		signal: AbortSignal,
+		progress: (text: string) => void,
+	) => Promise<ScenarioResult>;
 }
-
-const intervalSeconds = 0.02;
-const roundSeconds = 10;
 
 /**
- * Pings there and back between the pod of the first node and every other pod, 50 a second each, from a second before `happens` until it has happened, however
- * slow the machine is. They go in rounds, since a ping that is cut off can't tell what was lost from what is on its way: a few milliseconds lie between two.
+ * Restarts the daemon of the first node, stopped by `signal`, while packets flow; then the state
+ * must be as before.
  */
-async function lossDuring(laboratory: Laboratory, happens: () => Promise<void>, signal: AbortSignal): Promise<PingCounts> {
-	const [first, ...others] = laboratory.topology.nodes;
-	if (first === undefined) throw new RangeError('a laboratory without nodes');
-	const target = (from: typeof first, to: typeof first): PingTarget => ({
-		from: from.pod.name,
-		namespace: laboratory.namespace(from.pod.name),
-		to: to.pod.name,
-		address: to.pod.address,
-	});
-	const targets = others.flatMap((other) => [target(first, other), target(other, first)]);
-	const rows: PingRow[] = [];
-	let happened = false;
-	const streams = async () => {
-		do rows.push(...(await pingAll(targets, { count: roundSeconds / intervalSeconds, waitSeconds: 1, intervalSeconds })));
-		while (!happened && !signal.aborted);
-	};
-	const happening = async () => {
-		await pause(1000, undefined, { signal });
-		try {
-			await happens();
-		} finally {
-			happened = true;
-		}
-	};
-	await Promise.all([streams(), happening()]);
-	return countPings(rows);
-}
-
-/** Restarts the daemon of the first node, ended by `signal`, while packets flow; then everything must be as before. */
 const restart =
 	(ending: NodeJS.Signals, name: string): Scenario['run'] =>
 	async (laboratory, signal) => {
@@ -66,13 +46,15 @@ const restart =
 			again = laboratory.converged(await laboratory.lookUntil(laboratory.converged, 150, signal));
 		};
 		const counts = await lossDuring(laboratory, happens, signal);
-		const text = `the daemon of ${node.name} was ended by ${ending} and started again: ${counts.lost} of ${counts.sent} packets lost${again ? '' : '; not every session and route came back'}`;
+		const text =
+			`the daemon of ${node.name} was ended by ${ending} and started again: ${counts.lost} of ` +
+			`${counts.sent} packets lost${again ? '' : '; not every session and route came back'}`;
 		return { name, ...counts, ok: counts.lost === 0 && again, text };
 	};
 
 /**
- * A full mesh becomes two reflectors with their clients and a mesh again, by resources alone, in the order that the documentation
- * gives: first the neighbours that will be, then the end of those that were.
+ * A full mesh becomes two reflectors with their clients and a mesh again, only by resources, in the
+ * order of the documentation: first the new neighbours, then the removal of the old ones.
  */
 const meshToReflector: Scenario['run'] = async (laboratory, signal) => {
 	const { cluster } = laboratory;
@@ -83,7 +65,8 @@ const meshToReflector: Scenario['run'] = async (laboratory, signal) => {
 	const until = async (topology: LabTopology) => {
 		laboratory.becomes(topology);
 		const sight = await laboratory.lookUntil(laboratory.converged, 150, signal);
-		if (!laboratory.converged(sight)) problems.push(`not every session of the ${topology.mode} came up, or not every other one ended`);
+		if (!laboratory.converged(sight))
+			problems.push(`not every session of the ${topology.mode} came up, or not every other one ended`);
 	};
 	const happens = async () => {
 		await cluster.apply([reflectorFile, nodesFile(mesh, true)]);
@@ -96,20 +79,39 @@ const meshToReflector: Scenario['run'] = async (laboratory, signal) => {
 		await until(mesh);
 	};
 	const counts = await lossDuring(laboratory, happens, signal);
-	const text = `the mesh became two reflectors and a mesh again: ${counts.lost} of ${counts.sent} packets lost${problems.map((problem) => `; ${problem}`).join('')}`;
+	const text =
+		`the mesh became two reflectors and a mesh again: ${counts.lost} of ${counts.sent} packets ` +
+		`lost${problems.map((problem) => `; ${problem}`).join('')}`;
 	return { name: 'mesh-to-reflector', ...counts, ok: counts.lost === 0 && problems.length === 0, text };
 };
 
+/**
+ * Counts completed items, and reports each tenth of them: `pods attached: 30 of 100`. Exported for
+ * its test.
+ */
+export function counted(what: string, total: number, progress: (text: string) => void): (more: number) => void {
+	let done = 0;
+	let reported = 0;
+	return (more) => {
+		done += more;
+		const tenths = Math.floor((done * 10) / total);
+		if (tenths === reported) return;
+		reported = tenths;
+		progress(`${what}: ${done} of ${total}`);
+	};
+}
+
 const crowd = 100;
-/** So many pings at the same time: a `ping` that waits seconds for a processor takes its answers for lost. */
+/** Concurrent pings: a `ping` that waits seconds for a processor counts its replies as lost. */
 const pingsAtOnce = 10;
 
 /**
- * A hundred pods are attached to the first node at the same moment, and detached: each by a process of `ptp` and one of our plugin. The
- * node's pool has not that many addresses, so another one is applied first; the blocks that the node takes of it are announced, or no
- * packet from the other nodes would arrive.
+ * A hundred pods are attached to the first node concurrently, and detached: each by a process of
+ * `ptp` and one of our plugin. The node's pool does not have that many addresses, so another one is
+ * applied first; the blocks that the node claims of it are announced, otherwise no packet from the
+ * other nodes would arrive.
  */
-const pods: Scenario['run'] = async (laboratory, signal) => {
+const pods: Scenario['run'] = async (laboratory, signal, progress) => {
 	const { cluster } = laboratory;
 	const [node, ...others] = laboratory.topology.nodes;
 	if (cluster === undefined || node === undefined) throw new RangeError('a laboratory without nodes or an API server');
@@ -117,7 +119,12 @@ const pods: Scenario['run'] = async (laboratory, signal) => {
 	await laboratory.knowsPool(node, crowdPool, signal);
 	const names = Array.from({ length: crowd }, (_, index) => `crowd-${index + 1}`);
 	await laboratory.addNamespaces(names);
-	const call = (verb: 'ADD' | 'DEL') => Promise.allSettled(names.map((pod) => cluster.plugin(verb, { node, socket: laboratory.socket(node), pod })));
+	const call = (verb: 'ADD' | 'DEL') => {
+		const ended = counted(`pods ${verb === 'ADD' ? 'attached' : 'detached'}`, crowd, progress);
+		return Promise.allSettled(
+			names.map((pod) => cluster.plugin(verb, { node, socket: laboratory.socket(node), pod }).finally(() => ended(1))),
+		);
+	};
 	const problems: string[] = [];
 	const failed = (verb: string, results: readonly PromiseSettledResult<string>[]) => {
 		const reasons = results.flatMap((result) => (result.status === 'rejected' ? [String(result.reason)] : []));
@@ -126,8 +133,13 @@ const pods: Scenario['run'] = async (laboratory, signal) => {
 
 	const attached = await call('ADD');
 	failed('ADD', attached);
-	const given = attached.flatMap((result, index) => (result.status === 'fulfilled' ? [{ to: names[index] ?? '', address: result.value }] : []));
-	const owners = new Set([...given.map(({ address }) => address), ...laboratory.topology.nodes.map(({ pod }) => pod.address)]);
+	const given = attached.flatMap((result, index) =>
+		result.status === 'fulfilled' ? [{ to: names[index] ?? '', address: result.value }] : [],
+	);
+	const owners = new Set([
+		...given.map(({ address }) => address),
+		...laboratory.topology.nodes.map(({ pod }) => pod.address),
+	]);
 	const twice = given.length + laboratory.topology.nodes.length - owners.size;
 	if (twice > 0) problems.push(`${twice} addresses were given twice`);
 	const addresses = given.map(({ address }) => address);
@@ -135,21 +147,31 @@ const pods: Scenario['run'] = async (laboratory, signal) => {
 	if (!(await laboratory.reachable(node, addresses, signal))) problems.push('not every other node has the routes');
 	const routesSeconds = (performance.now() - attachedAt) / 1000;
 	const pings: PingRow[] = [];
-	for (let first = 0; first < given.length; first += pingsAtOnce)
-		pings.push(...(await laboratory.pingFrom(others, given.slice(first, first + pingsAtOnce), { count: 2, waitSeconds: 5 })));
+	const pinged = counted('pods pinged', given.length, progress);
+	for (let first = 0; first < given.length; first += pingsAtOnce) {
+		pings.push(
+			...(await laboratory.pingFrom(others, given.slice(first, first + pingsAtOnce), { count: 2, waitSeconds: 5 })),
+		);
+		pinged(Math.min(pingsAtOnce, given.length - first));
+	}
 	const counts = countPings(pings);
-	const unreached = pings.flatMap(({ from, to, address, lost }) => (lost > 0 ? [`${lost} from ${from} to ${to} (${address})`] : []));
+	const unreached = pings.flatMap(({ from, to, address, lost }) =>
+		lost > 0 ? [`${lost} from ${from} to ${to} (${address})`] : [],
+	);
 	if (unreached.length > 0) problems.push(`pings were lost: ${unreached.join(', ')}`);
 
 	failed('DEL', await call('DEL'));
 	const left = await laboratory.stillUsed(node, addresses, signal);
 	if (left.length > 0) problems.push(`addresses were left behind: ${left.join(', ')}`);
 	const reached = `${counts.lost} of ${counts.sent} pings to them from the other nodes lost`;
-	const text = `${given.length} of ${crowd} pods were attached to ${node.name} at once, the others' routes were there ${routesSeconds.toFixed(1)} s later, ${reached}, and detached${problems.map((problem) => `; ${problem}`).join('')}`;
+	const text =
+		`${given.length} of ${crowd} pods were attached to ${node.name} at once, the others' routes ` +
+		`were there ${routesSeconds.toFixed(1)} s later, ${reached}, and ` +
+		`detached${problems.map((problem) => `; ${problem}`).join('')}`;
 	return { name: 'pods', ...counts, ok: counts.lost === 0 && counts.sent > 0 && problems.length === 0, text };
 };
 
-/** What `--scenario` knows. */
+/** The values of `--scenario`. */
 export const scenarios: Readonly<Record<string, Scenario>> = {
 	'mesh-to-reflector': {
 		describe: 'a full mesh becomes two route reflectors, and back, by resources alone; no packet may be lost',
@@ -158,11 +180,70 @@ export const scenarios: Readonly<Record<string, Scenario>> = {
 		run: meshToReflector,
 	},
 	pods: {
-		describe: 'a hundred pods are attached to one node at once by the CNI plugins, reached from the others, and detached',
+		describe:
+			'a hundred pods are attached to one node at once by the CNI plugins, reached from the others, and detached',
 		needsCluster: true,
 		memoryMiB: 5120,
 		run: pods,
 	},
-	crash: { describe: 'a daemon is killed with SIGKILL and started again; no packet may be lost', run: restart('SIGKILL', 'crash') },
-	restart: { describe: 'a daemon leaves by SIGUSR2, as at systemctl restart, and is started again; no packet may be lost', run: restart('SIGUSR2', 'restart') },
+	crash: {
+		describe: 'a daemon is killed with SIGKILL and started again; no packet may be lost',
+		run: restart('SIGKILL', 'crash'),
+	},
+	'crash-loop': {
+		describe: 'a daemon is killed with SIGKILL five times in a row; no packet may be lost',
+		run: crashLoop,
+	},
+	'restart-all': {
+		describe:
+			'the daemons of all nodes leave by SIGUSR2 at once and are started, twice within ten ' +
+			'seconds; no packet may be lost',
+		run: restartAll('SIGUSR2', 'restart-all'),
+	},
+	'crash-all': {
+		describe:
+			'the daemons of all nodes are killed with SIGKILL at once and started, twice within ten ' +
+			'seconds; no packet may be lost',
+		run: restartAll('SIGKILL', 'crash-all'),
+	},
+	'pool-mode': {
+		describe: 'the pools change from IPIP to VXLAN, to no tunnel and back, by resources alone; no packet may be lost',
+		needsCluster: true,
+		run: poolMode,
+	},
+	address: {
+		describe: 'the address of a node changes, the new one before the old one goes; no packet may be lost',
+		needsCluster: true,
+		mode: 'mesh',
+		run: addressChange,
+	},
+	mtu: {
+		describe:
+			'a switch drops packets of full size without an answer; the daemons must name the node and the size that passes',
+		needsCluster: true,
+		run: blackHole,
+	},
+	policy: {
+		describe:
+			'a policy lets one of two clients in while its daemon is killed and started again, and then ' +
+			'the other; no allowed packet may be lost, no denied one pass, and an established connection ' +
+			'must be cut',
+		needsCluster: true,
+		enforcesPolicy: true,
+		mode: 'mesh',
+		run: policyChange,
+	},
+	link: {
+		describe: 'the cable of a node is cut for three seconds; all must come back, and no packet be lost after that',
+		run: linkOutage,
+	},
+	router: {
+		describe:
+			'the router between the subnets is away for three seconds; all must come back, and no packet be lost after that',
+		run: routerReboot,
+	},
+	restart: {
+		describe: 'a daemon leaves by SIGUSR2, as at systemctl restart, and is started again; no packet may be lost',
+		run: restart('SIGUSR2', 'restart'),
+	},
 };

@@ -7,19 +7,24 @@ import { countPings } from './pings.ts';
 import type { LabEvent, LabReport, ScenarioResult } from './report.ts';
 import { scenarios } from './scenarios.ts';
 
-/** One run from nothing to nothing. */
+/** One run from start to cleanup. */
 export interface SequenceOptions extends LaboratoryOptions {
 	readonly kernel: LabReport['kernel'];
+	/** Bound of the time in which all sessions and routes must be there. */
+	readonly convergeSeconds: number;
 	readonly scenarios: readonly string[];
 	/** Stay up after the report until `signal`. */
 	readonly keep: boolean;
-	/** Where to leave copies of the logs. */
+	/** The folder for copies of the logs. */
 	readonly logs?: string;
 	readonly signal: AbortSignal;
 	readonly emit: (event: LabEvent) => void;
 }
 
-/** Builds, watches, pings, reports; removes everything at its end, however it comes. @throws CommandError, AbortError */
+/**
+ * Creates, observes, pings, reports; removes everything at its end, in any case. @throws
+ * CommandError, AbortError
+ */
 export async function runSequence(options: SequenceOptions): Promise<LabReport> {
 	const { emit, signal, topology } = options;
 	const started = performance.now();
@@ -29,14 +34,20 @@ export async function runSequence(options: SequenceOptions): Promise<LabReport> 
 	const lastResort = () => laboratory.removeNow();
 	process.once('exit', lastResort);
 	try {
-		progress(`network: ${topology.nodes.length} nodes with a pod each, in ${topology.subnets.length} subnets behind a router that knows no pod address`);
+		progress(
+			`network: ${topology.nodes.length} nodes with a pod each, in ${topology.subnets.length} ` +
+				'subnets behind a router without routes to pods',
+		);
 		const before = countPings(await laboratory.podPings(1, 1));
 		progress(`pings between pods before a daemon runs: ${before.lost} of ${before.sent} lost, as it must be`);
 		signal.throwIfAborted();
 
 		if (laboratory.cluster !== undefined) {
 			await laboratory.cluster.start(signal);
-			progress(`started bgpmesh apiserver on the router; bgpmesh apply took ${topology.nodes.length} nodes, their pools and neighbours to it`);
+			progress(
+				`started bgpmesh apiserver on the router; bgpmesh apply took ${topology.nodes.length} nodes, ` +
+					'their pools and neighbours to it',
+			);
 		}
 		const daemonsStarted = performance.now();
 		await laboratory.startTor();
@@ -46,24 +57,29 @@ export async function runSequence(options: SequenceOptions): Promise<LabReport> 
 			await laboratory.attachPods(200, signal);
 			progress("the CNI plugins ptp and bgpmesh-ipam attached each pod, with an address from its node's daemon");
 		}
-		const converged = laboratory.converged(await converge(laboratory, signal, progress));
+		const converged = laboratory.converged(await converge(laboratory, options.convergeSeconds, signal, progress));
 		const convergedSeconds = seconds(daemonsStarted);
 		progress(
-			converged ? `all sessions and routes are there, ${convergedSeconds} s after the daemons were started` : 'not everything came up; pinging all the same',
+			converged
+				? `all sessions and routes are there, ${convergedSeconds} s after the daemons were started`
+				: 'not everything came up; pinging all the same',
 		);
 
 		const pairs = await laboratory.podPings(3, 2);
 		const servicePairs = await laboratory.servicePings(3, 2);
 		const pings = countPings(pairs);
 		const service = countPings(servicePairs);
-		progress(`pings between pods: ${pings.lost} of ${pings.sent} lost; to the service behind the top-of-rack router: ${service.lost} of ${service.sent}`);
+		progress(
+			`pings between pods: ${pings.lost} of ${pings.sent} lost; to the service behind the ` +
+				`top-of-rack router: ${service.lost} of ${service.sent}`,
+		);
 
-		// Counters go on after the first complete sight: the report has the last one.
+		// Counters advance after the first complete observation: the report has the last one.
 		const sight = await laboratory.look();
 		const results: ScenarioResult[] = [];
 		for (const name of converged ? options.scenarios : []) {
 			progress(`scenario ${name}: ${scenarios[name]?.describe}`);
-			const result = await scenarios[name]?.run(laboratory, signal);
+			const result = await scenarios[name]?.run(laboratory, signal, progress);
 			if (result !== undefined) results.push(result);
 		}
 		const routes = Object.values(sight.routes).flatMap(nodeRoutes);
@@ -103,25 +119,37 @@ export async function runSequence(options: SequenceOptions): Promise<LabReport> 
 
 const seconds = (since: number): number => Math.round((performance.now() - since) / 100) / 10;
 
-/** Waits for all sessions and routes, telling what changes. */
-function converge(laboratory: Laboratory, signal: AbortSignal, progress: (text: string) => void): Promise<Sight> {
+/** Waits for all sessions and routes, and reports changes. */
+function converge(
+	laboratory: Laboratory,
+	mostSeconds: number,
+	signal: AbortSignal,
+	progress: (text: string) => void,
+): Promise<Sight> {
 	const { nodes } = laboratory.topology;
 	const routesWanted = nodes.length * (nodes.length - 1);
 	let told = '';
 	const watched = (sight: Sight): boolean => {
 		const established = sight.sessions.filter(({ state }) => state === 'established').length;
 		const routes = Object.values(sight.routes).flatMap(nodeRoutes).length;
-		const text = `sessions established: ${established} of ${laboratory.sessionsConfigured}; routes to other nodes' pods: ${routes} of ${routesWanted}`;
+		const text =
+			`sessions established: ${established} of ${laboratory.sessionsConfigured}; routes to other ` +
+			`nodes' pods: ${routes} of ${routesWanted}`;
 		if (text !== told) progress(text);
 		told = text;
 		return laboratory.converged(sight);
 	};
-	return laboratory.lookUntil(watched, 90, signal);
+	return laboratory.lookUntil(watched, mostSeconds, signal);
 }
 
 type Counts = Pick<LabReport, 'before'> & Record<'pings' | 'service', { readonly sent: number; readonly lost: number }>;
 
-function findProblems(laboratory: Laboratory, sight: Sight, { before, pings, service }: Counts, results: readonly ScenarioResult[]): string[] {
+function findProblems(
+	laboratory: Laboratory,
+	sight: Sight,
+	{ before, pings, service }: Counts,
+	results: readonly ScenarioResult[],
+): string[] {
 	const down = sight.sessions.filter(({ state }) => state !== 'established');
 	const fallen = laboratory.fallen();
 	const unheard = laboratory.topology.nodes.filter(
@@ -129,10 +157,16 @@ function findProblems(laboratory: Laboratory, sight: Sight, { before, pings, ser
 	);
 	return [
 		...fallen.map(({ name, lastLines }) => `${name} ended by itself; its last words:\n${lastLines}`),
-		...unheard.map(({ name }) => `the daemon of ${name} does not answer; its last words:\n${laboratory.lastWords(name)}`),
+		...unheard.map(
+			({ name }) => `the daemon of ${name} does not answer; its last words:\n${laboratory.lastWords(name)}`,
+		),
 		...down.map(({ node, peer, state }) => `the session of ${node} with ${peer} is ${state}`),
-		...(laboratory.converged(sight) || down.length > 0 || unheard.length > 0 ? [] : ['not every route is in every kernel']),
-		...(before.lost < before.sent ? ['pods reached each other before a daemon ran: the laboratory proves nothing'] : []),
+		...(laboratory.converged(sight) || down.length > 0 || unheard.length > 0
+			? []
+			: ['not every route is in every kernel']),
+		...(before.lost < before.sent
+			? ['pods reached each other before a daemon ran: the laboratory proves nothing']
+			: []),
 		...(pings.lost > 0 ? [`${pings.lost} of ${pings.sent} pings between pods were lost`] : []),
 		...(service.lost > 0 ? [`${service.lost} of ${service.sent} pings to the service were lost`] : []),
 		...results.filter(({ ok }) => !ok).map(({ name, text }) => `scenario ${name}: ${text}`),

@@ -25,7 +25,7 @@ export interface LabNode {
 	readonly reflector: boolean;
 }
 
-/** What the laboratory consists of; all of it follows from `mode`. */
+/** The parts of the laboratory; all of it is derived from `mode`. */
 export interface LabTopology {
 	readonly mode: LabMode;
 	readonly asNumber: number;

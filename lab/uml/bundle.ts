@@ -3,13 +3,16 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import { build } from 'esbuild';
 
-/** Packages with native code: they are not put into the bundle. koffi is copied beside it; the disk store of the API server is for a folder that nobody names here. */
+/**
+ * Packages with native code: they are not bundled. koffi is copied next to the bundle; the disk
+ * store of the API server needs a folder, and none is used here.
+ */
 const nativePackages = ['koffi', 'classic-level'];
 
 /**
- * Bundles an entry point and all it imports into `FOLDER/NAME.mjs`, with native packages in `FOLDER/node_modules`, and
- * returns the file. Loading hundreds of small modules is slow inside user-mode-linux (three seconds for the daemon's
- * libraries); one file is not.
+ * Bundles an entry point and all it imports into `FOLDER/NAME.mjs`, with native packages in
+ * `FOLDER/node_modules`, and returns the file. Loading hundreds of small modules is slow inside
+ * user-mode-linux (three seconds for the daemon's libraries); one file is not.
  */
 export async function bundle(entry: string, folder: string, name = 'main'): Promise<string> {
 	const outfile = join(folder, `${name}.mjs`);
@@ -21,13 +24,18 @@ export async function bundle(entry: string, folder: string, name = 'main'): Prom
 		format: 'esm',
 		target: 'node20',
 		external: nativePackages,
-		// Reading is what costs inside: a file beside it is read only by who asks for it, and an inline map made this one six times as long.
+		// Reading is slow inside: a separate map is only read on demand, and an inline map made
+		// this file six times as long.
 		sourcemap: 'linked',
 		minifyWhitespace: true,
 		minifySyntax: true,
 		logLevel: 'silent',
-		// CommonJS packages inside an ES module still ask for `require`.
-		banner: { js: "import { createRequire as bundleRequire } from 'node:module'; const require = bundleRequire(import.meta.url);" },
+		// CommonJS packages inside an ES module still use `require`.
+		banner: {
+			js:
+				"import { createRequire as bundleRequire } from 'node:module'; const require = " +
+				'bundleRequire(import.meta.url);',
+		},
 	});
 	await copyNativePackages(folder);
 	return outfile;
@@ -43,6 +51,9 @@ async function copyNativePackages(folder: string): Promise<void> {
 	] as const) {
 		const target = join(folder, 'node_modules', name);
 		await mkdir(dirname(target), { recursive: true });
-		await cp(source, target, { recursive: true, filter: (path) => !/\/(doc|vendor|musl_[^/]+)(\/|$)/.test(path.slice(source.length)) });
+		await cp(source, target, {
+			recursive: true,
+			filter: (path) => !/\/(doc|vendor|musl_[^/]+)(\/|$)/.test(path.slice(source.length)),
+		});
 	}
 }

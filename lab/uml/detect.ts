@@ -1,16 +1,19 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { systemPath } from '../guest/index.ts';
 
-/** The commands the runner needs, and the Debian package of each. */
-export const umlCommands: Readonly<Record<string, string>> = { 'linux.uml': 'user-mode-linux', modprobe: 'kmod', ip: 'iproute2', mount: 'mount' };
+/** The required commands of the runner, and the Debian package of each. */
+export const umlCommands: Readonly<Record<string, string>> = {
+	'linux.uml': 'user-mode-linux',
+	modprobe: 'kmod',
+	ip: 'iproute2',
+	mount: 'mount',
+};
 
-/** Where the commands of administrators are, whatever the caller's PATH says. */
-export const systemPath = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
-
-/** The absolute path of a command, as a shell would find it; `undefined` where it is not installed. */
+/** The absolute path of a command, as a shell would find it; `undefined` if it is not installed. */
 export function findCommand(name: string): string | undefined {
-	// The system's own first: npm puts programs of packages into PATH.
+	// The system's own first: npm adds programs of packages to PATH.
 	const folders = [...systemPath.split(':'), ...(process.env['PATH'] ?? '').split(delimiter)];
 	return folders
 		.filter((folder) => folder !== '')
@@ -18,12 +21,15 @@ export function findCommand(name: string): string | undefined {
 		.find((path) => existsSync(path));
 }
 
-/** Does the processor keep more register state than user-mode-linux 6.1 knows (2696 bytes)? With AMX it does. `cpuInfo` is the text of /proc/cpuinfo. Pure. */
+/**
+ * Does the processor have more register state than user-mode-linux 6.1 supports (2696 bytes)? With
+ * AMX it does. `cpuInfo` is the text of /proc/cpuinfo. Pure.
+ */
 export function hasWideRegisters(cpuInfo: string): boolean {
 	return /^flags\s*:.*\bamx_tile\b/m.test(cpuInfo);
 }
 
-/** Of this machine's processor; `false` where there is no /proc/cpuinfo. */
+/** The same for this machine's processor; `false` without /proc/cpuinfo. */
 export function machineHasWideRegisters(): boolean {
 	try {
 		return hasWideRegisters(readFileSync('/proc/cpuinfo', 'utf8'));
@@ -32,7 +38,9 @@ export function machineHasWideRegisters(): boolean {
 	}
 }
 
-/** Debian packages that are missing for running commands inside user-mode-linux; empty: everything is there. */
+/**
+ * Missing Debian packages for running commands inside user-mode-linux; empty: all are installed.
+ */
 export function missingUmlPackages(): string[] {
 	return Object.entries({ ...umlCommands, ...(machineHasWideRegisters() ? { gcc: 'gcc libc6-dev' } : {}) })
 		.filter(([command]) => findCommand(command) === undefined)
@@ -40,8 +48,9 @@ export function missingUmlPackages(): string[] {
 }
 
 /**
- * Can the running kernel make IPIP tunnels, in a network namespace of our own? Asked by doing it: a new namespace that
- * gets an ipip device, gone with the command. `false` also without the right to make namespaces.
+ * Can the running kernel create IPIP tunnels, in a separate network namespace? Tested by a new
+ * namespace with an ipip device, which ends with the command. `false` also without permission to
+ * create namespaces.
  */
 export function hasIpip(): boolean {
 	const unshare = findCommand('unshare');
@@ -49,7 +58,12 @@ export function hasIpip(): boolean {
 	if (unshare === undefined || ip === undefined) return false;
 	const modprobe = findCommand('modprobe');
 	if (modprobe !== undefined) spawnSync(modprobe, ['-q', 'ipip'], { stdio: 'ignore' });
-	// The fallback device tunl0 comes by itself with the module; adding a named one proves that the kind is known.
-	const made = spawnSync(unshare, ['--net', ip, 'link', 'add', 'ipip-probe', 'type', 'ipip', 'local', '127.0.0.1', 'remote', '127.0.0.2'], { stdio: 'ignore' });
+	// The module creates the fallback device tunl0 by itself; adding a named one proves that the
+	// kind is supported.
+	const made = spawnSync(
+		unshare,
+		['--net', ip, 'link', 'add', 'ipip-probe', 'type', 'ipip', 'local', '127.0.0.1', 'remote', '127.0.0.2'],
+		{ stdio: 'ignore' },
+	);
 	return made.status === 0;
 }

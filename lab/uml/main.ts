@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { UmlError } from './errors.ts';
+import { GuestError } from '../guest/index.ts';
 import { runInUml } from './runner.ts';
 
 const usage = `Usage: node dist/lab/uml/main.js [OPTIONS] -- COMMAND [ARGUMENT...]
@@ -43,7 +43,9 @@ async function main(argv: readonly string[]): Promise<number> {
 		timeoutSeconds: Number(values.timeout),
 		writable: values.writable,
 		inMemory: values['in-memory'],
-		env: Object.fromEntries(values.env.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)])),
+		env: Object.fromEntries(
+			values.env.map((pair) => [pair.slice(0, pair.indexOf('=')), pair.slice(pair.indexOf('=') + 1)]),
+		),
 		onOutput: (stream, chunk) => process[stream].write(chunk),
 		signal: interrupted.signal,
 	});
@@ -53,7 +55,7 @@ async function main(argv: readonly string[]): Promise<number> {
 try {
 	process.exitCode = await main(process.argv.slice(2));
 } catch (error) {
-	if (!(error instanceof UmlError) && !(error instanceof TypeError)) throw error;
+	if (!(error instanceof GuestError) && !(error instanceof TypeError)) throw error;
 	process.stderr.write(`${error.message}\n`);
-	process.exitCode = error instanceof UmlError ? 125 : 2;
+	process.exitCode = error instanceof GuestError ? 125 : 2;
 }

@@ -1,0 +1,95 @@
+import {
+	Assembler,
+	type Attacher,
+	ClsactAttacher,
+	createPolicyMaps,
+	EbpfPolicy,
+	imm,
+	LoadedProgram,
+	openAttacher,
+	r0,
+} from '../../src/ebpf/index.ts';
+import { Conntrack, loadRuleset, Rtnetlink } from '../../src/linux/index.ts';
+import { NftablesPolicy } from '../../src/nftables/index.ts';
+import { GatedKernel, type PolicyKernel } from '../../src/policy/index.ts';
+import { inside } from '../frames/sockets.ts';
+import type { Enforcer } from './frames-backend.ts';
+
+/** Maps of one node of a table. */
+const sizes = {
+	netMembers: 65_536,
+	addressPortMembers: 16_384,
+	connections: 16_384,
+	fragments: 256,
+	counters: 4096,
+	eventBytes: 1 << 18,
+	rulePrograms: 1024,
+	endpoints: 512,
+	sources: 1024,
+};
+
+/**
+ * eBPF programs in a namespace, with host endpoints in nftables, as the daemon does it; without
+ * pins, so that they end with the namespace.
+ */
+export function openEbpf(
+	namespace: string,
+	attachment: 'best' | 'clsact' = 'best',
+	{ redirect = false }: { readonly redirect?: boolean } = {},
+): Enforcer {
+	return inside(namespace, () => {
+		const maps = createPolicyMaps(sizes);
+		const netlink = new Rtnetlink();
+		const programs = new EbpfPolicy({
+			maps,
+			attacher: attachment === 'clsact' ? new ClsactAttacher() : bestAttacher(namespace),
+			interfaces: async () => new Map((await netlink.links()).map(({ name, index }) => [name, index])),
+		});
+		const gate = new NftablesPolicy({}, { load: (rules) => inside(namespace, () => loadRuleset(rules)) });
+		const conntrack = new Conntrack();
+		return {
+			kernel: redirect ? redirecting(programs, gate) : new GatedKernel(programs, gate),
+			forgetConnections: async () => {
+				for (const family of ['ipv4', 'ipv6'] as const) await conntrack.flush(family);
+				const connections = maps.get('connections');
+				for (const key of [...(connections?.keys() ?? [])]) connections?.delete(key);
+			},
+			close: () => {
+				programs.close();
+				gate.close();
+				conntrack.close();
+				netlink.close();
+				for (const map of maps.values()) map.close();
+			},
+		};
+	});
+}
+
+/** As the daemon does it with `ebpf.podRedirect`. */
+function redirecting(programs: EbpfPolicy, gate: NftablesPolicy): PolicyKernel {
+	const gated = new GatedKernel(programs, gate);
+	return {
+		name: gated.name,
+		async sync(policy) {
+			programs.redirect(policy.hosts.size === 0);
+			return gated.sync(policy);
+		},
+		async apply(change, policy) {
+			programs.redirect(policy.hosts.size === 0);
+			await gated.apply(change, policy);
+		},
+	};
+}
+
+function bestAttacher(namespace: string): Attacher {
+	const probe = LoadedProgram.load(new Assembler().mov(r0, imm(0)).exit().assemble(), {
+		name: 'probe',
+		type: 'schedClassifier',
+		maps: new Map(),
+	});
+	try {
+		return openAttacher({ inside: (act) => inside(namespace, act) }, probe);
+	} finally {
+		probe.close();
+	}
+}
