@@ -20,14 +20,16 @@ function subject(name: SubjectName): Subject {
 	return found;
 }
 
-/** A test that needs a program; without it, it is skipped under a title that says so. */
+/** A test that needs a program; without it, it is skipped, with the reason in its title. */
 function testWith(missing: string | undefined, title: string, body: (t: ExecutionContext) => Promise<void>): void {
 	if (missing === undefined) test.serial(title, body);
 	else test.skip(`${title} (${missing})`, body);
 }
 
-// What waits or has thousands of sessions is too slow for a smoke test even when scaled.
-const quick = scenarios.filter(({ name, beyondFloor }) => !name.startsWith('idle') && !name.startsWith('sessions') && beyondFloor !== true);
+// Scenarios that wait or have thousands of sessions are too slow for a smoke test even when scaled.
+const quick = scenarios.filter(
+	({ name, beyondFloor }) => !name.startsWith('idle') && !name.startsWith('sessions') && beyondFloor !== true,
+);
 for (const { name } of quick) {
 	testWith(withoutCompiler, `the null reflector passes ${name}`, async (t) => {
 		const run = await measure(scenario(name), nullReflector(), small);
@@ -69,7 +71,16 @@ testWith(withoutCompiler, 'a reflector without a policy fails the scenario with 
 });
 
 for (const name of ['bird', 'bgpmesh'] as const) {
-	for (const wanted of ['full-table', 'mesh-500x10', 'churn-1', 'withdraw', 'reconnect', 'memory-three-feeds', 'policy-fan-out', 'ipv6']) {
+	for (const wanted of [
+		'full-table',
+		'mesh-500x10',
+		'churn-1',
+		'withdraw',
+		'reconnect',
+		'memory-three-feeds',
+		'policy-fan-out',
+		'ipv6',
+	]) {
 		testWith(withoutCompiler ?? subject(name).missing(), `${name} passes ${wanted}`, async (t) => {
 			const run = await measure(scenario(wanted), subject(name), small);
 			t.true(run.verified, run.problem);
@@ -77,7 +88,7 @@ for (const name of ['bird', 'bgpmesh'] as const) {
 	}
 }
 
-testWith(subject('bgpmesh').missing(), 'our daemon tells its longest event-loop block', async (t) => {
+testWith(subject('bgpmesh').missing(), 'our daemon reports its longest event-loop block', async (t) => {
 	const run = await measure(scenario('mesh-500x10'), subject('bgpmesh'), small);
 	t.true((run.longestBlockMs ?? 0) > 0);
 });

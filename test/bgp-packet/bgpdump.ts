@@ -3,17 +3,23 @@ import type { Nlri, UpdateMessage } from 'bgp-packet';
 import { formatAddress, formatPrefix } from '../../src/core/index.ts';
 
 const originNames = { igp: 'IGP', egp: 'EGP', incomplete: 'INCOMPLETE' } as const;
-const communityNames: Readonly<Record<number, string>> = { [0xffffff01]: 'no-export', [0xffffff02]: 'no-advertise', [0xffffff03]: 'local-AS' };
+const communityNames: Readonly<Record<number, string>> = {
+	[0xffffff01]: 'no-export',
+	[0xffffff02]: 'no-advertise',
+	[0xffffff03]: 'local-AS',
+};
 const prefixText = ({ bytes, length }: Nlri) => formatPrefix(bytes, length);
 const community = (value: number) => communityNames[value] ?? `${value >>> 16}:${value & 0xffff}`;
 const ip = (id: number) => formatAddress(Uint8Array.of(id >>> 24, id >>> 16, id >>> 8, id));
 
-/** What `bgpdump -m` writes behind the prefix of an announcement. */
+/** The fields that `bgpdump -m` prints after the prefix of an announcement. */
 export function attributeText(
 	{ asPath, origin, nextHop, localPref, med, communities, atomicAggregate, aggregator }: UpdateMessage['attributes'],
 	hop: string,
 ): string {
-	const path = (asPath ?? []).map(({ type, asNumbers }) => (type === 'set' ? `{${asNumbers.join(',')}}` : asNumbers.join(' '))).join(' ');
+	const path = (asPath ?? [])
+		.map(({ type, asNumbers }) => (type === 'set' ? `{${asNumbers.join(',')}}` : asNumbers.join(' ')))
+		.join(' ');
 	const via = nextHop === undefined ? hop : formatAddress(nextHop);
 	const aggregated = aggregator === undefined ? '' : `${aggregator.asNumber} ${ip(aggregator.routerId)}`;
 	return [
@@ -29,7 +35,7 @@ export function attributeText(
 	].join('|');
 }
 
-/** The lines of an UPDATE as `bgpdump -m` writes them, without what stands before `A` or `W`. */
+/** The lines of an UPDATE as `bgpdump -m` prints them, without the fields before `A` or `W`. */
 export function updateLines(update: UpdateMessage, peer: string): string[] {
 	const { mpReach, mpUnreach } = update.attributes;
 	const reached = mpReach?.routes.type === 'prefixes' ? mpReach.routes.nlri : [];

@@ -14,8 +14,12 @@ const { fuzz } = (await import(new URL('../../../packages/bgp-packet/dist/test/f
 	fuzz: (options: Options) => { readonly failures: readonly unknown[] };
 };
 
-dataTest('[C230] mutated messages of the vectors decode or raise PacketError, and both readers agree', 'vectors', (t: ExecutionContext) => {
-	const vectors = sharedDataFiles('vectors', ['.jsonl']).flatMap((name) => readVectors(sharedDataPath(name) ?? ''));
-	const messages = vectors.filter(({ kind }) => kind === 'message').map(({ hex }) => fromHex(hex));
-	t.deepEqual(fuzz({ seed: 4271, iterations: 8000, messages }).failures, []);
-});
+dataTest(
+	'[C230] mutated messages of the vectors decode or raise PacketError, and both readers agree',
+	'vectors',
+	(t: ExecutionContext) => {
+		const vectors = sharedDataFiles('vectors', ['.jsonl']).flatMap((name) => readVectors(sharedDataPath(name) ?? ''));
+		const messages = vectors.filter(({ kind }) => kind === 'message').map(({ hex }) => fromHex(hex));
+		t.deepEqual(fuzz({ seed: 4271, iterations: 8000, messages }).failures, []);
+	},
+);

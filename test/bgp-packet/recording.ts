@@ -1,4 +1,11 @@
-import { type Capability, decodeMessage, lastCapability, type PacketContext, PacketError, packetContext } from 'bgp-packet';
+import {
+	type Capability,
+	decodeMessage,
+	lastCapability,
+	type PacketContext,
+	PacketError,
+	packetContext,
+} from 'bgp-packet';
 
 import { formatAddress } from '../../src/core/index.ts';
 import type { MrtRecord } from '../support/mrt.ts';
@@ -7,8 +14,8 @@ import type { MrtRecord } from '../support/mrt.ts';
 export type MessageRecord = Extract<MrtRecord, { type: 'message' }>;
 
 /**
- * Contexts for the messages of one file: what their records say, and what the OPENs before them say of path identifiers, as some
- * recorders do not mark these.
+ * Contexts for the messages of one file: from their records, and for path identifiers from earlier
+ * OPENs, as some recorders do not mark these.
  */
 export class Recording {
 	readonly #senders = new Map<string, readonly Capability[]>();
@@ -20,9 +27,17 @@ export class Recording {
 			const open = decodeMessage(message, packetContext());
 			if (open.type === 'open') this.#senders.set(sender, open.capabilities);
 		}
-		const plain = packetContext({ extendedMessage: true, fourOctetAs, external: peer.peerAs !== peer.localAs, addPath: () => addPath });
-		const sends = lastCapability(this.#senders.get(sender) ?? [], 'add-path')?.families.filter(({ mode }) => mode !== 'receive') ?? [];
-		// The other side's OPEN is not always recorded: what cannot be read without path identifiers has them.
+		const plain = packetContext({
+			extendedMessage: true,
+			fourOctetAs,
+			external: peer.peerAs !== peer.localAs,
+			addPath: () => addPath,
+		});
+		const sends =
+			lastCapability(this.#senders.get(sender) ?? [], 'add-path')?.families.filter(({ mode }) => mode !== 'receive') ??
+			[];
+		// The other side's OPEN is not always recorded: data that is unreadable without path
+		// identifiers has them.
 		if (sends.length === 0 || decodes(message, plain)) return plain;
 		return { ...plain, addPath: (afi, safi) => sends.some((family) => family.afi === afi && family.safi === safi) };
 	}

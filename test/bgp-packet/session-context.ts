@@ -1,5 +1,13 @@
 import { readFileSync } from 'node:fs';
-import { type Capability, decodeMessage, lastCapability, type Message, type PacketContext, PacketError, packetContext } from 'bgp-packet';
+import {
+	type Capability,
+	decodeMessage,
+	lastCapability,
+	type Message,
+	type PacketContext,
+	PacketError,
+	packetContext,
+} from 'bgp-packet';
 
 import { sharedDataPath, type Vector } from '../support/shared-data.ts';
 
@@ -19,7 +27,7 @@ export function withHeader(type: number, body: Uint8Array): Uint8Array {
 	return Uint8Array.of(...Array.from({ length: 16 }, () => 0xff), length >> 8, length, type, ...body);
 }
 
-/** What decoding gave: a message, or the error; anything else that is thrown comes through. */
+/** The result of decoding: a message, or the error; any other exception is passed on. */
 export function outcome(frame: Uint8Array, context: PacketContext): Message | PacketError {
 	try {
 		return decodeMessage(frame, context);
@@ -34,7 +42,9 @@ const streamOf = ({ source, ctx }: Vector, reversed = false) => {
 	return `${source} ${(reversed ? ends.reverse() : ends).join('>')}`;
 };
 
-/** Contexts of captured messages: what the OPENs of both directions of their connection agreed on. */
+/**
+ * Contexts of captured messages: the result of the OPENs of both directions of their connection.
+ */
 export class Streams {
 	readonly #capabilities = new Map<string, readonly Capability[]>();
 
@@ -46,19 +56,29 @@ export class Streams {
 		}
 	}
 
-	/** Every context that the OPENs leave possible: one where both are known, more where one or both were not captured. */
+	/**
+	 * Every context that the OPENs permit: one if both are known, more if one or both were not
+	 * captured.
+	 */
 	possible(vector: Vector): PacketContext[] {
 		const sender = this.#capabilities.get(streamOf(vector));
 		const receiver = this.#capabilities.get(streamOf(vector, true));
 		const choices = <T>(known: boolean, value: T, all: readonly T[]) => (known ? [value] : all);
 		const both = sender !== undefined && receiver !== undefined;
-		const has = (type: 'four-octet-as') => [sender, receiver].every((side) => side === undefined || lastCapability(side, type) !== undefined);
+		const has = (type: 'four-octet-as') =>
+			[sender, receiver].every((side) => side === undefined || lastCapability(side, type) !== undefined);
 		const nextHop = (side: readonly Capability[] | undefined, afi: number, safi: number) =>
-			side === undefined || (lastCapability(side, 'extended-next-hop')?.families.some((row) => row.afi === afi && row.safi === safi) ?? false);
+			side === undefined ||
+			(lastCapability(side, 'extended-next-hop')?.families.some((row) => row.afi === afi && row.safi === safi) ??
+				false);
 		const paths = (side: readonly Capability[] | undefined, mode: string, afi: number, safi: number) =>
 			side === undefined ||
-			(lastCapability(side, 'add-path')?.families.some((row) => row.afi === afi && row.safi === safi && (row.mode === mode || row.mode === 'both')) ?? false);
-		const agreed = (afi: number, safi: number) => paths(sender, 'send', afi, safi) && paths(receiver, 'receive', afi, safi);
+			(lastCapability(side, 'add-path')?.families.some(
+				(row) => row.afi === afi && row.safi === safi && (row.mode === mode || row.mode === 'both'),
+			) ??
+				false);
+		const agreed = (afi: number, safi: number) =>
+			paths(sender, 'send', afi, safi) && paths(receiver, 'receive', afi, safi);
 		return choices(both || !has('four-octet-as'), has('four-octet-as'), [true, false]).flatMap((fourOctetAs) =>
 			choices(both, true, [false, true]).map((addPaths) =>
 				packetContext({
@@ -71,7 +91,7 @@ export class Streams {
 	}
 }
 
-/** The context of an ExaBGP vector: its configuration says whether paths have identifiers. */
+/** The context of an ExaBGP vector: its configuration determines whether paths have identifiers. */
 export function exabgpContext({ ctx }: Vector): PacketContext {
 	const path = sharedDataPath(`exabgp/conf/${String(ctx['conf'])}`);
 	const addPath = path !== undefined && ctx['conf'] !== undefined && /^\s*add-path\s/m.test(readFileSync(path, 'utf8'));

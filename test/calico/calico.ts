@@ -9,18 +9,25 @@ import type { Ended } from '../support/daemon.ts';
 
 const module = resolve(fileURLToPath(import.meta.url), '../../../../test/calico');
 
-/** The version of Calico's Go module that `test/calico/go.mod` asks for. */
-export const calicoVersion = /projectcalico\/calico (v\S+)/.exec(readFileSync(join(module, 'go.mod'), 'utf8'))?.[1] ?? '';
+/** The version of Calico's Go module in `test/calico/go.mod`. */
+export const calicoVersion =
+	/projectcalico\/calico (v\S+)/.exec(readFileSync(join(module, 'go.mod'), 'utf8'))?.[1] ?? '';
 
 const folder = join(homedir(), '.cache/bgpmesh/calico', calicoVersion);
 
-/** What `npm run setup:calico` builds. */
-export const commands = { calicoctl: join(folder, 'calicoctl'), plugin: join(folder, 'calico-ipam'), driver: join(folder, 'calico-driver') };
+/** The programs that `npm run setup:calico` builds. */
+export const commands = {
+	calicoctl: join(folder, 'calicoctl'),
+	plugin: join(folder, 'calico-ipam'),
+	driver: join(folder, 'calico-driver'),
+};
 
-/** Which of them is not there. */
-export const missingCalico: readonly string[] = Object.entries(commands).flatMap(([name, file]) => (existsSync(file) ? [] : [name]));
+/** The missing ones. */
+export const missingCalico: readonly string[] = Object.entries(commands).flatMap(([name, file]) =>
+	existsSync(file) ? [] : [name],
+);
 
-/** Calico's own resource definitions, where the Go module lies unpacked. */
+/** Calico's own resource definitions, in the unpacked Go module. */
 export const calicoDefinitions = join(
 	process.env['GOMODCACHE'] ?? join(process.env['GOPATH'] ?? join(homedir(), 'go'), 'pkg/mod'),
 	`github.com/projectcalico/calico@${calicoVersion}/libcalico-go/config/crd`,
@@ -68,12 +75,12 @@ export interface CalicoRequest {
 	readonly ip?: string;
 	readonly sequence?: bigint;
 	readonly cidr?: string;
-	/** Only what is empty. */
+	/** Only empty ones. */
 	readonly empty?: boolean;
 	readonly strict?: boolean;
 }
 
-/** What it said; with `error`, `ips` is what was had before. */
+/** The result; with `error`, `ips` are the addresses assigned before it. */
 export interface CalicoAnswer {
 	readonly error: string;
 	readonly ips: readonly string[];
@@ -81,7 +88,10 @@ export interface CalicoAnswer {
 	readonly handle: string;
 }
 
-/** Calico's IPAM client in a process of its own, any number of calls under way. Ended with the test. */
+/**
+ * Calico's IPAM client in a process of its own, with any number of concurrent calls. Stopped at the
+ * end of the test.
+ */
 export class CalicoDriver {
 	readonly #child: ChildProcess;
 	readonly #waiting = new Map<number, (answer: CalicoAnswer) => void>();
@@ -97,9 +107,10 @@ export class CalicoDriver {
 			this.#waiting.delete(id);
 		});
 		child.once('exit', (code) => {
-			for (const answer of this.#waiting.values()) answer({ error: `the driver ended with ${code}`, ips: [], attrs: {}, handle: '' });
+			for (const answer of this.#waiting.values())
+				answer({ error: `the driver ended with ${code}`, ips: [], attrs: {}, handle: '' });
 		});
-		// A test that has failed may still ask.
+		// A failed test may still call it.
 		child.stdin.on('error', () => {});
 		t.teardown(() => child.kill('SIGKILL'));
 	}
@@ -108,13 +119,13 @@ export class CalicoDriver {
 		const id = ++this.#last;
 		return new Promise((resolve) => {
 			this.#waiting.set(id, resolve);
-			// A sequence number has more digits than a number of JavaScript holds.
+			// A sequence number has more digits than a JavaScript number holds.
 			const line = JSON.stringify({ id, ...request });
 			this.#child.stdin?.write(`${sequence === undefined ? line : line.replace(/}$/, `,"sequence":${sequence}}`)}\n`);
 		});
 	}
 
-	/** The same where nothing may go wrong. @throws Error with what Calico said */
+	/** The same for calls that must succeed. @throws Error with Calico's message */
 	async must(request: CalicoRequest): Promise<CalicoAnswer> {
 		const answer = await this.ask(request);
 		if (answer.error !== '') throw new Error(`${request.op}: ${answer.error}`);

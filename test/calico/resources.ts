@@ -1,4 +1,7 @@
-/** One of each kind that calicoctl takes from a file. What a filter needs stands before what names it. */
+/**
+ * One of each kind that calicoctl accepts from a file. Resources that a filter needs precede those
+ * that reference it.
+ */
 export const resources = `apiVersion: projectcalico.org/v3
 kind: IPPool
 metadata: { name: ctl-four, labels: { a: b }, annotations: { mine: kept } }
@@ -73,7 +76,7 @@ metadata: { name: ctl, labels: { a: b } }
 spec: { node: ctl, interfaceName: eth0, expectedIPs: [192.0.2.9] }
 `;
 
-/** As `calicoctl get` takes them; those of Kubernetes last. */
+/** In the form for `calicoctl get`; those of Kubernetes last. */
 export const kindsOfCalicoctl = [
 	'ippools',
 	'ipreservations',

@@ -2,7 +2,7 @@ import type { StatusView } from '../../src/control/index.ts';
 import type { ExplanationView, FibView, PeerView, RouteView } from '../../src/core/index.ts';
 import { prefixKey } from '../../src/core/index.ts';
 
-/** 2026-01-02 12:00:00 UTC: when the screens of the tests are looked at. */
+/** 2026-01-02 12:00:00 UTC: the current time of the screens in tests. */
 export const nowMs = Date.UTC(2026, 0, 2, 12);
 
 const messages = { open: 1, update: 3, notification: 0, keepalive: 245, refresh: 0, bytes: 5_120 };
@@ -32,7 +32,13 @@ export const tor: PeerView = {
 	establishedCount: 2,
 	malformed: { treatedAsWithdraw: 3, attributesDiscarded: 1 },
 	lastError: { at: '2026-01-02T09:57:58.000Z', message: 'hold timer expired' },
-	lastNotificationSent: { at: '2026-01-02T09:57:58.000Z', code: 4, subcode: 0, name: 'Hold Timer Expired', dataHex: '' },
+	lastNotificationSent: {
+		at: '2026-01-02T09:57:58.000Z',
+		code: 4,
+		subcode: 0,
+		name: 'Hold Timer Expired',
+		dataHex: '',
+	},
 	lastNotificationReceived: {
 		at: '2026-01-01T07:00:00.000Z',
 		code: 6,
@@ -57,6 +63,14 @@ export const peers: readonly PeerView[] = [
 		address: '10.0.2.2',
 		asNumber: 64512,
 		kind: 'internal',
+		problems: [
+			{
+				id: 'no-next-hop',
+				severity: 'warning',
+				reason: 'its interface has no ipv6 address',
+				remedy: 'Give it one.',
+			},
+		],
 		reflectorClient: true,
 		state: 'active',
 		since: '2026-01-02T11:56:48.000Z',
@@ -104,8 +118,23 @@ export const routes: readonly RouteView[] = [
 	},
 	route,
 	{ ...route, best: false, stale: true, nextHop: '10.0.1.1', source: 'external', peer: 'tor', asPath: '64999' },
-	{ ...route, prefix: prefixKey('192.168.1.64/26'), best: true, source: 'local', peer: undefined as never, nextHop: undefined as never },
-	{ ...route, prefix: prefixKey('127.0.0.0/8'), best: false, source: 'external', peer: 'tor', asPath: '64999', ineligible: 'martian' },
+	{
+		...route,
+		prefix: prefixKey('192.168.1.64/26'),
+		best: true,
+		source: 'local',
+		peer: undefined as never,
+		nextHop: undefined as never,
+	},
+	{
+		...route,
+		prefix: prefixKey('127.0.0.0/8'),
+		best: false,
+		source: 'external',
+		peer: 'tor',
+		asPath: '64999',
+		ineligible: 'martian',
+	},
 ];
 
 export const explanation: ExplanationView = {
@@ -132,8 +161,24 @@ export const fib: FibView = {
 	routeProtocol: 80,
 	routes: [
 		{ prefix: prefixKey('192.168.0.0/26'), type: 'blackhole', onlink: false, metric: 1024, state: 'installed' },
-		{ prefix: prefixKey('192.168.1.0/26'), type: 'unicast', via: '10.0.1.3', device: 'eth0', onlink: false, metric: 1024, state: 'installed' },
-		{ prefix: prefixKey('192.168.2.0/26'), type: 'unicast', via: '10.0.2.2', device: 'tunl0', onlink: true, metric: 1024, state: 'missing' },
+		{
+			prefix: prefixKey('192.168.1.0/26'),
+			type: 'unicast',
+			via: '10.0.1.3',
+			device: 'eth0',
+			onlink: false,
+			metric: 1024,
+			state: 'installed',
+		},
+		{
+			prefix: prefixKey('192.168.2.0/26'),
+			type: 'unicast',
+			via: '10.0.2.2',
+			device: 'tunl0',
+			onlink: true,
+			metric: 1024,
+			state: 'missing',
+		},
 		{
 			prefix: prefixKey('192.168.3.0/26'),
 			type: 'unicast',
@@ -144,7 +189,15 @@ export const fib: FibView = {
 			state: 'failed',
 			reason: 'Network is unreachable (ENETUNREACH)',
 		},
-		{ prefix: prefixKey('192.168.9.0/26'), type: 'unicast', via: '10.0.1.9', device: 'eth0', onlink: false, metric: 1024, state: 'extra' },
+		{
+			prefix: prefixKey('192.168.9.0/26'),
+			type: 'unicast',
+			via: '10.0.1.9',
+			device: 'eth0',
+			onlink: false,
+			metric: 1024,
+			state: 'extra',
+		},
 	],
 };
 
@@ -159,14 +212,52 @@ export const status: StatusView = {
 	clusterId: '10.0.1.2',
 	listen: ['0.0.0.0 port 179'],
 	peers: { configured: 3, dynamic: 2, established: 3, disabled: 1 },
-	rib: { inSync: true, waitingFor: [], prefixes: { ipv4: 14, ipv6: 1 }, paths: { ipv4: 23, ipv6: 1 }, attributeSets: 5, updateGroups: 2, dirty: 0 },
-	fib: { enabled: true, inSync: true, installed: 12, missing: 0, failed: 1 },
+	rib: {
+		inSync: true,
+		waitingFor: [],
+		prefixes: { ipv4: 14, ipv6: 1 },
+		paths: { ipv4: 23, ipv6: 1 },
+		attributeSets: 5,
+		attributeMemory: { heldBytes: 520, residentBytes: 1_048_576 },
+		updateGroups: 2,
+		dirty: 0,
+	},
+	fib: { enabled: true, inSync: false, installed: 12, missing: 0, failed: 1 },
 	nextHops: { tracked: 4, unreachable: [] },
 	config: {
 		file: '/etc/bgpmesh/bgpmeshd.yaml',
 		loadedAt: '2026-01-02T09:57:00.000Z',
-		lastReloadError: { at: '2026-01-02T11:00:00.000Z', message: '/etc/bgpmesh/bgpmeshd.yaml:4:3: bgp.asNumber: found 0, expected an AS number' },
+		lastReloadError: {
+			at: '2026-01-02T11:00:00.000Z',
+			message: '/etc/bgpmesh/bgpmeshd.yaml:4:3: bgp.asNumber: found 0, expected an AS number',
+		},
 	},
 	process: { residentBytes: 83_886_080, heapBytes: 20_971_520, cpuSeconds: 12.34, longestBlockSeconds: 0.0123 },
-	warnings: ['5000 sessions need about 5064 open files, the limit is 1024: raise LimitNOFILE= of the unit, or ulimit -n'],
+	warnings: [
+		'5000 sessions need about 5064 open files, the limit is 1024: raise LimitNOFILE= of the unit, or ulimit -n',
+	],
+	ready: false,
+	problems: [
+		{
+			id: 'route-failed',
+			severity: 'error',
+			subject: '192.168.3.0/26',
+			text: 'The kernel refused a route that this node needs.',
+			reason: 'Network is down',
+			remedy: 'Read the reason: `bgpmesh fib --diff` lists every refused route with the words of the kernel.',
+			docs: 'reference/health.md',
+			since: '2026-01-02T11:30:00.000Z',
+		},
+		{
+			id: 'descriptors-short',
+			severity: 'warning',
+			subject: '',
+			text: 'File descriptors are short: sessions cannot connect.',
+			reason:
+				'5000 sessions need about 5064 open files, the limit is 1024: raise LimitNOFILE= of the unit, or ulimit -n',
+			remedy: 'Raise LimitNOFILE of the unit.',
+			docs: 'reference/health.md',
+			since: '2026-01-02T09:57:00.000Z',
+		},
+	],
 };

@@ -6,12 +6,20 @@ test.before(bundle);
 
 const grant = { addresses: [{ family: 'ipv4', address: '10.0.0.5', block: '10.0.0.0/26' }] };
 
-test('ADD asks for an address for the pod and answers as the specification says', async (t) => {
+test('ADD requests an address for the pod and returns a result as the specification defines', async (t) => {
 	const { socket, asked, close } = await daemon({ '/v1/cni/add': { status: 200, body: grant } });
-	const { code, output } = await run({ CNI_COMMAND: 'ADD', ...pod }, network(socket, {}, { ipv4_pools: ['blue'], gateway: '169.254.1.1' }));
+	const { code, output } = await run(
+		{ CNI_COMMAND: 'ADD', ...pod },
+		network(socket, {}, { ipv4_pools: ['blue'], gateway: '169.254.1.1' }),
+	);
 	close();
 	t.is(code, 0);
-	t.deepEqual(JSON.parse(output), { cniVersion: '1.0.0', ips: [{ address: '10.0.0.5/32', gateway: '169.254.1.1' }], routes: [{ dst: '0.0.0.0/0' }], dns: {} });
+	t.deepEqual(JSON.parse(output), {
+		cniVersion: '1.0.0',
+		ips: [{ address: '10.0.0.5/32', gateway: '169.254.1.1' }],
+		routes: [{ dst: '0.0.0.0/0' }],
+		dns: {},
+	});
 	t.deepEqual(asked, [
 		{
 			path: '/v1/cni/add',
@@ -30,29 +38,49 @@ test('ADD asks for an address for the pod and answers as the specification says'
 	]);
 });
 
-test('an old caller is told the family of each address', async (t) => {
+test('a result for an old version contains the family of each address', async (t) => {
 	const { socket, close } = await daemon({ '/v1/cni/add': { status: 200, body: grant } });
-	const { output } = await run({ CNI_COMMAND: 'ADD', ...pod }, network(socket, { cniVersion: '0.3.1' }, { prefix: 'block' }));
+	const { output } = await run(
+		{ CNI_COMMAND: 'ADD', ...pod },
+		network(socket, { cniVersion: '0.3.1' }, { prefix: 'block' }),
+	);
 	close();
-	t.deepEqual(JSON.parse(output), { cniVersion: '0.3.1', ips: [{ version: '4', address: '10.0.0.5/26' }], routes: [], dns: {} });
+	t.deepEqual(JSON.parse(output), {
+		cniVersion: '0.3.1',
+		ips: [{ version: '4', address: '10.0.0.5/26' }],
+		routes: [],
+		dns: {},
+	});
 });
 
 const wanted: readonly { title: string; args?: string; overrides: object; addresses: readonly string[] }[] = [
 	{ title: 'IP of CNI_ARGS', args: 'IP=10.0.0.9', overrides: {}, addresses: ['10.0.0.9'] },
-	{ title: 'several of CNI_ARGS, as the plugin static takes them', args: 'IP=10.0.0.9/24, fd00::9/64', overrides: {}, addresses: ['10.0.0.9', 'fd00::9'] },
-	{ title: 'args.cni.ips', overrides: { args: { cni: { ips: ['10.0.0.9'] } } }, addresses: ['10.0.0.9'] },
-	{ title: 'the capability ips, with a prefix length', overrides: { runtimeConfig: { ips: ['10.0.0.9/24', 'fd00::9'] } }, addresses: ['10.0.0.9', 'fd00::9'] },
 	{
-		title: 'all of them',
+		title: 'several in CNI_ARGS, as the plugin static accepts them',
+		args: 'IP=10.0.0.9/24, fd00::9/64',
+		overrides: {},
+		addresses: ['10.0.0.9', 'fd00::9'],
+	},
+	{ title: 'args.cni.ips', overrides: { args: { cni: { ips: ['10.0.0.9'] } } }, addresses: ['10.0.0.9'] },
+	{
+		title: 'the capability ips, with a prefix length',
+		overrides: { runtimeConfig: { ips: ['10.0.0.9/24', 'fd00::9'] } },
+		addresses: ['10.0.0.9', 'fd00::9'],
+	},
+	{
+		title: 'all of these sources',
 		args: 'IP=10.0.0.9',
 		overrides: { args: { cni: { ips: ['10.0.0.9'] } }, runtimeConfig: { ips: ['fd00::9/64'], portMappings: [] } },
 		addresses: ['10.0.0.9', '10.0.0.9', 'fd00::9'],
 	},
 ];
 for (const { title, args, overrides, addresses } of wanted)
-	test(`ADD asks for certain addresses: ${title}`, async (t) => {
+	test(`ADD requests certain addresses: ${title}`, async (t) => {
 		const { socket, asked, close } = await daemon({ '/v1/cni/add': { status: 200, body: grant } });
-		const { code } = await run({ CNI_COMMAND: 'ADD', ...pod, ...(args === undefined ? {} : { CNI_ARGS: args }) }, network(socket, overrides));
+		const { code } = await run(
+			{ CNI_COMMAND: 'ADD', ...pod, ...(args === undefined ? {} : { CNI_ARGS: args }) },
+			network(socket, overrides),
+		);
 		close();
 		t.is(code, 0);
 		t.like(asked, [{ body: { request: { wantedAddresses: addresses } } }]);
@@ -61,9 +89,14 @@ for (const { title, args, overrides, addresses } of wanted)
 const withGateway = { ...grant.addresses[0], gateway: '10.0.0.1' };
 const six = { family: 'ipv6', address: 'fd00::5', block: 'fd00::/122', gateway: 'fd00::1' };
 
-test('a gateway from the daemon goes with the block’s length and a default route by it', async (t) => {
-	const { socket, asked, close } = await daemon({ '/v1/cni/add': { status: 200, body: { addresses: [withGateway, six] } } });
-	const { output } = await run({ CNI_COMMAND: 'ADD', ...pod }, network(socket, {}, { gateway: 'auto', assign_ipv6: true }));
+test("a gateway from the daemon is returned with the block's length and a default route by it", async (t) => {
+	const { socket, asked, close } = await daemon({
+		'/v1/cni/add': { status: 200, body: { addresses: [withGateway, six] } },
+	});
+	const { output } = await run(
+		{ CNI_COMMAND: 'ADD', ...pod },
+		network(socket, {}, { gateway: 'auto', assign_ipv6: true }),
+	);
 	close();
 	t.deepEqual(JSON.parse(output), {
 		cniVersion: '1.0.0',
@@ -80,49 +113,64 @@ test('a gateway from the daemon goes with the block’s length and a default rou
 	t.like(asked, [{ body: { request: { gateways: ['ipv4', 'ipv6'] } } }]);
 });
 
-test('routes of the configuration go before the default route', async (t) => {
+test('routes of the configuration precede the default route', async (t) => {
 	const { socket, close } = await daemon({ '/v1/cni/add': { status: 200, body: { addresses: [withGateway] } } });
-	const { output } = await run({ CNI_COMMAND: 'ADD', ...pod }, network(socket, {}, { gateway: 'auto', routes: [{ dst: '10.0.0.0/8' }] }));
+	const { output } = await run(
+		{ CNI_COMMAND: 'ADD', ...pod },
+		network(socket, {}, { gateway: 'auto', routes: [{ dst: '10.0.0.0/8' }] }),
+	);
 	close();
 	t.deepEqual(JSON.parse(output).routes, [{ dst: '10.0.0.0/8' }]);
 });
 
-test('a daemon that knows nothing of gateways is found out', async (t) => {
+test('a daemon without gateway support is detected', async (t) => {
 	const { socket, close } = await daemon({ '/v1/cni/add': { status: 200, body: grant } });
 	const { output } = await run({ CNI_COMMAND: 'ADD', ...pod }, network(socket, {}, { gateway: 'auto' }));
 	close();
 	t.like(JSON.parse(output), { code: 100, msg: 'the daemon gave 10.0.0.5 without a gateway' });
 });
 
-test('DEL answers nothing', async (t) => {
+test('DEL prints nothing', async (t) => {
 	const { socket, close } = await daemon({ '/v1/cni/del': { status: 200, body: { addresses: [] } } });
 	t.deepEqual(await run({ CNI_COMMAND: 'DEL', ...pod }, network(socket)), { code: 0, output: '' });
 	close();
 });
 
-const refusals: readonly { title: string; environment: Record<string, string>; input: (socket: string) => string; code: number; message: RegExp }[] = [
+const refusals: readonly {
+	title: string;
+	environment: Record<string, string>;
+	input: (socket: string) => string;
+	code: number;
+	message: RegExp;
+}[] = [
 	{
-		title: 'without a daemon, try again later',
+		title: 'without a daemon the error is to try again later',
 		environment: { CNI_COMMAND: 'ADD', ...pod },
 		input: () => network('/nowhere/bgpmesh.sock'),
 		code: 11,
 		message: /no daemon answers at \/nowhere\/bgpmesh\.sock: ENOENT/,
 	},
 	{
-		title: 'STATUS without a daemon: not available',
+		title: 'STATUS without a daemon reports not available',
 		environment: { CNI_COMMAND: 'STATUS' },
 		input: () => network('/nowhere/bgpmesh.sock', { cniVersion: '1.1.0' }),
 		code: 50,
 		message: /no daemon answers/,
 	},
 	{
-		title: 'a version from the future',
+		title: 'a version later than supported',
 		environment: { CNI_COMMAND: 'ADD', ...pod },
 		input: (socket) => network(socket, { cniVersion: '9.0.0' }),
 		code: 1,
 		message: /cniVersion "9\.0\.0" is not supported/,
 	},
-	{ title: 'input that is not JSON', environment: { CNI_COMMAND: 'ADD', ...pod }, input: () => '{', code: 6, message: /standard input is not JSON/ },
+	{
+		title: 'input that is not JSON',
+		environment: { CNI_COMMAND: 'ADD', ...pod },
+		input: () => '{',
+		code: 6,
+		message: /standard input is not JSON/,
+	},
 	{ title: 'no command', environment: {}, input: (socket) => network(socket), code: 4, message: /CNI_COMMAND is ''/ },
 	{
 		title: 'a container ID with a slash',
@@ -132,28 +180,28 @@ const refusals: readonly { title: string; environment: Record<string, string>; i
 		message: /CNI_CONTAINERID is '\.\.\/x'/,
 	},
 	{
-		title: 'a flag that is neither',
+		title: 'a flag that is neither true nor false',
 		environment: { CNI_COMMAND: 'ADD', ...pod },
 		input: (socket) => network(socket, {}, { assign_ipv4: 'maybe' }),
 		code: 7,
 		message: /ipam\.assign_ipv4 is "maybe"/,
 	},
 	{
-		title: 'a gateway inside the block beside addresses without its length',
+		title: 'an inside gateway, next to addresses without its length',
 		environment: { CNI_COMMAND: 'ADD', ...pod },
 		input: (socket) => network(socket, {}, { gateway: 'auto', prefix: 'host' }),
 		code: 7,
 		message: /ipam\.gateway is "auto" and ipam\.prefix is "host"/,
 	},
 	{
-		title: 'routes that are none',
+		title: 'invalid routes',
 		environment: { CNI_COMMAND: 'ADD', ...pod },
 		input: (socket) => network(socket, {}, { routes: ['10.0.0.0/8'] }),
 		code: 7,
 		message: /ipam\.routes is/,
 	},
 	{
-		title: 'addresses asked for in no list',
+		title: 'requested addresses that are not in a list',
 		environment: { CNI_COMMAND: 'ADD', ...pod },
 		input: (socket) => network(socket, { runtimeConfig: { ips: '10.0.0.9' } }),
 		code: 7,
@@ -167,7 +215,7 @@ const refusals: readonly { title: string; environment: Record<string, string>; i
 		message: /ipam\.prefix is "blok"/,
 	},
 	{
-		title: 'an ipam that is no object',
+		title: 'an ipam that is not an object',
 		environment: { CNI_COMMAND: 'ADD', ...pod },
 		input: (socket) => network(socket, { ipam: 'bgpmesh-ipam' }),
 		code: 7,
@@ -181,7 +229,7 @@ const refusals: readonly { title: string; environment: Record<string, string>; i
 		message: /CNI_NETNS is ''/,
 	},
 	{
-		title: 'CHECK of an answer that is none',
+		title: 'CHECK with an invalid previous result',
 		environment: { CNI_COMMAND: 'CHECK', ...pod },
 		input: (socket) => network(socket, { prevResult: { ips: [{ addres: '10.0.0.5/32' }] } }),
 		code: 7,
@@ -195,18 +243,25 @@ const refusals: readonly { title: string; environment: Record<string, string>; i
 		message: /CNI_IFNAME is ''/,
 	},
 	{
-		title: 'an interface whose name the kernel does not take',
+		title: 'an interface name that the kernel rejects',
 		environment: { ...pod, CNI_COMMAND: 'ADD', CNI_IFNAME: 'sixteen-letters-' },
 		input: (socket) => network(socket),
 		code: 4,
 		message: /CNI_IFNAME is 'sixteen-letters-'/,
 	},
 	{
-		title: 'an argument that nobody knows',
+		title: 'an unknown argument',
 		environment: { ...pod, CNI_COMMAND: 'ADD', CNI_ARGS: 'COLOUR=blue;IP=10.0.0.9' },
 		input: (socket) => network(socket),
 		code: 4,
 		message: /CNI_ARGS has COLOUR/,
+	},
+	{
+		title: 'a pod without a namespace',
+		environment: { ...pod, CNI_COMMAND: 'ADD', CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAME=web-1;K8S_POD_NAMESPACE=' },
+		input: (socket) => network(socket),
+		code: 4,
+		message: /CNI_ARGS has K8S_POD_NAMESPACE without a value/,
 	},
 	{
 		title: 'an argument without a value',
@@ -216,60 +271,71 @@ const refusals: readonly { title: string; environment: Record<string, string>; i
 		message: /CNI_ARGS has 'IgnoreUnknown'/,
 	},
 	{
-		title: 'a network whose name is no name',
+		title: 'an invalid network name',
 		environment: { CNI_COMMAND: 'ADD', ...pod },
 		input: (socket) => network(socket, { name: '../x' }),
 		code: 7,
 		message: /the network's name is '\.\.\/x'/,
 	},
 	{
-		title: 'CHECK in a version that has none',
+		title: 'CHECK in a version without CHECK',
 		environment: { CNI_COMMAND: 'CHECK', ...pod },
 		input: (socket) => network(socket, { cniVersion: '0.3.1' }),
 		code: 1,
 		message: /CHECK does not exist in CNI 0\.3\.1/,
 	},
 	{
-		title: 'STATUS in a version that has none',
+		title: 'STATUS in a version without STATUS',
 		environment: { CNI_COMMAND: 'STATUS' },
 		input: (socket) => network(socket),
 		code: 1,
 		message: /STATUS does not exist in CNI 1\.0\.0/,
 	},
 	{
-		title: 'CHECK without what ADD answered',
+		title: 'CHECK without the result of ADD',
 		environment: { CNI_COMMAND: 'CHECK', ...pod },
 		input: (socket) => network(socket),
 		code: 7,
 		message: /prevResult/,
 	},
 	{
-		title: 'GC without the attachments that are left',
+		title: 'GC without the valid attachments',
 		environment: { CNI_COMMAND: 'GC' },
 		input: (socket) => network(socket, { cniVersion: '1.1.0' }),
 		code: 7,
 		message: /valid-attachments/,
 	},
 	{
-		title: 'GC with an attachment that says no container: all others would lose their addresses',
+		title: 'GC with an attachment without a container: all others would lose their addresses',
 		environment: { CNI_COMMAND: 'GC' },
 		input: (socket) =>
-			network(socket, { cniVersion: '1.1.0', 'cni.dev/valid-attachments': [{ containerID: 'c0ffee', ifname: 'eth0' }, { containerId: 'beef' }] }),
+			network(socket, {
+				cniVersion: '1.1.0',
+				'cni.dev/valid-attachments': [{ containerID: 'c0ffee', ifname: 'eth0' }, { containerId: 'beef' }],
+			}),
 		code: 7,
 		message: /valid-attachments is/,
 	},
 	{
-		title: 'DEL without a daemon: try again later, or the address leaks',
+		title: 'DEL without a daemon: an error to try again later, or the address leaks',
 		environment: { CNI_COMMAND: 'DEL', ...pod },
 		input: () => network('/nowhere/bgpmesh.sock'),
 		code: 11,
 		message: /no daemon answers/,
 	},
-	{ title: 'pools that are full', environment: { CNI_COMMAND: 'ADD', ...pod }, input: (socket) => network(socket), code: 100, message: /no free address/ },
+	{
+		title: 'pools that are full',
+		environment: { CNI_COMMAND: 'ADD', ...pod },
+		input: (socket) => network(socket),
+		code: 100,
+		message: /no free address/,
+	},
 ];
 for (const { title, environment, input, code, message } of refusals) {
 	test(`refused with code ${code}: ${title}`, async (t) => {
-		const { socket, close } = await daemon({ '/v1/cni/add': { status: 409, body: { error: { code: 'no-address', message: 'no free address' } } } });
+		const { socket, close } = await daemon({
+			'/v1/cni/add': { status: 409, body: { error: { code: 'no-address', message: 'no free address' } } },
+		});
 		const result = await run(environment, input(socket));
 		close();
 		t.is(result.code, 1);
@@ -279,27 +345,31 @@ for (const { title, environment, input, code, message } of refusals) {
 	});
 }
 
-test('VERSION answers without a configuration', async (t) => {
+test('VERSION responds without a configuration', async (t) => {
 	const { code, output } = await run({ CNI_COMMAND: 'VERSION' }, '');
 	t.is(code, 0);
 	t.deepEqual(JSON.parse(output).supportedVersions, ['0.3.0', '0.3.1', '0.4.0', '1.0.0', '1.1.0']);
 });
 
-test('VERSION answers a caller from the future with what is spoken here', async (t) => {
+test('VERSION responds to a later version with the supported versions', async (t) => {
 	const { code, output } = await run({ CNI_COMMAND: 'VERSION' }, '{"cniVersion":"9.0.0"}');
 	t.is(code, 0);
 	t.is(JSON.parse(output).cniVersion, '1.1.0');
 });
 
-test('a refusal is told in the version of the caller, whatever else is wrong', async (t) => {
+test('an error uses the version of the request, with any other error in it', async (t) => {
 	const { output } = await run({ CNI_COMMAND: 'ADD', ...pod }, JSON.stringify({ cniVersion: '0.4.0', ipam: {} }));
 	t.like(JSON.parse(output), { cniVersion: '0.4.0', code: 7 });
 });
 
-test('DEL takes away whatever the arguments and the keys of ADD say, and without a namespace', async (t) => {
+test('DEL ignores invalid arguments and keys of ADD, and works without a namespace', async (t) => {
 	const { socket, asked, close } = await daemon({ '/v1/cni/del': { status: 200, body: { addresses: [] } } });
 	const environment = { CNI_COMMAND: 'DEL', ...pod, CNI_NETNS: '', CNI_ARGS: 'COLOUR=blue' };
-	const input = network(socket, { runtimeConfig: { ips: 1 }, prevResult: 'none' }, { assign_ipv4: 'maybe', ipv4_pools: 'blue', gateway: 7, prefix: 'x' });
+	const input = network(
+		socket,
+		{ runtimeConfig: { ips: 1 }, prevResult: 'none' },
+		{ assign_ipv4: 'maybe', ipv4_pools: 'blue', gateway: 7, prefix: 'x' },
+	);
 	t.deepEqual(await run(environment, input), { code: 0, output: '' });
 	close();
 	t.is(asked.length, 1);
@@ -330,7 +400,7 @@ const questions: readonly { command: string; overrides: object; path: string; bo
 	},
 ];
 for (const { command, overrides, path, body } of questions) {
-	test(`${command} asks the daemon once and answers nothing`, async (t) => {
+	test(`${command} sends one request to the daemon and prints nothing`, async (t) => {
 		const { socket, asked, close } = await daemon({ [path]: { status: 200, body: { ready: true } } });
 		t.deepEqual(await run({ CNI_COMMAND: command, ...pod }, network(socket, overrides)), { code: 0, output: '' });
 		close();
@@ -338,7 +408,7 @@ for (const { command, overrides, path, body } of questions) {
 	});
 }
 
-test('a daemon that ends in the middle of its answer is one to ask again', async (t) => {
+test('a daemon that stops midway through its response is an error to retry', async (t) => {
 	const socket = newSocket();
 	const server = createTcpServer((connection) => {
 		connection.once('data', () => connection.end('HTTP/1.1 200 OK\r\ncontent-length: 400\r\n\r\n{"addresses":'));

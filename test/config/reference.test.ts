@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { configJsonSchema, configManual, configReference, loadConfig } from '../../src/config/index.ts';
 
-test('every key says what it means, what may be written and what it costs', (t) => {
+test('every key has a meaning, the accepted values and the effect of a change', (t) => {
 	const keys = configReference();
 	t.true(keys.length > 100);
 	for (const { key, description, expected, effect } of keys) {
@@ -14,7 +14,7 @@ test('every key says what it means, what may be written and what it costs', (t) 
 	}
 });
 
-test('the JSON schema refuses unknown keys and carries the descriptions', (t) => {
+test('the JSON schema refuses unknown keys and contains the descriptions', (t) => {
 	t.like(configJsonSchema(), {
 		type: 'object',
 		additionalProperties: false,
@@ -24,7 +24,7 @@ test('the JSON schema refuses unknown keys and carries the descriptions', (t) =>
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 
-/** The file's content, after writing it anew where that was asked for. */
+/** The file's content, regenerated first if requested. */
 function kept(file: string, content: (before: string) => string): { readonly is: string; readonly shouldBe: string } {
 	const path = join(root, file);
 	const shouldBe = content(readFileSync(path, 'utf8'));
@@ -32,13 +32,19 @@ function kept(file: string, content: (before: string) => string): { readonly is:
 	return { is: readFileSync(path, 'utf8'), shouldBe };
 }
 
-test('the JSON schema in config/ is that of the code', (t) => {
-	const { is, shouldBe } = kept('config/bgpmeshd.schema.json', () => `${JSON.stringify(configJsonSchema(), null, '\t')}\n`);
+test('the JSON schema in config/ equals that of the code', (t) => {
+	const { is, shouldBe } = kept(
+		'config/bgpmeshd.schema.json',
+		() => `${JSON.stringify(configJsonSchema(), null, '\t')}\n`,
+	);
 	t.is(is, shouldBe);
 });
 
 test('the manual has every key of the code', (t) => {
-	const { is, shouldBe } = kept('docs/configuration.md', (before) => `${before.slice(0, before.indexOf('## Every key'))}## Every key\n\n${configManual()}`);
+	const { is, shouldBe } = kept(
+		'docs/reference/configuration.md',
+		(before) => `${before.slice(0, before.indexOf('## Every key'))}## Every key\n\n${configManual()}`,
+	);
 	t.is(is, shouldBe);
 });
 

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import test from 'ava';
 import { endpoints } from '../../src/control/index.ts';
 
-const file = resolve(dirname(fileURLToPath(import.meta.url)), '../../../docs/control-api.md');
+const file = resolve(dirname(fileURLToPath(import.meta.url)), '../../../docs/reference/control-api.md');
 
 test('the manual has every endpoint of the table', (t) => {
 	const before = readFileSync(file, 'utf8');

@@ -3,10 +3,12 @@ import test from 'ava';
 
 import { systemClock } from '../../src/core/index.ts';
 
-test('what is due in more than 25 days is not due at once', async (t) => {
+test('a timer of more than 25 days does not fire at once', async (t) => {
 	const fired: string[] = [];
-	const timers = [2 ** 31, 0xff_ffff * 1000].map((delayMs) => systemClock.after(delayMs, () => fired.push(`${delayMs}`)));
-	// A timer of Node.js that does not take so many milliseconds fires after one.
+	const timers = [2 ** 31, 0xff_ffff * 1000].map((delayMs) =>
+		systemClock.after(delayMs, () => fired.push(`${delayMs}`)),
+	);
+	// A Node.js timer with more milliseconds than it supports fires after one.
 	systemClock.after(5, () => fired.push('soon'));
 	while (fired.length === 0) await pause(5);
 	t.deepEqual(fired, ['soon']);

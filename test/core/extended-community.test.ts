@@ -13,7 +13,7 @@ const texts = [
 	{ text: 'rt:4200000000:100', wire: '0202fa56ea000064' },
 	{ text: 'rt:65536:0', wire: '0202000100000000' },
 	{ text: 'ro:65000L:100', wire: '02030000fde80064' },
-	// Link bandwidth, opaque, a non-transitive route target: nothing with a name.
+	// Link bandwidth, opaque, a non-transitive route target: none has a name.
 	{ text: '0x4004fde84b3ebc20', wire: '4004fde84b3ebc20' },
 	{ text: '0x030b000000000001', wire: '030b000000000001' },
 	{ text: '0x4002fde800000064', wire: '4002fde800000064' },
@@ -45,12 +45,17 @@ for (const text of [
 	],
 	...['0x', '0x0002fde8000000', '0x0002fde80000006400', '0x0002fde80000006g'],
 ]) {
-	test(`'${text}' is no extended community`, (t) => t.is(parseExtendedCommunity(text), undefined));
+	test(`'${text}' is not an extended community`, (t) => t.is(parseExtendedCommunity(text), undefined));
 }
 
-test('any eight octets have a text, which is read back as the same', (t) => {
-	// Types and sub-types that have names, and their neighbours, often.
-	const octets = fc.tuple(fc.constantFrom(0, 1, 2, 3, 0x40), fc.constantFrom(1, 2, 3, 4), fc.uint8Array({ minLength: 6, maxLength: 6 }), fc.boolean());
+test('any eight octets have a text that parses to the same octets', (t) => {
+	// Named types and sub-types, and their neighbours, often.
+	const octets = fc.tuple(
+		fc.constantFrom(0, 1, 2, 3, 0x40),
+		fc.constantFrom(1, 2, 3, 4),
+		fc.uint8Array({ minLength: 6, maxLength: 6 }),
+		fc.boolean(),
+	);
 	fc.assert(
 		fc.property(octets, ([type, subType, rest, small]) => {
 			const bytes = Uint8Array.of(type, subType, ...(small ? [0, 0, ...rest.subarray(2)] : rest));

@@ -14,7 +14,7 @@ const parses = (text: string): boolean => {
 	}
 };
 
-test('four bytes come back from their dotted quad', (t) => {
+test('four bytes are restored from their dotted quad', (t) => {
 	fc.assert(
 		fc.property(fc.uint8Array({ minLength: 4, maxLength: 4 }), (bytes) => {
 			t.deepEqual(parseAddress(formatAddress(bytes)), { family: 'ipv4', bytes });
@@ -22,15 +22,36 @@ test('four bytes come back from their dotted quad', (t) => {
 	);
 });
 
-// Parts and characters that decide, so that texts which almost are addresses come often.
+// Decisive parts and characters, so that texts which are nearly addresses are frequent.
 const nearly = fc
 	.array(
-		fc.oneof(fc.constantFrom('0', '00', '01', '1', '10', '99', '255', '256', '300', '1000', '', ' ', '-1', '+1', 'a', '１', '/'), fc.nat(260).map(String)),
+		fc.oneof(
+			fc.constantFrom(
+				'0',
+				'00',
+				'01',
+				'1',
+				'10',
+				'99',
+				'255',
+				'256',
+				'300',
+				'1000',
+				'',
+				' ',
+				'-1',
+				'+1',
+				'a',
+				'１',
+				'/',
+			),
+			fc.nat(260).map(String),
+		),
 		{ minLength: 3, maxLength: 5 },
 	)
 	.map((parts) => parts.join('.'));
 
-test('a text is an IPv4 address exactly where it is a dotted quad without leading zeros', (t) => {
+test('a text is an IPv4 address exactly if it is a dotted quad without leading zeros', (t) => {
 	fc.assert(
 		fc.property(fc.oneof(nearly, fc.string()), (text) => {
 			if (!text.includes(':')) t.is(parses(text), dottedQuad.test(text), text);

@@ -2,18 +2,21 @@ import { existsSync, readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
+import { parseAllDocuments } from 'yaml';
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 const lines = readFileSync(join(root, 'Dockerfile'), 'utf8').split('\n');
 
-test('what the image copies is in the repository, or made by its build', (t) => {
+test('every file that the image copies is in the repository, or created by its build', (t) => {
 	const copied = lines.flatMap((line) => {
 		const fromBuild = /^COPY --from=build \/opt\/bgpmesh\/(\S+) /.exec(line)?.[1];
 		const fromHere = /^COPY ((?!--|\. )\S+(?: \S+)*) \S+$/.exec(line)?.[1]?.split(' ') ?? [];
 		return [...(fromBuild === undefined ? [] : [fromBuild]), ...fromHere];
 	});
 	t.true(copied.length >= 6, copied.join(' '));
-	for (const path of copied) t.true(path === 'node_modules' || existsSync(join(root, path)), path);
+	// Created by `npm run build:executables`, which the tests do not need.
+	const elsewhere = ['node_modules', 'dist/executables'];
+	for (const path of copied) t.true(elsewhere.includes(path) || existsSync(join(root, path)), path);
 });
 
 test('every command of the package is in the image', (t) => {
@@ -25,14 +28,47 @@ test('every command of the package is in the image', (t) => {
 	}
 });
 
-test('a container that is stopped leaves as for a restart', (t) => {
+test('a stopped container leaves as for a restart', (t) => {
 	t.deepEqual(
 		lines.filter((line) => line.startsWith('STOPSIGNAL ')),
 		['STOPSIGNAL SIGUSR2'],
 	);
 });
 
-test('the image runs the newest release of Node.js with long-term support that the package allows', (t) => {
+test('the image runs the newest LTS release of Node.js that the package allows', (t) => {
 	const from = lines.filter((line) => line.startsWith('FROM '));
 	t.deepEqual(new Set(from.map((line) => line.split(' ')[1])), new Set(['node:24-bookworm-slim']));
+});
+
+interface Container {
+	readonly env?: readonly { readonly name: string; readonly value?: string }[];
+	readonly volumeMounts: readonly { readonly mountPath: string }[];
+	readonly securityContext: {
+		readonly privileged?: boolean;
+		readonly capabilities: { readonly drop: readonly string[]; readonly add?: readonly string[] };
+	};
+}
+
+test('the DaemonSet drops all capabilities and adds those that the reference explains', (t) => {
+	const manifests = parseAllDocuments(readFileSync(join(root, 'config/daemonset.yaml'), 'utf8')).map(
+		(document) => document.toJS() as { readonly kind: string; readonly spec?: unknown },
+	);
+	const daemonSet = manifests.find(({ kind }) => kind === 'DaemonSet');
+	if (daemonSet === undefined) throw new Error('there is no DaemonSet');
+	// The shape of its specification.
+	const { containers, initContainers } = (
+		daemonSet.spec as {
+			readonly template: { readonly spec: Readonly<Record<'containers' | 'initContainers', readonly Container[]>> };
+		}
+	).template.spec;
+	for (const { securityContext } of [...containers, ...initContainers]) {
+		t.not(securityContext.privileged, true);
+		t.deepEqual(securityContext.capabilities.drop, ['ALL']);
+	}
+	const explained = readFileSync(join(root, 'docs/reference/security.md'), 'utf8')
+		.split('\n')
+		.flatMap((line) => /^\| `CAP_(\w+)` +\| \w+ +\| yes /.exec(line)?.[1] ?? []);
+	t.deepEqual(containers[0]?.securityContext.capabilities.add, explained);
+	const folder = containers[0]?.env?.find(({ name }) => name === 'BGPMESH_NET_SETTINGS')?.value;
+	t.true(containers[0]?.volumeMounts.some(({ mountPath }) => mountPath === folder));
 });

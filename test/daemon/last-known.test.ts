@@ -3,17 +3,26 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
 import { silentLogger } from '../../src/core/index.ts';
-import { LastKnownWriter, lastKnownFile, namedSecrets, readLastKnown, writeLastKnown } from '../../src/daemon/cluster/last-known.ts';
+import {
+	LastKnownWriter,
+	lastKnownFile,
+	namedSecrets,
+	readLastKnown,
+	writeLastKnown,
+} from '../../src/node/last-known.ts';
 import { FakeClock } from '../fakes/clock.ts';
 
 const folder = () => mkdtempSync(join(tmpdir(), 'bgpmesh-last-known-'));
 const layout = 'crd.projectcalico.org/v1';
 const known = {
 	layout,
-	objects: { nodes: [{ metadata: { name: 'a', resourceVersion: '9007199254740993' }, number: 9007199254740993n }], claims: [] },
+	objects: {
+		nodes: [{ metadata: { name: 'a', resourceVersion: '9007199254740993' }, number: 9007199254740993n }],
+		claims: [],
+	},
 } as const;
 
-test('what is written is read again, every digit of it, and nothing is left beside', async (t) => {
+test('a written state is read back with all digits, and no temporary file is left', async (t) => {
 	const file = join(folder(), 'state', 'x.json');
 	await writeLastKnown(file, 'a', 'https://s', known);
 	t.deepEqual(await readLastKnown(file, 'a', 'https://s', silentLogger), known);
@@ -23,9 +32,19 @@ test('what is written is read again, every digit of it, and nothing is left besi
 const useless = [
 	{ title: 'of another node', node: 'b', server: 'https://s', text: undefined },
 	{ title: 'of another server', node: 'a', server: 'https://t', text: undefined },
-	{ title: 'cut off', node: 'a', server: 'https://s', text: '{"version":1,"node":"a"' },
-	{ title: 'of another version', node: 'a', server: 'https://s', text: `{"version":2,"node":"a","server":"https://s","layout":"${layout}","objects":{}}` },
-	{ title: 'of an unknown layout', node: 'a', server: 'https://s', text: '{"version":1,"node":"a","server":"https://s","layout":"v9","objects":{}}' },
+	{ title: 'truncated', node: 'a', server: 'https://s', text: '{"version":1,"node":"a"' },
+	{
+		title: 'of another version',
+		node: 'a',
+		server: 'https://s',
+		text: `{"version":2,"node":"a","server":"https://s","layout":"${layout}","objects":{}}`,
+	},
+	{
+		title: 'of an unknown layout',
+		node: 'a',
+		server: 'https://s',
+		text: '{"version":1,"node":"a","server":"https://s","layout":"v9","objects":{}}',
+	},
 ] as const;
 for (const { title, node, server, text } of useless) {
 	test(`a file ${title} is not used`, async (t) => {
@@ -41,7 +60,7 @@ test('without a folder there is no file', (t) => {
 	t.is(lastKnownFile('/var/lib/bgpmesh', 'a'), '/var/lib/bgpmesh/last-known-a.json');
 });
 
-test('only Secrets that a resource names are kept', (t) => {
+test('only Secrets that a resource references are kept', (t) => {
 	const secret = (name: string) => ({ metadata: { name }, data: {} });
 	const peer = { spec: { password: { secretKeyRef: { name: 'one', key: 'k' } } } };
 	const mesh = { spec: { nodeMeshPassword: { secretKeyRef: { name: 'two', key: 'k' } } } };
@@ -52,7 +71,7 @@ test('only Secrets that a resource names are kept', (t) => {
 	);
 });
 
-test('changes are written together, the last ones at the end, and a disk that refuses is said once', async (t) => {
+test('changes are written together, the last ones at the end, and a disk error is logged once', async (t) => {
 	const clock = new FakeClock();
 	const said: string[] = [];
 	let [writes, refuses] = [0, false];

@@ -12,10 +12,12 @@ const prefixes = (answer: RoutesView) => [...new Set(answer.routes.map(({ prefix
 const allRoutes = (daemon: ControlClient) => daemon.ask('routes', {}) as Promise<RoutesView>;
 const status = (daemon: ControlClient) => daemon.ask('status', {}) as Promise<StatusView>;
 async function metrics({ socket }: RunningDaemon): Promise<string> {
-	const response = await new Promise<IncomingMessage>((resolve, reject) => get({ socketPath: socket, path: '/metrics' }, resolve).on('error', reject));
+	const response = await new Promise<IncomingMessage>((resolve, reject) =>
+		get({ socketPath: socket, path: '/metrics' }, resolve).on('error', reject),
+	);
 	return text(response);
 }
-/** Routes of ours in the kernel, as `ip route` has them. */
+/** Own routes in the kernel, as in `ip route`. */
 const kernel = () =>
 	ip('route show proto 80')
 		.split('\n')
@@ -28,7 +30,10 @@ const speaker = (own: string, identifier: string, peers: string, more = '') =>
 const peer = (name: string, own: string, address: string, more = '') =>
 	`{ name: ${name}, address: ${address}, port: 1790, localAddress: ${own}, asNumber: 64512, connectRetrySeconds: 1${more} }`;
 
-/** The node in the middle (a reflector with links of its own), one that announces routes, one that watches what comes through. */
+/**
+ * The node in the middle (a reflector with its own links), one that announces routes, one that
+ * observes the reflected routes.
+ */
 function world() {
 	const [node, source, watcher] = [new RunningDaemon(), new RunningDaemon(), new RunningDaemon()];
 	const [own, from, to] = ['127.0.0.2', '127.0.0.3', '127.0.0.4'];
@@ -37,7 +42,10 @@ function world() {
 		node,
 		source,
 		watcher,
-		configure(routes: string, { more = '', rest = 'pools: [ { cidr: 192.168.0.0/16, ipipMode: Never } ]', toWatcher = '', policies = '' } = {}) {
+		configure(
+			routes: string,
+			{ more = '', rest = 'pools: [ { cidr: 192.168.0.0/16, ipipMode: Never } ]', toWatcher = '', policies = '' } = {},
+		) {
 			const peers = `${peer('source', own, from, client)}, ${peer('watcher', own, to, `${client}${toWatcher}`)}`;
 			node.configure(speaker(own, '10.0.0.1', peers, `clusterId: 10.0.0.1\n${more}`), `${rest}\n${policies}`);
 			source.configure(speaker(from, '10.0.0.2', peer('node', from, own), `originate: [ ${routes} ]`));
@@ -48,13 +56,17 @@ function world() {
 const via = (prefix: string, nextHop: string) => `{ prefix: ${prefix}, nextHop: ${nextHop} }`;
 
 kernelTest(
-	`[C149] a next hop that goes with its link takes its routes from neighbours and kernel, and brings them back; others stay untouched${note}`,
+	`[C149] a next hop lost with its link removes its routes from neighbours and kernel, and restores them; others stay unchanged${note}`,
 	async (t) => {
 		enterNewNamespace();
 		addInterface('up0', ['10.0.1.1/24']);
 		addInterface('up1', ['10.0.2.1/24']);
 		const { node, source, watcher, configure } = world();
-		configure([via('192.168.1.0/26', '10.0.1.9'), via('192.168.2.0/26', '10.0.2.9'), via('192.168.3.0/26', '10.0.9.9')].join(', '));
+		configure(
+			[via('192.168.1.0/26', '10.0.1.9'), via('192.168.2.0/26', '10.0.2.9'), via('192.168.3.0/26', '10.0.9.9')].join(
+				', ',
+			),
+		);
 		await Promise.all([node.start(t), source.start(t), watcher.start(t)]);
 		await watcher.until('both are there', allRoutes, (answer) => prefixes(answer).length === 2);
 		t.deepEqual(prefixes(await allRoutesOf(watcher)), ['192.168.1.0/26', '192.168.2.0/26']);
@@ -66,7 +78,7 @@ kernelTest(
 
 		await watcher.until('End-of-RIB is in, too', status, ({ rib }) => rib.inSync);
 
-		// What nothing leads to can be seen.
+		// An unreachable next hop is visible.
 		t.regex((await node.cli('explain', '192.168.3.0/26')).stdout, /NEXT_HOP is unreachable/);
 		t.regex((await node.cli('routes', '192.168.3.0/26')).stdout, /NEXT_HOP is unreachable/);
 		t.deepEqual((await statusOf(node)).nextHops, { tracked: 3, unreachable: ['10.0.9.9'] });
@@ -95,7 +107,7 @@ kernelTest(
 		);
 		t.is(await updates(), before + 2, 'one announcement, nothing else');
 
-		// A way to the third one appears.
+		// A route to the third one appears.
 		ip('route add 10.0.9.0/24 via 10.0.1.254');
 		await watcher.until('all are there', allRoutes, (answer) => prefixes(answer).length === 3);
 		t.deepEqual((await statusOf(node)).nextHops, { tracked: 3, unreachable: [] });
@@ -105,47 +117,67 @@ kernelTest(
 			(lines) => lines.length === 3,
 		);
 		t.true(kernel().includes('192.168.3.0/26 via 10.0.1.254 dev up0 metric 1024'), kernel().join());
-		t.true(((await node.ask('peers')) as PeersView).peers.every(({ state, establishedCount }) => state === 'established' && establishedCount === 1));
+		t.true(
+			((await node.ask('peers')) as PeersView).peers.every(
+				({ state, establishedCount }) => state === 'established' && establishedCount === 1,
+			),
+		);
 	},
 );
 
-kernelTest(`a route of ours leads to next hops behind it as long as its own next hop is there, and none leads to its own${note}`, async (t) => {
-	enterNewNamespace();
-	addInterface('up0', ['10.0.1.1/24']);
-	const { node, source, watcher, configure } = world();
-	// 10.255.0.2 is known from BGP alone, as nodes' own addresses are behind two top-of-rack routers; 10.99.0.0/16 would stand on itself.
-	configure(
-		[via('10.255.0.2/32', '10.0.1.254'), via('192.168.1.0/26', '10.255.0.2'), via('10.99.0.0/16', '10.99.1.1'), via('192.168.2.0/26', '10.99.1.1')].join(', '),
-	);
-	await Promise.all([node.start(t), source.start(t), watcher.start(t)]);
-	await watcher.until('what can be reached is there', allRoutes, (answer) => prefixes(answer).length === 2);
-	t.deepEqual(prefixes(await allRoutesOf(watcher)), ['10.255.0.2/32', '192.168.1.0/26']);
-	t.deepEqual((await statusOf(node)).nextHops?.unreachable, ['10.99.1.1']);
-	await node.until(
-		'the kernel has what it can have',
-		() => Promise.resolve(kernel()),
-		(lines) => lines.join() === '10.255.0.2 via 10.0.1.254 dev up0 metric 1024',
-	);
+kernelTest(
+	`an own route leads to next hops behind it while its own next hop is reachable, and no route leads to its own next hop${note}`,
+	async (t) => {
+		enterNewNamespace();
+		addInterface('up0', ['10.0.1.1/24']);
+		const { node, source, watcher, configure } = world();
+		// 10.255.0.2 is known only from BGP, like node addresses behind two top-of-rack routers;
+		// 10.99.0.0/16 would resolve itself.
+		configure(
+			[
+				via('10.255.0.2/32', '10.0.1.254'),
+				via('192.168.1.0/26', '10.255.0.2'),
+				via('10.99.0.0/16', '10.99.1.1'),
+				via('192.168.2.0/26', '10.99.1.1'),
+			].join(', '),
+		);
+		await Promise.all([node.start(t), source.start(t), watcher.start(t)]);
+		await watcher.until('what can be reached is there', allRoutes, (answer) => prefixes(answer).length === 2);
+		t.deepEqual(prefixes(await allRoutesOf(watcher)), ['10.255.0.2/32', '192.168.1.0/26']);
+		t.deepEqual((await statusOf(node)).nextHops?.unreachable, ['10.99.1.1']);
+		await node.until(
+			'the kernel has what it can have',
+			() => Promise.resolve(kernel()),
+			(lines) => lines.length === 2,
+		);
 
-	// A start finds the route of its earlier life, and next hops behind it, before any neighbour has told it again.
-	const deleted = watchDeletions(t);
-	node.signal('SIGKILL');
-	await node.ended();
-	await node.start(t);
-	await node.until('in sync again', status, ({ rib, fib }) => rib.inSync && fib.inSync);
-	await watcher.until('all is there again', allRoutes, (answer) => prefixes(answer).length === 2);
-	t.deepEqual(deleted(), []);
-	ip('link set up0 down');
-	await watcher.until('nothing is left', allRoutes, (answer) => prefixes(answer).length === 0);
-	ip('link set up0 up');
-	await watcher.until('what can be reached is back', allRoutes, (answer) => prefixes(answer).length === 2);
-});
+		// The kernel's routes are resolved by the same rule as selection.
+		t.deepEqual(kernel(), [
+			'10.255.0.2 via 10.0.1.254 dev up0 metric 1024',
+			'192.168.1.0/26 via 10.0.1.254 dev up0 metric 1024',
+		]);
+
+		// At its start the daemon finds the route of its earlier run, and next hops behind it,
+		// before a neighbour announces it again.
+		const deleted = watchDeletions(t);
+		node.signal('SIGKILL');
+		await node.ended();
+		await node.start(t);
+		await node.until('in sync again', status, ({ rib, fib }) => rib.inSync && fib.inSync);
+		await watcher.until('all is there again', allRoutes, (answer) => prefixes(answer).length === 2);
+		t.deepEqual(deleted(), []);
+		ip('link set up0 down');
+		await watcher.until('nothing is left', allRoutes, (answer) => prefixes(answer).length === 0);
+		ip('link set up0 up');
+		await watcher.until('what can be reached is back', allRoutes, (answer) => prefixes(answer).length === 2);
+	},
+);
 
 for (const { title, given } of [
 	{ title: 'fib.enabled: false', given: { rest: 'fib: { enabled: false }' } },
 	{ title: 'bgp.nextHopTracking: off', given: { more: 'nextHopTracking: off' } },
 ]) {
-	kernelTest(`with ${title} every next hop counts as reachable, whatever the kernel has${note}`, async (t) => {
+	kernelTest(`with ${title} every next hop counts as reachable, for any kernel routes${note}`, async (t) => {
 		enterNewNamespace();
 		const { node, source, watcher, configure } = world();
 		configure(via('192.168.1.0/26', '10.0.9.9'), given);
@@ -157,15 +189,21 @@ for (const { title, given } of [
 	});
 }
 
-kernelTest(`a policy refuses routes by the interface that leads to their next hop, and follows it${note}`, async (t) => {
+kernelTest(`a policy refuses routes by the interface to their next hop, and follows its changes${note}`, async (t) => {
 	enterNewNamespace();
 	addInterface('up0', ['10.0.1.1/24']);
 	addInterface('wg0', ['10.0.2.1/24']);
 	const { node, source, watcher, configure } = world();
-	configure([via('192.168.1.0/26', '10.0.1.9'), via('192.168.2.0/26', '10.0.2.9'), via('192.168.3.0/26', '10.0.3.9')].join(', '), {
-		toWatcher: ', exportPolicies: [ no-wg ]',
-		policies: 'policies: { no-wg: { terms: [ { match: { interface: "wg*" }, action: reject } ], otherwise: accept } }',
-	});
+	configure(
+		[via('192.168.1.0/26', '10.0.1.9'), via('192.168.2.0/26', '10.0.2.9'), via('192.168.3.0/26', '10.0.3.9')].join(
+			', ',
+		),
+		{
+			toWatcher: ', exportPolicies: [ no-wg ]',
+			policies:
+				'policies: { no-wg: { terms: [ { match: { interface: "wg*" }, action: reject } ], otherwise: accept } }',
+		},
+	);
 	ip('route add 10.0.3.0/24 via 10.0.2.254');
 	await Promise.all([node.start(t), source.start(t), watcher.start(t)]);
 	await watcher.until('one is there', allRoutes, (answer) => prefixes(answer).join() === '192.168.1.0/26');

@@ -9,7 +9,8 @@ const node = (address: string, identifier: string, peers: string, originate = ''
 	`asNumber: 64512\nrouterId: ${identifier}\nlisten: { address: ${address}, port: ${testPort} }\npeers: [ ${peers} ]\noriginate: [ ${originate} ]\n${more}`;
 const peer = (name: string, own: string, address: string, more = '') =>
 	`{ name: ${name}, address: ${address}, port: ${testPort}, localAddress: ${own}, asNumber: 64512, connectRetrySeconds: 1${more} }`;
-const established = (name: string) => (answer: PeersView) => answer.peers.some((view) => view.name === name && view.state === 'established');
+const established = (name: string) => (answer: PeersView) =>
+	answer.peers.some((view) => view.name === name && view.state === 'established');
 const allPeers = (daemon: ControlClient) => daemon.ask('peers', {});
 const allRoutes = (daemon: ControlClient) => daemon.ask('routes', {});
 // The shapes are those of the control socket.
@@ -19,7 +20,12 @@ test('two daemons exchange their blocks, and the commands show it', async (t) =>
 	const [one, two] = [new RunningDaemon(), new RunningDaemon()];
 	const [oneAddress, twoAddress] = [loopbackAddress(), loopbackAddress()];
 	one.configure(
-		node(oneAddress, '10.0.0.1', peer('two', oneAddress, twoAddress), '192.168.1.0/26, { prefix: 192.168.1.64/26, communities: [no-export], med: 7 }'),
+		node(
+			oneAddress,
+			'10.0.0.1',
+			peer('two', oneAddress, twoAddress),
+			'192.168.1.0/26, { prefix: 192.168.1.64/26, communities: [no-export], med: 7 }',
+		),
 	);
 	two.configure(node(twoAddress, '10.0.0.2', peer('one', twoAddress, oneAddress), '192.168.2.0/26'));
 	await Promise.all([one.start(t), two.start(t)]);
@@ -28,10 +34,19 @@ test('two daemons exchange their blocks, and the commands show it', async (t) =>
 	await two.until('the routes are there', allRoutes, (answer) => routesOf(answer).length === 3);
 	const routes = routesOf(await two.ask('routes', '192.168.1.64/26'));
 	t.like(routes, [
-		{ prefix: '192.168.1.64/26', nextHop: oneAddress, source: 'internal', peer: 'one', best: true, med: 7, localPref: 100, communities: ['65535:65281'] },
+		{
+			prefix: '192.168.1.64/26',
+			nextHop: oneAddress,
+			source: 'internal',
+			peer: 'one',
+			best: true,
+			med: 7,
+			localPref: 100,
+			communities: ['65535:65281'],
+		},
 	]);
 
-	// By an address, as one would ask for the way to a pod.
+	// By an address, as in a query for the route to a pod.
 	const explanation = (await two.ask('explain', '192.168.1.7')) as ExplanationView;
 	t.is(explanation.prefix, '192.168.1.0/26' as never);
 	t.is(routesOf(await two.ask('routes', '--received', 'one')).length, 2);
@@ -45,13 +60,16 @@ test('two daemons exchange their blocks, and the commands show it', async (t) =>
 	});
 	t.regex((await two.cli('peers')).stdout, /^one +127\S+ +64512 +internal +Established/m);
 	t.is((await two.cli('routes', '10.9.9.0/24')).code, 1);
-	t.is((await two.cli('peers', 'nobody')).code, 1);
+	t.is((await two.cli('peers', 'absent')).code, 1);
 
-	// A peer is disabled with a text, and comes back.
+	// A peer is disabled with a text, and enabled again.
 	const text = 'back at 14:00';
 	t.is((await two.cli('peer', 'disable', 'one', '--text', text)).stdout, 'one disabled\n');
-	// RFC 8538 §3: between speakers that restart gracefully the CEASE is wrapped, so that routes are not held.
-	await eventually('the text has arrived', () => /notification received .*code=6 subcode=9 .*Administrative Shutdown.* text="back at 14:00"/.test(one.log));
+	// RFC 8538 §3: between speakers that restart gracefully the CEASE is wrapped, so that routes
+	// are not held.
+	await eventually('the text has arrived', () =>
+		/notification received .*code=6 subcode=9 .*Administrative Shutdown.* text="back at 14:00"/.test(one.log),
+	);
 	t.is((await two.cli('peer', 'refresh', 'one')).code, 1);
 	t.is((await two.cli('peer', 'enable', 'one')).code, 0);
 	await two.until('the session is up again', allPeers, established('one'));
@@ -99,13 +117,17 @@ test('a reload adds a peer without touching the session that is up, and a broken
 	t.is(is?.establishedCount, 1);
 	await two.until('the new block is there', allRoutes, (answer) => routesOf(answer).length === 2);
 
-	// What resets is said, and happens.
-	one.configure(node(a, '10.0.0.1', `${peer('two', a, b, ', holdTimeSeconds: 30')}, ${peer('three', a, c)}`, '192.168.1.0/26'));
+	// The reload reports the reset, and performs it.
+	one.configure(
+		node(a, '10.0.0.1', `${peer('two', a, b, ', holdTimeSeconds: 30')}, ${peer('three', a, c)}`, '192.168.1.0/26'),
+	);
 	t.deepEqual(((await one.ask('reload')) as ReloadView).resets, ['two']);
 	const again = await one.until(
 		'the changed session is up again',
 		allPeers,
-		(answer) => established('two')(answer) && answer.peers.some(({ name, holdTimeSeconds }) => name === 'two' && holdTimeSeconds === 30),
+		(answer) =>
+			established('two')(answer) &&
+			answer.peers.some(({ name, holdTimeSeconds }) => name === 'two' && holdTimeSeconds === 30),
 	);
 	t.is(again.peers.find(({ name }) => name === 'three')?.establishedCount, 1);
 
@@ -124,7 +146,7 @@ test('a reload adds a peer without touching the session that is up, and a broken
 	t.regex(one.log, /error configuration refused, the running one stays/);
 });
 
-test('what a killed daemon left is taken over; a second daemon is refused', async (t) => {
+test('the state of a killed daemon is taken over; a second daemon is refused', async (t) => {
 	const one = new RunningDaemon();
 	const address = loopbackAddress();
 	one.configure(node(address, '10.0.0.1', ''));
@@ -146,10 +168,13 @@ test('what a killed daemon left is taken over; a second daemon is refused', asyn
 	t.is(one.exitCode, 0);
 });
 
-test('a daemon with a wrong configuration says what is wrong and ends with code 2', async (t) => {
+test('a daemon with an invalid configuration reports the error and exits with code 2', async (t) => {
 	const one = new RunningDaemon();
 	one.configure('asNumber: x');
 	await one.start(t);
 	t.is(one.exitCode, 2);
-	t.is(one.log, `${one.configFile}:3:13: bgp.asNumber: found 'x', expected an AS number, 1 to 4294967294 except 65535, or asdot such as 1.10\n`);
+	t.is(
+		one.log,
+		`${one.configFile}:3:13: bgp.asNumber: found 'x', expected an AS number, 1 to 4294967294 except 65535, or asdot such as 1.10\n`,
+	);
 });

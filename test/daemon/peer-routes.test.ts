@@ -10,8 +10,8 @@ const kernelTest = noNamespaces === undefined ? test.serial : test.serial.skip;
 const note = noNamespaces === undefined ? '' : ` (skipped: ${noNamespaces})`;
 
 /**
- * A top-of-rack router at 10.9.0.1 behind a plain router, which has two links to the node: 10.0.1.1 and 10.0.3.1. The node, whose namespace
- * is the one we end up in, has no default route.
+ * A top-of-rack router at 10.9.0.1 behind a plain router with two links to the node: 10.0.1.1 and
+ * 10.0.3.1. The node, whose namespace this process is in, has no default route.
  */
 async function build(t: ExecutionContext): Promise<{ readonly tor: RunningDaemon; readonly node: KubeNode }> {
 	enterRouting();
@@ -39,7 +39,11 @@ async function build(t: ExecutionContext): Promise<{ readonly tor: RunningDaemon
 	ipAt(between, 'route add 10.9.0.1 via 10.8.0.2');
 	ipAt(tor.pid, 'route add default via 10.8.0.1');
 	const node = new KubeNode('node-a');
-	await node.start(t, { address: '10.0.1.2/24', bgp: '{ asNumber: 64512, listen: { address: 10.0.1.2, port: 179 } }', rest: 'fib: { enabled: true }' });
+	await node.start(t, {
+		address: '10.0.1.2/24',
+		bgp: '{ asNumber: 64512, listen: { address: 10.0.1.2, port: 179 } }',
+		rest: 'fib: { enabled: true }',
+	});
 	return { tor, node };
 }
 
@@ -52,54 +56,64 @@ const ours = () =>
 const peers = async (daemon: ControlClient) => (await daemon.ask('peers', {})).peers;
 const spec = { peerIP: '10.9.0.1', asNumber: 64999 };
 
-kernelTest(`a peer that only a gateway reaches is reached, by another one when that changes, and its route goes after its session${note}`, async (t) => {
-	const { tor, node } = await build(t);
-	await node.peer('tor', { ...spec, reachableBy: '10.0.1.1' });
-	const first = await node.daemon.until('the session is established', peers, ([peer]) => peer?.state === 'established');
-	await node.daemon.until(
-		'what lies behind the peer is in the kernel',
-		async () => ours(),
-		(routes) => routes.length === 2,
-	);
-	t.deepEqual(ours(), ['10.50.0.0/24 via 10.0.1.1 dev up0 metric 1024', '10.9.0.1 via 10.0.1.1 dev up0 metric 1024']);
-	const shown = await node.daemon.until(
-		'the reason is shown',
-		(daemon) => daemon.ask('fib', {}),
-		({ routes }) => routes.length === 2,
-	);
-	t.is(shown.routes.find(({ prefix }) => prefix === '10.9.0.1/32')?.reason, 'reachableBy of BGPPeer tor');
+kernelTest(
+	`a peer behind a gateway is reached, through the new gateway when that changes, and its route is removed after its session${note}`,
+	async (t) => {
+		const { tor, node } = await build(t);
+		await node.peer('tor', { ...spec, reachableBy: '10.0.1.1' });
+		const first = await node.daemon.until(
+			'the session is established',
+			peers,
+			([peer]) => peer?.state === 'established',
+		);
+		await node.daemon.until(
+			'what lies behind the peer is in the kernel',
+			async () => ours(),
+			(routes) => routes.length === 2,
+		);
+		t.deepEqual(ours(), ['10.50.0.0/24 via 10.0.1.1 dev up0 metric 1024', '10.9.0.1 via 10.0.1.1 dev up0 metric 1024']);
+		const shown = await node.daemon.until(
+			'the reason is shown',
+			(daemon) => daemon.ask('fib', {}),
+			({ routes }) => routes.length === 2,
+		);
+		t.is(shown.routes.find(({ prefix }) => prefix === '10.9.0.1/32')?.reason, 'reachableBy of BGPPeer tor');
 
-	await node.peer('tor', { ...spec, reachableBy: '10.0.3.1' });
-	await node.daemon.until(
-		'both go by the other gateway',
-		async () => ours(),
-		(routes) => routes.every((route) => route.includes('via 10.0.3.1')),
-	);
-	t.deepEqual(ours(), ['10.50.0.0/24 via 10.0.3.1 dev up1 metric 1024', '10.9.0.1 via 10.0.3.1 dev up1 metric 1024']);
-	const second = await node.daemon.until('the session is there', peers, ([peer]) => peer !== undefined);
-	t.is(second[0]?.since, first[0]?.since);
+		await node.peer('tor', { ...spec, reachableBy: '10.0.3.1' });
+		await node.daemon.until(
+			'both go by the other gateway',
+			async () => ours(),
+			(routes) => routes.every((route) => route.includes('via 10.0.3.1')),
+		);
+		t.deepEqual(ours(), ['10.50.0.0/24 via 10.0.3.1 dev up1 metric 1024', '10.9.0.1 via 10.0.3.1 dev up1 metric 1024']);
+		const second = await node.daemon.until('the session is there', peers, ([peer]) => peer !== undefined);
+		t.is(second[0]?.since, first[0]?.since);
 
-	await node.removePeer('tor');
-	await node.daemon.until('the peer is gone', peers, (answer) => answer.length === 0);
-	await node.daemon.until(
-		'its route is gone',
-		async () => ours(),
-		(routes) => routes.length === 0,
-	);
-	// It was told by a NOTIFICATION, which went over the route.
-	const [told] = await tor.until('the session is over', peers, ([peer]) => peer?.state !== 'established');
-	t.is(told?.lastNotificationReceived?.code, 6, JSON.stringify(told));
-});
+		await node.removePeer('tor');
+		await node.daemon.until('the peer is gone', peers, (answer) => answer.length === 0);
+		await node.daemon.until(
+			'its route is gone',
+			async () => ours(),
+			(routes) => routes.length === 0,
+		);
+		// The peer received the NOTIFICATION, which used the route.
+		const [told] = await tor.until('the session is over', peers, ([peer]) => peer?.state !== 'established');
+		t.is(told?.lastNotificationReceived?.code, 6, JSON.stringify(told));
+	},
+);
 
-kernelTest(`a gateway that nobody has is told in status and log, and used once it is there${note}`, async (t) => {
+kernelTest(`a missing gateway is reported in status and log, and used once it is present${note}`, async (t) => {
 	const { node } = await build(t);
 	await node.peer('tor', { ...spec, reachableBy: '10.7.0.1' });
-	const { warnings } = await node.daemon.until(
-		'status tells it',
+	const { problems } = await node.daemon.until(
+		'status has it',
 		(daemon) => daemon.ask('status', {}),
-		({ warnings }) => warnings.length > 0,
+		({ problems }) => problems.some(({ id }) => id === 'peer-route-failed'),
 	);
-	t.regex(warnings.join('\n'), /no route to 10\.9\.0\.1\/32 via 10\.7\.0\.1 \(reachableBy of BGPPeer tor\): /);
+	t.regex(
+		problems.map(({ reason }) => reason).join('\n'),
+		/no route to 10\.9\.0\.1\/32 via 10\.7\.0\.1 \(reachableBy of BGPPeer tor\): /,
+	);
 	t.regex(node.daemon.log, /the kernel refused a route.*10\.9\.0\.1\/32/);
 	t.deepEqual(ours(), []);
 	ip('addr add 10.7.0.2/24 dev up1');
@@ -111,19 +125,22 @@ kernelTest(`a gateway that nobody has is told in status and log, and used once i
 	t.deepEqual(ours(), ['10.9.0.1 via 10.7.0.1 dev up1 metric 1024']);
 });
 
-kernelTest(`the route of a peer stays through a restart and is gone where the peer went meanwhile${note}`, async (t) => {
-	const { node } = await build(t);
-	await node.peer('tor', { ...spec, reachableBy: '10.0.1.1' });
-	await node.daemon.until('the session is established', peers, ([peer]) => peer?.state === 'established');
-	node.daemon.signal('SIGKILL');
-	await node.daemon.ended();
-	t.true(ours().includes('10.9.0.1 via 10.0.1.1 dev up0 metric 1024'));
-	await node.removePeer('tor');
-	await node.daemon.start(t);
-	await node.daemon.until(
-		'what is not wanted any more is swept',
-		async () => ours(),
-		(routes) => routes.length === 0,
-	);
-	t.pass();
-});
+kernelTest(
+	`the route of a peer stays through a restart and is removed if the peer was removed meanwhile${note}`,
+	async (t) => {
+		const { node } = await build(t);
+		await node.peer('tor', { ...spec, reachableBy: '10.0.1.1' });
+		await node.daemon.until('the session is established', peers, ([peer]) => peer?.state === 'established');
+		node.daemon.signal('SIGKILL');
+		await node.daemon.ended();
+		t.true(ours().includes('10.9.0.1 via 10.0.1.1 dev up0 metric 1024'));
+		await node.removePeer('tor');
+		await node.daemon.start(t);
+		await node.daemon.until(
+			'what is not wanted any more is swept',
+			async () => ours(),
+			(routes) => routes.length === 0,
+		);
+		t.pass();
+	},
+);

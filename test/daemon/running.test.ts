@@ -5,12 +5,24 @@ import { peerOptionsOf } from '../../src/daemon/peer-options.ts';
 import { afterReload, planReload } from '../../src/daemon/running.ts';
 
 const file = (peer: string, rest = '', more = '') =>
-	parseConfig(`bgp: { asNumber: 64512, ${more} peers: [ { name: tor, address: 10.0.0.1, asNumber: 64999${peer} } ] }\n${rest}`, 'x.yaml');
+	parseConfig(
+		`bgp: { asNumber: 64512, ${more} peers: [ { name: tor, address: 10.0.0.1, asNumber: 64999${peer} } ] }\n${rest}`,
+		'x.yaml',
+	);
 const policies = 'policies: { p: {}, q: { otherwise: accept } }';
 
-/** Every key of a peer, changed: what the schema says it costs is what the speaker says it costs. */
+/** Changes every key of a peer: the effect in the schema must equal the effect in the speaker. */
 const keys: readonly { key: string; before?: string; rest?: string }[] = [
-	...['description: x', 'enabled: false', 'port: 1790', 'localAddress: 10.0.0.2', 'device: eth0', 'localAsNumber: 64513', 'passive: true', 'families: [ipv4]'],
+	...[
+		'description: x',
+		'enabled: false',
+		'port: 1790',
+		'localAddress: 10.0.0.2',
+		'device: eth0',
+		'localAsNumber: 64513',
+		'passive: true',
+		'families: [ipv4]',
+	],
 	...[
 		'holdTimeSeconds: 30',
 		'connectRetrySeconds: 5',
@@ -18,6 +30,7 @@ const keys: readonly { key: string; before?: string; rest?: string }[] = [
 		'ttlSecurityHops: 1',
 		'reflectorClient: true',
 		'routeServerClient: true',
+		'secondBestPath: true',
 		'nextHopMode: self',
 	],
 	...[
@@ -32,7 +45,13 @@ const keys: readonly { key: string; before?: string; rest?: string }[] = [
 		'strictRole: true',
 		'extendedNextHop: true',
 	],
-	...['importPolicies: [p]', 'exportPolicies: [q]', 'addPath: { receive: true }', 'addPath: { limit: 2 }', 'gracefulRestart: { enabled: false }'],
+	...[
+		'importPolicies: [p]',
+		'exportPolicies: [q]',
+		'addPath: { receive: true }',
+		'addPath: { limit: 2 }',
+		'gracefulRestart: { enabled: false }',
+	],
 	...[
 		'gracefulRestart: { restartSeconds: 60 }',
 		'gracefulRestart: { staleSeconds: 60 }',
@@ -41,10 +60,12 @@ const keys: readonly { key: string; before?: string; rest?: string }[] = [
 	],
 ].map((key) => ({ key }));
 for (const { key } of keys) {
-	test(`the schema and the speaker agree on what changing ${key} costs`, (t) => {
+	test(`the schema and the speaker agree on the effect of changing ${key}`, (t) => {
 		const [before, after] = [file('', policies), file(`, ${key}`, policies)];
 		const [change] = diffConfig(before, after);
-		const [was, becomes] = [before, after].map((config) => config.bgp?.peers.map((peer) => peerOptionsOf(config, peer, new Map()))[0]);
+		const [was, becomes] = [before, after].map(
+			(config) => config.bgp?.peers.map((peer) => peerOptionsOf(config, peer, new Map()))[0],
+		);
 		if (was === undefined || becomes === undefined) return t.fail('there is one peer');
 		return t.is(String(change?.effect), describePeerChange(was, becomes).effect);
 	});
@@ -70,20 +91,25 @@ test('a changed policy is a change of the peers that have it', (t) => {
 	t.deepEqual(plan.resets, []);
 });
 
-test('a reset says why', (t) => {
-	const [before, after] = [file(''), file(', holdTimeSeconds: 30, gracefulRestart: { restartSeconds: 60 }, device: eth0, description: x')];
-	const [was, becomes] = [before, after].map((config) => config.bgp?.peers.map((peer) => peerOptionsOf(config, peer, new Map()))[0]);
+test('a reset reports its reason', (t) => {
+	const [before, after] = [
+		file(''),
+		file(', holdTimeSeconds: 30, gracefulRestart: { restartSeconds: 60 }, device: eth0, description: x'),
+	];
+	const [was, becomes] = [before, after].map(
+		(config) => config.bgp?.peers.map((peer) => peerOptionsOf(config, peer, new Map()))[0],
+	);
 	if (was === undefined || becomes === undefined) return t.fail('there is one peer');
 	const { changes } = planReload('x.yaml', true, before, after, () => describePeerChange(was, becomes));
 	return t.deepEqual(Object.fromEntries(changes.flatMap(({ keys }) => keys).map(({ key, why }) => [key, why])), {
-		holdTimeSeconds: 'resets the session: it is said in OPEN, once per session',
-		'gracefulRestart.restartSeconds': 'resets the session: it is said in OPEN, once per session',
+		holdTimeSeconds: 'resets the session: it is part of OPEN, once per session',
+		'gracefulRestart.restartSeconds': 'resets the session: it is part of OPEN, once per session',
 		device: 'resets the session: it is a property of the TCP connection',
 		description: undefined,
 	});
 });
 
-test('what needs a restart keeps its running value, and is told again at the next reload', (t) => {
+test('an option that needs a restart keeps its running value, and is reported again at the next reload', (t) => {
 	const before = file('');
 	const after = parseConfig(
 		'bgp: { asNumber: 64513, clientToClientReflection: false, inSyncTimeoutSeconds: 9 }\ncontrol: { group: adm }\nlog: { level: debug }\n',
@@ -107,14 +133,35 @@ test('what needs a restart keeps its running value, and is told again at the nex
 });
 
 const identities = [
-	{ title: 'another AS number resets the peers that are told it', bgp: 'asNumber: 64513', effect: 'reset', resets: ['a'] },
-	{ title: 'another router ID resets every peer', bgp: 'asNumber: 64512, routerId: 10.0.0.9', effect: 'reset', resets: ['a', 'b'] },
-	{ title: 'to become a reflector resets nobody', bgp: 'asNumber: 64512, clusterId: 10.0.0.9', effect: 'routes', resets: [] },
-	{ title: 'another port resets nobody', bgp: 'asNumber: 64512, listen: { port: 1179 }', effect: 'live', resets: [] },
+	{
+		title: 'a changed AS number resets the peers that receive it',
+		bgp: 'asNumber: 64513',
+		effect: 'reset',
+		resets: ['a'],
+	},
+	{
+		title: 'a changed router ID resets every peer',
+		bgp: 'asNumber: 64512, routerId: 10.0.0.9',
+		effect: 'reset',
+		resets: ['a', 'b'],
+	},
+	{
+		title: 'becoming a reflector resets no peer',
+		bgp: 'asNumber: 64512, clusterId: 10.0.0.9',
+		effect: 'routes',
+		resets: [],
+	},
+	{
+		title: 'a changed port resets no peer',
+		bgp: 'asNumber: 64512, listen: { port: 1179 }',
+		effect: 'live',
+		resets: [],
+	},
 ] as const;
 for (const { title, bgp, effect, resets } of identities) {
 	test(title, (t) => {
-		const peers = 'peers: [ { name: a, address: 10.0.0.1, asNumber: 1 }, { name: b, address: 10.0.0.2, asNumber: 1, localAsNumber: 7 } ]';
+		const peers =
+			'peers: [ { name: a, address: 10.0.0.1, asNumber: 1 }, { name: b, address: 10.0.0.2, asNumber: 1, localAsNumber: 7 } ]';
 		const [before, after] = ['asNumber: 64512', bgp].map((text) => parseConfig(`bgp: { ${text}, ${peers} }`, 'x.yaml'));
 		if (before === undefined || after === undefined) return t.fail();
 		const plan = planReload('x.yaml', true, before, after, () => undefined);

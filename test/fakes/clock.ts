@@ -6,7 +6,7 @@ interface Pending {
 	readonly callback: () => void;
 }
 
-/** A clock that moves only when told; timers fire in the order of their times. */
+/** A clock that only moves by `advance`; timers fire in the order of their times. */
 export class FakeClock implements Clock {
 	#nowMs = 0;
 	#order = 0;
@@ -27,16 +27,18 @@ export class FakeClock implements Clock {
 		return { cancel: () => void this.#pending.delete(pending) };
 	}
 
-	/** Timers that have not fired and were not cancelled. */
+	/** Timers that are pending and not cancelled. */
 	get pendingCount(): number {
 		return this.#pending.size;
 	}
 
-	/** Lets time pass; timers that are set meanwhile fire too when they are due. */
+	/** Advances the time; timers that are set meanwhile fire too when they are due. */
 	advance(byMs: number): void {
 		const endMs = this.#nowMs + byMs;
 		for (;;) {
-			const [next] = [...this.#pending].filter(({ atMs }) => atMs <= endMs).sort((left, right) => left.atMs - right.atMs || left.order - right.order);
+			const [next] = [...this.#pending]
+				.filter(({ atMs }) => atMs <= endMs)
+				.sort((left, right) => left.atMs - right.atMs || left.order - right.order);
 			if (next === undefined) break;
 			this.#pending.delete(next);
 			this.#nowMs = next.atMs;

@@ -7,7 +7,10 @@ export interface LogLine {
 }
 
 /** A logger that keeps its lines. */
-export function recordingLogger(lines: LogLine[] = [], context: LogFields = {}): Logger & { readonly lines: LogLine[] } {
+export function recordingLogger(
+	lines: LogLine[] = [],
+	context: LogFields = {},
+): Logger & { readonly lines: LogLine[] } {
 	const at =
 		(level: LogLine['level']) =>
 		(message: string, fields: LogFields = {}) =>

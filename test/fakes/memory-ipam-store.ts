@@ -15,22 +15,26 @@ import {
 	type Versioned,
 } from '../../src/ipam/index.ts';
 
-/** The process died at this write: whatever waits for it never hears of it again. */
+/** The process died at this write: its pending calls never return. */
 export class CrashError extends Error {
 	override readonly name = 'CrashError';
 }
 
-/** What happens before each write: may throw (crash, outage), may let others go first. */
-export type BeforeWrite = (what: { readonly kind: string; readonly name: string; readonly verb: 'create' | 'write' | 'remove' }) => Promise<void>;
+/** Runs before each write: may throw (crash, outage), may run other requests first. */
+export type BeforeWrite = (what: {
+	readonly kind: string;
+	readonly name: string;
+	readonly verb: 'create' | 'write' | 'remove';
+}) => Promise<void>;
 
 /** The cluster's state, shared by the stores of several nodes. */
 export class MemoryCluster {
 	readonly blocks = new Map<string, Versioned<Block>>();
 	readonly affinities = new Map<string, Versioned<Affinity>>();
 	readonly handles = new Map<string, Versioned<Handle>>();
-	/** Of blocks: there under these names, and nobody can read them. */
+	/** Blocks that exist under these names and are unreadable. */
 	readonly unreadable = new Map<string, Unreadable>();
-	/** What was written over, or removed, although nobody can read it: by somebody who knows its version. */
+	/** Unreadable blocks that were overwritten or removed with their current version. */
 	readonly overwritten: string[] = [];
 	pools: Pool[] = [];
 	reservations: PrefixKey[] = [];
@@ -41,19 +45,22 @@ export class MemoryCluster {
 	version = 0;
 }
 
-/** Somebody writes into a block what makes nobody able to read it, as a new version of it; where there is none, into a new one. */
+/** Makes a block unreadable, as a new version of it; creates the block if it does not exist. */
 export function spoilBlock(cluster: MemoryCluster, name: string, cidr: PrefixKey, problem = 'spoiled'): void {
 	cluster.unreadable.set(name, { name, problem, cidrs: [cidr] });
 	changeBlock(cluster, name, (block) => block);
 }
 
-/** Somebody writes a block by hand. */
+/** A manual write to a block. */
 export function changeBlock(cluster: MemoryCluster, name: string, change: (block: Block) => Block): void {
 	const found = cluster.blocks.get(name);
 	if (found !== undefined) cluster.blocks.set(name, { value: change(found.value), version: String(++cluster.version) });
 }
 
-/** Behaves as the API server does: refuses stale versions and double creation, answers after a turn of the event loop, counts requests. */
+/**
+ * Behaves as the API server: refuses stale versions and duplicate creation, responds after a turn
+ * of the event loop, counts requests.
+ */
 class MemoryStore<T extends { readonly deleted: boolean }> implements Store<T> {
 	readonly #kind: string;
 	readonly #cluster: MemoryCluster;
@@ -63,7 +70,14 @@ class MemoryStore<T extends { readonly deleted: boolean }> implements Store<T> {
 	readonly #beforeWrite: BeforeWrite;
 	readonly #unreadable: ReadonlyMap<string, Unreadable>;
 
-	constructor(kind: string, cluster: MemoryCluster, entries: Map<string, Versioned<T>>, cached: boolean, counts: RequestCounts, beforeWrite: BeforeWrite) {
+	constructor(
+		kind: string,
+		cluster: MemoryCluster,
+		entries: Map<string, Versioned<T>>,
+		cached: boolean,
+		counts: RequestCounts,
+		beforeWrite: BeforeWrite,
+	) {
 		this.#unreadable = kind === 'block' ? cluster.unreadable : new Map();
 		this.#kind = kind;
 		this.#cluster = cluster;
@@ -82,7 +96,7 @@ class MemoryStore<T extends { readonly deleted: boolean }> implements Store<T> {
 		if (unreadable !== undefined) throw new UnreadableError(unreadable);
 		const found = this.#entries.get(name);
 		if (found?.value.deleted !== true) return this.#remember(name, found);
-		// Whoever sees the mark finishes the deletion.
+		// A reader of the deletion mark completes the deletion.
 		await this.remove(name, found).catch((error: unknown) => {
 			if (!(error instanceof ConflictError)) throw error;
 		});
@@ -97,7 +111,8 @@ class MemoryStore<T extends { readonly deleted: boolean }> implements Store<T> {
 
 	async write(name: string, { value, version }: Versioned<T>): Promise<Versioned<T>> {
 		await this.#begin(name, 'write');
-		if (this.#entries.get(name)?.version !== version) throw new ConflictError(`${this.#kind}/${name} is not at ${version}`);
+		if (this.#entries.get(name)?.version !== version)
+			throw new ConflictError(`${this.#kind}/${name} is not at ${version}`);
 		if (this.#unreadable.has(name)) this.#cluster.overwritten.push(`${this.#kind}/${name}`);
 		return this.#put(name, value);
 	}
@@ -105,7 +120,8 @@ class MemoryStore<T extends { readonly deleted: boolean }> implements Store<T> {
 	async remove(name: string, { version }: Versioned<T>): Promise<void> {
 		await this.#begin(name, 'remove');
 		const current = this.#entries.get(name);
-		if (current !== undefined && current.version !== version) throw new ConflictError(`${this.#kind}/${name} is not at ${version}`);
+		if (current !== undefined && current.version !== version)
+			throw new ConflictError(`${this.#kind}/${name} is not at ${version}`);
 		if (this.#unreadable.has(name)) this.#cluster.overwritten.push(`${this.#kind}/${name}`);
 		this.#entries.delete(name);
 		this.#cache?.delete(name);
@@ -116,7 +132,9 @@ class MemoryStore<T extends { readonly deleted: boolean }> implements Store<T> {
 			this.#counts.reads++;
 			await turn();
 		}
-		const readable = [...(this.#cache ?? this.#entries)].filter(([name, { value }]) => !value.deleted && !this.#unreadable.has(name));
+		const readable = [...(this.#cache ?? this.#entries)].filter(
+			([name, { value }]) => !value.deleted && !this.#unreadable.has(name),
+		);
 		return { items: readable.map(([name, entry]) => ({ name, ...entry })), unreadable: [...this.#unreadable.values()] };
 	}
 
@@ -143,17 +161,23 @@ class MemoryStore<T extends { readonly deleted: boolean }> implements Store<T> {
 
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
 
-/** How much a store was asked for. */
+/** Counts of requests to a store. */
 export interface RequestCounts {
 	reads: number;
 	writes: number;
 	readonly byKind: Record<string, number>;
 }
 
-/** A node's view of the cluster. `cached`: with a copy of everything as of now, that only the node's own requests refresh. */
+/**
+ * A node's view of the cluster. `cached`: with a copy of the current state that only the node's own
+ * requests refresh.
+ */
 export function memoryStore(
 	cluster: MemoryCluster,
-	{ cached = false, beforeWrite = async () => {} }: { readonly cached?: boolean; readonly beforeWrite?: BeforeWrite } = {},
+	{
+		cached = false,
+		beforeWrite = async () => {},
+	}: { readonly cached?: boolean; readonly beforeWrite?: BeforeWrite } = {},
 ): IpamStore & { readonly counts: RequestCounts } {
 	const counts: RequestCounts = { reads: 0, writes: 0, byKind: {} };
 	const affinities = new MemoryStore('affinity', cluster, cluster.affinities, cached, counts, beforeWrite);
@@ -162,8 +186,25 @@ export function memoryStore(
 		blocks: new MemoryStore('block', cluster, cluster.blocks, cached, counts, beforeWrite),
 		affinities,
 		handles: new MemoryStore('handle', cluster, cluster.handles, false, counts, beforeWrite),
-		affinitiesOf: async (node) => (await affinities.list()).items.map(({ value }) => value).filter((affinity) => affinity.node === node),
-		pools: async () => cluster.pools,
+		async blockCidrs() {
+			counts.reads++;
+			await turn();
+			return [
+				...new Set([
+					...[...cluster.blocks.values()].filter(({ value }) => !value.deleted).map(({ value }) => value.cidr),
+					...[...cluster.unreadable.values()].flatMap(({ cidrs }) => cidrs),
+				]),
+			];
+		},
+		affinitiesOf: async (node) =>
+			(await affinities.list()).items.map(({ value }) => value).filter((affinity) => affinity.node === node),
+		async pools(fresh) {
+			if (fresh === 'fresh') {
+				counts.reads++;
+				await turn();
+			}
+			return cluster.pools;
+		},
 		reservations: async () => cluster.reservations,
 		config: async () => cluster.config,
 		nodeLabels: async (node) => cluster.nodeLabels[node] ?? {},

@@ -1,13 +1,15 @@
-import type { NeighbouringEvent, NeighbouringKernel, NeighbouringRoute } from '../../src/fib/index.ts';
+import type { NeighbouringEvent, NeighbouringKernel, NeighbouringRoute, NeighbouringWay } from '../../src/fib/index.ts';
 
-/** Routes of others as a test has them; what is read is what is there when the reading ends. */
+/** Foreign routes as a test sets them; a read returns the routes present at its end. */
 export class FakeNeighbouringKernel implements NeighbouringKernel {
 	routes: NeighbouringRoute[] = [];
+	/** States of interfaces by name. */
+	readonly devices = new Map<string, NeighbouringWay['state']>();
 	reads = 0;
 	closed = false;
-	/** Set, `list` throws it. */
+	/** If set, `list` throws it. */
 	broken: Error | undefined;
-	/** Set, a reading ends when the test says so. */
+	/** If set, the test ends each read. */
 	held: { readonly snapshot: readonly NeighbouringRoute[]; readonly release: () => void } | undefined;
 	holding = false;
 	#onEvent: ((event: NeighbouringEvent) => void) | undefined;
@@ -24,17 +26,21 @@ export class FakeNeighbouringKernel implements NeighbouringKernel {
 		this.#onEvent = onEvent;
 	}
 
+	deviceState(device: string): NeighbouringWay['state'] | undefined {
+		return this.devices.get(device);
+	}
+
 	close(): void {
 		this.closed = true;
 	}
 
-	/** A route comes, and is told. */
+	/** Adds a route, with its event. */
 	add(route: NeighbouringRoute): void {
 		this.routes.push(route);
 		this.tell({ type: 'route', change: 'added', route });
 	}
 
-	/** A route goes, and is told. */
+	/** Removes a route, with its event. */
 	remove(route: NeighbouringRoute): void {
 		this.routes = this.routes.filter((other) => other !== route);
 		this.tell({ type: 'route', change: 'removed', route });

@@ -1,4 +1,5 @@
 import { formatAddress, type PrefixKey, parseAddress, parsePrefix, prefixContains } from '../../src/core/index.ts';
+import { felixProtocol, isFelixRoute, isFormerRoute } from '../../src/fib/felix.ts';
 import {
 	type ForeignRoute,
 	type KernelEvent,
@@ -7,6 +8,7 @@ import {
 	type RouteFailure,
 	type RouteKernel,
 	type RouteOperation,
+	type RouteOwnership,
 } from '../../src/fib/index.ts';
 
 interface Entry {
@@ -20,33 +22,61 @@ interface FakeInterface {
 	up: boolean;
 }
 
-/** A routing table that behaves as the kernel's does: refuses what it refuses, forgets what it forgets, tells what it tells. */
+/** A routing table that behaves as the kernel's: with the same refusals, removals and events. */
 export class FakeRouteKernel implements RouteKernel {
 	readonly enabled = true;
-	readonly #protocol: number;
 	readonly #interfaces = new Map<string, FakeInterface>();
 	#entries: Entry[] = [];
+	#ownership: RouteOwnership;
 	#onEvent: ((event: KernelEvent) => void) | undefined;
-	/** Every operation that was asked for, in order. */
+	/** Every requested operation, in order. */
 	readonly operations: RouteOperation[] = [];
-	/** Set, `list` and `apply` throw it: netlink does not answer. */
+	/** If set, `list` and `apply` throw it: netlink does not respond. */
 	broken: Error | undefined;
 
 	constructor(protocol: number) {
-		this.#protocol = protocol;
+		this.#ownership = { protocol, felixFamilies: ['ipv4'] };
+	}
+
+	setOwnership(ownership: RouteOwnership): void {
+		this.#ownership = ownership;
+	}
+
+	#isOurs({ route, protocol }: Entry): boolean {
+		const { protocol: present, former, felixFamilies } = this.#ownership;
+		if (protocol !== present) return protocol === former && (protocol !== felixProtocol || isFormerRoute(route));
+		return protocol !== felixProtocol || !felixFamilies.includes(route.family) || !isFelixRoute(route);
+	}
+
+	get #protocol(): number {
+		return this.#ownership.protocol;
 	}
 
 	async list(): Promise<readonly KernelRoute[]> {
 		if (this.broken !== undefined) throw this.broken;
-		return this.#entries.filter(({ protocol }) => protocol === this.#protocol).map(({ route }) => ({ ...route }));
+		return this.#entries
+			.filter((entry) => this.#isOurs(entry))
+			.map(({ route, protocol }) => ({ ...route, ...(protocol === this.#protocol ? {} : { protocol }) }));
 	}
 
 	async listForeign(): Promise<readonly ForeignRoute[]> {
 		const connected = [...this.#interfaces].flatMap(([device, { addresses, up }]) =>
-			up ? addresses.map((address) => ({ ...this.#connected(address), via: undefined, device, metric: 0, protocol: 2 })) : [],
+			up
+				? addresses.map((address) => ({ ...this.#connected(address), via: undefined, device, metric: 0, protocol: 2 }))
+				: [],
 		);
-		const others = this.#entries.filter(({ protocol, route }) => protocol !== this.#protocol && route.type === 'unicast');
-		return [...connected, ...others.map(({ route: { prefix, family, via, device, metric }, protocol }) => ({ prefix, family, via, device, metric, protocol }))];
+		const others = this.#entries.filter((entry) => !this.#isOurs(entry) && entry.route.type === 'unicast');
+		return [
+			...connected,
+			...others.map(({ route: { prefix, family, via, device, metric }, protocol }) => ({
+				prefix,
+				family,
+				via,
+				device,
+				metric,
+				protocol,
+			})),
+		];
 	}
 
 	async apply(operations: readonly RouteOperation[]): Promise<readonly RouteFailure[]> {
@@ -72,7 +102,7 @@ export class FakeRouteKernel implements RouteKernel {
 		this.#tell({ type: 'interface' });
 	}
 
-	/** Down: its routes vanish without a word. */
+	/** Down: its routes are removed without an event. */
 	setUp(name: string, up: boolean): void {
 		const found = this.#interfaces.get(name);
 		if (found !== undefined) found.up = up;
@@ -80,25 +110,31 @@ export class FakeRouteKernel implements RouteKernel {
 		this.#tell({ type: 'interface' });
 	}
 
-	/** Somebody else adds a route of a protocol; ours, with our protocol. */
+	/** Another program adds a route of a protocol, possibly with our protocol. */
 	addByOthers(route: KernelRoute, protocol: number): void {
 		this.#entries.push({ route, protocol });
-		this.#tell(protocol === this.#protocol ? { type: 'own-route', change: 'added', route } : { type: 'foreign-route', protocol, device: route.device });
+		this.#tell(
+			protocol === this.#protocol
+				? { type: 'own-route', change: 'added', route }
+				: { type: 'foreign-route', family: route.family, protocol, device: route.device, metric: route.metric },
+		);
 	}
 
-	/** Somebody else puts a route before all that are there. */
+	/** Another program puts a route before all existing ones. */
 	prependByOthers(route: KernelRoute, protocol: number): void {
 		this.#entries.unshift({ route, protocol });
-		this.#tell({ type: 'foreign-route', protocol, device: route.device });
+		this.#tell({ type: 'foreign-route', family: route.family, protocol, device: route.device, metric: route.metric });
 	}
 
-	/** Somebody else removes all routes to a prefix. */
+	/** Another program removes all routes to a prefix. */
 	removeByOthers(prefix: PrefixKey): void {
 		const gone = this.#entries.filter(({ route }) => route.prefix === prefix);
 		this.#entries = this.#entries.filter(({ route }) => route.prefix !== prefix);
 		for (const { route, protocol } of gone) {
 			this.#tell(
-				protocol === this.#protocol ? { type: 'own-route', change: 'removed', route: { ...route } } : { type: 'foreign-route', protocol, device: route.device },
+				protocol === this.#protocol
+					? { type: 'own-route', change: 'removed', route: { ...route } }
+					: { type: 'foreign-route', family: route.family, protocol, device: route.device, metric: route.metric },
 			);
 		}
 	}
@@ -118,16 +154,24 @@ export class FakeRouteKernel implements RouteKernel {
 	}
 
 	#carryOut({ type, route }: RouteOperation): RouteError | undefined {
-		const held = this.#entries.findIndex(({ route: other }) => other.prefix === route.prefix && other.metric === route.metric);
+		const held = this.#entries.findIndex(
+			({ route: other }) => other.prefix === route.prefix && other.metric === route.metric,
+		);
 		if (type === 'remove') {
-			this.#entries = this.#entries.filter(({ route: other, protocol }) => protocol !== this.#protocol || !isTwin(other, route));
+			this.#entries = this.#entries.filter(
+				({ route: other, protocol }) => protocol !== (route.protocol ?? this.#protocol) || !isTwin(other, route),
+			);
 			return undefined;
 		}
 		const refusal = this.#refusal(route);
 		if (refusal !== undefined) return refusal;
-		if (type === 'add' && held >= 0) return new RouteError('EEXIST', 'a route of somebody else holds this prefix and metric');
+		if (type === 'add' && held >= 0)
+			return new RouteError('EEXIST', 'a route of another owner holds this prefix and metric');
 		const ours = this.#entries.findIndex(
-			({ route: other, protocol }) => protocol === this.#protocol && other.prefix === route.prefix && other.metric === route.metric,
+			({ route: other, protocol }) =>
+				(protocol === this.#protocol || protocol === this.#ownership.former) &&
+				other.prefix === route.prefix &&
+				other.metric === route.metric,
 		);
 		if (type === 'replace' && ours < 0) return new RouteError('ENOENT');
 		const entry = { route: { ...route, device: route.device ?? this.#deviceTo(route.via) }, protocol: this.#protocol };
@@ -158,8 +202,13 @@ export class FakeRouteKernel implements RouteKernel {
 }
 
 function isTwin(left: KernelRoute, right: KernelRoute): boolean {
-	const agrees = (one: string | undefined, other: string | undefined) => one === undefined || other === undefined || one === other;
+	const agrees = (one: string | undefined, other: string | undefined) =>
+		one === undefined || other === undefined || one === other;
 	return (
-		left.prefix === right.prefix && left.metric === right.metric && left.type === right.type && agrees(left.via, right.via) && agrees(left.device, right.device)
+		left.prefix === right.prefix &&
+		left.metric === right.metric &&
+		left.type === right.type &&
+		agrees(left.via, right.via) &&
+		agrees(left.device, right.device)
 	);
 }

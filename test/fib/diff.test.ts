@@ -6,7 +6,7 @@ import { diff, type KernelRoute, type RouteOperation, reconcile, sameRoute } fro
 import { FakeRouteKernel } from '../fakes/route-kernel.ts';
 import { blackhole, ourProtocol, unicast } from './kernel-contract.ts';
 
-// Few prefixes, gateways and metrics, so that routes often meet.
+// Few prefixes, gateways and metrics, so that routes often collide.
 const prefixes = ['192.168.0.0/26', '192.168.0.64/26', '192.168.0.128/26'];
 const route: fc.Arbitrary<KernelRoute> = fc.oneof(
 	fc
@@ -16,10 +16,16 @@ const route: fc.Arbitrary<KernelRoute> = fc.oneof(
 			metric: fc.constantFrom(10, 1024),
 			onlink: fc.boolean(),
 		})
-		.map(({ prefix, gateway, metric, onlink }) => unicast(prefix, gateway, gateway.startsWith('10.7.') ? 'left' : 'right', { metric, onlink })),
-	fc.record({ prefix: fc.constantFrom(...prefixes), metric: fc.constantFrom(10, 1024) }).map(({ prefix, metric }) => blackhole(prefix, metric)),
+		.map(({ prefix, gateway, metric, onlink }) =>
+			unicast(prefix, gateway, gateway.startsWith('10.7.') ? 'left' : 'right', { metric, onlink }),
+		),
+	fc
+		.record({ prefix: fc.constantFrom(...prefixes), metric: fc.constantFrom(10, 1024) })
+		.map(({ prefix, metric }) => blackhole(prefix, metric)),
 );
-const wantedRoutes = fc.uniqueArray(route, { selector: ({ prefix }) => prefix }).map((routes) => new Map(routes.map((each) => [each.prefix, each])));
+const wantedRoutes = fc
+	.uniqueArray(route, { selector: ({ prefix }) => prefix })
+	.map((routes) => new Map(routes.map((each) => [each.prefix, each])));
 const actualRoutes = fc.uniqueArray(route, { selector: ({ prefix, metric }) => `${prefix} ${metric}` });
 
 const world = (routes: readonly KernelRoute[]): FakeRouteKernel => {
@@ -32,7 +38,7 @@ const world = (routes: readonly KernelRoute[]): FakeRouteKernel => {
 
 const keys = (routes: Iterable<KernelRoute>) => [...routes].map((each) => JSON.stringify(each)).sort();
 
-test('carried out, the difference makes the kernel hold exactly what is wanted', async (t) => {
+test('after applying the difference the kernel has exactly the desired routes', async (t) => {
 	await fc.assert(
 		fc.asyncProperty(wantedRoutes, actualRoutes, async (wanted, actual) => {
 			const kernel = world(actual);
@@ -42,7 +48,7 @@ test('carried out, the difference makes the kernel hold exactly what is wanted',
 	);
 });
 
-test('what is right already needs nothing', (t) => {
+test('routes that are already correct need no operation', (t) => {
 	fc.assert(
 		fc.property(wantedRoutes, (wanted) => {
 			t.deepEqual(diff(wanted, byPrefix([...wanted.values()]), true), []);
@@ -61,7 +67,7 @@ test('without sweeping no prefix loses its last route', async (t) => {
 	);
 });
 
-test('at no moment between the operations is a wanted prefix without any route that it had', async (t) => {
+test('between the operations no desired prefix is ever without a route that it had', async (t) => {
 	await fc.assert(
 		fc.asyncProperty(wantedRoutes, actualRoutes, async (wanted, actual) => {
 			const kernel = world(actual);
@@ -78,16 +84,20 @@ test('at no moment between the operations is a wanted prefix without any route t
 test('new routes come grouped by next hop, removals last', (t) => {
 	const add = (prefix: string, via: string): RouteOperation => ({ type: 'add', route: unicast(prefix, via, 'left') });
 	const gone: RouteOperation = { type: 'remove', route: blackhole('192.168.9.0/26') };
-	const [one, two, three] = [add('192.168.1.0/26', '10.7.0.2'), add('192.168.2.0/26', '10.7.0.3'), add('192.168.3.0/26', '10.7.0.2')];
+	const [one, two, three] = [
+		add('192.168.1.0/26', '10.7.0.2'),
+		add('192.168.2.0/26', '10.7.0.3'),
+		add('192.168.3.0/26', '10.7.0.2'),
+	];
 	t.deepEqual(ordered([gone, one, two, three]), [one, three, two, gone]);
 });
 
-test('a wanted route without interface is content with the one that the kernel found', (t) => {
+test('a desired route without interface matches the route with the interface that the kernel chose', (t) => {
 	t.true(sameRoute(unicast('192.168.1.0/26', '10.7.0.2', undefined), unicast('192.168.1.0/26', '10.7.0.2', 'left')));
 	t.false(sameRoute(unicast('192.168.1.0/26', '10.7.0.2', 'right'), unicast('192.168.1.0/26', '10.7.0.2', 'left')));
 });
 
-test('an old route stays where the new one is refused', async (t) => {
+test('an old route stays if the new one is refused', async (t) => {
 	const old = unicast('192.168.0.0/26', '10.7.0.2', 'left', { metric: 10 });
 	const kernel = world([old]);
 	const actual: Map<PrefixKey, readonly KernelRoute[]> = byPrefix([old]);
@@ -97,12 +107,22 @@ test('an old route stays where the new one is refused', async (t) => {
 	t.deepEqual(await kernel.list(), [old]);
 });
 
-test('over many prefixes everything new stands before anything old goes', async (t) => {
-	const olds = Array.from({ length: 6000 }, (_, index) => unicast(`172.16.${index >> 8}.${index & 255}/32`, '10.7.0.2', 'left'));
+test('across prefixes all additions precede all removals', async (t) => {
+	const olds = Array.from({ length: 6000 }, (_, index) =>
+		unicast(`172.16.${index >> 8}.${index & 255}/32`, '10.7.0.2', 'left'),
+	);
 	const kernel = world(olds);
 	const wanted = unicast('192.168.0.0/26', '10.7.0.3', 'left');
 	const prefixes = [...olds.map(({ prefix }) => prefix), wanted.prefix];
-	await reconcile(prefixes, { wanted: (prefix) => (prefix === wanted.prefix ? wanted : undefined), actual: byPrefix(olds), maySweep: () => true }, kernel);
+	await reconcile(
+		prefixes,
+		{
+			wanted: (prefix) => (prefix === wanted.prefix ? wanted : undefined),
+			actual: byPrefix(olds),
+			maySweep: () => true,
+		},
+		kernel,
+	);
 	t.is(kernel.operations[0]?.type, 'add');
 	t.deepEqual(await kernel.list(), [wanted]);
 });

@@ -1,6 +1,22 @@
 import test, { type ExecutionContext } from 'ava';
-import { type BestRoute, type Encapsulate, type PrefixKey, parseAddress, prefixKey, type RouteChange } from '../../src/core/index.ts';
-import { Fib, type FibDependencies, type FibOptions, ownRouteTo, type RouteKernel, staticRouteTo, untouchedKernel } from '../../src/fib/index.ts';
+import {
+	type BestRoute,
+	type Encapsulate,
+	type PrefixKey,
+	parseAddress,
+	prefixKey,
+	type RouteChange,
+} from '../../src/core/index.ts';
+import {
+	Fib,
+	type FibDependencies,
+	type FibOptions,
+	ownRouteTo,
+	type RouteKernel,
+	staticRouteTo,
+	untouchedKernel,
+	type Way,
+} from '../../src/fib/index.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { recordingLogger } from '../fakes/log.ts';
 import { FakeRouteKernel } from '../fakes/route-kernel.ts';
@@ -17,10 +33,13 @@ const route = (prefix: string, nextHop: string): BestRoute => ({
 const install = (prefix: string, nextHop: string): RouteChange => ({ type: 'install', route: route(prefix, nextHop) });
 const withdraw = (prefix: string): RouteChange => ({ type: 'remove', prefix: prefixKey(prefix) });
 
-/** 10.0.1.0/24 is ours, 10.0.2.0/24 is behind the tunnel, everything else goes where the kernel's routes lead. */
+/**
+ * 10.0.1.0/24 is a local subnet, 10.0.2.0/24 is behind the tunnel, all other addresses follow the
+ * kernel's routes.
+ */
 const encapsulate: Encapsulate = (_, nextHop) => {
 	if (nextHop.startsWith('10.0.1.')) return { type: 'direct', device: 'eth0' };
-	return nextHop.startsWith('10.0.2.') ? { type: 'tunnel', device: 'tunl0' } : { type: 'direct' };
+	return nextHop.startsWith('10.0.2.') ? { type: 'ipip', device: 'tunl0' } : { type: 'direct' };
 };
 
 function setUp(t: ExecutionContext, more: Partial<FibDependencies> = {}, options: Partial<FibOptions> = {}) {
@@ -29,9 +48,12 @@ function setUp(t: ExecutionContext, more: Partial<FibDependencies> = {}, options
 	kernel.setInterface('tunl0', ['192.168.1.1/32']);
 	const clock = new FakeClock();
 	const log = recordingLogger();
-	const fib = new Fib({ routeProtocol: ourProtocol, ...options }, { kernel, encapsulate, clock, random: () => 0.5, log, ...more });
+	const fib = new Fib(
+		{ routeProtocol: ourProtocol, ...options },
+		{ kernel, encapsulate, clock, random: () => 0.5, log, ...more },
+	);
 	t.teardown(() => fib.stop());
-	/** Lets time pass and what it set off end. */
+	/** Advances the clock and waits until the triggered work ends. */
 	const pass = async (ms: number) => {
 		clock.advance(ms);
 		await fib.whenIdle();
@@ -39,7 +61,8 @@ function setUp(t: ExecutionContext, more: Partial<FibDependencies> = {}, options
 	return { kernel, clock, log, fib, pass };
 }
 
-const listed = async (kernel: RouteKernel) => (await kernel.list()).map(({ prefix, via, device }) => `${prefix} ${via} ${device}`).sort();
+const listed = async (kernel: RouteKernel) =>
+	(await kernel.list()).map(({ prefix, via, device }) => `${prefix} ${via} ${device}`).sort();
 
 test('best routes reach the kernel: direct in the subnet, through the tunnel elsewhere, a blackhole for the own block', async (t) => {
 	const { fib, kernel } = setUp(t);
@@ -54,7 +77,7 @@ test('best routes reach the kernel: direct in the subnet, through the tunnel els
 	]);
 });
 
-test('what is told before the start is carried out with it, not before', async (t) => {
+test('routes received before the start are written at the start, not earlier', async (t) => {
 	const { fib, kernel } = setUp(t);
 	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
 	fib.setEncapsulate(encapsulate);
@@ -74,7 +97,7 @@ test('a withdrawn prefix leaves the kernel', async (t) => {
 	t.deepEqual(await listed(kernel), ['192.168.3.0/26 10.0.1.4 eth0']);
 });
 
-test('of several changes for one prefix the last one counts', async (t) => {
+test('of several changes of one prefix the last one is applied', async (t) => {
 	const { fib, kernel } = setUp(t);
 	await fib.start();
 	fib.apply([install('192.168.2.0/26', '10.0.1.3'), withdraw('192.168.2.0/26'), install('192.168.2.0/26', '10.0.1.4')]);
@@ -84,7 +107,7 @@ test('of several changes for one prefix the last one counts', async (t) => {
 	t.is(kernel.operations.length, 1);
 });
 
-test('after a restart what is right is not written again', async (t) => {
+test('after a restart correct routes are not written again', async (t) => {
 	const { fib, kernel } = setUp(t);
 	kernel.addByOthers(unicast('192.168.2.0/26', '10.0.1.3', 'eth0'), ourProtocol);
 	fib.waitFor(['bgp']);
@@ -95,7 +118,7 @@ test('after a restart what is right is not written again', async (t) => {
 	t.deepEqual(kernel.operations, []);
 });
 
-test('nothing is swept before every source is in sync', async (t) => {
+test('stale routes are removed only after every source is in sync', async (t) => {
 	const { fib, kernel } = setUp(t);
 	kernel.addByOthers(unicast('192.168.9.0/26', '10.0.1.9', 'eth0'), ourProtocol);
 	fib.waitFor(['bgp', 'blocks']);
@@ -112,7 +135,7 @@ test('nothing is swept before every source is in sync', async (t) => {
 	t.true(fib.view().inSync);
 });
 
-test('a route that was announced and withdrawn goes at once, in sync or not', async (t) => {
+test('a route that was announced and withdrawn is removed at once, in sync or not', async (t) => {
 	const { fib, kernel } = setUp(t);
 	fib.waitFor(['bgp']);
 	await fib.start();
@@ -133,7 +156,7 @@ test('stopping leaves the routes as they are', async (t) => {
 	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0']);
 });
 
-test('routes of others are left alone, also where they stand in the way', async (t) => {
+test('foreign routes are left unchanged, also where they conflict', async (t) => {
 	const { fib, kernel } = setUp(t);
 	kernel.addByOthers(unicast('192.168.2.0/26', '10.0.1.77', 'eth0'), 4);
 	await fib.start();
@@ -141,7 +164,7 @@ test('routes of others are left alone, also where they stand in the way', async 
 	await fib.whenIdle();
 	const [view] = fib.view().routes;
 	t.is(view?.state, 'failed');
-	t.regex(view?.reason ?? '', /somebody else/);
+	t.regex(view?.reason ?? '', /another owner/);
 	fib.apply([withdraw('192.168.2.0/26')]);
 	await fib.whenIdle();
 	t.deepEqual(
@@ -150,7 +173,7 @@ test('routes of others are left alone, also where they stand in the way', async 
 	);
 });
 
-test('a refused route does not hold up the rest, and is tried again with growing delay until it succeeds', async (t) => {
+test('a refused route does not block the others, and is retried with growing delay until it succeeds', async (t) => {
 	const { fib, kernel, pass, log } = setUp(t);
 	kernel.addByOthers(unicast('192.168.2.0/26', '10.0.1.77', 'eth0'), 4);
 	await fib.start();
@@ -170,10 +193,10 @@ test('a refused route does not hold up the rest, and is tried again with growing
 	await pass(600);
 	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0', '192.168.3.0/26 10.0.1.3 eth0']);
 	t.deepEqual([...new Set(fib.view().routes.map(({ state }) => state))], ['installed']);
-	t.is(log.lines.filter(({ message }) => message === 'the kernel refused a route').length, 1, 'told once');
+	t.is(log.lines.filter(({ message }) => message === 'the kernel refused a route').length, 1, 'logged once');
 });
 
-test('what somebody else removes comes back, and what they add goes', async (t) => {
+test('a removed route of this daemon is restored, and a route added with its protocol is removed', async (t) => {
 	const { fib, kernel } = setUp(t);
 	await fib.start();
 	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
@@ -184,7 +207,7 @@ test('what somebody else removes comes back, and what they add goes', async (t) 
 	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0']);
 });
 
-test('routes that vanished with their interface come back with it', async (t) => {
+test('routes that vanished with their interface are restored with it', async (t) => {
 	const { fib, kernel, pass } = setUp(t);
 	await fib.start();
 	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
@@ -206,12 +229,12 @@ test('after lost events the kernel is read again', async (t) => {
 	kernel.removeByOthers(prefixKey('192.168.2.0/26'));
 	t.deepEqual(await listed(kernel), []);
 	await pass(89_999);
-	t.deepEqual(await listed(kernel), [], 'nobody told');
+	t.deepEqual(await listed(kernel), [], 'no call');
 	await pass(1);
 	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0'], 'the slow audit finds it');
 });
 
-test('a next hop beyond a gateway follows the routes of others', async (t) => {
+test('a next hop beyond a gateway follows foreign routes', async (t) => {
 	const { fib, kernel, pass } = setUp(t);
 	await fib.start();
 	fib.apply([install('192.168.2.0/26', '172.31.0.9')]);
@@ -226,18 +249,35 @@ test('a next hop beyond a gateway follows the routes of others', async (t) => {
 	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.254 eth0']);
 });
 
-test('another encapsulation rewrites the routes that it concerns', async (t) => {
+test('a changed encapsulation rewrites the affected routes', async (t) => {
 	const { fib, kernel } = setUp(t);
 	await fib.start();
 	fib.apply([install('192.168.2.0/26', '10.0.1.3'), install('192.168.3.0/26', '10.0.2.2')]);
 	await fib.whenIdle();
-	fib.setEncapsulate(() => ({ type: 'tunnel', device: 'tunl0' }));
+	fib.setEncapsulate(() => ({ type: 'ipip', device: 'tunl0' }));
 	await fib.whenIdle();
 	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 tunl0', '192.168.3.0/26 10.0.2.2 tunl0']);
 	t.is(kernel.operations.length, 3);
 });
 
-test('a kernel that does not answer is asked again, and nothing is forgotten', async (t) => {
+test('while the new next hop of a route is pending the old route stays; without a prospect it is removed', async (t) => {
+	const { fib, kernel } = setUp(t);
+	await fib.start();
+	fib.setInSync('bgp');
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	await fib.whenIdle();
+	const before = await listed(kernel);
+	t.is(before.length, 1);
+	fib.setEncapsulate(() => ({ type: 'none', reason: 'tunnel address unknown', pending: true }));
+	fib.apply([install('192.168.4.0/26', '10.0.1.3')]);
+	await fib.whenIdle();
+	t.deepEqual(await listed(kernel), before, 'a new route is withheld');
+	fib.setEncapsulate(() => ({ type: 'none', reason: 'another program owns the pool' }));
+	await fib.whenIdle();
+	t.deepEqual(await listed(kernel), []);
+});
+
+test('a kernel that does not respond is retried, and no change is lost', async (t) => {
 	const { fib, kernel, pass, log } = setUp(t);
 	kernel.broken = new Error('ENOBUFS');
 	await fib.start();
@@ -249,13 +289,17 @@ test('a kernel that does not answer is asked again, and nothing is forgotten', a
 	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0']);
 });
 
-test('who the tunnels lead to is told, with what a former life left until all is in sync', async (t) => {
+test('tunnel endpoints are published, including those of an earlier run until all sources are in sync', async (t) => {
 	const told: string[][] = [];
 	const { fib, kernel } = setUp(t, { onTunnelEnds: (addresses) => void told.push([...addresses].sort()) });
 	kernel.addByOthers(unicast('192.168.9.0/26', '10.0.2.9', 'tunl0', { onlink: true }), ourProtocol);
 	fib.waitFor(['bgp']);
 	await fib.start();
-	fib.apply([install('192.168.3.0/26', '10.0.2.2'), install('192.168.4.0/26', '10.0.2.2'), install('192.168.2.0/26', '10.0.1.3')]);
+	fib.apply([
+		install('192.168.3.0/26', '10.0.2.2'),
+		install('192.168.4.0/26', '10.0.2.2'),
+		install('192.168.2.0/26', '10.0.1.3'),
+	]);
 	await fib.whenIdle();
 	fib.setInSync('bgp');
 	await fib.whenIdle();
@@ -266,9 +310,15 @@ test('who the tunnels lead to is told, with what a former life left until all is
 	t.deepEqual(told, [['10.0.2.9'], ['10.0.2.2', '10.0.2.9'], ['10.0.2.2'], []]);
 });
 
-test('with the FIB disabled nothing is touched, and the view says so', async (t) => {
+test('with the FIB disabled the kernel is not changed, and the view shows it', async (t) => {
 	const touched = (): never => t.fail('the kernel was touched') as never;
-	const kernel: RouteKernel = { ...untouchedKernel, list: touched, listForeign: touched, apply: touched, watch: touched };
+	const kernel: RouteKernel = {
+		...untouchedKernel,
+		list: touched,
+		listForeign: touched,
+		apply: touched,
+		watch: touched,
+	};
 	const { fib } = setUp(t, { kernel });
 	fib.waitFor(['bgp']);
 	await fib.start();
@@ -280,7 +330,7 @@ test('with the FIB disabled nothing is touched, and the view says so', async (t)
 	t.deepEqual(fib.view(), { enabled: false, inSync: true, waitingFor: [], routeProtocol: 80, routes: [] });
 });
 
-test('the numbers tell what was done and what is held', async (t) => {
+test('the metrics count operations and installed routes', async (t) => {
 	const { fib, kernel } = setUp(t);
 	kernel.addByOthers(unicast('192.168.2.0/26', '10.0.1.77', 'eth0'), 4);
 	await fib.start();
@@ -289,7 +339,7 @@ test('the numbers tell what was done and what is held', async (t) => {
 	t.deepEqual(fib.stats(), { applied: 1, refused: 1, audits: 1, prefixes: 1, failing: 1, dirty: 0, inSync: true });
 });
 
-test('an own block that is given up leaves the kernel', async (t) => {
+test('an own block that is released leaves the kernel', async (t) => {
 	const { fib, kernel } = setUp(t);
 	await fib.start();
 	const blocks: readonly PrefixKey[] = [prefixKey('192.168.1.0/26'), prefixKey('192.168.1.64/26')];
@@ -303,7 +353,7 @@ test('an own block that is given up leaves the kernel', async (t) => {
 const territory = { pools: [prefixKey('192.168.0.0/16')], tunnelDevice: 'tunl0' };
 const ofBird = unicast('192.168.9.0/26', '10.0.1.9', 'eth0', { metric: 32 });
 
-test('while BIRD programs routes of a pool nothing is written, and all of it once they are gone', async (t) => {
+test("while BIRD programs routes of a pool no route is written, and all routes are written once BIRD's are gone", async (t) => {
 	const told: (string | undefined)[] = [];
 	const { fib, kernel, log, pass } = setUp(t, { onRefusal: (refusal) => told.push(refusal?.seen) });
 	kernel.addByOthers(ofBird, 12);
@@ -325,13 +375,13 @@ test('while BIRD programs routes of a pool nothing is written, and all of it onc
 	t.deepEqual(await listed(kernel), ['192.168.1.0/26 undefined undefined', '192.168.2.0/26 10.0.1.3 eth0']);
 	t.deepEqual(told, ['kernel', undefined]);
 	t.deepEqual(
-		log.lines.filter(({ message }) => message.includes('somebody else programs')).map(({ level }) => level),
+		log.lines.filter(({ message }) => message.includes('another program owns')).map(({ level }) => level),
 		['error'],
-		'said once',
+		'logged once',
 	);
 });
 
-test('where BIRD comes later what stands there stays, and nothing more is written', async (t) => {
+test('when BIRD starts later, installed routes stay, and no route is written', async (t) => {
 	const { fib, kernel, pass } = setUp(t);
 	await fib.setTerritory(territory);
 	await fib.start();
@@ -347,7 +397,7 @@ test('where BIRD comes later what stands there stays, and nothing more is writte
 	t.deepEqual(await kernel.list(), [unicast('192.168.3.0/26', '10.0.1.3', 'eth0')]);
 });
 
-test('a refusal that is waiting for its next attempt does not go on while somebody else is there', async (t) => {
+test('a pending retry of a refused route pauses while another route owner is present', async (t) => {
 	const { fib, kernel, pass } = setUp(t);
 	await fib.setTerritory(territory);
 	await fib.start();
@@ -363,7 +413,7 @@ test('a refusal that is waiting for its next attempt does not go on while somebo
 	t.is(fib.stats().refused, refused);
 });
 
-test('resources that give the routes to somebody else stop the writing, and let it go on', async (t) => {
+test('a configuration that assigns the routes to another owner pauses the writing, and the reverse resumes it', async (t) => {
 	const { fib, kernel } = setUp(t);
 	const resources = { seen: 'resources', reason: 'Felix runs here', hint: 'choose' } as const;
 	await fib.setTerritory({ ...territory, resources });
@@ -376,7 +426,7 @@ test('resources that give the routes to somebody else stop the writing, and let 
 	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0']);
 });
 
-test('with besideOthers the routes are written all the same', async (t) => {
+test('with besideOthers routes are written despite another owner', async (t) => {
 	const { fib, kernel, log } = setUp(t, {}, { besideOthers: true });
 	kernel.addByOthers(ofBird, 12);
 	await fib.setTerritory(territory);
@@ -385,10 +435,10 @@ test('with besideOthers the routes are written all the same', async (t) => {
 	await fib.whenIdle();
 	t.deepEqual(await listed(kernel), ['192.168.2.0/26 10.0.1.3 eth0']);
 	t.is(fib.view().refusal, undefined);
-	t.true(log.lines.some(({ message }) => message.includes('writing beside them')));
+	t.true(log.lines.some(({ message }) => message.includes('writing beside it')));
 });
 
-test('our route to an address is told once it stands in the kernel, and that it may be another after every pass', async (t) => {
+test('our route to an address is reported once it is in the kernel, and re-evaluated after every pass', async (t) => {
 	let told = 0;
 	let moved = 0;
 	const { fib, kernel } = setUp(t, {
@@ -402,12 +452,17 @@ test('our route to an address is told once it stands in the kernel, and that it 
 	fib.waitFor(['bgp']);
 	t.is(to('192.168.9.1'), undefined);
 	await fib.start();
-	t.deepEqual(to('192.168.9.1'), { length: 26, nextHop: '10.0.1.9', metric: 1024 }, 'held from an earlier life');
+	t.like(to('192.168.9.1'), { length: 26, nextHop: '10.0.1.9', metric: 1024 }, 'held from an earlier life');
 	t.is(told, 1);
 	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
 	t.is(to('192.168.2.7'), undefined);
 	await fib.whenIdle();
-	t.deepEqual(to('192.168.2.7'), { length: 26, nextHop: '10.0.1.3', metric: 1024 });
+	t.deepEqual(to('192.168.2.7'), {
+		length: 26,
+		nextHop: '10.0.1.3',
+		metric: 1024,
+		hop: { via: '10.0.1.3', device: 'eth0', onlink: false },
+	});
 	t.is(told, 2);
 	fib.setInSync('bgp');
 	await fib.whenIdle();
@@ -417,9 +472,32 @@ test('our route to an address is told once it stands in the kernel, and that it 
 	t.deepEqual([to('192.168.2.7'), told], [undefined, 4]);
 	t.is(moved, 0);
 	await fib.setStatics([{ prefix: prefixKey('10.7.7.7/32'), via: '10.0.1.254', reason: 'a test' }]);
-	t.deepEqual(staticRouteTo(parseAddress('10.7.7.7'), fib.ownRoutes), { length: 32, nextHop: '10.0.1.254', metric: 1024 });
+	t.deepEqual(staticRouteTo(parseAddress('10.7.7.7'), fib.ownRoutes), {
+		length: 32,
+		nextHop: '10.0.1.254',
+		metric: 1024,
+	});
 	t.is(moved, 1);
 	await fib.setStatics([]);
 	t.is(staticRouteTo(parseAddress('10.7.7.7'), fib.ownRoutes), undefined);
 	t.is(moved, 2);
+});
+
+test('with a tracker the ways to next hops are the tracker’s, and routes follow their changes', async (t) => {
+	const ways = new Map<string, Way>([['10.7.0.9', { via: '10.0.1.9', device: 'eth0' }]]);
+	const { fib, kernel } = setUp(t, { resolve: (nextHop) => ways.get(nextHop) });
+	kernel.addByOthers(unicast('10.7.0.0/24', '10.0.1.77', 'eth0'), 4);
+	await fib.start();
+	fib.apply([install('192.168.2.0/26', '10.7.0.9')]);
+	await fib.whenIdle();
+	t.true((await listed(kernel)).includes('192.168.2.0/26 10.0.1.9 eth0'));
+	ways.set('10.7.0.9', { via: '10.0.2.2', device: 'tunl0', onlink: true });
+	fib.nextHopsChanged(new Set(['10.7.0.9']));
+	await fib.whenIdle();
+	t.true((await listed(kernel)).includes('192.168.2.0/26 10.0.2.2 tunl0'));
+	ways.delete('10.7.0.9');
+	fib.nextHopsChanged(new Set(['10.7.0.9']));
+	await fib.whenIdle();
+	t.false((await listed(kernel)).some((line) => line.startsWith('192.168.2.0/26')));
+	t.is(fib.routesOf(prefixKey('192.168.2.0/26'))[0]?.reason, 'no route leads to the next hop 10.7.0.9');
 });

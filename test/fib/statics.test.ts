@@ -13,13 +13,16 @@ const install = (prefix: string, nextHop: string): RouteChange => ({
 	route: { prefix: prefixKey(prefix), family: 'ipv4', nextHop, source: 'external', peer: 'tor', localPref: 100 },
 });
 
-/** 10.0.1.0/24 is on our link; the routes of others lead elsewhere. */
+/** 10.0.1.0/24 is on the local link; foreign routes lead to other networks. */
 function setUp(t: ExecutionContext) {
 	const kernel = new FakeRouteKernel(ourProtocol);
 	kernel.setInterface('eth0', ['10.0.1.2/24']);
 	const clock = new FakeClock();
 	const log = recordingLogger();
-	const fib = new Fib({ routeProtocol: ourProtocol }, { kernel, encapsulate: () => ({ type: 'direct' }), clock, random: () => 0.5, log });
+	const fib = new Fib(
+		{ routeProtocol: ourProtocol },
+		{ kernel, encapsulate: () => ({ type: 'direct' }), clock, random: () => 0.5, log },
+	);
 	t.teardown(() => fib.stop());
 	const pass = async (ms: number) => {
 		clock.advance(ms);
@@ -28,9 +31,10 @@ function setUp(t: ExecutionContext) {
 	return { kernel, clock, log, fib, pass };
 }
 
-const listed = async (kernel: FakeRouteKernel) => (await kernel.list()).map(({ prefix, via }) => `${prefix} ${via}`).sort();
+const listed = async (kernel: FakeRouteKernel) =>
+	(await kernel.list()).map(({ prefix, via }) => `${prefix} ${via}`).sort();
 
-test('a static route stands when the start is over, and goes when it is not wanted any more', async (t) => {
+test('a static route is installed before start returns, and removed when it is no longer configured', async (t) => {
 	const { fib, kernel } = setUp(t);
 	await fib.setStatics([to('10.0.1.1')]);
 	t.deepEqual(kernel.operations, []);
@@ -41,7 +45,7 @@ test('a static route stands when the start is over, and goes when it is not want
 	t.deepEqual(await listed(kernel), []);
 });
 
-test('another gateway replaces the route: at no moment is there none', async (t) => {
+test('a new gateway replaces the route: at no moment is there no route', async (t) => {
 	const { fib, kernel } = setUp(t);
 	await fib.start();
 	await fib.setStatics([to('10.0.1.1')]);
@@ -53,7 +57,7 @@ test('another gateway replaces the route: at no moment is there none', async (t)
 	);
 });
 
-test('what a former life left is kept where it is wanted, and goes in sync where it is not', async (t) => {
+test('a route of an earlier run is kept if it is configured, and otherwise removed once in sync', async (t) => {
 	const { fib, kernel } = setUp(t);
 	kernel.addByOthers(unicast(tor, '10.0.1.1', 'eth0'), ourProtocol);
 	kernel.addByOthers(unicast('10.9.0.2/32', '10.0.1.1', 'eth0'), ourProtocol);
@@ -66,7 +70,7 @@ test('what a former life left is kept where it is wanted, and goes in sync where
 	t.deepEqual(await listed(kernel), ['10.9.0.1/32 10.0.1.1']);
 });
 
-test('a gateway that can not be reached is told with who wants it, and tried again until it can', async (t) => {
+test('an unreachable gateway is reported with its users, and retried until it succeeds', async (t) => {
 	const { fib, kernel, log, pass } = setUp(t);
 	await fib.start();
 	await fib.setStatics([to('10.7.0.1')]);
@@ -75,7 +79,10 @@ test('a gateway that can not be reached is told with who wants it, and tried aga
 	t.is(said.length, 1);
 	t.like(said[0]?.fields, { prefix: tor, wantedBy: 'reachableBy of BGPPeer tor' });
 	t.is(fib.staticProblems().length, 1);
-	t.regex(fib.staticProblems()[0] ?? '', /^no route to 10\.9\.0\.1\/32 via 10\.7\.0\.1 \(reachableBy of BGPPeer tor\): .*gateway/);
+	t.regex(
+		fib.staticProblems()[0] ?? '',
+		/^no route to 10\.9\.0\.1\/32 via 10\.7\.0\.1 \(reachableBy of BGPPeer tor\): .*gateway/,
+	);
 	t.is(fib.view().routes[0]?.state, 'failed');
 	kernel.setInterface('eth1', ['10.7.0.2/24']);
 	await pass(60_000);
@@ -83,7 +90,7 @@ test('a gateway that can not be reached is told with who wants it, and tried aga
 	t.deepEqual(fib.staticProblems(), []);
 });
 
-test('next hops that lie behind the static route are found by it, and by the other one when it changes', async (t) => {
+test('next hops behind the static route are resolved by it, and by its new gateway when that changes', async (t) => {
 	const { fib, kernel } = setUp(t);
 	await fib.start();
 	fib.apply([install('10.50.0.0/24', '10.9.0.1')]);
@@ -97,7 +104,7 @@ test('next hops that lie behind the static route are found by it, and by the oth
 	t.deepEqual(await listed(kernel), []);
 });
 
-test('a static route that the kernel refuses leads no next hop anywhere', async (t) => {
+test('a static route that the kernel refuses resolves no next hop', async (t) => {
 	const { fib, kernel } = setUp(t);
 	kernel.addByOthers(unicast('0.0.0.0/0', '10.0.1.254', 'eth0', { metric: 0 }), 4);
 	await fib.start();
@@ -107,7 +114,7 @@ test('a static route that the kernel refuses leads no next hop anywhere', async 
 	t.deepEqual(await listed(kernel), ['10.50.0.0/24 10.0.1.254']);
 });
 
-test('the static route goes before what a neighbour announces for the same address', async (t) => {
+test("the static route precedes a neighbour's announcement of the same address", async (t) => {
 	const { fib, kernel } = setUp(t);
 	await fib.start();
 	fib.apply([install('10.9.0.1/32', '10.0.1.77')]);
@@ -119,15 +126,20 @@ test('the static route goes before what a neighbour announces for the same addre
 
 const meetings = [
 	{
-		title: 'with the better metric goes before ours, and is told',
+		title: 'with the better metric precedes ours, and is reported',
 		metric: 100,
-		note: /; not used: a route of somebody else via 10\.0\.1\.50 dev eth0, metric 100, route protocol 4, goes before it$/,
+		note: /; not used: a route of another owner via 10\.0\.1\.50 dev eth0, metric 100, route protocol 4, goes before it$/,
 		problems: 1,
 	},
-	{ title: 'with the worse metric is told to be passed over', metric: 2000, note: /; goes before a route of somebody else via 10\.0\.1\.50/, problems: 0 },
+	{
+		title: 'with the worse metric is reported as unused',
+		metric: 2000,
+		note: /; goes before a route of another owner via 10\.0\.1\.50/,
+		problems: 0,
+	},
 ];
 for (const { title, metric, note, problems } of meetings) {
-	test(`a route of somebody else ${title}`, async (t) => {
+	test(`a route of another owner ${title}`, async (t) => {
 		const { fib, kernel, log, pass } = setUp(t);
 		await fib.start();
 		await fib.setStatics([to('10.0.1.1')]);
@@ -138,22 +150,22 @@ for (const { title, metric, note, problems } of meetings) {
 		t.regex(fib.view().routes.find(({ prefix }) => prefix === tor)?.reason ?? '', note);
 		t.is(log.lines.filter(({ message }) => message === 'a static route is not alone').length, 1);
 		t.is(fib.staticProblems().length, problems);
-		// Both stand: nothing of others is touched.
+		// Both are installed: the foreign route is unchanged.
 		t.is((await kernel.listForeign()).filter(({ prefix }) => prefix === tor).length, 1);
 		t.deepEqual(await listed(kernel), ['10.9.0.1/32 10.0.1.1']);
 	});
 }
 
-test('a route of somebody else with the same metric stays, and the refusal names who wanted another', async (t) => {
+test('a route of another owner with the same metric stays, and the refusal is reported', async (t) => {
 	const { fib, kernel } = setUp(t);
 	kernel.addByOthers(unicast(tor, '10.0.1.50', 'eth0'), 4);
 	await fib.start();
 	await fib.setStatics([to('10.0.1.1')]);
 	t.deepEqual(await listed(kernel), []);
-	t.regex(fib.staticProblems()[0] ?? '', /somebody else holds this prefix and metric/);
+	t.regex(fib.staticProblems()[0] ?? '', /another owner holds this prefix and metric/);
 });
 
-test('a static route that others removed comes back', async (t) => {
+test('a static route that another program removed is restored', async (t) => {
 	const { fib, kernel } = setUp(t);
 	await fib.start();
 	await fib.setStatics([to('10.0.1.1')]);

@@ -1,6 +1,15 @@
 import test from 'ava';
 import { type Clock, prefixKey, silentLogger, systemClock } from '../../src/core/index.ts';
-import { Allocator, type AssignRequest, type Block, blockName, claimBlock, conflictRetry, giveUpBlock, isEmpty } from '../../src/ipam/index.ts';
+import {
+	Allocator,
+	type AssignRequest,
+	type Block,
+	blockName,
+	claimBlock,
+	conflictRetry,
+	giveUpBlock,
+	isEmpty,
+} from '../../src/ipam/index.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { MemoryCluster, memoryStore, spoilBlock } from '../fakes/memory-ipam-store.ts';
 import { testPool as pool } from '../support/pool.ts';
@@ -11,9 +20,15 @@ function cluster(overrides: Partial<MemoryCluster> = {}): MemoryCluster {
 	return Object.assign(new MemoryCluster(), { pools: [pool()] }, overrides);
 }
 
-function nodeOf(shared: MemoryCluster, node = 'node-a', options: Parameters<typeof memoryStore>[1] = { cached: true }, clock: Clock = systemClock) {
+function nodeOf(
+	shared: MemoryCluster,
+	node = 'node-a',
+	options: Parameters<typeof memoryStore>[1] = { cached: true },
+	clock: Clock = systemClock,
+) {
 	const store = memoryStore(shared, options);
-	// Selectors: `all()` and '' select everything, `odd` does not parse, anything else is the label of that name.
+	// Selectors: `all()` and '' select everything, `odd` does not parse, any other text is the
+	// label of that name.
 	const selectorMatches = (selector: string, labels: Readonly<Record<string, string>>) =>
 		selector === 'odd' ? undefined : selector === '' || selector === 'all()' || selector in labels;
 	const allocator = new Allocator({
@@ -54,7 +69,7 @@ test('the first address costs a claim: affinity, block, affinity, handle, block'
 	);
 });
 
-test('a warm request reads nothing and writes twice', async (t) => {
+test('a warm request reads no object and writes two', async (t) => {
 	const { allocator, store } = nodeOf(cluster());
 	await addressesOf(allocator.assign(request('warm-up')));
 	Object.assign(store.counts, { reads: 0, writes: 0 });
@@ -62,26 +77,31 @@ test('a warm request reads nothing and writes twice', async (t) => {
 	t.deepEqual([store.counts.reads, store.counts.writes], [0, 2]);
 });
 
-test('a hundred requests at once get a hundred addresses for a handful of block writes', async (t) => {
+test('a hundred concurrent requests get a hundred addresses with a few block writes', async (t) => {
 	const shared = cluster();
 	const { allocator, store } = nodeOf(shared);
 	await addressesOf(allocator.assign(request('warm-up')));
 	Object.assign(store.counts.byKind, { block: 0, handle: 0, affinity: 0 });
-	const given = await Promise.all(Array.from({ length: 100 }, (_, index) => addressesOf(allocator.assign(request(`pod-${index}`)))));
+	const given = await Promise.all(
+		Array.from({ length: 100 }, (_, index) => addressesOf(allocator.assign(request(`pod-${index}`)))),
+	);
 	t.is(new Set(given.flat()).size, 100);
 	t.is(store.counts.byKind['handle'], 100);
 	t.true((store.counts.byKind['block'] ?? 0) <= 8, `${store.counts.byKind['block']} block writes`);
 	t.is(shared.blocks.size, 2);
 });
 
-test('asking twice with one handle gives one address, also at the same time', async (t) => {
+test('repeated and concurrent requests with one handle give one address', async (t) => {
 	const { allocator } = nodeOf(cluster());
-	const [first, second] = await Promise.all([addressesOf(allocator.assign(request('one'))), addressesOf(allocator.assign(request('one')))]);
+	const [first, second] = await Promise.all([
+		addressesOf(allocator.assign(request('one'))),
+		addressesOf(allocator.assign(request('one'))),
+	]);
 	t.deepEqual(first, second);
 	t.deepEqual(await addressesOf(allocator.assign(request('one'))), first);
 });
 
-test('asking again gives the same address also when nothing else is free, or the pool is not for it any more', async (t) => {
+test('a repeated request gives the same address, even if no other is free or the pool no longer serves it', async (t) => {
 	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/30'), blockSize: 30 })] });
 	const { allocator } = nodeOf(shared);
 	const [first] = await addressesOf(allocator.assign(request('one')));
@@ -92,7 +112,7 @@ test('asking again gives the same address also when nothing else is free, or the
 	t.is((await allocator.assign(request('five'))).type, 'unavailable');
 });
 
-test('released addresses come back last', async (t) => {
+test('released addresses are reused last', async (t) => {
 	const { allocator } = nodeOf(cluster());
 	const [first] = await addressesOf(allocator.assign(request('one')));
 	t.deepEqual(await allocator.release('one'), { type: 'released', addresses: [first ?? ''] });
@@ -101,7 +121,7 @@ test('released addresses come back last', async (t) => {
 	t.deepEqual(await allocator.release('one'), { type: 'released', addresses: [] });
 });
 
-test('two nodes never share a block while there are others', async (t) => {
+test('two nodes never share a block while free blocks exist', async (t) => {
 	const shared = cluster();
 	const nodes = ['node-a', 'node-b', 'node-c'].map((name) => nodeOf(shared, name));
 	await Promise.all(nodes.map(({ allocator }, index) => addressesOf(allocator.assign(request(`pod-${index}`)))));
@@ -123,7 +143,10 @@ test('with every block claimed an address is borrowed, unless affinity is strict
 });
 
 test('an empty block of another node is reclaimed once its claim is a minute old', async (t) => {
-	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/26') })], config: { ...new MemoryCluster().config, strictAffinity: true } });
+	const shared = cluster({
+		pools: [pool({ cidr: prefixKey('10.0.0.0/26') })],
+		config: { ...new MemoryCluster().config, strictAffinity: true },
+	});
 	const a = nodeOf(shared, 'node-a');
 	await addressesOf(a.allocator.assign(request('a')));
 	await a.allocator.release('a');
@@ -140,8 +163,11 @@ test('an empty block of another node is reclaimed once its claim is a minute old
 	);
 });
 
-test('without a time of its claim a block is as old as its sequence number says, as older Calico writes it', async (t) => {
-	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/26') })], config: { ...new MemoryCluster().config, strictAffinity: true } });
+test("a claim without a time is dated by its block's sequence number, as older Calico writes it", async (t) => {
+	const shared = cluster({
+		pools: [pool({ cidr: prefixKey('10.0.0.0/26') })],
+		config: { ...new MemoryCluster().config, strictAffinity: true },
+	});
 	const a = nodeOf(shared, 'node-a');
 	await addressesOf(a.allocator.assign(request('a')));
 	await a.allocator.release('a');
@@ -158,7 +184,7 @@ test('without a time of its claim a block is as old as its sequence number says,
 	t.is(shared.blocks.get(name)?.value.affinity, 'host:node-b');
 });
 
-test('a claim cut short after the affinity, and one after the block, are finished by the next request', async (t) => {
+test('a claim interrupted after the affinity or after the block is completed by the next request', async (t) => {
 	for (const diesAt of [2, 3]) {
 		const shared = cluster();
 		let writes = 0;
@@ -182,7 +208,7 @@ test('a claim cut short after the affinity, and one after the block, are finishe
 	}
 });
 
-test('a claim to a block that another node has is taken back', async (t) => {
+test('a claim to a block of another node is withdrawn', async (t) => {
 	const shared = cluster();
 	const cidr = prefixKey('10.0.0.0/26');
 	const context = { clock: systemClock, retry: conflictRetry(Math.random) };
@@ -194,7 +220,7 @@ test('a claim to a block that another node has is taken back', async (t) => {
 	);
 });
 
-test('dual stack gives both or none', async (t) => {
+test('dual stack assigns both families or none', async (t) => {
 	const shared = cluster({ pools: [pool(), pool6] });
 	const { allocator } = nodeOf(shared);
 	t.is((await addressesOf(allocator.assign(request('both', { families: ['ipv4', 'ipv6'] })))).length, 2);
@@ -202,10 +228,13 @@ test('dual stack gives both or none', async (t) => {
 	const refused = await allocator.assign(request('half', { families: ['ipv4', 'ipv6'] }));
 	t.like(refused, { type: 'unavailable', family: 'ipv6' });
 	t.false(shared.handles.has('half'));
-	t.is([...shared.blocks.values()].flatMap(({ value }) => value.allocations.filter((index) => index !== null)).length, 2);
+	t.is(
+		[...shared.blocks.values()].flatMap(({ value }) => value.allocations.filter((index) => index !== null)).length,
+		2,
+	);
 });
 
-test('a requested address is given once, and again to its owner', async (t) => {
+test('a requested address is assigned once, and returned again to its owner', async (t) => {
 	const { allocator } = nodeOf(cluster());
 	const wanted = { addresses: { ipv4: '10.0.0.77' } };
 	t.deepEqual(await addressesOf(allocator.assign(request('one', wanted))), ['10.0.0.77']);
@@ -217,8 +246,10 @@ test('a requested address is given once, and again to its owner', async (t) => {
 	});
 });
 
-test('a requested address is of any enabled pool, whomever that selects; under strict affinity of no other node’s block', async (t) => {
-	const shared = cluster({ pools: [pool({ nodeSelector: 'gpu', namespaceSelector: 'staging', assignmentMode: 'Manual' })] });
+test("a requested address may be of any enabled pool, regardless of selectors; under strict affinity not of another node's block", async (t) => {
+	const shared = cluster({
+		pools: [pool({ nodeSelector: 'gpu', namespaceSelector: 'staging', assignmentMode: 'Manual' })],
+	});
 	const wanted = (address: string) => ({ namespace: 'default', addresses: { ipv4: address } });
 	const a = nodeOf(shared, 'node-a').allocator;
 	const b = nodeOf(shared, 'node-b').allocator;
@@ -232,12 +263,18 @@ test('a requested address is of any enabled pool, whomever that selects; under s
 	});
 	t.deepEqual(await addressesOf(b.assign(request('four', wanted('10.0.0.70')))), ['10.0.0.70']);
 	shared.pools = shared.pools.map((each) => ({ ...each, disabled: true }));
-	t.like(await a.assign(request('five', wanted('10.0.0.10'))), { type: 'unavailable', pools: [{ pool: 'pods', reason: 'it is disabled' }] });
+	t.like(await a.assign(request('five', wanted('10.0.0.10'))), {
+		type: 'unavailable',
+		pools: [{ pool: 'pods', reason: 'it is disabled' }],
+	});
 });
 
-test('a refusal says which limit is in the way, how full each pool is and who has it', async (t) => {
+test('a refusal names the limit, the usage of each pool and the nodes that hold it', async (t) => {
 	const shared = cluster({
-		pools: [pool({ cidr: prefixKey('10.0.0.0/30'), blockSize: 31 }), pool({ name: 'gpus', cidr: prefixKey('10.9.0.0/24'), nodeSelector: 'gpu' })],
+		pools: [
+			pool({ cidr: prefixKey('10.0.0.0/30'), blockSize: 31 }),
+			pool({ name: 'gpus', cidr: prefixKey('10.9.0.0/24'), nodeSelector: 'gpu' }),
+		],
 		reservations: [prefixKey('10.0.0.3/32')],
 	});
 	const a = nodeOf(shared, 'node-a').allocator;
@@ -246,12 +283,14 @@ test('a refusal says which limit is in the way, how full each pool is and who ha
 	t.deepEqual(refused, {
 		type: 'unavailable',
 		family: 'ipv4',
-		reason: 'no free address: this node has no block of these pools, every block of the pools is claimed or reserved, and no other node has a free address',
+		reason:
+			'no free address: this node has no block of these pools, every block of the pools is claimed or reserved, and no other node has a free address',
 		pools: [
 			{ pool: 'gpus', reason: 'its nodeSelector gpu does not select this node' },
 			{
 				pool: 'pods',
-				reason: '2 of 2 blocks are claimed, 3 of their 4 addresses are in use, 1 are reserved, most are with node-a (2, 3 in use)',
+				reason:
+					'2 of 2 blocks are claimed, 3 of their 4 addresses are in use, 1 are reserved, most are with node-a (2, 3 in use)',
 				usage: {
 					blocks: { total: 2, claimed: 2 },
 					addresses: { total: 4, used: 3, cooling: 0, reserved: 1 },
@@ -268,27 +307,30 @@ test('a refusal says which limit is in the way, how full each pool is and who ha
 	});
 });
 
-test('an address of a pool that is gone is released all the same', async (t) => {
+test('an address of a deleted pool can still be released', async (t) => {
 	const shared = cluster();
 	const { allocator } = nodeOf(shared);
 	const [address = ''] = await addressesOf(allocator.assign(request('one')));
 	for (const pools of [[], [pool({ blockSize: 28 })]]) {
 		shared.pools = pools;
-		t.is((await allocator.releaseAddress(address, { handleId: 'somebody else' })).type, 'refused', 'it is found');
+		t.is((await allocator.releaseAddress(address, { handleId: 'another owner' })).type, 'refused', 'it is found');
 	}
 	t.deepEqual(await allocator.releaseAddress(address), { type: 'released', addresses: [address] });
 });
 
-test('half an answer is taken back when the other half ends in an error', async (t) => {
+test('a partial assignment is rolled back when the other family fails', async (t) => {
 	const shared = cluster({ pools: [pool(), pool6] });
 	let broken = true;
 	const { allocator } = nodeOf(shared, 'node-a', {
 		cached: true,
 		beforeWrite: async ({ kind, name, verb }) => {
-			if (broken && kind === 'block' && verb === 'create' && name.startsWith('fd00')) throw new Error('the server is away');
+			if (broken && kind === 'block' && verb === 'create' && name.startsWith('fd00'))
+				throw new Error('the server is away');
 		},
 	});
-	await t.throwsAsync(allocator.assign(request('both', { families: ['ipv4', 'ipv6'] })), { message: 'the server is away' });
+	await t.throwsAsync(allocator.assign(request('both', { families: ['ipv4', 'ipv6'] })), {
+		message: 'the server is away',
+	});
 	t.false(shared.handles.has('both'));
 	t.deepEqual(
 		[...shared.blocks.values()].flatMap(({ value }) => value.allocations.filter((index) => index !== null)),
@@ -298,8 +340,11 @@ test('half an answer is taken back when the other half ends in an error', async 
 	t.is((await addressesOf(allocator.assign(request('both', { families: ['ipv4', 'ipv6'] })))).length, 2);
 });
 
-test('a cooldown is not a fraction of a second shorter than it is', async (t) => {
-	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/32'), blockSize: 32 })], config: { ...new MemoryCluster().config, cooldownSeconds: 60 } });
+test('a cooldown lasts at least its full time', async (t) => {
+	const shared = cluster({
+		pools: [pool({ cidr: prefixKey('10.0.0.0/32'), blockSize: 32 })],
+		config: { ...new MemoryCluster().config, cooldownSeconds: 60 },
+	});
 	const clock = new FakeClock();
 	const { allocator } = nodeOf(shared, 'node-a', { cached: true }, clock);
 	clock.advance(900);
@@ -311,7 +356,7 @@ test('a cooldown is not a fraction of a second shorter than it is', async (t) =>
 	t.is((await allocator.assign(request('two'))).type, 'assigned');
 });
 
-test('pools are chosen by name, selector, use and family, and the answer says why the others were not', async (t) => {
+test('pools are selected by name, selector, use and family, and the result gives the reason for each excluded pool', async (t) => {
 	const shared = cluster({
 		pools: [
 			pool({ name: 'b', nodeSelector: 'gpu' }),
@@ -333,7 +378,7 @@ test('pools are chosen by name, selector, use and family, and the answer says wh
 	t.regex((await addressesOf(allocator.assign(request('two', { pools: { ipv4: ['c'] } }))))[0] ?? '', /^10\.1\./);
 });
 
-/** Breaks a block so that nobody can read it, and tells whether anybody touches it. */
+/** Makes a block unreadable, and reports whether it is changed later. */
 function broken(shared: MemoryCluster, cidr: string) {
 	const name = blockName(prefixKey(cidr));
 	spoilBlock(shared, name, prefixKey(cidr), 'spec.cidr is missing');
@@ -350,13 +395,14 @@ function broken(shared: MemoryCluster, cidr: string) {
 	};
 }
 
-test('a block that can not be read keeps nobody from an address, and none of its own is given', async (t) => {
+test('an unreadable block does not prevent assignment from other blocks, and its addresses are not assigned', async (t) => {
 	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/28'), blockSize: 30 })] });
 	const { options, touched } = broken(shared, '10.0.0.4/30');
 	const given: string[] = [];
 	for (const node of ['node-a', 'node-b', 'node-c']) {
 		const { allocator } = nodeOf(shared, node, options);
-		for (let index = 0; index < 4; index++) given.push(...(await addressesOf(allocator.assign(request(`${node}-${index}`)))));
+		for (let index = 0; index < 4; index++)
+			given.push(...(await addressesOf(allocator.assign(request(`${node}-${index}`)))));
 	}
 	t.is(new Set(given).size, 12);
 	t.false(given.some((address) => ['10.0.0.4', '10.0.0.5', '10.0.0.6', '10.0.0.7'].includes(address)));
@@ -365,7 +411,7 @@ test('a block that can not be read keeps nobody from an address, and none of its
 	t.deepEqual(touched, []);
 });
 
-test('a certain address is not given where its block can not be read, under whatever name that is', async (t) => {
+test('a requested address in an unreadable block is not assigned, under any object name', async (t) => {
 	const shared = cluster();
 	const { options, touched, name } = broken(shared, '10.0.0.64/26');
 	const { allocator } = nodeOf(shared, 'node-a', options);
@@ -373,14 +419,18 @@ test('a certain address is not given where its block can not be read, under what
 	const reason = `10.0.0.70 may be held: ${name} can not be read: spec.cidr is missing`;
 	t.like(await allocator.assign(wanted), { type: 'unavailable', reason, temporary: true });
 	shared.unreadable.clear();
-	shared.unreadable.set('odd', { name: 'odd', problem: 'its name is not that of its CIDR', cidrs: [prefixKey('10.0.0.64/26')] });
+	shared.unreadable.set('odd', {
+		name: 'odd',
+		problem: 'its name is not that of its CIDR',
+		cidrs: [prefixKey('10.0.0.64/26')],
+	});
 	t.like(await allocator.assign(wanted), { type: 'unavailable', temporary: true });
 	t.deepEqual([touched, shared.blocks.size], [[], 0]);
 	shared.unreadable.clear();
 	t.deepEqual(await addressesOf(allocator.assign(wanted)), ['10.0.0.70']);
 });
 
-test('a block of this node that nobody can read any more is left to whoever mends it, and another is claimed', async (t) => {
+test('an unreadable block of this node is left for repair, and another block is claimed', async (t) => {
 	const shared = cluster();
 	const warm = nodeOf(shared);
 	const [first = ''] = await addressesOf(warm.allocator.assign(request('one')));
@@ -388,7 +438,8 @@ test('a block of this node that nobody can read any more is left to whoever mend
 	const state = () => structuredClone([[...shared.affinities][0], [...shared.blocks][0]]);
 	const { name } = broken(shared, value.cidr);
 	const before = state();
-	// Their copies of the block say nothing of that: a write is refused as an old one.
+	// The allocators' copies of the block are older: a write is refused because of the resource
+	// version.
 	for (const [index, { allocator }] of [warm, nodeOf(shared)].entries()) {
 		const [second = ''] = await addressesOf(allocator.assign(request(`second-${index}`)));
 		t.false(second === first);
@@ -401,7 +452,7 @@ test('a block of this node that nobody can read any more is left to whoever mend
 	t.deepEqual(await nodeOf(shared).allocator.release('one'), { type: 'released', addresses: [first] });
 });
 
-test('of a handle with addresses in several blocks the others are released, although one can not be read', async (t) => {
+test('for a handle with addresses in several blocks the readable blocks are released despite an unreadable one', async (t) => {
 	const shared = cluster({ pools: [pool(), pool6] });
 	const { allocator } = nodeOf(shared, 'node-a', {});
 	await addressesOf(allocator.assign(request('one', { families: ['ipv4', 'ipv6'] })));
@@ -412,7 +463,7 @@ test('of a handle with addresses in several blocks the others are released, alth
 	t.true([...shared.blocks].filter(([name]) => name !== four).every(([, { value }]) => isEmpty(value)));
 });
 
-test('an address that is in the list of free ones by mistake is not given to a second owner', async (t) => {
+test('an allocated address that is wrongly in the free list is not assigned again', async (t) => {
 	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/30'), blockSize: 30 })] });
 	const [first] = await addressesOf(nodeOf(shared).allocator.assign(request('one')));
 	const [[name, entry]] = [...shared.blocks] as [[string, NonNullable<ReturnType<typeof shared.blocks.get>>]];
@@ -424,7 +475,7 @@ test('an address that is in the list of free ones by mistake is not given to a s
 	t.is((await allocator.assign(request('five'))).type, 'unavailable');
 });
 
-test('an empty block whose pool does not select this node any more is withdrawn, then given up; what is in use, or of a pool that may select it, stays', async (t) => {
+test('an empty block of a pool that does not select this node is withdrawn, then released; blocks in use or of a selecting pool stay', async (t) => {
 	const pools = [
 		pool({ name: 'left', nodeSelector: 'gpu', namespaceSelector: 'left' }),
 		pool({ name: 'off', cidr: prefixKey('10.1.0.0/24'), nodeSelector: 'gpu' }),
@@ -433,7 +484,8 @@ test('an empty block whose pool does not select this node any more is withdrawn,
 	const shared = cluster({ pools });
 	const { allocator } = nodeOf(shared);
 	for (const { name } of pools) await addressesOf(allocator.assign(request(name, { pools: { ipv4: [name] } })));
-	const claims = () => [...shared.affinities.values()].map(({ value }) => `${value.cidr.slice(0, 5)} ${value.state}`).sort();
+	const claims = () =>
+		[...shared.affinities.values()].map(({ value }) => `${value.cidr.slice(0, 5)} ${value.state}`).sort();
 	const asked: string[] = [];
 	const giveUp = (answer: boolean) =>
 		allocator.giveUpUnselected(async (cidr) => {
@@ -457,15 +509,18 @@ test('an empty block whose pool does not select this node any more is withdrawn,
 	t.is(claims().length, 3, 'selected');
 });
 
-test('a block that only a cooldown keeps says when it may be given up, one in use or still announced when that is known', async (t) => {
+test('a block held only by a cooldown reports its release time, a still announced block a retry time, a block in use none', async (t) => {
 	const pools = [pool({ name: 'left', nodeSelector: 'gpu', namespaceSelector: 'left' })];
-	const shared = cluster({ pools, config: { strictAffinity: false, autoAllocateBlocks: true, maxBlocksPerHost: 0, cooldownSeconds: 60 } });
+	const shared = cluster({
+		pools,
+		config: { strictAffinity: false, autoAllocateBlocks: true, maxBlocksPerHost: 0, cooldownSeconds: 60 },
+	});
 	const clock = new FakeClock();
 	const { allocator } = nodeOf(shared, 'node-a', { cached: true }, clock);
 	const giveUp = (answer = true) => allocator.giveUpUnselected(async () => answer);
 	await addressesOf(allocator.assign(request('one', { pools: { ipv4: ['left'] } })));
 	await addressesOf(allocator.assign(request('two', { pools: { ipv4: ['left'] } })));
-	t.is(await giveUp(), undefined, 'in use: whoever gives it back tells');
+	t.is(await giveUp(), undefined, 'in use: its owner gives it back');
 	await allocator.release('one');
 	clock.advance(10_000);
 	t.is(await giveUp(), undefined, 'one is in use still');
@@ -481,15 +536,19 @@ test('a block that only a cooldown keeps says when it may be given up, one in us
 });
 
 const notToBeHad: readonly { readonly title: string; readonly asked: readonly string[]; readonly reason: string }[] = [
-	{ title: 'a name that nobody has', asked: ['good', 'typo'], reason: 'typo (there is no such pool)' },
-	{ title: 'a CIDR that is no pool', asked: ['good', '10.8.0.0/24'], reason: '10.8.0.0/24 (there is no such pool)' },
+	{ title: 'an unknown name', asked: ['good', 'typo'], reason: 'typo (there is no such pool)' },
+	{ title: 'a CIDR without a pool', asked: ['good', '10.8.0.0/24'], reason: '10.8.0.0/24 (there is no such pool)' },
 	{ title: 'a disabled pool', asked: ['off', 'good'], reason: 'off (it is disabled)' },
-	{ title: 'a pool on its way out', asked: ['good', 'leaving'], reason: 'leaving (it is being deleted)' },
+	{ title: 'a pool that is being deleted', asked: ['good', 'leaving'], reason: 'leaving (it is being deleted)' },
 	{ title: 'a pool of the other family', asked: ['good', 'pods6'], reason: 'pods6 (it is of ipv6)' },
-	{ title: 'two of them', asked: ['typo', 'good', 'off'], reason: 'typo (there is no such pool), off (it is disabled)' },
+	{
+		title: 'two unusable pools',
+		asked: ['typo', 'good', 'off'],
+		reason: 'typo (there is no such pool), off (it is disabled)',
+	},
 ];
 for (const { title, asked, reason } of notToBeHad)
-	test(`a pool that was asked for and is not to be had gets nothing of the others, either: ${title}`, async (t) => {
+	test(`a request for an unusable pool assigns no address of other pools: ${title}`, async (t) => {
 		const shared = cluster({
 			pools: [
 				pool({ name: 'good' }),
@@ -506,23 +565,34 @@ for (const { title, asked, reason } of notToBeHad)
 		});
 		t.deepEqual([shared.blocks.size, shared.handles.size], [0, 0]);
 		const [given = ''] = await addressesOf(allocator.assign(request('two', { pools: { ipv4: ['good'] } })));
-		t.deepEqual(await addressesOf(allocator.assign(request('two', { pools: { ipv4: asked } }))), [given], 'whoever has one keeps it');
+		t.deepEqual(
+			await addressesOf(allocator.assign(request('two', { pools: { ipv4: asked } }))),
+			[given],
+			'an owner keeps its address',
+		);
 		const certain = request('three', { pools: { ipv4: asked }, addresses: { ipv4: '10.0.0.9' } });
 		t.deepEqual(await addressesOf(allocator.assign(certain)), ['10.0.0.9'], 'of a certain address pools say nothing');
 	});
 
-test('reserved addresses are passed over', async (t) => {
-	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/26') })], reservations: [prefixKey('10.0.0.0/27'), prefixKey('10.0.0.40/32')] });
+test('reserved addresses are skipped', async (t) => {
+	const shared = cluster({
+		pools: [pool({ cidr: prefixKey('10.0.0.0/26') })],
+		reservations: [prefixKey('10.0.0.0/27'), prefixKey('10.0.0.40/32')],
+	});
 	const { allocator } = nodeOf(shared);
 	const given = [];
-	for (let index = 0; index < 31; index++) given.push(...(await addressesOf(allocator.assign(request(`pod-${index}`)))));
+	for (let index = 0; index < 31; index++)
+		given.push(...(await addressesOf(allocator.assign(request(`pod-${index}`)))));
 	t.is(new Set(given).size, 31);
 	t.true(given.every((address) => Number(address.split('.')[3]) >= 32 && address !== '10.0.0.40'));
 	t.is((await allocator.assign(request('one-more'))).type, 'unavailable');
 });
 
-test('with a cooldown a released address is nobody s until it is over', async (t) => {
-	const shared = cluster({ pools: [pool({ cidr: prefixKey('10.0.0.0/30'), blockSize: 30 })], config: { ...new MemoryCluster().config, cooldownSeconds: 60 } });
+test('with a cooldown a released address is unassigned but not free until the cooldown ends', async (t) => {
+	const shared = cluster({
+		pools: [pool({ cidr: prefixKey('10.0.0.0/30'), blockSize: 30 })],
+		config: { ...new MemoryCluster().config, cooldownSeconds: 60 },
+	});
 	const { allocator } = nodeOf(shared);
 	for (let index = 0; index < 4; index++) await addressesOf(allocator.assign(request(`pod-${index}`)));
 	await allocator.release('pod-0');
@@ -536,32 +606,50 @@ test('with a cooldown a released address is nobody s until it is over', async (t
 	t.is((await addressesOf(nodeOf(shared).allocator.assign(request('next')))).length, 1);
 });
 
-test('nothing is written while the datastore is locked, and the reason is given', async (t) => {
-	const shared = cluster({ readOnlyReason: 'ClusterInformation default says datastoreReady: false' });
+test('nothing is written while the datastore is locked, and the result gives the reason', async (t) => {
+	const shared = cluster({ readOnlyReason: 'ClusterInformation default has datastoreReady: false' });
 	const { allocator, store } = nodeOf(shared);
-	t.like(await allocator.assign(request('one')), { type: 'unavailable', reason: 'ClusterInformation default says datastoreReady: false', temporary: true });
+	t.like(await allocator.assign(request('one')), {
+		type: 'unavailable',
+		reason: 'ClusterInformation default has datastoreReady: false',
+		temporary: true,
+	});
 	t.is(store.counts.writes, 0);
 });
 
-test('an address released by somebody who knows its old owner only stays', async (t) => {
+test('an address is not released for a handle or sequence number that is no longer current', async (t) => {
 	const shared = cluster();
 	const { allocator } = nodeOf(shared);
 	const [address = ''] = await addressesOf(allocator.assign(request('one')));
-	t.deepEqual(await allocator.releaseAddress(address, { handleId: 'older' }), { type: 'refused', address, reason: 'handle' });
-	t.deepEqual(await allocator.releaseAddress(address, { sequenceNumber: 1n }), { type: 'refused', address, reason: 'sequence-number' });
+	t.deepEqual(await allocator.releaseAddress(address, { handleId: 'older' }), {
+		type: 'refused',
+		address,
+		reason: 'handle',
+	});
+	t.deepEqual(await allocator.releaseAddress(address, { sequenceNumber: 1n }), {
+		type: 'refused',
+		address,
+		reason: 'sequence-number',
+	});
 	t.deepEqual(await allocator.releaseAddress(address, { handleId: 'one' }), { type: 'released', addresses: [address] });
 	t.false(shared.handles.has('one'));
 });
 
-test('a block whose addresses have all cooled down is empty, although nobody has written so', async (t) => {
-	const shared = cluster({ config: { strictAffinity: false, autoAllocateBlocks: true, maxBlocksPerHost: 0, cooldownSeconds: 60 } });
+test('a block whose addresses have all cooled down is empty before any write records it', async (t) => {
+	const shared = cluster({
+		config: { strictAffinity: false, autoAllocateBlocks: true, maxBlocksPerHost: 0, cooldownSeconds: 60 },
+	});
 	const { allocator, store } = nodeOf(shared);
 	const [block] = await blocksOf(allocator.assign(request('one')));
 	if (block === undefined) throw new RangeError('no block');
 	await allocator.release('one');
 	const giveUp = (ms: number) =>
 		giveUpBlock(
-			{ store, clock: { ...systemClock, wallMs: () => Date.now() + ms }, retry: conflictRetry(Math.random, { firstMs: 0.1, mostMs: 1 }) },
+			{
+				store,
+				clock: { ...systemClock, wallMs: () => Date.now() + ms },
+				retry: conflictRetry(Math.random, { firstMs: 0.1, mostMs: 1 }),
+			},
 			'node-a',
 			block,
 			{ requireEmpty: true },

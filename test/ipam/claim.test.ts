@@ -36,10 +36,16 @@ const contextOf = (shared: MemoryCluster, beforeWrite: BeforeWrite = async () =>
 	clock: systemClock,
 	retry,
 });
-const request = (handleId: string): AssignRequest => ({ handleId, attributes: {}, families: ['ipv4'], use: 'Workload' });
-const stateOf = (shared: MemoryCluster, node = 'node-a') => shared.affinities.get(affinityName(node, cidr))?.value.state;
+const request = (handleId: string): AssignRequest => ({
+	handleId,
+	attributes: {},
+	families: ['ipv4'],
+	use: 'Workload',
+});
+const stateOf = (shared: MemoryCluster, node = 'node-a') =>
+	shared.affinities.get(affinityName(node, cidr))?.value.state;
 
-/** Runs once, before the first write of this kind. */
+/** Runs `act` once, before the first write of this kind. */
 function before(kind: string, verb: string, act: () => Promise<unknown>): BeforeWrite {
 	let done = false;
 	return async (what) => {
@@ -49,10 +55,10 @@ function before(kind: string, verb: string, act: () => Promise<unknown>): Before
 	};
 }
 
-test('an address given while its block is being taken away keeps the block, and the claim is confirmed again', async (t) => {
+test('an address assigned while its block is being released keeps the block, and the claim is confirmed again', async (t) => {
 	const shared = cluster();
 	await claimBlock(contextOf(shared), 'node-a', cidr);
-	// Its copy of the claims is of before.
+	// Its copy of the claims is older.
 	const owner = allocatorOf(shared, 'node-a', true);
 	const context = contextOf(
 		shared,
@@ -63,7 +69,7 @@ test('an address given while its block is being taken away keeps the block, and 
 	t.is(shared.blocks.get(blockName(cidr))?.value.affinity, 'host:node-a');
 });
 
-test('a claim made anew while the old one is being taken away stays', async (t) => {
+test('a new claim made while the old one is being removed stays', async (t) => {
 	const shared = cluster();
 	await claimBlock(contextOf(shared), 'node-a', cidr);
 	const context = contextOf(
@@ -75,7 +81,7 @@ test('a claim made anew while the old one is being taken away stays', async (t) 
 	t.is(shared.blocks.get(blockName(cidr))?.value.affinity, 'host:node-a');
 });
 
-test('a claim to a block of another goes alone', async (t) => {
+test('releasing a claim to a block of another node removes only the claim', async (t) => {
 	const shared = cluster();
 	await claimBlock(contextOf(shared), 'node-b', cidr);
 	await contextOf(shared).store.affinities.create(affinityName('node-a', cidr), {
@@ -90,19 +96,40 @@ test('a claim to a block of another goes alone', async (t) => {
 	t.deepEqual([stateOf(shared), stateOf(shared, 'node-b')], [undefined, 'confirmed']);
 });
 
-const crashes: readonly { readonly title: string; readonly kind: string; readonly verb: string; readonly used: boolean; readonly state: AffinityState }[] = [
-	{ title: 'before the block went, with addresses in use', kind: 'block', verb: 'remove', used: true, state: 'confirmed' },
-	{ title: 'before the block went, and it is empty', kind: 'block', verb: 'remove', used: false, state: 'pendingDeletion' },
-	{ title: 'before the claim went', kind: 'affinity', verb: 'remove', used: false, state: 'pendingDeletion' },
+const crashes: readonly {
+	readonly title: string;
+	readonly kind: string;
+	readonly verb: string;
+	readonly used: boolean;
+	readonly state: AffinityState;
+}[] = [
+	{
+		title: 'before the block was removed, with addresses in use',
+		kind: 'block',
+		verb: 'remove',
+		used: true,
+		state: 'confirmed',
+	},
+	{
+		title: 'before the block was removed, and it is empty',
+		kind: 'block',
+		verb: 'remove',
+		used: false,
+		state: 'pendingDeletion',
+	},
+	{ title: 'before the claim was removed', kind: 'affinity', verb: 'remove', used: false, state: 'pendingDeletion' },
 ];
 for (const { title, kind, verb, used, state } of crashes)
-	test(`the owner finishes a claim that somebody died over: ${title}`, async (t) => {
+	test(`the owner completes a release that was interrupted: ${title}`, async (t) => {
 		const shared = cluster();
 		await claimBlock(contextOf(shared), 'node-a', cidr);
 		const die = async () => {
 			throw new CrashError('dead');
 		};
-		await t.throwsAsync(giveUpBlock(contextOf(shared, before(kind, verb, die)), 'node-a', cidr, { requireEmpty: true }), { instanceOf: CrashError });
+		await t.throwsAsync(
+			giveUpBlock(contextOf(shared, before(kind, verb, die)), 'node-a', cidr, { requireEmpty: true }),
+			{ instanceOf: CrashError },
+		);
 		t.is(stateOf(shared), 'pendingDeletion');
 		if (used) {
 			const name = blockName(cidr);
@@ -114,12 +141,12 @@ for (const { title, kind, verb, used, state } of crashes)
 		}
 		await allocatorOf(shared, 'node-a').finishClaims();
 		t.is(stateOf(shared), state);
-		// Whatever was left, the next request gets an address of a confirmed block.
+		// After any interruption, the next request gets an address of a confirmed block.
 		t.is((await allocatorOf(shared, 'node-a').assign(request('two'))).type, 'assigned');
 		t.is(stateOf(shared), 'confirmed');
 	});
 
-test('nothing is released, given up or claimed while the datastore is locked', async (t) => {
+test('no address is released and no block claimed or released while the datastore is locked', async (t) => {
 	const shared = cluster();
 	const allocator = allocatorOf(shared, 'node-a');
 	const given = await allocator.assign(request('one'));
@@ -134,21 +161,25 @@ test('nothing is released, given up or claimed while the datastore is locked', a
 	t.is(shared.version, version);
 });
 
-/** What claims and blocks say of each other when everybody has come to an end. */
+/** Checks that claims and blocks agree after all operations ended. */
 function contradictions(shared: MemoryCluster): string[] {
 	const blocks = new Map([...shared.blocks.values()].map(({ value }) => [value.cidr, value.affinity]));
 	const confirmed = [...shared.affinities.values()].filter(({ value }) => value.state === 'confirmed');
 	const claims = new Set([...shared.affinities.values()].map(({ value }) => `host:${value.node} ${value.cidr}`));
 	return [
 		...confirmed.flatMap(({ value }) =>
-			blocks.get(value.cidr) === `host:${value.node}` ? [] : [`${value.node} has confirmed its claim, the block is ${blocks.get(value.cidr) ?? 'not there'}`],
+			blocks.get(value.cidr) === `host:${value.node}`
+				? []
+				: [`${value.node} has confirmed its claim, the block is ${blocks.get(value.cidr) ?? 'not there'}`],
 		),
-		...[...blocks].flatMap(([of, affinity]) => (claims.has(`${affinity} ${of}`) ? [] : [`the block is ${affinity}'s, who has no claim`])),
+		...[...blocks].flatMap(([of, affinity]) =>
+			claims.has(`${affinity} ${of}`) ? [] : [`the block is ${affinity}'s, who has no claim`],
+		),
 	];
 }
 
 for (const write of [1, 2, 3])
-	test(`a block that somebody takes away before write ${write} of its claim is claimed anew, or not at all`, async (t) => {
+	test(`a block that another client removes before write ${write} of its claim is claimed anew, or not at all`, async (t) => {
 		const shared = cluster();
 		let writes = 0;
 		const context = contextOf(shared, async () => {
@@ -158,7 +189,7 @@ for (const write of [1, 2, 3])
 		t.deepEqual([contradictions(shared), stateOf(shared)], [[], 'confirmed']);
 	});
 
-/** A store whose every answer takes a while, another one each time. */
+/** A store with a random delay before each response. */
 function unsteady(shared: MemoryCluster, random: Random) {
 	const store = memoryStore(shared);
 	const wait = async () => {
@@ -171,10 +202,14 @@ function unsteady(shared: MemoryCluster, random: Random) {
 		remove: (...given) => wait().then(() => inner.remove(...given)),
 		list: () => wait().then(() => inner.list()),
 	});
-	return { store: { ...store, blocks: slow(store.blocks), affinities: slow(store.affinities) }, clock: systemClock, retry };
+	return {
+		store: { ...store, blocks: slow(store.blocks), affinities: slow(store.affinities) },
+		clock: systemClock,
+		retry,
+	};
 }
 
-test('whoever claims and gives up a block at the same time, a confirmed claim has its block', async (t) => {
+test('after concurrent claims and releases of a block, a confirmed claim has its block', async (t) => {
 	await fc.assert(
 		fc.asyncProperty(fc.integer(), fc.boolean(), async (seed, isClaimed) => {
 			const shared = cluster();

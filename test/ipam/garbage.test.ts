@@ -1,6 +1,14 @@
 import test from 'ava';
 import { silentLogger, systemClock } from '../../src/core/index.ts';
-import { Allocator, type AssignRequest, type ClusterSnapshot, conflictRetry, findGarbage, GarbageCollector, type PodFacts } from '../../src/ipam/index.ts';
+import {
+	Allocator,
+	type AssignRequest,
+	type ClusterSnapshot,
+	conflictRetry,
+	findGarbage,
+	GarbageCollector,
+	type PodFacts,
+} from '../../src/ipam/index.ts';
 import { MemoryCluster, memoryStore } from '../fakes/memory-ipam-store.ts';
 import { testPool } from '../support/pool.ts';
 
@@ -10,7 +18,15 @@ function setUp() {
 	const shared = Object.assign(new MemoryCluster(), { pools: [pool] });
 	const store = memoryStore(shared);
 	const retry = conflictRetry(Math.random, { firstMs: 0.01, mostMs: 0.1 });
-	const allocator = new Allocator({ node: 'node-a', store, clock: systemClock, random: Math.random, retry, log: silentLogger, selectorMatches: () => true });
+	const allocator = new Allocator({
+		node: 'node-a',
+		store,
+		clock: systemClock,
+		random: Math.random,
+		retry,
+		log: silentLogger,
+		selectorMatches: () => true,
+	});
 	const pods = new Map<string, PodFacts>();
 	const nodes = new Set(['node-a']);
 	const snapshot = async (): Promise<ClusterSnapshot> => ({
@@ -56,7 +72,7 @@ test('an address whose pod is gone is released at the second observation, not at
 	t.deepEqual([...shared.handles.keys()], ['net.here']);
 });
 
-test('what a block may hold that can not be read is nobody’s to judge', async (t) => {
+test('addresses of an unreadable block are not collected', async (t) => {
 	const { shared, assign, snapshot, nodes } = setUp();
 	await assign('gone');
 	const seen = await snapshot();
@@ -76,19 +92,20 @@ test('what a block may hold that can not be read is nobody’s to judge', async 
 	t.is(shared.handles.size, 1);
 });
 
-test('a round goes on past what can not be read any more', async (t) => {
+test('a round continues after an unreadable block', async (t) => {
 	const { shared, collector, assign, nodes } = setUp();
 	await assign('gone');
 	nodes.clear();
 	await collector.collect();
-	// It was read by the snapshot, and somebody broke it since.
-	for (const [name, { value }] of shared.blocks) shared.unreadable.set(name, { name, problem: 'broken', cidrs: [value.cidr] });
+	// The snapshot read the block; it became unreadable afterwards.
+	for (const [name, { value }] of shared.blocks)
+		shared.unreadable.set(name, { name, problem: 'broken', cidrs: [value.cidr] });
 	const before = JSON.stringify([[...shared.affinities], [...shared.handles]]);
 	t.like(await collector.collect(), { addresses: 0, claims: 0, handles: 0 });
 	t.is(JSON.stringify([[...shared.affinities], [...shared.handles]]), before);
 });
 
-test('an address that is in use at the last look stays', async (t) => {
+test('an address that is in use at the final check stays', async (t) => {
 	const { shared, collector, assign, inUse } = setUp();
 	inUse.add(await assign('late'));
 	await collector.collect();
@@ -96,7 +113,7 @@ test('an address that is in use at the last look stays', async (t) => {
 	t.is(shared.handles.size, 1);
 });
 
-test('a pod that has no address yet keeps what was given to it on its node', async (t) => {
+test('a pod without a reported address keeps the address assigned to it on its node', async (t) => {
 	const { collector, assign, pods } = setUp();
 	await assign('starting');
 	pods.set('default/starting', running());
@@ -104,7 +121,7 @@ test('a pod that has no address yet keeps what was given to it on its node', asy
 	t.like(await collector.collect(), { addresses: 0 });
 });
 
-test('addresses of which nobody can tell whose they are stay', async (t) => {
+test('addresses without owner attributes stay', async (t) => {
 	const { collector, assign } = setUp();
 	await assign('manual', { attributes: {} });
 	await collector.collect();
@@ -118,17 +135,20 @@ test('a virtual machine keeps its address while it has no pod', async (t) => {
 	t.like(await collector.collect(), { addresses: 0 });
 });
 
-test('many leaks of one block are released by a few writes of it', async (t) => {
+test('many leaked addresses of one block are released by a few writes', async (t) => {
 	const { collector, assign, shared, store } = setUp();
 	for (let index = 0; index < 16; index++) await assign(`pod-${index}`);
 	await collector.collect();
 	const writes = store.counts.byKind['block'] ?? 0;
 	t.like(await collector.collect(), { addresses: 16 });
-	t.true((store.counts.byKind['block'] ?? 0) - writes <= 8 + 4, `${(store.counts.byKind['block'] ?? 0) - writes} writes for four blocks`);
+	t.true(
+		(store.counts.byKind['block'] ?? 0) - writes <= 8 + 4,
+		`${(store.counts.byKind['block'] ?? 0) - writes} writes for four blocks`,
+	);
 	t.is(shared.handles.size, 0);
 });
 
-test('tunnel addresses live as long as their node', async (t) => {
+test('tunnel addresses exist as long as their node', async (t) => {
 	const { collector, assign, nodes } = setUp();
 	await assign('tunnel', { attributes: { node: 'node-b', type: 'ipipTunnelAddress' }, use: 'Tunnel' });
 	nodes.add('node-b');
@@ -139,7 +159,7 @@ test('tunnel addresses live as long as their node', async (t) => {
 	t.like(await collector.collect(), { addresses: 1 });
 });
 
-test('of empty blocks a node keeps one, and a node that is gone none', async (t) => {
+test('a node keeps one empty block, and a deleted node none', async (t) => {
 	const { shared, collector, assign, pods, nodes } = setUp();
 	const names = Array.from({ length: 9 }, (_, index) => `pod-${index}`);
 	for (const name of names) await assign(name);
@@ -154,9 +174,12 @@ test('of empty blocks a node keeps one, and a node that is gone none', async (t)
 	t.deepEqual([shared.blocks.size, shared.affinities.size], [0, 0]);
 });
 
-test('a handle that no block knows of is removed', async (t) => {
+test('a handle without addresses in any block is removed', async (t) => {
 	const { shared, collector } = setUp();
-	shared.handles.set('net.lost', { version: '1', value: { handleId: 'net.lost', blocks: { '10.0.0.0/30': 1 }, deleted: false, other: {} } });
+	shared.handles.set('net.lost', {
+		version: '1',
+		value: { handleId: 'net.lost', blocks: { '10.0.0.0/30': 1 }, deleted: false, other: {} },
+	});
 	await collector.collect();
 	t.like(await collector.collect(), { handles: 1 });
 	t.is(shared.handles.size, 0);

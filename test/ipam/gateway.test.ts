@@ -28,11 +28,25 @@ function setUp(...pools: readonly Pool[]) {
 	const shared = Object.assign(new MemoryCluster(), { pools: pools.length === 0 ? [pool4] : pools });
 	const node = (name: string) => {
 		const store = memoryStore(shared, { cached: true });
-		const options = { node: name, store, clock: systemClock, random: Math.random, retry, log: silentLogger, selectorMatches: () => true };
+		const options = {
+			node: name,
+			store,
+			clock: systemClock,
+			random: Math.random,
+			retry,
+			log: silentLogger,
+			selectorMatches: () => true,
+		};
 		return { store, allocator: new Allocator(options), claims: { store, clock: systemClock, retry } };
 	};
-	const values = <T>(entries: ReadonlyMap<string, { readonly value: T }>) => [...entries.values()].map(({ value }) => value);
-	const book = () => ({ pools: shared.pools, blocks: values(shared.blocks), affinities: values(shared.affinities), handles: values(shared.handles) });
+	const values = <T>(entries: ReadonlyMap<string, { readonly value: T }>) =>
+		[...entries.values()].map(({ value }) => value);
+	const book = () => ({
+		pools: shared.pools,
+		blocks: values(shared.blocks),
+		affinities: values(shared.affinities),
+		handles: values(shared.handles),
+	});
 	return { shared, node, book };
 }
 
@@ -59,13 +73,14 @@ const only = <T>(list: readonly T[]): T => {
 
 const hostPart = (address: string): number => Number(address.split('.')[3]) % 64;
 
-test('the first address of a block comes with a gateway, in the same write', async (t) => {
+test('the first address of a block is assigned together with a gateway, in the same write', async (t) => {
 	const { node, book } = setUp();
 	const { allocator, store } = node('node-a');
 	const { address, gateway, block } = only(await given(allocator.assign(request('one'))));
 	t.is(hostPart(gateway ?? ''), 1);
 	t.not(address, gateway);
-	// The claim's two, the block's own and this one; handles of pod and gateway.
+	// Two writes for the claim, one for the block, one for this address; handles of pod and
+	// gateway.
 	t.deepEqual(store.counts.byKind, { affinity: 2, block: 2, handle: 2 });
 	t.like(reportAddress(book().blocks, gateway ?? ''), {
 		state: 'used',
@@ -75,7 +90,7 @@ test('the first address of a block comes with a gateway, in the same write', asy
 	t.deepEqual(findInconsistencies(book()), []);
 });
 
-test('further addresses find the gateway: a warm request reads nothing and writes twice', async (t) => {
+test('later addresses use the existing gateway: a warm request reads no object and writes two', async (t) => {
 	const { node } = setUp();
 	const { allocator, store } = node('node-a');
 	const first = only(await given(allocator.assign(request('one'))));
@@ -85,10 +100,12 @@ test('further addresses find the gateway: a warm request reads nothing and write
 	t.deepEqual([store.counts.reads, store.counts.writes], [0, 2]);
 });
 
-test('a hundred requests at once: one gateway for each block, no address twice, none that a link cannot use', async (t) => {
+test('a hundred concurrent requests: one gateway per block, no address twice, each usable on a link', async (t) => {
 	const { node, book } = setUp();
 	const { allocator, store } = node('node-a');
-	const all = (await Promise.all(Array.from({ length: 100 }, (_, index) => given(allocator.assign(request(`pod-${index}`)))))).flat();
+	const all = (
+		await Promise.all(Array.from({ length: 100 }, (_, index) => given(allocator.assign(request(`pod-${index}`)))))
+	).flat();
 	const gateways = new Map(all.map(({ block, gateway }) => [block, gateway]));
 	t.is(new Set(all.map(({ address }) => address)).size, 100);
 	t.is(gateways.size, 2);
@@ -101,7 +118,7 @@ test('a hundred requests at once: one gateway for each block, no address twice, 
 	t.deepEqual(findInconsistencies(book()), []);
 });
 
-test('the same gateway after a restart, and for a container that asks again', async (t) => {
+test('the gateway stays the same after a restart and for a repeated request', async (t) => {
 	const { node } = setUp();
 	const first = only(await given(node('node-a').allocator.assign(request('one'))));
 	const restarted = node('node-a').allocator;
@@ -109,7 +126,7 @@ test('the same gateway after a restart, and for a container that asks again', as
 	t.is(only(await given(restarted.assign(request('two')))).gateway, first.gateway);
 });
 
-test('a container that got its address without a gateway is told one when it asks for it', async (t) => {
+test('a container with an address assigned without a gateway gets one when it requests it', async (t) => {
 	const { node, book } = setUp();
 	const { allocator } = node('node-a');
 	const before = only(await given(allocator.assign(request('one', { gateways: [] }))));
@@ -120,7 +137,7 @@ test('a container that got its address without a gateway is told one when it ask
 	t.deepEqual(findInconsistencies(book()), []);
 });
 
-test('who asks for no gateway gets none, and no block has one', async (t) => {
+test('a request without a gateway gets none, and no block gets one', async (t) => {
 	const { node, book } = setUp();
 	const { allocator } = node('node-a');
 	const { gateways: _, ...plain } = request('one');
@@ -128,7 +145,7 @@ test('who asks for no gateway gets none, and no block has one', async (t) => {
 	t.is(gatewayOf(only(book().blocks)), undefined);
 });
 
-test('IPv6: the first address is nobody’s, the second the gateway', async (t) => {
+test('IPv6: the first address is not assigned, the second is the gateway', async (t) => {
 	const { node } = setUp(pool4, pool6);
 	const [, six] = await given(node('node-a').allocator.assign(request('one', { families: ['ipv4', 'ipv6'] })));
 	const base = six?.block.split('/')[0]?.replace(/::$/, '::0') ?? '';
@@ -137,41 +154,56 @@ test('IPv6: the first address is nobody’s, the second the gateway', async (t) 
 	t.is(six?.address, `fd00::${(last + 2).toString(16)}`);
 });
 
-test('a certain address leaves the gateway another', async (t) => {
+test('a requested address leaves the gateway another one', async (t) => {
 	const { node } = setUp();
 	const { allocator } = node('node-a');
-	t.like(only(await given(allocator.assign(request('one', { addresses: { ipv4: '10.0.0.1' } })))), { address: '10.0.0.1', gateway: '10.0.0.2' });
-	t.like(await allocator.assign(request('two', { addresses: { ipv4: '10.0.0.2' } })), { type: 'unavailable', reason: '10.0.0.2 is taken' });
-	t.regex(JSON.stringify(await allocator.assign(request('two', { addresses: { ipv4: '10.0.0.63' } }))), /10\.0\.0\.63 is at the edge of block 10\.0\.0\.0\/26/);
+	t.like(only(await given(allocator.assign(request('one', { addresses: { ipv4: '10.0.0.1' } })))), {
+		address: '10.0.0.1',
+		gateway: '10.0.0.2',
+	});
+	t.like(await allocator.assign(request('two', { addresses: { ipv4: '10.0.0.2' } })), {
+		type: 'unavailable',
+		reason: '10.0.0.2 is taken',
+	});
+	t.regex(
+		JSON.stringify(await allocator.assign(request('two', { addresses: { ipv4: '10.0.0.63' } }))),
+		/10\.0\.0\.63 is at the edge of block 10\.0\.0\.0\/26/,
+	);
 });
 
-test('blocks without room for a gateway and a pod are refused, and it is said why', async (t) => {
+test('blocks too small for a gateway and a pod are refused with a reason', async (t) => {
 	const { node } = setUp({ ...pool4, blockSize: 31 });
 	const result = await node('node-a').allocator.assign(request('one'));
-	t.like(result, { type: 'unavailable', pools: [{ pool: 'pods', reason: 'a block of /31 has no room for a gateway and a pod' }] });
+	t.like(result, {
+		type: 'unavailable',
+		pools: [{ pool: 'pods', reason: 'a block of /31 has no room for a gateway and a pod' }],
+	});
 });
 
-test('a block with one free address and no gateway is full for those who want one', async (t) => {
+test('a block with one free address and no gateway is full for requests with a gateway', async (t) => {
 	const { node, book } = setUp({ ...pool4, cidr: prefixKey('10.0.0.0/29'), blockSize: 30 });
 	const { allocator } = node('node-a');
 	const plain = only(await given(allocator.assign(request('plain', { gateways: [] }))));
-	// .0 went first; of .1, .2 and .3 a pod and a gateway can have two.
+	// .0 was assigned first; of .1, .2 and .3 a pod and a gateway can have two.
 	await given(allocator.assign(request('plain-2', { gateways: [] })));
 	const next = only(await given(allocator.assign(request('one'))));
 	t.not(next.block, plain.block);
 	t.deepEqual(findInconsistencies(book()), []);
 });
 
-test('with a gateway nothing is borrowed: it would be on another node’s links', async (t) => {
+test('with a gateway no address is borrowed: it would be on the links of another node', async (t) => {
 	const { node } = setUp({ ...pool4, cidr: prefixKey('10.0.0.0/26') });
 	await given(node('node-a').allocator.assign(request('one')));
 	const other = node('node-b').allocator;
 	t.regex(JSON.stringify(await other.assign(request('two'))), /with a gateway nothing is borrowed/);
-	t.regex(JSON.stringify(await other.assign(request('two', { addresses: { ipv4: '10.0.0.9' } }))), /another node, and so is its gateway/);
+	t.regex(
+		JSON.stringify(await other.assign(request('two', { addresses: { ipv4: '10.0.0.9' } }))),
+		/another node, and so is its gateway/,
+	);
 	t.is(only(await given(other.assign(request('two', { gateways: [] })))).gateway, undefined);
 });
 
-test('a gateway is not released while its block has pods, and may be when it has none', async (t) => {
+test('a gateway is not released while its block has pods, and can be released when it has none', async (t) => {
 	const { node, book } = setUp();
 	const { allocator } = node('node-a');
 	const { gateway = '', block } = only(await given(allocator.assign(request('one'))));
@@ -187,7 +219,7 @@ test('a gateway is not released while its block has pods, and may be when it has
 const block = async (store: ReturnType<typeof memoryStore>, cidr: PrefixKey): Promise<Block | undefined> =>
 	(await store.blocks.read(blockName(cidr), 'fresh'))?.value;
 
-test('the gateway goes with its block, and its handle with it', async (t) => {
+test('the gateway is removed with its block, together with its handle', async (t) => {
 	const { node, book } = setUp();
 	const { allocator, store, claims } = node('node-a');
 	const one = only(await given(allocator.assign(request('one'))));
@@ -197,7 +229,7 @@ test('the gateway goes with its block, and its handle with it', async (t) => {
 	t.deepEqual([await block(store, one.block), book().handles, book().affinities], [undefined, [], []]);
 });
 
-test('a block that is nobody’s goes with its last pod, gateway and handle too', async (t) => {
+test('a block without an affinity is removed with its last pod, including gateway and handle', async (t) => {
 	const { node, book } = setUp();
 	const { allocator, claims } = node('node-a');
 	const one = only(await given(allocator.assign(request('one'))));
@@ -207,10 +239,15 @@ test('a block that is nobody’s goes with its last pod, gateway and handle too'
 	t.deepEqual([book().blocks, book().handles], [[], []]);
 });
 
-test('a handle that a crash left without a gateway is made anew', async (t) => {
+test('a handle without a gateway, left by a crash, is completed', async (t) => {
 	const { node, book, shared } = setUp({ ...pool4, cidr: prefixKey('10.0.0.0/26') });
 	shared.handles.set(gatewayHandle(prefixKey('10.0.0.0/26')), {
-		value: { handleId: gatewayHandle(prefixKey('10.0.0.0/26')), blocks: { '10.0.0.0/26': 1 }, deleted: false, other: {} },
+		value: {
+			handleId: gatewayHandle(prefixKey('10.0.0.0/26')),
+			blocks: { '10.0.0.0/26': 1 },
+			deleted: false,
+			other: {},
+		},
 		version: 'old',
 	});
 	await given(node('node-a').allocator.assign(request('one')));
@@ -218,7 +255,7 @@ test('a handle that a crash left without a gateway is made anew', async (t) => {
 	t.deepEqual(findInconsistencies(book()), []);
 });
 
-test('garbage: a gateway is no leak; a block that has nothing else is spare where the node has another', async (t) => {
+test('garbage: a gateway is not a leak; a block with only a gateway is spare if the node has another block', async (t) => {
 	const { node, book } = setUp({ ...pool4, blockSize: 30 });
 	const { allocator, claims } = node('node-a');
 	// A block of four holds one pod and its gateway.
@@ -240,7 +277,8 @@ test('garbage: a gateway is no leak; a block that has nothing else is spare wher
 		snapshot: async () => ({ ...book(), nodes: new Set(['node-a']), pods }),
 		podUsesAddresses: async () => false,
 	});
-	for (let round = 0; round < 2; round++) t.deepEqual(await collector.collect(), { addresses: 0, claims: 0, handles: 0, spared: 0 });
+	for (let round = 0; round < 2; round++)
+		t.deepEqual(await collector.collect(), { addresses: 0, claims: 0, handles: 0, spared: 0 });
 	pods.delete('default/one');
 	await allocator.release('net.one');
 	await collector.collect();
@@ -257,7 +295,7 @@ test('garbage: a gateway is no leak; a block that has nothing else is spare wher
 	);
 });
 
-test('garbage: the gateway of a block that nobody has is taken back, since Calico does not take the block for empty', async (t) => {
+test('garbage: the gateway of a block without a node is released, since Calico does not regard the block as empty', async (t) => {
 	const { node, book, shared } = setUp();
 	const { allocator } = node('node-a');
 	const { block: cidr } = only(await given(allocator.assign(request('one'))));

@@ -3,7 +3,7 @@ import { type PrefixKey, prefixKey } from '../../src/core/index.ts';
 import { isGivable, nextAddress, rangeGateway, uselessRange } from '../../src/ipam/index.ts';
 
 const range = prefixKey('10.244.1.0/29');
-/** As many as are asked for, each taken before the next one. */
+/** Assigns as many addresses as requested, one after the other. */
 function giveAll(cidr: PrefixKey, most: number): string[] {
 	const given: string[] = [];
 	for (;;) {
@@ -13,16 +13,23 @@ function giveAll(cidr: PrefixKey, most: number): string[] {
 	}
 }
 
-test('a range is given from its third address to its last but one, each once', (t) => {
+test('a range is assigned from its third to its second-last address, each once', (t) => {
 	t.deepEqual(giveAll(range, 100), ['10.244.1.2', '10.244.1.3', '10.244.1.4', '10.244.1.5', '10.244.1.6']);
 });
 
 test('an IPv6 range has no broadcast address', (t) => {
-	t.deepEqual(giveAll(prefixKey('fd00:1::/125'), 100), ['fd00:1::2', 'fd00:1::3', 'fd00:1::4', 'fd00:1::5', 'fd00:1::6', 'fd00:1::7']);
+	t.deepEqual(giveAll(prefixKey('fd00:1::/125'), 100), [
+		'fd00:1::2',
+		'fd00:1::3',
+		'fd00:1::4',
+		'fd00:1::5',
+		'fd00:1::6',
+		'fd00:1::7',
+	]);
 	t.deepEqual(giveAll(prefixKey('fd00:1::/64'), 2), ['fd00:1::2', 'fd00:1::3']);
 });
 
-test('what was given back is not given again before the range is round', (t) => {
+test('a released address is reused only after the rest of the range', (t) => {
 	const isTaken = (address: string) => address === '10.244.1.5';
 	t.is(nextAddress(range, isTaken, '10.244.1.4'), '10.244.1.6');
 	t.is(nextAddress(range, isTaken, '10.244.1.6'), '10.244.1.2');
@@ -33,7 +40,7 @@ test('what was given back is not given again before the range is round', (t) => 
 });
 
 for (const last of ['10.9.0.1', '10.244.1.0', '10.244.1.7', undefined]) {
-	test(`the range begins at its begin where the last one given is ${last ?? 'not known'}`, (t) => {
+	test(`assignment starts at the begin of the range if the last assigned address is ${last ?? 'not known'}`, (t) => {
 		t.is(
 			nextAddress(range, () => false, last),
 			'10.244.1.2',
@@ -48,15 +55,17 @@ for (const [cidr, useless] of [
 	['fd00:1::/127', true],
 	['fd00:1::/126', false],
 ] as const) {
-	test(`${cidr} ${useless ? 'has nothing to give, and is said to be too small' : 'has something to give'}`, (t) => {
+	test(`${cidr} ${useless ? 'has no address to assign, and is reported as too small' : 'has an address to assign'}`, (t) => {
 		t.is(giveAll(prefixKey(cidr), 1).length, useless ? 0 : 1);
 		t.is(uselessRange(prefixKey(cidr)) !== undefined, useless);
 	});
 }
 
-test('what may be asked for is what is given', (t) => {
+test('the same addresses can be requested and assigned', (t) => {
 	t.deepEqual(
-		['10.244.1.0', '10.244.1.1', '10.244.1.2', '10.244.1.6', '10.244.1.7', '10.244.1.8'].map((address) => isGivable(range, address)),
+		['10.244.1.0', '10.244.1.1', '10.244.1.2', '10.244.1.6', '10.244.1.7', '10.244.1.8'].map((address) =>
+			isGivable(range, address),
+		),
 		[false, false, true, true, false, false],
 	);
 	t.is(rangeGateway(range), '10.244.1.1');

@@ -10,10 +10,21 @@ function setUp(overrides: Partial<MemoryCluster> = {}) {
 	const shared = Object.assign(new MemoryCluster(), { pools }, overrides);
 	const retry = conflictRetry(Math.random, { firstMs: 0.1, mostMs: 1 });
 	const dependencies = { clock: systemClock, random: Math.random, log: silentLogger, retry };
-	const allocator = new Allocator({ node: 'node-a', store: memoryStore(shared, { cached: true }), selectorMatches: () => true, ...dependencies });
+	const allocator = new Allocator({
+		node: 'node-a',
+		store: memoryStore(shared, { cached: true }),
+		selectorMatches: () => true,
+		...dependencies,
+	});
 	const assign = async (ifname: string | undefined, more: object = {}) => {
 		const attributes = { node: 'node-a', ...(ifname === undefined ? {} : { ifname }) };
-		const result = await allocator.assign({ handleId: 'net.one', attributes, families: ['ipv4'], use: 'Workload', ...more });
+		const result = await allocator.assign({
+			handleId: 'net.one',
+			attributes,
+			families: ['ipv4'],
+			use: 'Workload',
+			...more,
+		});
 		return result.type === 'assigned' ? result.addresses.map(({ address }) => address) : [result.reason];
 	};
 	const release = async (ifname: string) => {
@@ -24,7 +35,7 @@ function setUp(overrides: Partial<MemoryCluster> = {}) {
 	return { shared, allocator, assign, release, counts };
 }
 
-test('each interface of a container has an address of its own, and asking again gives the same', async (t) => {
+test('each interface of a container has its own address, and a repeated request returns the same', async (t) => {
 	const { assign, counts } = setUp();
 	const [first = ''] = await assign('eth0');
 	const [second = ''] = await assign('net1');
@@ -34,15 +45,17 @@ test('each interface of a container has an address of its own, and asking again 
 	t.deepEqual(counts(), [2]);
 });
 
-test('interfaces of a container that are attached at the same time get different addresses', async (t) => {
+test('interfaces of a container that are attached concurrently get different addresses', async (t) => {
 	const { assign, counts } = setUp();
-	const given = await Promise.all(['eth0', 'net1', 'net2', 'eth0'].map((ifname) => assign(ifname, { families: ['ipv4', 'ipv6'] })));
+	const given = await Promise.all(
+		['eth0', 'net1', 'net2', 'eth0'].map((ifname) => assign(ifname, { families: ['ipv4', 'ipv6'] })),
+	);
 	t.is(new Set(given.flat()).size, 6);
 	t.deepEqual(given[0], given[3]);
 	t.deepEqual(counts(), [3, 3]);
 });
 
-test('one interface gives its addresses back, the others keep theirs; the handle goes with the last', async (t) => {
+test('one interface releases its addresses, the others keep theirs; the handle is removed with the last one', async (t) => {
 	const { assign, release, counts, shared } = setUp();
 	const first = await assign('eth0', { families: ['ipv4', 'ipv6'] });
 	const second = await assign('net1');
@@ -54,7 +67,7 @@ test('one interface gives its addresses back, the others keep theirs; the handle
 	t.is(shared.handles.size, 0);
 });
 
-test('an address that another interface of the container has is taken', async (t) => {
+test('an address of another interface of the container is in use', async (t) => {
 	const { assign } = setUp();
 	const wanted = { addresses: { ipv4: '10.0.0.77' } };
 	t.deepEqual(await assign('eth0', wanted), ['10.0.0.77']);
@@ -62,7 +75,7 @@ test('an address that another interface of the container has is taken', async (t
 	t.deepEqual(await assign('eth0', wanted), ['10.0.0.77']);
 });
 
-test('an address that does not say for which interface it is, as Calico gives it, is whichever asks, and goes with any', async (t) => {
+test('an address without an interface attribute, as Calico assigns it, serves any interface and is released with any', async (t) => {
 	const { assign, release, shared } = setUp();
 	const [given = ''] = await assign(undefined);
 	t.deepEqual([await assign('eth0'), await assign('net1')], [[given], [given]]);
@@ -70,7 +83,7 @@ test('an address that does not say for which interface it is, as Calico gives it
 	t.is(shared.handles.size, 0);
 });
 
-test('what Calico does not know of is taken back with the whole handle, as Calico takes it', async (t) => {
+test('a release by handle includes interface addresses, as in Calico', async (t) => {
 	const { assign, allocator, shared } = setUp();
 	await assign('eth0');
 	await assign('net1');
@@ -79,7 +92,7 @@ test('what Calico does not know of is taken back with the whole handle, as Calic
 	t.is(shared.handles.size, 0);
 });
 
-test('with a cooldown the interface that stays keeps its address, too', async (t) => {
+test('with a cooldown the remaining interface keeps its address', async (t) => {
 	const { assign, release, shared } = setUp();
 	shared.config = { ...shared.config, cooldownSeconds: 60 };
 	const first = await assign('eth0');
@@ -89,7 +102,7 @@ test('with a cooldown the interface that stays keeps its address, too', async (t
 	t.false((await assign('net1')).includes(second));
 });
 
-test('what is said to be of certain interfaces is told from what says nothing', (t) => {
+test('addresses of given interfaces are distinguished from addresses without an interface', (t) => {
 	const isMeant = saidOf(new Set(['net1']));
 	t.deepEqual([isMeant('net1'), isMeant('eth0'), isMeant(undefined)], [true, false, false]);
 });

@@ -18,10 +18,15 @@ async function check(newPool: typeof modelPool, cidr: string, { isDamaging = fal
 					return { store: memoryStore(shared, { cached: true, beforeWrite }), stop: () => {} };
 				},
 				async snapshot() {
-					// As a reader sees it: what is marked as deleted is not there.
-					const present = <T extends { readonly deleted: boolean }>(entries: ReadonlyMap<string, { readonly value: T }>) =>
-						[...entries.values()].map(({ value }) => value).filter(({ deleted }) => !deleted);
-					return { blocks: present(shared.blocks), handles: present(shared.handles), affinities: present(shared.affinities) };
+					// The view of a reader: objects marked as deleted are absent.
+					const present = <T extends { readonly deleted: boolean }>(
+						entries: ReadonlyMap<string, { readonly value: T }>,
+					) => [...entries.values()].map(({ value }) => value).filter(({ deleted }) => !deleted);
+					return {
+						blocks: present(shared.blocks),
+						handles: present(shared.handles),
+						affinities: present(shared.affinities),
+					};
 				},
 			};
 		},
@@ -33,10 +38,13 @@ async function check(newPool: typeof modelPool, cidr: string, { isDamaging = fal
 function damageTo(shared: MemoryCluster): Damage {
 	const spoiled = new Set<PrefixKey>();
 	const mislisted = new Set<PrefixKey>();
+	let spoilings = 0;
 	return {
 		spoiled,
 		mislisted,
+		spoilings: () => spoilings,
 		spoil(cidr) {
+			spoilings++;
 			spoiled.add(cidr);
 			spoilBlock(shared, blockName(cidr), cidr);
 		},
@@ -49,7 +57,8 @@ function damageTo(shared: MemoryCluster): Damage {
 				shared.unreadable.delete(blockName(cidr));
 				changeBlock(shared, blockName(cidr), (block) => block);
 			}
-			for (const cidr of mislisted) changeBlock(shared, blockName(cidr), (block) => ({ ...block, unallocated: freeOnes(block) }));
+			for (const cidr of mislisted)
+				changeBlock(shared, blockName(cidr), (block) => ({ ...block, unallocated: freeOnes(block) }));
 			spoiled.clear();
 			mislisted.clear();
 		},
@@ -57,23 +66,26 @@ function damageTo(shared: MemoryCluster): Damage {
 	};
 }
 
-/** What should be in the list of free ordinals, in its order. */
+/** The ordinals that should be in the free list, in its order. */
 function freeOnes({ unallocated, allocations }: Block): readonly number[] {
 	const listed = [...new Set(unallocated)].filter((ordinal) => allocations[ordinal] === null);
-	return [...listed, ...allocations.flatMap((index, ordinal) => (index === null && !listed.includes(ordinal) ? [ordinal] : []))];
+	return [
+		...listed,
+		...allocations.flatMap((index, ordinal) => (index === null && !listed.includes(ordinal) ? [ordinal] : [])),
+	];
 }
 
-test('whatever crashes and whoever writes at the same time, no address has two owners and none is lost for ever', async (t) => {
+test('under any crashes and concurrent writers no address has two owners and none is lost for ever', async (t) => {
 	await check(modelPool, '10.0.0.0/29');
 	t.pass();
 });
 
-test('the same with gateways, which are never a pod’s and stay while pods were told of them', async (t) => {
+test('the same with gateways, which are never assigned to a pod and stay while pods use them', async (t) => {
 	await check(modelPoolWithGateways, '10.0.0.0/28');
 	t.pass();
 });
 
-test('the same while somebody spoils blocks by hand: what can not be read is never written, and nothing is given twice', async (t) => {
+test('the same with blocks that become unreadable: they are never written, and no address is assigned twice', async (t) => {
 	await check(modelPool, '10.0.0.0/29', { isDamaging: true });
 	t.pass();
 });

@@ -1,35 +1,72 @@
 import test from 'ava';
 import { prefixKey } from '../../src/core/index.ts';
-import { choosePools, noReservations, type Pool, type PoolRequest, Reservations, walkBlocks } from '../../src/ipam/index.ts';
+import {
+	choosePools,
+	noReservations,
+	type Pool,
+	type PoolRequest,
+	Reservations,
+	walkBlocks,
+} from '../../src/ipam/index.ts';
 import { testPool as pool } from '../support/pool.ts';
 
-const six = (overrides: Partial<Pool> = {}): Pool => pool({ name: 'six', family: 'ipv6', cidr: prefixKey('fd00::/64'), blockSize: 122, ...overrides });
+const six = (overrides: Partial<Pool> = {}): Pool =>
+	pool({ name: 'six', family: 'ipv6', cidr: prefixKey('fd00::/64'), blockSize: 122, ...overrides });
 
-test('the walk comes by every block once, wherever it begins', (t) => {
+test('the walk visits every block once, from any start', (t) => {
 	for (const node of ['node-a', 'node-b', 'node-c', 'a-node-of-another-name'])
-		t.deepEqual([...walkBlocks(pool(), node, 0.5, noReservations)].sort(), ['10.0.0.0/26', '10.0.0.128/26', '10.0.0.192/26', '10.0.0.64/26']);
+		t.deepEqual([...walkBlocks(pool(), node, 0.5, noReservations)].sort(), [
+			'10.0.0.0/26',
+			'10.0.0.128/26',
+			'10.0.0.192/26',
+			'10.0.0.64/26',
+		]);
 });
 
-test('blocks of one address are walked from a random place', (t) => {
+test('blocks of one address are walked from a random start', (t) => {
 	const single = pool({ cidr: prefixKey('10.0.0.0/30'), blockSize: 32 });
-	t.deepEqual([...walkBlocks(single, 'node-a', 0.5, noReservations)], ['10.0.0.2/32', '10.0.0.3/32', '10.0.0.0/32', '10.0.0.1/32']);
+	t.deepEqual(
+		[...walkBlocks(single, 'node-a', 0.5, noReservations)],
+		['10.0.0.2/32', '10.0.0.3/32', '10.0.0.0/32', '10.0.0.1/32'],
+	);
 });
 
-const reserved: readonly { readonly title: string; readonly pool: Pool; readonly cidrs: readonly string[]; readonly blocks: readonly string[] }[] = [
-	{ title: 'one block', pool: pool(), cidrs: ['10.0.0.64/26'], blocks: ['10.0.0.0/26', '10.0.0.128/26', '10.0.0.192/26'] },
+const reserved: readonly {
+	readonly title: string;
+	readonly pool: Pool;
+	readonly cidrs: readonly string[];
+	readonly blocks: readonly string[];
+}[] = [
+	{
+		title: 'one block',
+		pool: pool(),
+		cidrs: ['10.0.0.64/26'],
+		blocks: ['10.0.0.0/26', '10.0.0.128/26', '10.0.0.192/26'],
+	},
 	{ title: 'the upper half', pool: pool(), cidrs: ['10.0.0.128/25'], blocks: ['10.0.0.0/26', '10.0.0.64/26'] },
-	{ title: 'a part of a block only', pool: pool({ cidr: prefixKey('10.0.0.0/26') }), cidrs: ['10.0.0.0/27'], blocks: ['10.0.0.0/26'] },
-	{ title: 'two that hold one another', pool: pool(), cidrs: ['10.0.0.0/26', '10.0.0.0/25'], blocks: ['10.0.0.128/26', '10.0.0.192/26'] },
+	{
+		title: 'only a part of a block',
+		pool: pool({ cidr: prefixKey('10.0.0.0/26') }),
+		cidrs: ['10.0.0.0/27'],
+		blocks: ['10.0.0.0/26'],
+	},
+	{
+		title: 'two that contain one another',
+		pool: pool(),
+		cidrs: ['10.0.0.0/26', '10.0.0.0/25'],
+		blocks: ['10.0.0.128/26', '10.0.0.192/26'],
+	},
 	{ title: 'the whole pool', pool: pool(), cidrs: ['10.0.0.0/24'], blocks: [] },
 	{ title: 'more than the pool', pool: six(), cidrs: ['fd00::/16'], blocks: [] },
 ];
 for (const { title, pool: from, cidrs, blocks } of reserved)
-	test(`the walk leaves out what is reserved as a whole: ${title}`, (t) => {
+	test(`the walk skips blocks that are reserved as a whole: ${title}`, (t) => {
 		const reservations = new Reservations(cidrs.map((cidr) => prefixKey(cidr)));
-		for (const node of ['node-a', 'node-b', 'node-c', 'node-d']) t.deepEqual([...walkBlocks(from, node, 0, reservations)].sort(), [...blocks].sort());
+		for (const node of ['node-a', 'node-b', 'node-c', 'node-d'])
+			t.deepEqual([...walkBlocks(from, node, 0, reservations)].sort(), [...blocks].sort());
 	});
 
-test('half an IPv6 pool that is reserved is stepped over at once', (t) => {
+test('a reserved half of an IPv6 pool is skipped in one step', (t) => {
 	const [first] = walkBlocks(six(), 'node-a', 0, new Reservations([prefixKey('fd00::/65')]));
 	t.is(first, prefixKey('fd00:0:0:0:8000::/122'));
 });
@@ -42,8 +79,9 @@ const request = (overrides: Partial<PoolRequest> = {}): PoolRequest => ({
 	namespaceLabels: { team: 'x' },
 	...overrides,
 });
-/** A selector is the name of a label that must be there. */
-const matches = (selector: string, labels: Readonly<Record<string, string>>) => selector === '' || selector === 'all()' || selector in labels;
+/** A selector is the name of a label that must exist. */
+const matches = (selector: string, labels: Readonly<Record<string, string>>) =>
+	selector === '' || selector === 'all()' || selector in labels;
 
 const verdicts: readonly {
 	readonly title: string;
@@ -52,7 +90,11 @@ const verdicts: readonly {
 	readonly reason: string | undefined;
 }[] = [
 	{ title: 'both selectors select', pool: { nodeSelector: 'rack', namespaceSelector: 'team' }, reason: undefined },
-	{ title: 'the node is not selected', pool: { nodeSelector: 'gpu', namespaceSelector: 'team' }, reason: 'its nodeSelector gpu does not select this node' },
+	{
+		title: 'the node is not selected',
+		pool: { nodeSelector: 'gpu', namespaceSelector: 'team' },
+		reason: 'its nodeSelector gpu does not select this node',
+	},
 	{
 		title: 'the namespace is not selected',
 		pool: { nodeSelector: 'rack', namespaceSelector: 'staging' },
@@ -65,34 +107,62 @@ const verdicts: readonly {
 		reason: 'its namespaceSelector team does not select the namespace',
 	},
 	{
-		title: 'asked for, selectors do not matter',
+		title: 'requested, selectors do not matter',
 		pool: { nodeSelector: 'gpu', namespaceSelector: 'staging' },
 		request: { requested: ['pods'] },
 		reason: undefined,
 	},
-	{ title: 'manual and asked for', pool: { assignmentMode: 'Manual' }, request: { requested: ['10.0.0.0/24'] }, reason: undefined },
-	{ title: 'asked for by a CIDR that is not canonical', pool: {}, request: { requested: ['10.0.0.7/24'] }, reason: undefined },
 	{
-		title: 'manual and not asked for',
+		title: 'manual and requested',
+		pool: { assignmentMode: 'Manual' },
+		request: { requested: ['10.0.0.0/24'] },
+		reason: undefined,
+	},
+	{
+		title: 'requested by a CIDR that is not canonical',
+		pool: {},
+		request: { requested: ['10.0.0.7/24'] },
+		reason: undefined,
+	},
+	{
+		title: 'manual and not requested',
 		pool: { assignmentMode: 'Manual' },
 		reason: 'its assignmentMode is Manual and it was not asked for',
 	},
-	{ title: 'disabled, although asked for', pool: { disabled: true }, request: { requested: ['pods'] }, reason: 'it is disabled' },
-	{ title: 'on its way out, although asked for', pool: { terminating: true }, request: { requested: ['pods'] }, reason: 'it is being deleted' },
 	{
-		title: 'for tunnels alone, although asked for',
+		title: 'disabled, although requested',
+		pool: { disabled: true },
+		request: { requested: ['pods'] },
+		reason: 'it is disabled',
+	},
+	{
+		title: 'being deleted, although requested',
+		pool: { terminating: true },
+		request: { requested: ['pods'] },
+		reason: 'it is being deleted',
+	},
+	{
+		title: 'for tunnels only, although requested',
 		pool: { allowedUses: ['Tunnel'] },
 		request: { requested: ['pods'] },
 		reason: 'its allowedUses (Tunnel) do not contain Workload',
 	},
 	{
-		title: 'for load balancers alone',
+		title: 'for load balancers only',
 		pool: { allowedUses: ['LoadBalancer'] },
 		request: { use: 'Tunnel' },
 		reason: 'its allowedUses (LoadBalancer) do not contain Tunnel',
 	},
-	{ title: 'blocks larger than the pool', pool: { cidr: prefixKey('10.0.0.0/28') }, reason: 'its blocks of /26 are larger than itself, /28' },
-	{ title: 'blocks too large for a resource', pool: { cidr: prefixKey('10.0.0.0/8'), blockSize: 12 }, reason: 'its blockSize 12 is not between 20 and 32' },
+	{
+		title: 'blocks larger than the pool',
+		pool: { cidr: prefixKey('10.0.0.0/28') },
+		reason: 'its blocks of /26 are larger than itself, /28',
+	},
+	{
+		title: 'blocks larger than a resource can describe',
+		pool: { cidr: prefixKey('10.0.0.0/8'), blockSize: 12 },
+		reason: 'its blockSize 12 is not between 20 and 32',
+	},
 	{
 		title: 'IPv6 blocks with the size of IPv4 ones',
 		pool: { cidr: prefixKey('fd00::/64'), family: 'ipv6', blockSize: 26 },
@@ -107,9 +177,14 @@ for (const { title, pool: overrides, request: asked, reason } of verdicts)
 		t.is(usable.length, reason === undefined ? 1 : 0);
 	});
 
-test('pools are tried by name, those asked for in the order they were asked for, each once', (t) => {
-	const pools = [pool({ name: 'b' }), pool({ name: 'a', cidr: prefixKey('10.1.0.0/24') }), pool({ name: 'c', cidr: prefixKey('10.2.0.0/24') })];
-	const order = (requested: readonly string[]) => choosePools(pools, request({ requested }), matches).usable.map(({ name }) => name);
+test('pools are tried by name, requested pools in the requested order, each once', (t) => {
+	const pools = [
+		pool({ name: 'b' }),
+		pool({ name: 'a', cidr: prefixKey('10.1.0.0/24') }),
+		pool({ name: 'c', cidr: prefixKey('10.2.0.0/24') }),
+	];
+	const order = (requested: readonly string[]) =>
+		choosePools(pools, request({ requested }), matches).usable.map(({ name }) => name);
 	t.deepEqual(order([]), ['a', 'b', 'c']);
 	t.deepEqual(order(['c', '10.0.0.0/24', 'b']), ['c', 'b']);
 });

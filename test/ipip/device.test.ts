@@ -1,7 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { parseAddress, parsePrefix } from '../../src/core/index.ts';
-import { type DeviceStep, deviceSteps, tunnelMtuBytes, type WantedDevice } from '../../src/ipip/index.ts';
+import { tunnelMtuBytes } from '../../src/encapsulation/index.ts';
+import { type DeviceStep, deviceSteps, type WantedDevice } from '../../src/ipip/index.ts';
 import type { Link, LinkAddress } from '../../src/linux/index.ts';
 
 const link = (index: number, name: string, more: Partial<Link> = {}): Link => ({
@@ -22,9 +23,15 @@ const address = (interfaceIndex: number, text: string, scope = 0): LinkAddress =
 const wanted: WantedDevice = { name: 'tunl0', mtuBytes: 1480, addresses: ['192.168.1.0'] };
 const tunl0 = link(4, 'tunl0', { kind: 'ipip', mtuBytes: 1480 });
 
-const rows: readonly { title: string; wanted: WantedDevice; link: Link | undefined; addresses: readonly LinkAddress[]; steps: readonly DeviceStep[] }[] = [
-	{ title: 'no device: it is made', wanted, link: undefined, addresses: [], steps: [{ type: 'create' }] },
-	{ title: 'a device that is right', wanted, link: tunl0, addresses: [address(4, '192.168.1.0/32')], steps: [] },
+const rows: readonly {
+	title: string;
+	wanted: WantedDevice;
+	link: Link | undefined;
+	addresses: readonly LinkAddress[];
+	steps: readonly DeviceStep[];
+}[] = [
+	{ title: 'no device: it is created', wanted, link: undefined, addresses: [], steps: [{ type: 'create' }] },
+	{ title: 'a correct device', wanted, link: tunl0, addresses: [address(4, '192.168.1.0/32')], steps: [] },
 	{
 		title: 'a fresh device: up, with its address',
 		wanted,
@@ -43,7 +50,7 @@ const rows: readonly { title: string; wanted: WantedDevice; link: Link | undefin
 		steps: [{ type: 'set', mtuBytes: 1380 }],
 	},
 	{
-		title: 'another address: the new one stands before the old one goes',
+		title: 'another address: the new one is added before the old one is removed',
 		wanted,
 		link: tunl0,
 		addresses: [address(4, '192.168.7.0/32')],
@@ -70,7 +77,7 @@ const rows: readonly { title: string; wanted: WantedDevice; link: Link | undefin
 		steps: [],
 	},
 	{
-		title: 'not told any address yet: what is there stays',
+		title: 'no address known yet: existing ones stay',
 		wanted: { ...wanted, addresses: undefined },
 		link: tunl0,
 		addresses: [address(4, '192.168.7.0/32')],
@@ -82,30 +89,44 @@ for (const { title, wanted: want, link: present, addresses, steps } of rows) {
 	test(`tunnel device: ${title}`, (t) => t.deepEqual(deviceSteps(want, present, addresses), steps));
 }
 
-test('after its steps a device is right', (t) => {
-	const someAddresses = fc.uniqueArray(fc.constantFrom('192.168.1.0/32', '192.168.2.0/32', '192.168.1.0/24', '10.0.0.1/8'));
+test('after its steps a device is correct', (t) => {
+	const someAddresses = fc.uniqueArray(
+		fc.constantFrom('192.168.1.0/32', '192.168.2.0/32', '192.168.1.0/24', '10.0.0.1/8'),
+	);
 	const someWanted = fc.uniqueArray(fc.constantFrom('192.168.1.0', '192.168.2.0'));
 	fc.assert(
-		fc.property(someAddresses, someWanted, fc.boolean(), fc.constantFrom(1380, 1480), (texts, addresses, up, mtuBytes) => {
-			let present: Link = { ...tunl0, up, mtuBytes };
-			let held = texts.map((text) => address(4, text));
-			const want = { ...wanted, addresses };
-			for (const step of deviceSteps(want, present, held)) {
-				if (step.type === 'set') present = { ...present, up: step.up ?? present.up, mtuBytes: step.mtuBytes ?? present.mtuBytes };
-				if (step.type !== 'address') continue;
-				const changed = address(4, `${step.address}/${step.length}`);
-				if (step.verb === 'add') held.push(changed);
-				else held = held.filter((other) => JSON.stringify(other) !== JSON.stringify(changed));
-			}
-			t.deepEqual(deviceSteps(want, present, held), []);
-		}),
+		fc.property(
+			someAddresses,
+			someWanted,
+			fc.boolean(),
+			fc.constantFrom(1380, 1480),
+			(texts, addresses, up, mtuBytes) => {
+				let present: Link = { ...tunl0, up, mtuBytes };
+				let held = texts.map((text) => address(4, text));
+				const want = { ...wanted, addresses };
+				for (const step of deviceSteps(want, present, held)) {
+					if (step.type === 'set')
+						present = { ...present, up: step.up ?? present.up, mtuBytes: step.mtuBytes ?? present.mtuBytes };
+					if (step.type !== 'address') continue;
+					const changed = address(4, `${step.address}/${step.length}`);
+					if (step.verb === 'add') held.push(changed);
+					else held = held.filter((other) => JSON.stringify(other) !== JSON.stringify(changed));
+				}
+				t.deepEqual(deviceSteps(want, present, held), []);
+			},
+		),
 	);
 });
 
 const eth = [link(2, 'eth0'), link(3, 'eth1', { mtuBytes: 9000 })];
 const ethAddresses = [address(2, '10.0.1.2/24'), address(3, '10.0.2.2/24')];
 for (const { title, links, addresses, mtuBytes } of [
-	{ title: 'the least of the interfaces between nodes, less 20', links: eth, addresses: ethAddresses, mtuBytes: 1480 },
+	{
+		title: 'the smallest of the interfaces between nodes, less 20',
+		links: eth,
+		addresses: ethAddresses,
+		mtuBytes: 1480,
+	},
 	{
 		title: 'one that is down does not count',
 		links: [{ ...link(2, 'eth0'), up: false }, link(3, 'eth1', { mtuBytes: 9000 })],
@@ -122,10 +143,16 @@ for (const { title, links, addresses, mtuBytes } of [
 			link(6, 'cali1234', { mtuBytes: 1000 }),
 			link(7, 'vpn', { kind: 'wireguard', mtuBytes: 1000 }),
 		],
-		addresses: [...ethAddresses, address(1, '127.0.0.1/8'), address(5, '172.17.0.1/16'), address(6, '10.3.0.1/24'), address(7, '10.4.0.1/24')],
+		addresses: [
+			...ethAddresses,
+			address(1, '127.0.0.1/8'),
+			address(5, '172.17.0.1/16'),
+			address(6, '10.3.0.1/24'),
+			address(7, '10.4.0.1/24'),
+		],
 		mtuBytes: 8980,
 	},
-	{ title: 'without any interface between nodes the kernel’s own', links: [], addresses: [], mtuBytes: 1480 },
+	{ title: "without any interface between nodes the kernel's own", links: [], addresses: [], mtuBytes: 1480 },
 ]) {
 	test(`MTU of the tunnel: ${title}`, (t) => t.is(tunnelMtuBytes(links, addresses), mtuBytes));
 }

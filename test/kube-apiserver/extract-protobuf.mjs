@@ -9,6 +9,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 
 const [, , modules = '', version = ''] = process.argv;
 const packages = {
+	'io.k8s.api.apps.v1': 'api/apps/v1',
 	'io.k8s.api.core.v1': 'api/core/v1',
 	'io.k8s.api.coordination.v1': 'api/coordination/v1',
 	'io.k8s.api.discovery.v1': 'api/discovery/v1',
@@ -25,7 +26,9 @@ for (const [name, path] of Object.entries(packages)) {
 	const source = readFileSync(`${modules}/${module}@${version}/${rest.join('/')}/types.go`, 'utf8');
 	for (const [, type, body] of source.matchAll(/^type (\w+) struct \{\n([\s\S]*?)^\}/gm)) {
 		const fields = {};
-		for (const [, declared, json, tag] of body.matchAll(/^\t(?:\w+\s+)?([*[\]\w.]+)\s+`json:"([^"]*)"[^`]*protobuf:"([^"]*)"/gm)) {
+		for (const [, declared, json, tag] of body.matchAll(
+			/^\t(?:\w+\s+)?([*[\]\w.]+)\s+`json:"([^"]*)"[^`]*protobuf:"([^"]*)"/gm,
+		)) {
 			const [member, ...options] = json.split(',');
 			const number = tag.split(',')[1];
 			if (options.includes('inline')) {

@@ -8,7 +8,19 @@ import { writeFileSync } from 'node:fs';
 
 const [, , server = '', token = ''] = process.argv;
 const kinds = {
-	'api/v1': ['Namespace', 'Node', 'Pod', 'Secret', 'ConfigMap', 'Service', 'ServiceAccount', 'Endpoints', 'Event', 'Eviction'],
+	'api/v1': [
+		'Namespace',
+		'Node',
+		'Pod',
+		'Secret',
+		'ConfigMap',
+		'Service',
+		'ServiceAccount',
+		'Endpoints',
+		'Event',
+		'Eviction',
+	],
+	'apis/apps/v1': ['DaemonSet', 'Deployment'],
 	'apis/coordination.k8s.io/v1': ['Lease'],
 	'apis/discovery.k8s.io/v1': ['EndpointSlice'],
 	'apis/networking.k8s.io/v1': ['NetworkPolicy'],
@@ -22,9 +34,13 @@ function bare(schema) {
 	const result = {};
 	const only = schema.allOf?.length === 1 ? schema.allOf[0].$ref : schema.$ref;
 	if (only !== undefined) result.$ref = only.split('/').at(-1);
-	for (const [key, value] of Object.entries(schema)) if (kept.has(key) || key.startsWith('x-kubernetes-')) result[key] = value;
+	for (const [key, value] of Object.entries(schema))
+		if (kept.has(key) || key.startsWith('x-kubernetes-')) result[key] = value;
 	if (JSON.stringify(result.default) === '{}') delete result.default;
-	if (schema.properties) result.properties = Object.fromEntries(Object.entries(schema.properties).map(([name, child]) => [name, bare(child)]));
+	if (schema.properties)
+		result.properties = Object.fromEntries(
+			Object.entries(schema.properties).map(([name, child]) => [name, bare(child)]),
+		);
 	if (schema.items) result.items = bare(schema.items);
 	if (schema.additionalProperties) result.additionalProperties = bare(schema.additionalProperties);
 	if (schema.oneOf) result['x-kubernetes-int-or-string'] ??= true;

@@ -7,7 +7,12 @@ import type { LabReport } from '../../lab/report.ts';
 import type { LabMode } from '../../lab/topology.ts';
 import { hasIpip, missingUmlPackages } from '../../lab/uml/index.ts';
 
-const needs = { '/usr/sbin/bird': 'bird2', '/bin/ping': 'iputils-ping', '/sbin/ip': 'iproute2', '/sbin/sysctl': 'procps' };
+const needs = {
+	'/usr/sbin/bird': 'bird2',
+	'/bin/ping': 'iputils-ping',
+	'/sbin/ip': 'iproute2',
+	'/sbin/sysctl': 'procps',
+};
 const missing = [
 	...Object.entries(needs).flatMap(([file, name]) => (existsSync(file) ? [] : [name])),
 	...(hasIpip() ? [] : missingUmlPackages()),
@@ -20,13 +25,18 @@ interface Ended {
 	readonly stderr: string;
 }
 
-/** The laboratory as a person starts it; `onProgress` gets each line of progress and the way to send a signal. */
+/**
+ * The laboratory as started on a command line; `onProgress` gets each line of progress and a
+ * function that sends a signal.
+ */
 function runLab(
 	args: readonly string[],
 	onProgress: (line: string, kill: (signal: NodeJS.Signals) => void) => void = () => {},
 ): Promise<Ended & { pid: number }> {
 	return new Promise((resolve, reject) => {
-		const child = spawn(process.execPath, [join('dist', 'lab', 'main.js'), ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+		const child = spawn(process.execPath, [join('dist', 'lab', 'main.js'), ...args], {
+			stdio: ['ignore', 'pipe', 'pipe'],
+		});
 		const text = { stdout: '', stderr: '' };
 		child.stdout.setEncoding('utf8').on('data', (chunk: string) => {
 			text.stdout += chunk;
@@ -40,7 +50,10 @@ function runLab(
 	});
 }
 
-/** Folders of laboratories, and namespaces and processes that the laboratory with that process id left. */
+/**
+ * Folders of laboratories, and namespaces and processes that the laboratory with that process id
+ * left.
+ */
 function leftovers(pid: number, foldersBefore: readonly string[]): string[] {
 	const namespaces = execFileSync('ip', ['netns', 'list'], { encoding: 'utf8' }).split('\n');
 	const processes = execFileSync('ps', ['-eo', 'pid,ppid,args'], { encoding: 'utf8' }).split('\n');
@@ -64,30 +77,40 @@ if (crowd.length === 0) console.warn('the scenario pods is left out: this machin
 const layouts: readonly { args: readonly string[]; mode: LabMode; sessions: number }[] = [
 	{ args: ['--json', '--scenario', 'mesh-to-reflector', ...crowd], mode: 'mesh', sessions: 16 },
 	{ args: ['--json', '--reflector', '--scenario', 'crash'], mode: 'reflector', sessions: 14 },
-	{ args: ['--json', '--static', '--scenario', 'crash', '--scenario', 'restart'], mode: 'mesh', sessions: 16 },
+	{
+		args: ['--json', '--static', '--scenario', 'crash', '--scenario', 'restart', '--scenario', 'restart-all'],
+		mode: 'mesh',
+		sessions: 16,
+	},
 ];
 for (const { args, mode, sessions } of layouts) {
-	labTest(`npm run lab -- ${args.join(' ')}: sessions, routes and pings, and nothing left behind${title}`, async (t) => {
-		t.timeout(1_300_000);
-		const before = labFolders();
-		const { status, stdout, stderr, pid } = await runLab(args);
-		t.log(stderr);
-		const report = JSON.parse(stdout) as LabReport;
-		t.deepEqual(report.problems, []);
-		t.is(status, 0);
-		t.is(report.mode, mode);
-		t.like(report.peers, { configured: sessions, established: sessions });
-		// Two nodes in each subnet: each has one neighbour beside it and two beyond the router.
-		t.like(report.routes, { direct: 4, tunnelled: 8 });
-		t.like(report.before, { sent: 12, lost: 12 });
-		t.like(report.pings, { sent: 36, lost: 0 });
-		t.like(report.service, { sent: 12, lost: 0 });
-		t.deepEqual(
-			report.scenarios.map(({ name, ok, lost }) => ({ name, ok, lost })),
-			args.flatMap((arg, index) => (arg === '--scenario' ? [{ name: args[index + 1] ?? '', ok: true, lost: 0 }] : [])),
-		);
-		t.deepEqual(leftovers(pid, before), []);
-	});
+	labTest(
+		`npm run lab -- ${args.join(' ')}: sessions, routes and pings, and nothing left behind${title}`,
+		async (t) => {
+			t.timeout(1_300_000);
+			const before = labFolders();
+			const { status, stdout, stderr, pid } = await runLab(args);
+			t.log(stderr);
+			const report = JSON.parse(stdout) as LabReport;
+			t.deepEqual(report.problems, []);
+			t.is(status, 0);
+			t.is(report.mode, mode);
+			t.like(report.peers, { configured: sessions, established: sessions });
+			// Two nodes in each subnet: each has one neighbour in its subnet and two beyond the
+			// router.
+			t.like(report.routes, { direct: 4, tunnelled: 8 });
+			t.like(report.before, { sent: 12, lost: 12 });
+			t.like(report.pings, { sent: 36, lost: 0 });
+			t.like(report.service, { sent: 12, lost: 0 });
+			t.deepEqual(
+				report.scenarios.map(({ name, ok, lost }) => ({ name, ok, lost })),
+				args.flatMap((arg, index) =>
+					arg === '--scenario' ? [{ name: args[index + 1] ?? '', ok: true, lost: 0 }] : [],
+				),
+			);
+			t.deepEqual(leftovers(pid, before), []);
+		},
+	);
 }
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {

@@ -9,16 +9,19 @@ ${sent} packets transmitted, ${received} received, 0% packet loss, time 402ms
 rtt min/avg/max/mdev = 0.061/0.142/0.301/0.112 ms
 `;
 
-test('sent, lost and the average are read from what ping says at its end', (t) => {
+test('sent, lost and the average are read from the summary of ping', (t) => {
 	t.deepEqual(parsePing(statistics(3, 2), 3), { sent: 3, lost: 1, averageMs: 0.142 });
 });
 
-test('a ping that says nothing lost everything', (t) => {
+test('a ping without a summary counts as fully lost', (t) => {
 	t.deepEqual(parsePing('ping: connect: Network is unreachable\n', 3), { sent: 3, lost: 3 });
 });
 
-test('errors between the packets do not count as answers', (t) => {
-	t.deepEqual(parsePing('3 packets transmitted, 0 received, +3 errors, 100% packet loss, time 4ms\n', 3), { sent: 3, lost: 3 });
+test('errors between the packets do not count as replies', (t) => {
+	t.deepEqual(parsePing('3 packets transmitted, 0 received, +3 errors, 100% packet loss, time 4ms\n', 3), {
+		sent: 3,
+		lost: 3,
+	});
 });
 
 test('counts add up over all pairs', (t) => {
@@ -32,7 +35,7 @@ test('counts add up over all pairs', (t) => {
 	);
 });
 
-test('routes of the kernel are told apart: own block, same subnet, tunnel, from outside', (t) => {
+test('routes of the kernel are classified: own block, same subnet, tunnel, from outside', (t) => {
 	const json = JSON.stringify([
 		{ type: 'blackhole', dst: '192.168.1.0/26', flags: [] },
 		{ dst: '192.168.2.0/26', gateway: '10.0.1.3', dev: 'eth0', flags: [] },
@@ -51,7 +54,7 @@ test('no route gives no row', (t) => {
 	t.deepEqual(parseRoutes('[ ]\n', new Set()), []);
 });
 
-test('routes lead to an address when one covers it and goes the right way; the own block of a node leads nowhere', (t) => {
+test('routes lead to an address if one covers it over the right interface; the own block of a node leads nowhere', (t) => {
 	const routes = [
 		{ prefix: '192.168.1.0/26', type: 'blackhole', device: 'lo' },
 		{ prefix: '192.168.2.0/26', type: 'direct', device: 'eth0' },

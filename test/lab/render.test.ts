@@ -28,12 +28,32 @@ const report: LabReport = {
 		configured: 2,
 		established: 1,
 		sessions: [
-			{ node: 'node-a', peer: 'node-b', address: '10.0.1.3', asNumber: 64512, state: 'established', received: 1, advertised: 1 },
-			{ node: 'node-a', peer: 'tor', address: '10.0.1.254', asNumber: 64999, state: 'connect', received: 0, advertised: 0 },
+			{
+				node: 'node-a',
+				peer: 'node-b',
+				address: '10.0.1.3',
+				asNumber: 64512,
+				state: 'established',
+				received: 1,
+				advertised: 1,
+			},
+			{
+				node: 'node-a',
+				peer: 'tor',
+				address: '10.0.1.254',
+				asNumber: 64999,
+				state: 'connect',
+				received: 0,
+				advertised: 0,
+			},
 		],
 	},
 	routes: { direct: 4, tunnelled: 8, nodes: { 'node-a': nodeA, 'node-c': [] } },
-	pings: { sent: 36, lost: 1, pairs: pods.flatMap((from) => pods.filter((to) => to !== from).map((to) => ping(from, to))) },
+	pings: {
+		sent: 36,
+		lost: 1,
+		pairs: pods.flatMap((from) => pods.filter((to) => to !== from).map((to) => ping(from, to))),
+	},
 	service: { sent: 12, lost: 0, pairs: pods.map((from) => ping(from, 'service')) },
 	before: { sent: 12, lost: 12 },
 	convergedSeconds: 3.2,
@@ -42,7 +62,7 @@ const report: LabReport = {
 	problems: ['1 of 36 pings between pods were lost'],
 };
 
-test('the whole screen: sessions, routes of a node in each subnet, pings between all pods, what went wrong', (t) => {
+test('the whole screen: sessions, routes of a node in each subnet, pings between all pods, errors', (t) => {
 	t.is(
 		renderReport(report, topology, noColours),
 		`Sessions: 1 of 2 established

@@ -4,8 +4,8 @@ import { clusterDaemonConfig } from '../../lab/daemon-config.ts';
 import { clusterFiles, meshFile, nodesFile, type ResourceFile, reflectorFile } from '../../lab/resources.ts';
 import { type LabTopology, labTopology, sessionsOf } from '../../lab/topology.ts';
 import { parseConfig } from '../../src/config/index.ts';
+import type { JsonObject } from '../../src/json/index.ts';
 import {
-	type JsonObject,
 	type Resource,
 	selectorMatches,
 	toBgpConfiguration,
@@ -20,7 +20,7 @@ import {
 const mesh = labTopology('mesh');
 const reflector = labTopology('reflector');
 
-/** What a server has once the files were applied in that order. */
+/** The objects of a server after the files were applied in that order. */
 function applied(files: readonly ResourceFile[]): Resource[] {
 	const kept = new Map<string, Resource>();
 	for (const { text } of files)
@@ -32,7 +32,7 @@ function applied(files: readonly ResourceFile[]): Resource[] {
 	return [...kept.values()];
 }
 
-/** The addresses that each node has sessions with, as the daemon works them out. */
+/** The addresses of each node's sessions, as the daemon derives them. */
 function sessionsFrom(resources: readonly Resource[]): string[][] {
 	const ofKind = (kind: string) => resources.filter(({ raw }) => raw['kind'] === kind);
 	const nodes = ofKind('Node').map(toNodeFacts);
@@ -53,23 +53,25 @@ function sessionsFrom(resources: readonly Resource[]): string[][] {
 	});
 }
 
-const wanted = (lab: LabTopology): string[][] => lab.nodes.map((node) => [...sessionsOf(node, lab).map(({ address }) => address), node.subnet.tor].sort());
+const wanted = (lab: LabTopology): string[][] =>
+	lab.nodes.map((node) => [...sessionsOf(node, lab).map(({ address }) => address), node.subnet.tor].sort());
 
 for (const lab of [mesh, reflector])
-	test(`from the resources of the ${lab.mode} laboratory follow exactly its sessions`, (t) =>
+	test(`the resources of the ${lab.mode} laboratory result in exactly its sessions`, (t) =>
 		t.deepEqual(sessionsFrom(applied(clusterFiles(lab))), wanted(lab)));
 
 test('a mesh becomes two reflectors and a mesh again: between the steps no session is missing', (t) => {
 	const files = [...clusterFiles(mesh), reflectorFile, nodesFile(mesh, true)];
 	for (const [index, addresses] of sessionsFrom(applied(files)).entries())
-		for (const address of wanted(reflector)[index] ?? []) t.true(addresses.includes(address), `${mesh.nodes[index]?.name} has no session with ${address}`);
+		for (const address of wanted(reflector)[index] ?? [])
+			t.true(addresses.includes(address), `${mesh.nodes[index]?.name} has no session with ${address}`);
 	files.push(meshFile(mesh, false));
 	t.deepEqual(sessionsFrom(applied(files)), wanted(reflector));
 	files.push(meshFile(mesh, true), nodesFile(mesh, false));
 	t.deepEqual(sessionsFrom(applied(files)), wanted(mesh));
 });
 
-test('every node is selected by the pool of its own block alone', (t) => {
+test('only the pool of its own block selects a node', (t) => {
 	const resources = applied(clusterFiles(mesh));
 	const pools = resources.filter(({ raw }) => raw['kind'] === 'IPPool').map(toPool);
 	for (const { name, block } of mesh.nodes) {
@@ -81,9 +83,18 @@ test('every node is selected by the pool of its own block alone', (t) => {
 	}
 });
 
-test('the configuration of a node with an API server is one that the daemon takes', (t) => {
+test('the daemon accepts the configuration of a node with an API server', (t) => {
 	for (const node of mesh.nodes) {
-		const config = parseConfig(clusterDaemonConfig(node, { socket: '/run/x.sock', guard: false, folder: '/tmp', kubeconfig: '/tmp/k' }), 'lab.yaml');
+		const config = parseConfig(
+			clusterDaemonConfig(node, {
+				socket: '/run/x.sock',
+				guard: false,
+				policy: false,
+				folder: '/tmp',
+				kubeconfig: '/tmp/k',
+			}),
+			'lab.yaml',
+		);
 		t.like(config, { datastore: { type: 'kubernetes', kubeconfig: '/tmp/k', stateDirectory: '/tmp' } });
 	}
 });

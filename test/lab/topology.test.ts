@@ -31,7 +31,7 @@ test('in a mesh every node has a session with every other one', (t) => {
 	);
 });
 
-test('with reflectors, those have a session with all and the others with the reflectors alone', (t) => {
+test('with reflectors, those have a session with all and the others only with the reflectors', (t) => {
 	t.deepEqual(
 		reflector.nodes.map((node) => sessionsOf(node, reflector).map(({ name }) => name)),
 		[
@@ -43,15 +43,22 @@ test('with reflectors, those have a session with all and the others with the ref
 	);
 });
 
-test('the router gets addresses and nothing that leads to a pod', (t) => {
+test('the router gets addresses and no route to a pod', (t) => {
 	const router = plumbing(mesh, 'x-').steps.find(({ namespace }) => namespace === 'router');
-	t.deepEqual(router?.ip, ['link set lo up', 'addr add 10.0.1.1/24 dev rack-1', 'link set rack-1 up', 'addr add 10.0.2.1/24 dev rack-2', 'link set rack-2 up']);
+	t.deepEqual(router?.ip, [
+		'link set lo up',
+		'addr add 10.0.1.1/24 dev rack-1',
+		'link set rack-1 up',
+		'addr add 10.0.2.1/24 dev rack-2',
+		'link set rack-2 up',
+	]);
 });
 
-test('every namespace of a cable is made, and no device name is longer than the kernel takes', (t) => {
+test('every namespace of a cable is created, and no device name is longer than the kernel accepts', (t) => {
 	const { namespaces, cables } = plumbing(mesh, 'x-');
 	for (const cable of cables) {
-		const [, device = '', left, peerDevice = '', right] = /^link add (\S+) netns x-(\S+) type veth peer name (\S+) netns x-(\S+)$/.exec(cable) ?? [];
+		const [, device = '', left, peerDevice = '', right] =
+			/^link add (\S+) netns x-(\S+) type veth peer name (\S+) netns x-(\S+)$/.exec(cable) ?? [];
 		t.true(namespaces.includes(left ?? '') && namespaces.includes(right ?? ''), cable);
 		t.true(device.length <= 15 && peerDevice.length <= 15, cable);
 	}
@@ -59,7 +66,7 @@ test('every namespace of a cable is made, and no device name is longer than the 
 
 for (const topology of [mesh, reflector]) {
 	for (const node of topology.nodes) {
-		test(`the configuration of ${node.name} in the ${topology.mode} laboratory is one that the daemon takes`, (t) => {
+		test(`the daemon accepts the configuration of ${node.name} in the ${topology.mode} laboratory`, (t) => {
 			const config = parseConfig(daemonConfig(node, topology, { socket: '/run/x.sock', guard: false }), 'lab.yaml');
 			t.is(config.bgp?.peers.length, sessionsOf(node, topology).length + 1);
 			t.is(config.bgp?.clusterId, node.reflector ? topology.clusterId : undefined);
@@ -75,17 +82,21 @@ test('only nodes that are no reflectors are clients, and only of reflectors', (t
 	t.deepEqual(clients, [['node-b', 'node-d'], [], ['node-b', 'node-d'], []]);
 });
 
-test('the top-of-rack router has a session with every node and exports nothing but the service', (t) => {
+test('the top-of-rack router has a session with every node and exports only the service', (t) => {
 	const config = torConfig(mesh);
 	t.is(config.match(/protocol bgp /g)?.length, 4);
 	t.is(config.match(/export where source = RTS_STATIC;/g)?.length, 4);
 });
 
-test('where plugins attach the pods, a pod has nothing but loopback before, and no cable leads to it', (t) => {
+test('with CNI plugins a pod starts with only loopback, and no cable leads to it', (t) => {
 	const { steps, cables } = plumbing(mesh, 'x-', true);
 	for (const { pod, name } of mesh.nodes) {
 		t.deepEqual(steps.find(({ namespace }) => namespace === pod.name)?.ip, ['link set lo up']);
 		t.false(cables.some((line) => line.includes(`x-${pod.name}`)));
-		t.false(steps.find(({ namespace }) => namespace === name)?.ip.some((line) => line.includes(pod.device) || line.includes(pod.address)));
+		t.false(
+			steps
+				.find(({ namespace }) => namespace === name)
+				?.ip.some((line) => line.includes(pod.device) || line.includes(pod.address)),
+		);
 	}
 });

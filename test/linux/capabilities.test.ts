@@ -9,7 +9,10 @@ const rows = [
 ];
 for (const { effective, may } of rows) {
 	test(`effective capabilities ${effective} ${may ? 'grant' : 'do not grant'} CAP_NET_ADMIN`, (t) =>
-		t.is(grantsNetAdmin(`Name:\tnode\nCapPrm:\t0000000000001000\nCapEff:\t${effective}\nCapBnd:\t000001ffffffffff\n`), may));
+		t.is(
+			grantsNetAdmin(`Name:\tnode\nCapPrm:\t0000000000001000\nCapEff:\t${effective}\nCapBnd:\t000001ffffffffff\n`),
+			may,
+		));
 }
 
-test('where nothing is said of them, nothing is granted', (t) => t.false(grantsNetAdmin('Name:\tnode\n')));
+test('without a line about capabilities none is granted', (t) => t.false(grantsNetAdmin('Name:\tnode\n')));

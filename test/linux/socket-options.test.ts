@@ -3,14 +3,27 @@ import { connect, createServer, Socket } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 
 import type { Family } from '../../src/core/index.ts';
-import { check, closeTcpSocket, descriptorOf, libc, openTcpSocket, setMd5Key, setMinimumTtl, setTrafficClass, setTtl } from '../../src/linux/index.ts';
+import {
+	check,
+	closeTcpSocket,
+	descriptorOf,
+	libc,
+	openTcpSocket,
+	setMd5Key,
+	setMinimumTtl,
+	setTrafficClass,
+	setTtl,
+} from '../../src/linux/index.ts';
 import { loopbackAddress } from '../support/loopback.ts';
 import { md5Test } from '../support/md5.ts';
 
-/** An option as the kernel has it. */
+/** An option as the kernel reports it. */
 function integerOption(fd: number, level: number, name: number): number {
 	const value = new Int32Array(1);
-	check('getsockopt', libc().getsockopt(fd, level, name, new Uint8Array(value.buffer), new Uint8Array(Uint32Array.of(4).buffer)));
+	check(
+		'getsockopt',
+		libc().getsockopt(fd, level, name, new Uint8Array(value.buffer), new Uint8Array(Uint32Array.of(4).buffer)),
+	);
 	return value[0] ?? -1;
 }
 
@@ -20,7 +33,7 @@ function openSocket(t: ExecutionContext, family: Family): number {
 	return fd;
 }
 
-test('[C227] TTL, least TTL and traffic class of an IPv4 socket are what was asked for', (t) => {
+test('[C227] TTL, minimum TTL and traffic class of an IPv4 socket equal the requested ones', (t) => {
 	const fd = openSocket(t, 'ipv4');
 	setTtl(fd, 'ipv4', 255);
 	setMinimumTtl(fd, 'ipv4', 254);
@@ -31,7 +44,7 @@ test('[C227] TTL, least TTL and traffic class of an IPv4 socket are what was ask
 	);
 });
 
-test('[C227] hop limits and traffic class of an IPv6 socket count for both families', (t) => {
+test('[C227] hop limits and traffic class of an IPv6 socket apply to both families', (t) => {
 	const fd = openSocket(t, 'ipv6');
 	setTtl(fd, 'ipv6', 255);
 	setMinimumTtl(fd, 'ipv6', 254);
@@ -48,12 +61,16 @@ test('[C227] hop limits and traffic class of an IPv6 socket count for both famil
 
 test('a key of 81 bytes is refused', (t) => {
 	const fd = openSocket(t, 'ipv4');
-	t.throws(() => setMd5Key(fd, 'ipv4', { bytes: Uint8Array.of(127, 0, 0, 1) }, new Uint8Array(81)), { instanceOf: RangeError });
+	t.throws(() => setMd5Key(fd, 'ipv4', { bytes: Uint8Array.of(127, 0, 0, 1) }, new Uint8Array(81)), {
+		instanceOf: RangeError,
+	});
 });
 
-md5Test('taking away a key that was not there fails with ENOENT', (t) => {
+md5Test('removing a missing key fails with ENOENT', (t) => {
 	const fd = openSocket(t, 'ipv4');
-	t.throws(() => setMd5Key(fd, 'ipv4', { bytes: Uint8Array.of(127, 0, 0, 1) }, new Uint8Array(0)), { message: /ENOENT/ });
+	t.throws(() => setMd5Key(fd, 'ipv4', { bytes: Uint8Array.of(127, 0, 0, 1) }, new Uint8Array(0)), {
+		message: /ENOENT/,
+	});
 });
 
 const key = new TextEncoder().encode('secret');
@@ -64,7 +81,7 @@ for (const { title, listenAt, prefix } of [
 	{ title: 'for one neighbour, at a listener for both families', listenAt: '::', prefix: undefined },
 	{ title: 'for a prefix, at a listener for both families', listenAt: '::', prefix: 24 },
 ] as const) {
-	md5Test(`[C229] a key ${title} lets in who has it`, async (t) => {
+	md5Test(`[C229] a key ${title} admits connections with that key`, async (t) => {
 		const [own, theirs] = [loopbackAddress(), loopbackAddress()];
 		const server = createServer((socket) => socket.end('hello'));
 		t.teardown(() => server.close());
@@ -74,16 +91,26 @@ for (const { title, listenAt, prefix } of [
 		const port = address !== null && typeof address === 'object' ? address.port : 0;
 		const bytes = Uint8Array.from(theirs.split('.').map(Number));
 		const network = bytes.map((octet, index) => (prefix !== undefined && index === 3 ? 0 : octet));
-		setMd5Key(descriptorOf(server) ?? -1, listenAt === 'own' ? 'ipv4' : 'ipv6', prefix === undefined ? { bytes } : { bytes: network, length: prefix }, key);
+		setMd5Key(
+			descriptorOf(server) ?? -1,
+			listenAt === 'own' ? 'ipv4' : 'ipv6',
+			prefix === undefined ? { bytes } : { bytes: network, length: prefix },
+			key,
+		);
 
 		const fd = openTcpSocket('ipv4');
 		setMd5Key(fd, 'ipv4', { bytes: Uint8Array.from(own.split('.').map(Number)) }, key);
-		const socket = new Socket({ fd, manualStart: true } as ConstructorParameters<typeof Socket>[0]).connect({ host: own, port, localAddress: theirs });
+		const socket = new Socket({ fd, manualStart: true } as ConstructorParameters<typeof Socket>[0]).connect({
+			host: own,
+			port,
+			localAddress: theirs,
+		});
 		const [greeting] = (await once(socket, 'data')) as [Uint8Array];
 		t.is(Buffer.from(greeting).toString(), 'hello');
 		socket.destroy();
 
-		// Without the key the SYN gets no answer; a neighbour without a key set for it is not concerned.
+		// Without the key the SYN gets no reply; a neighbour without a key set for it is not
+		// affected.
 		const stranger = connect({ host: own, port, localAddress: prefix === undefined ? loopbackAddress() : '127.0.0.1' });
 		await once(stranger, 'data');
 		stranger.destroy();

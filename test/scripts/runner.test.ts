@@ -15,11 +15,27 @@ interface Reader {
 	end(): void;
 }
 
-// The scripts are plain JavaScript, so that they run before anything is installed or compiled: their shapes are told here.
-const tap = (await import(resolve('scripts/lib/tap.mjs'))) as { TapReader: new (onResult: (result: TapResult) => void) => Reader };
+// The scripts are plain JavaScript, so that they run before anything is installed or compiled:
+// their shapes are declared here.
+const tap = (await import(resolve('scripts/lib/tap.mjs'))) as {
+	TapReader: new (onResult: (result: TapResult) => void) => Reader;
+};
 const suites = (await import(resolve('scripts/lib/suites.mjs'))) as {
-	chooseFiles: (files: readonly string[], paths: readonly string[], options?: { quick: boolean }) => { together: string[]; serial: string[] };
+	chooseFiles: (
+		files: readonly string[],
+		paths: readonly string[],
+		options?: { quick?: boolean; unit?: boolean },
+	) => { together: string[]; serial: string[] };
 	compiledPath: (path: string) => string;
+	serialFolders: readonly { readonly folder: string; readonly mostMinutes: number }[];
+	minutesOf: (file: string) => number;
+};
+
+const report = (await import(resolve('scripts/lib/run-report.mjs'))) as {
+	readTimes: (text: string) => readonly { readonly file: string; readonly seconds: number }[];
+	progressLine: (now: Readonly<Record<'files' | 'total' | 'tests' | 'failed' | 'seconds', number>>) => string;
+	slowestFiles: (times: readonly { readonly file: string; readonly seconds: number }[], root: string) => string[];
+	skippedSummary: (titles: readonly string[]) => string[];
 };
 
 const text = `TAP version 13
@@ -53,15 +69,17 @@ test('TAP is counted: passed, failed, and skipped together with announced', (t) 
 	t.true(results[4]?.detail.includes('    name: AssertionError'));
 });
 
-test('it does not matter where the text is cut', (t) => {
+test('the result does not depend on the chunks of the text', (t) => {
 	const whole = read([text, '1..5\n']).results;
 	for (const size of [1, 7, 40]) {
-		const chunks = Array.from({ length: Math.ceil(text.length / size) }, (_, index) => text.slice(index * size, (index + 1) * size));
+		const chunks = Array.from({ length: Math.ceil(text.length / size) }, (_, index) =>
+			text.slice(index * size, (index + 1) * size),
+		);
 		t.deepEqual(read([...chunks, '1..5\n']).results, whole);
 	}
 });
 
-test('a runner that dies has written no plan', (t) => t.false(read([text]).reader.ended));
+test('a crashed runner has written no plan', (t) => t.false(read([text]).reader.ended));
 
 const files = [
 	'dist/test/uml/ipip.test.js',
@@ -73,11 +91,17 @@ const files = [
 ];
 
 test('suites with real daemons are kept apart, and the long ones left out of a quick run', (t) => {
-	t.deepEqual(suites.chooseFiles(files, []).serial, ['dist/test/uml/ipip.test.js', 'dist/test/interop/ebgp.test.js', 'dist/test/lab/lab.test.js']);
+	t.deepEqual(suites.chooseFiles(files, []).serial, [
+		'dist/test/uml/ipip.test.js',
+		'dist/test/interop/ebgp.test.js',
+		'dist/test/lab/lab.test.js',
+	]);
 	t.deepEqual(suites.chooseFiles(files, [], { quick: true }).serial, ['dist/test/uml/ipip.test.js']);
+	t.deepEqual(suites.chooseFiles(files, [], { unit: true }).serial, []);
+	t.is(suites.chooseFiles(files, [], { unit: true }).together.length, 3);
 });
 
-test('a folder means what is in it, not what begins like it', (t) => {
+test('a folder selects its content, not other folders whose names begin with it', (t) => {
 	t.deepEqual(suites.chooseFiles(files, ['dist/test/fib']).together, ['dist/test/fib/diff.test.js']);
 });
 
@@ -90,3 +114,45 @@ for (const [given, compiled] of [
 ] as const) {
 	test(`'${given}' names ${compiled}`, (t) => t.is(suites.compiledPath(given), compiled));
 }
+
+test('every suite has a bound', (t) => {
+	for (const { folder, mostMinutes } of suites.serialFolders) {
+		t.true(mostMinutes > 0 && mostMinutes <= 15, folder);
+		t.is(suites.minutesOf(`${folder}/some.test.js`), mostMinutes);
+	}
+	t.true(suites.minutesOf('dist/test/fib/diff.test.js') <= 30);
+});
+
+test('progress shows a total', (t) => {
+	t.is(
+		report.progressLine({ files: 12, total: 240, tests: 310, failed: 1, seconds: 125 }),
+		'12 of 240 files, 310 tests, 1 failed, after 2 min 05 s',
+	);
+});
+
+test('the slowest files come first, by the name of their source', (t) => {
+	const lines = report.slowestFiles(
+		[
+			{ file: '/here/dist/test/fib/a.test.js', seconds: 3 },
+			{ file: '/here/packages/bgp-packet/dist/test/b.test.js', seconds: 90 },
+		],
+		'/here',
+	);
+	t.deepEqual(
+		lines.map((line) => line.trim()),
+		['1 min 30 s  packages/bgp-packet/test/b.test.ts', '3 s  test/fib/a.test.ts'],
+	);
+});
+
+test('skipped tests are one line for each reason', (t) => {
+	t.deepEqual(
+		report
+			.skippedSummary(['a (skipped: not root)', 'b', 'c (skipped: not root)'])
+			.map((line) => line.split('\n')[0]?.trim()),
+		['2  not root', '1  no reason in the title'],
+	);
+});
+
+test('a truncated line of times is ignored', (t) => {
+	t.deepEqual(report.readTimes('{"file":"a","seconds":1}\n{"fi'), [{ file: 'a', seconds: 1 }]);
+});

@@ -17,18 +17,19 @@ import {
 /** Calico's `datastoreRetries`. */
 const attempts = 100;
 
-/** What one assignment asks for. */
+/** The parameters of one assignment. */
 export interface ForeignRequest {
 	readonly handleId: string;
-	/** Addresses wanted; fewer may be had, and the handle still counts all of them. */
+	/** Requested addresses; fewer may be assigned, and the handle still counts all of them. */
 	readonly count: number;
 	readonly pool: Pool;
 	readonly blocks: readonly PrefixKey[];
 }
 
 /**
- * Another writer in the same cluster, that behaves as Calico's own allocator does: one request after another, everything read afresh, the
- * handle raised by the number asked for, deletions in two steps, nothing shared with `src/ipam` but the shape of the resources.
+ * Another writer in the same cluster that behaves as Calico's own allocator: sequential requests,
+ * every object read afresh, the handle count raised by the requested number, deletions in two
+ * steps. It shares only the shape of the resources with `src/ipam`.
  */
 export class CalicoAllocator {
 	readonly #node: string;
@@ -37,14 +38,19 @@ export class CalicoAllocator {
 	readonly #cooldownSeconds: number;
 	#turn: Promise<unknown> = Promise.resolve();
 
-	constructor(options: { readonly node: string; readonly store: IpamStore; readonly nowMs: () => number; readonly cooldownSeconds: number }) {
+	constructor(options: {
+		readonly node: string;
+		readonly store: IpamStore;
+		readonly nowMs: () => number;
+		readonly cooldownSeconds: number;
+	}) {
 		this.#node = options.node;
 		this.#store = options.store;
 		this.#nowMs = options.nowMs;
 		this.#cooldownSeconds = options.cooldownSeconds;
 	}
 
-	/** The addresses that were had; may be none. */
+	/** The assigned addresses; may be empty. */
 	assign(request: ForeignRequest): Promise<readonly string[]> {
 		return this.#alone(async () => {
 			const given: string[] = [];
@@ -66,7 +72,7 @@ export class CalicoAllocator {
 		});
 	}
 
-	/** Everything the handle holds; the addresses that became free. */
+	/** Releases all addresses of the handle; returns the released addresses. */
 	release(handleId: string): Promise<readonly string[]> {
 		return this.#alone(async () => {
 			const handle = await this.#store.handles.read(handleName(handleId), 'fresh');
@@ -97,7 +103,7 @@ export class CalicoAllocator {
 			.map(({ cidr }) => cidr);
 	}
 
-	/** The block as of now, with the cooldowns ended that are over, as every read of Calico's does. */
+	/** The current block, without the cooldowns that have ended, as in every read by Calico. */
 	async #block(cidr: PrefixKey): Promise<Versioned<Block> | undefined> {
 		const read = await this.#store.blocks.read(blockName(cidr), 'fresh');
 		if (read === undefined) return undefined;
@@ -109,7 +115,10 @@ export class CalicoAllocator {
 		return over.length === 0 ? read : { ...read, value: freed(value, over) };
 	}
 
-	/** Claims the block, or finishes the claim: affinity pending, block, affinity confirmed. `undefined`: it is another's. */
+	/**
+	 * Claims the block, or completes the claim: affinity pending, block, affinity confirmed.
+	 * `undefined`: another node owns it.
+	 */
 	async #confirmed(cidr: PrefixKey): Promise<Block | undefined> {
 		const name = affinityName(this.#node, cidr);
 		for (let attempt = 0; attempt < attempts; attempt++) {
@@ -120,7 +129,12 @@ export class CalicoAllocator {
 					if (affinity !== undefined) await softDelete(this.#store.affinities, name, affinity);
 					return undefined;
 				}
-				if (block !== undefined && affinity !== undefined && (affinity.value.state === 'confirmed' || affinity.value.state === '')) return block.value;
+				if (
+					block !== undefined &&
+					affinity !== undefined &&
+					(affinity.value.state === 'confirmed' || affinity.value.state === '')
+				)
+					return block.value;
 				const pending: Affinity = { state: 'pending', node: this.#node, type: 'host', cidr, deleted: false, other: {} };
 				affinity =
 					affinity === undefined
@@ -170,13 +184,25 @@ export class CalicoAllocator {
 				allocations[ordinal] = value.attributes.length;
 				sequenceNumberForAllocation[ordinal] = value.sequenceNumber;
 			}
-			// By what is asked for, not by what is had.
+			// Counts the requested addresses, not the assigned ones.
 			await this.#raiseHandle(handleId, cidr, count);
-			const attributes = [...value.attributes, { handleId, secondary: { node: this.#node }, releasedAt: undefined, other: {} }];
+			const attributes = [
+				...value.attributes,
+				{ handleId, secondary: { node: this.#node }, releasedAt: undefined, other: {} },
+			];
 			try {
 				await this.#store.blocks.write(
 					blockName(cidr),
-					raised({ ...read, value: { ...value, allocations, sequenceNumberForAllocation, attributes, unallocated: value.unallocated.slice(ordinals.length) } }),
+					raised({
+						...read,
+						value: {
+							...value,
+							allocations,
+							sequenceNumberForAllocation,
+							attributes,
+							unallocated: value.unallocated.slice(ordinals.length),
+						},
+					}),
 				);
 				return ordinals.map((ordinal) => ordinalToAddress(cidr, ordinal));
 			} catch (error) {
@@ -192,7 +218,9 @@ export class CalicoAllocator {
 			const read = await this.#block(cidr);
 			if (read === undefined) return [];
 			const { value } = read;
-			const ordinals = value.allocations.flatMap((index, ordinal) => (index !== null && value.attributes[index]?.handleId === handleId ? [ordinal] : []));
+			const ordinals = value.allocations.flatMap((index, ordinal) =>
+				index !== null && value.attributes[index]?.handleId === handleId ? [ordinal] : [],
+			);
 			if (ordinals.length === 0) return [];
 			const next = this.#cooldownSeconds === 0 ? freed(value, ordinals) : cooling(value, ordinals, this.#now());
 			try {
@@ -238,25 +266,45 @@ export class CalicoAllocator {
 	}
 }
 
-/** First marked, then deleted as marked: whoever dies in between leaves the mark. */
-async function softDelete<T extends { readonly deleted: boolean }>(store: Store<T>, name: string, seen: Versioned<T>): Promise<void> {
+/** First marked, then deleted as marked: a crash in between leaves the mark. */
+async function softDelete<T extends { readonly deleted: boolean }>(
+	store: Store<T>,
+	name: string,
+	seen: Versioned<T>,
+): Promise<void> {
 	await store.remove(name, await store.write(name, { ...seen, value: { ...seen.value, deleted: true } }));
 }
 
-const raised = (block: Versioned<Block>): Versioned<Block> => ({ ...block, value: { ...block.value, sequenceNumber: block.value.sequenceNumber + 1n } });
+const raised = (block: Versioned<Block>): Versioned<Block> => ({
+	...block,
+	value: { ...block.value, sequenceNumber: block.value.sequenceNumber + 1n },
+});
 
 function freed(block: Block, ordinals: readonly number[]): Block {
 	const allocations = block.allocations.map((index, ordinal) => (ordinals.includes(ordinal) ? null : index));
-	const sequences = Object.fromEntries(Object.entries(block.sequenceNumberForAllocation).filter(([ordinal]) => !ordinals.includes(Number(ordinal))));
-	return compacted({ ...block, allocations, sequenceNumberForAllocation: sequences, unallocated: [...block.unallocated, ...ordinals] });
+	const sequences = Object.fromEntries(
+		Object.entries(block.sequenceNumberForAllocation).filter(([ordinal]) => !ordinals.includes(Number(ordinal))),
+	);
+	return compacted({
+		...block,
+		allocations,
+		sequenceNumberForAllocation: sequences,
+		unallocated: [...block.unallocated, ...ordinals],
+	});
 }
 
 function cooling(block: Block, ordinals: readonly number[], releasedAt: string): Block {
-	const allocations = block.allocations.map((index, ordinal) => (ordinals.includes(ordinal) ? block.attributes.length : index));
-	return compacted({ ...block, allocations, attributes: [...block.attributes, { handleId: undefined, secondary: undefined, releasedAt, other: {} }] });
+	const allocations = block.allocations.map((index, ordinal) =>
+		ordinals.includes(ordinal) ? block.attributes.length : index,
+	);
+	return compacted({
+		...block,
+		allocations,
+		attributes: [...block.attributes, { handleId: undefined, secondary: undefined, releasedAt, other: {} }],
+	});
 }
 
-/** Without attributes that nobody refers to. */
+/** Without attributes that no allocation references. */
 function compacted(block: Block): Block {
 	const kept = block.attributes.map((_, index) => index).filter((index) => block.allocations.includes(index));
 	return {

@@ -14,11 +14,14 @@ import { noNamespaces } from './namespace.ts';
 const referencePlugins = '/usr/lib/cni';
 const repository = resolve(import.meta.dirname ?? '.', '../../..');
 
-/** Why there can be no pods here; `undefined`: there can. */
+/** The reason why pods are impossible here; `undefined`: they are possible. */
 export const noPods: string | undefined =
-	noNamespaces ?? (existsSync(join(referencePlugins, 'ptp')) ? undefined : `${referencePlugins}/ptp is missing; install: containernetworking-plugins`);
+	noNamespaces ??
+	(existsSync(join(referencePlugins, 'ptp'))
+		? undefined
+		: `${referencePlugins}/ptp is missing; install: containernetworking-plugins`);
 
-/** What ADD answered, as far as tests look at it. */
+/** The members of the ADD result that tests inspect. */
 export interface CniResult {
 	readonly ips: readonly { readonly address: string; readonly gateway?: string }[];
 }
@@ -29,7 +32,9 @@ interface Conflist {
 	readonly plugins: readonly { readonly type?: string }[];
 }
 
-/** Of the pools; with `host-local` the daemon gives addresses of its Node's ranges in their place. */
+/**
+ * CIDRs of the pools; with `host-local` the daemon assigns addresses of its Node's ranges instead.
+ */
 interface Cidrs {
 	readonly ipv4: string;
 	readonly ipv6: string;
@@ -41,9 +46,13 @@ export interface Pod {
 	readonly containerId: string;
 }
 
-const ip = (...words: readonly string[]) => execFileSync('ip', words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env: systemEnvironment() });
+const ip = (...words: readonly string[]) =>
+	execFileSync('ip', words, { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env: systemEnvironment() });
 
-/** A node that is a network namespace, with a daemon outside of it, an API server of its own, and a folder of plugins. */
+/**
+ * A node that is a network namespace, with a daemon outside of it, its own API server, and a folder
+ * of plugins.
+ */
 export class CniNode {
 	readonly daemon = new RunningDaemon();
 	readonly #id: string;
@@ -56,7 +65,10 @@ export class CniNode {
 		this.#id = `cni${process.pid}${id}`;
 	}
 
-	/** With pools of both families, one for each test, and the configuration that `bgpmesh-cni install` writes. */
+	/**
+	 * With pools of both families, one for each test, and the configuration that `bgpmesh-cni
+	 * install` writes.
+	 */
 	async start(t: ExecutionContext, cidrs: Cidrs, ...install: readonly string[]): Promise<this> {
 		const { kubeconfig, client } = await startServer(t, this.daemon.folder, cidrs);
 		this.#client = client;
@@ -68,11 +80,25 @@ export class CniNode {
 		);
 		await this.daemon.start(t);
 		if (cidrs.mode !== 'host-local') await this.ready();
-		const { bundlePlugin } = (await import(join(repository, 'scripts/lib/bundle-plugin.mjs'))) as { bundlePlugin(outfile: string): Promise<string> };
+		const { bundlePlugin } = (await import(join(repository, 'scripts/lib/bundle-plugin.mjs'))) as {
+			bundlePlugin(outfile: string): Promise<string>;
+		};
 		const bundle = await bundlePlugin(join(folder, 'bgpmesh-ipam.cjs'));
 		let output = '';
 		const code = installCni({
-			arguments: ['install', '--bin-dir', this.#binDir, '--conf-dir', join(folder, 'net.d'), '--socket', socket, '--json', ...install],
+			arguments: [
+				'install',
+				'--chain',
+				'none',
+				'--bin-dir',
+				this.#binDir,
+				'--conf-dir',
+				join(folder, 'net.d'),
+				'--socket',
+				socket,
+				'--json',
+				...install,
+			],
 			bundle,
 			node: process.execPath,
 			write: (text) => {
@@ -87,7 +113,7 @@ export class CniNode {
 		return this;
 	}
 
-	/** Waits until addresses can be given. */
+	/** Waits until addresses can be assigned. */
 	async ready(): Promise<void> {
 		await this.daemon.until(
 			'addresses can be given',
@@ -96,12 +122,17 @@ export class CniNode {
 		);
 	}
 
-	/** As kube-controller-manager gives a node its ranges. */
+	/** Sets a node's ranges, as kube-controller-manager does. */
 	async giveRanges(...podCIDRs: readonly string[]): Promise<void> {
-		await this.#client?.patch(coreKinds.nodes, 'node-a', { spec: { podCIDR: podCIDRs[0] ?? '', podCIDRs } }, 'application/merge-patch+json');
+		await this.#client?.patch(
+			coreKinds.nodes,
+			'node-a',
+			{ spec: { podCIDR: podCIDRs[0] ?? '', podCIDRs } },
+			'application/merge-patch+json',
+		);
 	}
 
-	/** A namespace for a pod, with nothing in it but the loopback. */
+	/** A namespace for a pod, with only the loopback interface. */
 	newPod(name: string): Pod {
 		const namespace = `${this.#id}-${name}`;
 		this.#addNamespace(namespace);
@@ -112,7 +143,7 @@ export class CniNode {
 		return this.#call('ADD', pod).then((text) => JSON.parse(text) as CniResult);
 	}
 
-	/** What ADD answered is handed back, as a runtime does. */
+	/** Passes on the result of ADD, as a runtime does. */
 	async check(pod: Pod, previous: CniResult): Promise<void> {
 		await this.#call('CHECK', pod, previous);
 	}
@@ -121,11 +152,15 @@ export class CniNode {
 		await this.#call('DEL', pod);
 	}
 
-	/** Does an echo come back? Asked until it does: addresses of IPv6 are not usable at once. */
+	/** Does an echo reply arrive? Repeated until it does: IPv6 addresses are not usable at once. */
 	async pings(from: Pod | 'node', to: string): Promise<boolean> {
 		const namespace = from === 'node' ? this.#id : from.namespace;
 		for (let attempt = 0; attempt < 20; attempt++) {
-			const ended = await run('ip', ['netns', 'exec', namespace, 'ping', '-c', '1', '-W', '2', to], systemEnvironment());
+			const ended = await run(
+				'ip',
+				['netns', 'exec', namespace, 'ping', '-c', '1', '-W', '2', to],
+				systemEnvironment(),
+			);
 			if (ended.code === 0) return true;
 			await pause(200);
 		}
@@ -137,10 +172,18 @@ export class CniNode {
 		return ip('-n', where === 'node' ? this.#id : where.namespace, ...words.split(' '));
 	}
 
-	/** The main plugin, in the node's namespace, with what a runtime makes of the list. @throws Error with what it printed */
+	/**
+	 * The main plugin, in the node's namespace, with the configuration that a runtime derives from
+	 * the list. @throws Error with its output
+	 */
 	async #call(command: string, { namespace, containerId }: Pod, previous?: CniResult): Promise<string> {
 		const { name = '', cniVersion = '', plugins: [plugin = {}] = [] } = this.#configuration ?? {};
-		const input = JSON.stringify({ name, cniVersion, ...plugin, ...(previous === undefined ? {} : { prevResult: previous }) });
+		const input = JSON.stringify({
+			name,
+			cniVersion,
+			...plugin,
+			...(previous === undefined ? {} : { prevResult: previous }),
+		});
 		const environment = {
 			...systemEnvironment(),
 			CNI_COMMAND: command,
@@ -149,7 +192,12 @@ export class CniNode {
 			CNI_IFNAME: 'eth0',
 			CNI_PATH: `${this.#binDir}:${referencePlugins}`,
 		};
-		const ended = await run('ip', ['netns', 'exec', this.#id, join(referencePlugins, plugin.type ?? '')], environment, input);
+		const ended = await run(
+			'ip',
+			['netns', 'exec', this.#id, join(referencePlugins, plugin.type ?? '')],
+			environment,
+			input,
+		);
 		if (ended.code !== 0) throw new Error(`${command} ${containerId}: ${ended.stdout}${ended.stderr}`);
 		return ended.stdout;
 	}
@@ -171,14 +219,24 @@ interface Ended {
 	readonly stderr: string;
 }
 
-function run(file: string, given: readonly string[], env: Readonly<Record<string, string | undefined>>, input?: string): Promise<Ended> {
+function run(
+	file: string,
+	given: readonly string[],
+	env: Readonly<Record<string, string | undefined>>,
+	input?: string,
+): Promise<Ended> {
 	return new Promise((resolve) => {
-		const child = execFile(file, given, { env }, (_error, stdout, stderr) => resolve({ code: child.exitCode, stdout, stderr }));
+		const child = execFile(file, given, { env }, (_error, stdout, stderr) =>
+			resolve({ code: child.exitCode, stdout, stderr }),
+		);
 		child.stdin?.on('error', () => {}).end(input ?? '');
 	});
 }
 
-/** An API server with Calico's resources, one node and a pool of each family, until the test ends; gives the kubeconfig. */
+/**
+ * An API server with Calico's resources, one node and a pool of each family, until the test ends;
+ * returns the kubeconfig.
+ */
 async function startServer(t: ExecutionContext, folder: string, { ipv4, ipv6 }: Cidrs) {
 	const { kubeconfig, client } = await startKubeServer(t, folder, { name: 'node-a', address: '192.0.2.1/24' });
 	const layout = 'crd.projectcalico.org/v1';

@@ -12,7 +12,10 @@ const bin = resolve(dirname(fileURLToPath(import.meta.url)), '../../../bin/bgpme
 /** Is there a daemon to test? */
 export const hasDaemon = (): boolean => existsSync(bin);
 
-/** Our own daemon under test, as a user starts it, with a configuration file and a control socket in `folder`. */
+/**
+ * Our own daemon under test, started as a user does, with a configuration file and a control socket
+ * in `folder`.
+ */
 export class Dut {
 	readonly client: ControlClient;
 	readonly #folder: string;
@@ -25,13 +28,21 @@ export class Dut {
 		this.client = new ControlClient(join(folder, 'bgpmesh.sock'));
 	}
 
-	/** `config` is the file's content; socket and log are added, and the kernel's routes are left alone. */
+	/**
+	 * `config` is the file's content; socket and log are added, and the daemon programs no routes.
+	 */
 	static async start(folder: string, config: Readonly<Record<string, unknown>>, namespace?: string): Promise<Dut> {
 		const dut = new Dut(folder, namespace);
 		const socket = join(folder, 'bgpmesh.sock');
 		await writeFile(
 			join(folder, 'bgpmesh.yaml'),
-			stringify({ node: 'dut', fib: { enabled: false }, control: { socket }, log: { level: 'debug', format: 'text' }, ...config }),
+			stringify({
+				node: 'dut',
+				fib: { enabled: false },
+				control: { socket },
+				log: { level: 'debug', format: 'text' },
+				...config,
+			}),
 		);
 		dut.start();
 		return dut;
@@ -40,26 +51,29 @@ export class Dut {
 	/** Starts it again with the same configuration. */
 	start(): void {
 		const command = [process.execPath, bin, '--config', join(this.#folder, 'bgpmesh.yaml')];
-		this.#process = new DaemonProcess(command, join(this.#folder, 'bgpmesh.log'), { namespace: this.#namespace });
+		this.#process = new DaemonProcess(command, join(this.#folder, 'bgpmesh.log'), {
+			namespace: this.#namespace,
+			age: 'host',
+		});
 	}
 
-	/** One neighbour; `undefined` while the daemon does not answer. */
+	/** One neighbour; `undefined` while the daemon does not respond. */
 	async peer(name: string): Promise<PeerView | undefined> {
 		return this.client.ask('peer', { peer: name }).catch(absent);
 	}
 
-	/** Paths that it got from a neighbour; none while the daemon does not answer. */
+	/** Paths received from a neighbour; none while the daemon does not respond. */
 	async received(peer: string): Promise<readonly RouteView[]> {
 		const answer = await this.client.ask('routes', { received: peer, limit: 0 }).catch(absent);
 		return answer?.routes ?? [];
 	}
 
-	/** Those of them that may be used: some peers send our own routes back to us. */
+	/** Only usable paths: some peers send our own routes back to us. */
 	async eligible(peer: string): Promise<readonly RouteView[]> {
 		return (await this.received(peer)).filter(({ ineligible }) => ineligible === undefined);
 	}
 
-	/** Started and not ended, by itself or by us. */
+	/** Started, and neither exited nor stopped. */
 	get running(): boolean {
 		return this.#process?.running ?? false;
 	}
@@ -68,7 +82,7 @@ export class Dut {
 		await this.#process?.end('SIGTERM');
 	}
 
-	/** As a power failure does. */
+	/** As in a power failure. */
 	async kill(): Promise<void> {
 		await this.#process?.end('SIGKILL');
 	}

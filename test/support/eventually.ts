@@ -1,6 +1,9 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** Waits until `holds` does; what it waited for is in the error. The deadline is for a test that would never end, not a measure of speed. */
+/**
+ * Waits until `holds` returns true; the error contains the description. The deadline ends a test
+ * that would never end; it does not measure speed.
+ */
 export async function eventually(what: string, holds: () => boolean, seconds = 20): Promise<void> {
 	const deadline = performance.now() + seconds * 1000;
 	while (!holds()) {

@@ -1,6 +1,6 @@
 import type { Negotiated, Rib, RibPeerOptions, SessionEnd, SessionReceiver, SessionSink } from '../../src/bgp/index.ts';
 
-/** One session as the RIB saw it. */
+/** One session from the view of the RIB. */
 export interface RecordedSession {
 	readonly negotiated: Negotiated;
 	readonly options: RibPeerOptions;
@@ -11,7 +11,10 @@ export interface RecordedSession {
 	ended: SessionEnd | undefined;
 }
 
-/** A RIB that keeps no routes and records what sessions do with it. `onUpdate` may throw a `PacketError`, as the real one does. */
+/**
+ * A RIB without routes that records the calls of sessions. `onUpdate` may throw a `PacketError`, as
+ * the real one does.
+ */
 export class FakeRib implements Rib {
 	readonly sessions: RecordedSession[] = [];
 	readonly forgotten: string[] = [];
@@ -24,7 +27,15 @@ export class FakeRib implements Rib {
 	readonly waitingFor: readonly string[] = [];
 
 	established(negotiated: Negotiated, options: RibPeerOptions, sink: SessionSink): SessionReceiver {
-		const session: RecordedSession = { negotiated, options, sink, updates: [], refreshes: [], drained: 0, ended: undefined };
+		const session: RecordedSession = {
+			negotiated,
+			options,
+			sink,
+			updates: [],
+			refreshes: [],
+			drained: 0,
+			ended: undefined,
+		};
 		this.sessions.push(session);
 		this.onEstablished(session);
 		const refuseAfterEnd = (): void => {
@@ -82,6 +93,20 @@ export class FakeRib implements Rib {
 		return () => undefined;
 	}
 	expectPeers(): void {}
+	nearLimit(): [] {
+		return [];
+	}
+	withoutNextHop(): [] {
+		return [];
+	}
+	covering(): [] {
+		return [];
+	}
+
+	eachRoute(): [] {
+		return this.routes();
+	}
+
 	routes(): [] {
 		return [];
 	}

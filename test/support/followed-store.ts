@@ -1,11 +1,25 @@
 import type { ExecutionContext } from 'ava';
 import { silentLogger, systemClock } from '../../src/core/index.ts';
-import { type ApiClient, type ApiLayout, coreKinds, Informer, KubernetesIpamStore } from '../../src/kubernetes/index.ts';
+import {
+	type ApiClient,
+	type ApiLayout,
+	coreKinds,
+	Informer,
+	KubernetesIpamStore,
+} from '../../src/kubernetes/index.ts';
 
-/** What follows a real cluster, until the test ends: the store of a node, in sync. `nodes`: an informer that the test keeps; without it the store has its own. */
+/**
+ * The store of a node that follows a real cluster, in sync, until the test ends. `nodes`: an
+ * informer of the test; without it the store creates its own.
+ */
 export async function followedStore(
 	t: ExecutionContext,
-	{ client, layout, node, nodes: given }: { readonly client: ApiClient; readonly layout: ApiLayout; readonly node: string; readonly nodes?: Informer },
+	{
+		client,
+		layout,
+		node,
+		nodes: given,
+	}: { readonly client: ApiClient; readonly layout: ApiLayout; readonly node: string; readonly nodes?: Informer },
 ): Promise<KubernetesIpamStore> {
 	const dependencies = { client, log: silentLogger, clock: systemClock, random: Math.random };
 	const nodes = given ?? new Informer({ ...dependencies, kind: coreKinds.nodes });

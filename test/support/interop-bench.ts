@@ -5,20 +5,20 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Dut } from './dut.ts';
 import type { PeerKind, PeerRoute, PeerSetting, RunningPeer } from './peers/index.ts';
 
-/** The AS number and addresses that go with one peer of a bench. */
+/** The AS number and addresses of one peer of a bench. */
 export interface BenchPlace {
 	readonly address: string;
 	readonly asNumber: number;
 	readonly routerId: string;
 	readonly nextHop: { readonly ipv4: string; readonly ipv6: string };
-	/** A /16 and a /48 of its own. */
+	/** A /16 and a /48 for this peer only. */
 	readonly prefixes: { readonly ipv4: string; readonly ipv6: string };
 }
 
-/** What a test wants of a bench: our daemon, and peers that have one session each with it. */
+/** The parts of a bench: our daemon, and peers with one session each to it. */
 export interface BenchOptions {
 	readonly kinds: readonly PeerKind[];
-	/** Of our daemon. */
+	/** Settings of our daemon. */
 	readonly asNumber: number;
 	/** `asNumber`: internal; otherwise each peer has its own, external one. */
 	readonly internal?: boolean;
@@ -30,25 +30,25 @@ export interface BenchOptions {
 	readonly session?: Readonly<Record<string, unknown>>;
 	/** Keys of `bgp` of our daemon's file. */
 	readonly bgp?: Readonly<Record<string, unknown>>;
-	/** Besides `all`, which accepts. */
+	/** Policies besides `all`, which accepts. */
 	readonly policies?: Readonly<Record<string, unknown>>;
-	/** Run between the creation of the folder and the start of the daemons. */
+	/** Runs between the creation of the folder and the start of the daemons. */
 	readonly prepare?: (folder: string) => Promise<void>;
-	/** Two network namespaces joined by a cable instead of loopback; then only one peer. */
+	/** Two network namespaces joined by a veth instead of loopback; then only one peer. */
 	readonly link?: BenchLink;
 }
 
-/** Two ends of a cable, each in a namespace. */
+/** Two ends of a veth, each in a namespace. */
 export interface BenchLink {
 	readonly own: { readonly namespace: string; readonly address: string };
 	readonly peer: { readonly namespace: string; readonly address: string };
 }
 
-/** Our daemon and its peers, up and running. */
+/** Our daemon and its peers, running. */
 export interface Bench {
 	readonly dut: Dut;
 	readonly peers: readonly (RunningPeer & { readonly place: BenchPlace })[];
-	/** What our daemon originates. */
+	/** The routes that our daemon originates. */
 	readonly own: { readonly ipv4: string; readonly ipv6: string };
 	/** Starts the peer of that name again, with the same configuration. */
 	restart(name: string): Promise<void>;
@@ -59,10 +59,10 @@ export interface Bench {
 const port = 1790;
 const own = { ipv4: '192.0.2.0/24', ipv6: '2001:db8:1::/48' };
 
-/** Runs `body` with our daemon and all the peers started, and ends them all whatever happens. */
+/** Runs `body` with our daemon and all the peers started, and stops them in any case. */
 export async function withBench(options: BenchOptions, body: (bench: Bench) => Promise<void>): Promise<void> {
 	const folder = await mkdtemp(join(tmpdir(), 'bgpmesh-interop-'));
-	// A corner of loopback that no other run has: 2 random octets.
+	// A part of loopback that no other run uses: 2 random octets.
 	const corner = `127.${16 + Math.floor(Math.random() * 220)}.${Math.floor(Math.random() * 256)}`;
 	const places = options.kinds.map((_, index) => placeOf(corner, index, options));
 	const address = options.link?.own.address ?? `${corner}.1`;
@@ -84,13 +84,16 @@ export async function withBench(options: BenchOptions, body: (bench: Bench) => P
 			dut,
 			own,
 			get peers() {
-				return running.map((peer, index) => Object.assign(peer, { place: places[index] ?? placeOf(corner, index, options) }));
+				return running.map((peer, index) =>
+					Object.assign(peer, { place: places[index] ?? placeOf(corner, index, options) }),
+				);
 			},
 			restart: (name) => start(options.kinds.findIndex((kind) => kind.name === name)),
 			until: async (what, condition, mostSeconds = 45) => {
 				const deadline = performance.now() + mostSeconds * 1000;
 				while (!(await condition())) {
-					if (performance.now() > deadline || !under.running) throw new Error(`never came true: ${what}\n${logs(under, running)}`);
+					if (performance.now() > deadline || !under.running)
+						throw new Error(`never came true: ${what}\n${logs(under, running)}`);
 					await pause(200);
 				}
 			},
@@ -112,7 +115,11 @@ function placeOf(corner: string, index: number, { asNumber, internal, link }: Be
 	};
 }
 
-function dutConfig({ kinds, asNumber, session, bgp, policies }: BenchOptions, address: string, places: readonly BenchPlace[]) {
+function dutConfig(
+	{ kinds, asNumber, session, bgp, policies }: BenchOptions,
+	address: string,
+	places: readonly BenchPlace[],
+) {
 	return {
 		bgp: {
 			asNumber,
@@ -142,7 +149,11 @@ function dutConfig({ kinds, asNumber, session, bgp, policies }: BenchOptions, ad
 	};
 }
 
-function peerSetting({ asNumber, peer, originate, link }: BenchOptions, address: string, place: BenchPlace): PeerSetting {
+function peerSetting(
+	{ asNumber, peer, originate, link }: BenchOptions,
+	address: string,
+	place: BenchPlace,
+): PeerSetting {
 	const { nextHop, prefixes, asNumber: peerAs, routerId } = place;
 	return {
 		address: place.address,
@@ -153,7 +164,7 @@ function peerSetting({ asNumber, peer, originate, link }: BenchOptions, address:
 		families: ['ipv4', 'ipv6'],
 		nextHop,
 		originate: [
-			// RFC 8950: the peer's own IPv6 address, as it would be.
+			// RFC 8950: the peer's own IPv6 address.
 			{
 				prefix: prefixes.ipv4,
 				nextHop: peer?.extendedNextHop ? place.address : nextHop.ipv4,
@@ -170,5 +181,7 @@ function peerSetting({ asNumber, peer, originate, link }: BenchOptions, address:
 
 function logs(dut: Dut, peers: readonly RunningPeer[]): string {
 	const end = (text: string) => text.trimEnd().split('\n').slice(-25).join('\n');
-	return [`--- our daemon\n${end(dut.log())}`, ...peers.map((peer) => `--- ${peer.name}\n${end(peer.log())}`)].join('\n');
+	return [`--- our daemon\n${end(dut.log())}`, ...peers.map((peer) => `--- ${peer.name}\n${end(peer.log())}`)].join(
+		'\n',
+	);
 }

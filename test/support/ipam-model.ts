@@ -24,7 +24,10 @@ import { CrashError } from '../fakes/memory-ipam-store.ts';
 import { CalicoAllocator } from './calico-allocator.ts';
 import { testPool } from './pool.ts';
 
-/** One node's access to the cluster: `beforeWrite` is called before every single write and may throw. */
+/**
+ * One node's access to the cluster: `beforeWrite` is called before every single write and may
+ * throw.
+ */
 export interface ModelStore {
 	readonly store: IpamStore;
 	stop(): void;
@@ -33,33 +36,48 @@ export interface ModelStore {
 /** A cluster for one run: fresh, with one pool. */
 export interface ModelCluster {
 	readonly pool: Pool;
-	/** Goes before the names of nodes and handles. */
+	/** Prefix of the names of nodes and handles. */
 	readonly prefix: string;
 	connect(node: string, cooldownSeconds: number, beforeWrite: () => Promise<void>): Promise<ModelStore>;
-	/** What somebody can do to blocks who writes them by hand; absent where the model is not about that. */
+	/** Manual changes of blocks; absent if the model does not cover them. */
 	readonly damage?: Damage;
-	/** Everything of this run, as of now. */
-	snapshot(): Promise<{ readonly blocks: readonly Block[]; readonly handles: readonly Handle[]; readonly affinities: readonly Affinity[] }>;
+	/** The current state of this run. */
+	snapshot(): Promise<{
+		readonly blocks: readonly Block[];
+		readonly handles: readonly Handle[];
+		readonly affinities: readonly Affinity[];
+	}>;
 }
 
-/** Somebody who writes blocks by hand, and not well. */
+/** Manual, faulty changes of blocks. */
 export interface Damage {
-	/** Nobody can read the block from now on. */
+	/** Makes the block unreadable. */
 	spoil(cidr: PrefixKey): void;
-	/** Puts an ordinal first in the list of free ones, whether or not it is free or in it already. */
+	/** Puts an ordinal first in the free list, whether or not it is free or listed already. */
 	mislist(cidr: PrefixKey, ordinal: number): void;
-	/** Everything is as it was meant. */
+	/** Restores the correct state. */
 	mend(): void;
 	readonly spoiled: ReadonlySet<PrefixKey>;
+	/** How often a block became unreadable: a block may be mended again before a check looks. */
+	readonly spoilings: () => number;
 	readonly mislisted: ReadonlySet<PrefixKey>;
-	/** Blocks that were written or removed although nobody could read them. */
+	/** Blocks that were written or removed while unreadable. */
 	overwritten(): readonly string[];
 }
 
-/** Blocks with room for one pod and its gateway: four in the pool. Those who want no gateway fight over the edges too. */
-export const modelPoolWithGateways = (name: string, cidr: string): Pool => ({ ...modelPool(name, cidr), blockSize: 30 });
+/**
+ * Blocks with room for one pod and its gateway: four in the pool. Requests without a gateway
+ * compete for the edge addresses too.
+ */
+export const modelPoolWithGateways = (name: string, cidr: string): Pool => ({
+	...modelPool(name, cidr),
+	blockSize: 30,
+});
 
-/** A pool of eight addresses in four blocks: small, so that blocks fill up, are borrowed from and fought over. */
+/**
+ * A pool of eight addresses in four small blocks, so that blocks fill up, are borrowed from and
+ * contended.
+ */
 export const modelPool = (name: string, cidr: string): Pool =>
 	testPool({ name, cidr: prefixKey(cidr), blockSize: 31, nodeSelector: '', allowedUses: ['Workload'] });
 
@@ -67,15 +85,18 @@ const nodeCount = 3;
 const handleCount = 10;
 
 interface Action {
-	/** `give-up`: a garbage collector, or somebody without a block, takes an empty block away from its node. */
+	/**
+	 * `give-up`: a garbage collector, or a node without a block, removes the affinity of an empty
+	 * block of another node.
+	 */
 	readonly type: 'assign' | 'release' | 'restart' | 'give-up' | 'spoil' | 'mislist' | 'mend';
-	/** `nodeCount` and beyond: the foreign writer's. */
+	/** `nodeCount` and above: the foreign writer's nodes. */
 	readonly node: number;
 	readonly handle: number;
-	/** 0: lives on. */
+	/** 0: no crash. */
 	readonly diesAtWrite: number;
 	readonly count: number;
-	/** Asks for a gateway, where the model is about them. */
+	/** Requests a gateway, if the model covers gateways. */
 	readonly gateway: boolean;
 }
 
@@ -96,13 +117,18 @@ const action = (types: readonly fc.WeightedArbitrary<Action['type']>[]): fc.Arbi
 		type: fc.oneof(...types),
 		node: fc.integer({ min: 0, max: nodeCount + 1 }),
 		handle: fc.integer({ min: 0, max: handleCount - 1 }),
-		// Most writes succeed; of the others, the first few are where claims and releases are half done.
-		diesAtWrite: fc.oneof({ weight: 4, arbitrary: fc.constant(0) }, { weight: 1, arbitrary: fc.integer({ min: 1, max: 7 }) }),
+		// Most writes succeed; of the failing ones, the first few interrupt claims and releases.
+		diesAtWrite: fc.oneof(
+			{ weight: 4, arbitrary: fc.constant(0) },
+			{ weight: 1, arbitrary: fc.integer({ min: 1, max: 7 }) },
+		),
 		count: fc.integer({ min: 1, max: 3 }),
 		gateway: fc.boolean(),
 	});
 
-/** One process: when it crashes, every later write of it fails too, and nobody hears of what it was doing. */
+/**
+ * One process: after its crash every later write of it fails too, and its pending results are lost.
+ */
 class Process {
 	writesLeft = Number.POSITIVE_INFINITY;
 	readonly #connected: Promise<ModelStore>;
@@ -118,7 +144,9 @@ class Process {
 			const retry = conflictRetry(random, { firstMs: 0.01, mostMs: 0.1 }, 1000);
 			return new Allocator({ node, store, clock, random, retry, log: silentLogger, selectorMatches: () => true });
 		});
-		this.#foreign = this.#connected.then(({ store }) => new CalicoAllocator({ node, store, nowMs: () => clock.wallMs(), cooldownSeconds }));
+		this.#foreign = this.#connected.then(
+			({ store }) => new CalicoAllocator({ node, store, nowMs: () => clock.wallMs(), cooldownSeconds }),
+		);
 	}
 
 	ours(): Promise<Allocator> {
@@ -129,12 +157,13 @@ class Process {
 		return this.#foreign;
 	}
 
-	/** Takes a block away from whoever has it, if it is empty. */
+	/** Removes the affinity of an empty block, of any node. */
 	async giveUp(cidr: PrefixKey, { clock, random }: World): Promise<void> {
 		const { store } = await this.#connected;
 		const affinity = (await store.blocks.read(blockName(cidr), 'fresh'))?.value.affinity;
 		const retry = conflictRetry(random, { firstMs: 0.01, mostMs: 0.1 }, 1000);
-		if (affinity?.startsWith('host:')) await giveUpBlock({ store, clock, retry }, affinity.slice('host:'.length), cidr, { requireEmpty: true });
+		if (affinity?.startsWith('host:'))
+			await giveUpBlock({ store, clock, retry }, affinity.slice('host:'.length), cidr, { requireEmpty: true });
 	}
 
 	async stop(): Promise<void> {
@@ -142,18 +171,24 @@ class Process {
 	}
 }
 
-/** What was said to the containers, which nobody may take back. */
+/** Addresses that were returned to containers, which must stay theirs. */
 interface Told {
 	readonly addresses: Map<number, readonly string[]>;
-	/** Of those that were told one. */
+	/** The containers that received a gateway. */
 	readonly gateways: Map<number, string>;
-	/** When addresses were last released. */
+	/** Time of the last release of each address. */
 	readonly releasedAtMs: Map<string, number>;
-	/** Of each allocation its sequence number, by address and handle: whoever releases by it must never hit another. */
+	/**
+	 * The sequence number of each allocation, by address and handle: a release by it must never hit
+	 * another allocation.
+	 */
 	readonly sequenceNumbers: Map<string, Map<bigint, string>>;
 }
 
-/** No two things happen in the same millisecond, as on a network: a block that is made anew has a sequence number of its own. */
+/**
+ * No two events happen in the same millisecond, as on a network: a recreated block gets a sequence
+ * number of its own.
+ */
 class TickingClock extends FakeClock {
 	override wallMs(): number {
 		this.advance(1);
@@ -193,7 +228,11 @@ function check(holds: boolean, what: string): asserts holds {
 	if (!holds) throw new Error(what);
 }
 
-async function act(world: World, told: Told, { type, node, handle, diesAtWrite, count, gateway }: Action): Promise<void> {
+async function act(
+	world: World,
+	told: Told,
+	{ type, node, handle, diesAtWrite, count, gateway }: Action,
+): Promise<void> {
 	const process = world.processes[node];
 	if (process === undefined) return;
 	if (diesAtWrite > 0) process.writesLeft = Math.min(process.writesLeft, diesAtWrite - 1);
@@ -222,12 +261,19 @@ async function act(world: World, told: Told, { type, node, handle, diesAtWrite, 
 		}
 		const before = told.addresses.get(handle) ?? [];
 		const wasSpoiled = damage !== undefined && damage.spoiled.size > 0;
+		const spoilings = damage?.spoilings();
 		const wantsGateway = gateway && world.cluster.pool.blockSize < 31;
 		let given: readonly string[];
 		if (isForeign) {
-			// Calico's plugin does not look whether a container has an address; its callers do.
+			// Calico's plugin does not check whether a container already has an address; its
+			// callers do.
 			if (before.length > 0) return;
-			given = await (await process.foreign()).assign({ handleId, count, pool: world.cluster.pool, blocks: blocksOf(world.cluster.pool) });
+			given = await (await process.foreign()).assign({
+				handleId,
+				count,
+				pool: world.cluster.pool,
+				blocks: blocksOf(world.cluster.pool),
+			});
 		} else {
 			const result = await (await process.ours()).assign({
 				handleId,
@@ -237,26 +283,39 @@ async function act(world: World, told: Told, { type, node, handle, diesAtWrite, 
 				pools: { ipv4: [world.cluster.pool.name] },
 				...(wantsGateway ? { gateways: ['ipv4'] } : {}),
 			});
-			given = result.type === 'assigned' ? result.addresses.filter(({ known }) => !known || before.length === 0).map(({ address }) => address) : [];
-			// Nobody knows which addresses are in a block that can not be read: whoever has one there gets another.
-			const isHidden = damage !== undefined && (wasSpoiled || damage.spoiled.size > 0);
-			// Its block may be full, or another node's.
-			check(before.length === 0 || wantsGateway || isHidden || result.type === 'assigned', `${handleId} has an address and is refused`);
-			if (result.type === 'assigned') for (const { gateway: its } of result.addresses) if (its !== undefined) told.gateways.set(handle, its);
+			given =
+				result.type === 'assigned'
+					? result.addresses.filter(({ known }) => !known || before.length === 0).map(({ address }) => address)
+					: [];
+			// The addresses in an unreadable block are unknown: a container with an address there
+			// gets another one.
+			const isHidden = wasSpoiled || damage?.spoilings() !== spoilings;
+			// Its block may be full, or belong to another node.
+			check(
+				before.length === 0 || wantsGateway || isHidden || result.type === 'assigned',
+				`${handleId} has an address and is refused`,
+			);
+			if (result.type === 'assigned')
+				for (const { gateway: its } of result.addresses) if (its !== undefined) told.gateways.set(handle, its);
 			check(before.length === 0 || isHidden || given.length === 0, `${handleId} asks again and gets another`);
 			if (isHidden) given = [...new Set([...before, ...given])];
 		}
 		if (given.length > 0) told.addresses.set(handle, given);
 	} catch (error) {
-		// Refused: what is in a block that can not be read is neither given back nor taken away.
+		// Refused: an address in an unreadable block is not released.
 		if (error instanceof UnreadableError && (isForeign || type !== 'assign')) return;
 		if (!(error instanceof CrashError)) throw error;
 		world.processes[node] = world.start(node);
 	}
 }
 
-/** Some turns later, when others are in the middle of what they do. */
-async function harm(damage: Damage | undefined, type: 'spoil' | 'mislist' | 'mend', cidr: PrefixKey, turns: number): Promise<void> {
+/** Some turns later, in the middle of other operations. */
+async function harm(
+	damage: Damage | undefined,
+	type: 'spoil' | 'mislist' | 'mend',
+	cidr: PrefixKey,
+	turns: number,
+): Promise<void> {
 	for (let turn = 0; turn < 2 * turns; turn++) await new Promise((resolve) => setImmediate(resolve));
 	if (type === 'spoil') damage?.spoil(cidr);
 	else if (type === 'mislist') damage?.mislist(cidr, turns - 1);
@@ -268,7 +327,10 @@ const blocksOf = ({ cidr, blockSize }: Pool): readonly PrefixKey[] => {
 	return [0, 1, 2, 3].map((index) => prefixKey(`${base}.${index * 2 ** (32 - blockSize)}/${blockSize}`));
 };
 
-/** Every address by the handle that holds it; fails on an inconsistent block, and on an address of a handle that does not exist. */
+/**
+ * Every address by its handle; fails on an inconsistent block, and on an address of a missing
+ * handle.
+ */
 async function owners({ cluster }: World): Promise<ReadonlyMap<string, string>> {
 	const { blocks, handles } = await cluster.snapshot();
 	const names = new Set(handles.map(({ handleId }) => handleName(handleId)));
@@ -286,40 +348,68 @@ async function owners({ cluster }: World): Promise<ReadonlyMap<string, string>> 
 	return held;
 }
 
-/** An allocation has a number of its own among all that its address ever had, and none that the block has yet to reach. */
+/**
+ * Sequence numbers are unique among all allocations of an address, and below the block's next
+ * number.
+ */
 async function checkSequenceNumbers({ sequenceNumbers }: Told, world: World): Promise<void> {
-	for (const { cidr, sequenceNumber, allocations, attributes, sequenceNumberForAllocation } of (await world.cluster.snapshot()).blocks) {
+	for (const { cidr, sequenceNumber, allocations, attributes, sequenceNumberForAllocation } of (
+		await world.cluster.snapshot()
+	).blocks) {
 		for (const [ordinal, index] of allocations.entries()) {
 			const { handleId, releasedAt } = (index === null ? undefined : attributes[index]) ?? {};
 			const number = sequenceNumberForAllocation[ordinal];
 			if (handleId === undefined || releasedAt !== undefined) continue;
 			const address = ordinalToAddress(cidr, ordinal);
-			check(number !== undefined && number < sequenceNumber, `${address} has the sequence number ${number}, its block ${sequenceNumber}`);
+			check(
+				number !== undefined && number < sequenceNumber,
+				`${address} has the sequence number ${number}, its block ${sequenceNumber}`,
+			);
 			const earlier = sequenceNumbers.get(address) ?? new Map<bigint, string>();
-			check((earlier.get(number) ?? handleId) === handleId, `${address} of ${handleId} has the sequence number that it had with ${earlier.get(number)}`);
+			check(
+				(earlier.get(number) ?? handleId) === handleId,
+				`${address} of ${handleId} has the sequence number that it had with ${earlier.get(number)}`,
+			);
 			sequenceNumbers.set(address, earlier.set(number, handleId));
 		}
 	}
 }
 
-/** Whoever sees its claims change, or starts, finishes them: then every address that was told to a container lies in a block that is announced. */
+/**
+ * A node completes its claims when they change and at its start: then every address returned to a
+ * container is in an announced block.
+ */
 async function checkAnnounced(told: Told, world: World): Promise<void> {
 	for (let node = 0; node < nodeCount; node++) await (await world.start(node).ours()).finishClaims();
 	const { blocks, affinities } = await world.cluster.snapshot();
-	const confirmed = new Set(affinities.filter(({ state }) => state === 'confirmed' || state === '').map(({ node, cidr }) => `host:${node} ${cidr}`));
+	const confirmed = new Set(
+		affinities
+			.filter(({ state }) => state === 'confirmed' || state === '')
+			.map(({ node, cidr }) => `host:${node} ${cidr}`),
+	);
 	for (const { cidr, affinity } of blocks)
 		for (const claim of confirmed)
-			check(!claim.endsWith(` ${cidr}`) || claim === `${affinity} ${cidr}`, `${claim} is confirmed, and the block is ${affinity}'s`);
+			check(
+				!claim.endsWith(` ${cidr}`) || claim === `${affinity} ${cidr}`,
+				`${claim} is confirmed, and the block is ${affinity}'s`,
+			);
 	for (const { cidr, affinity, allocations } of blocks) {
-		// Calico's own nodes confirm theirs at the next request, and what nobody has is announced address by address.
-		// A block that can not be read is left alone, and so is its claim.
+		// Calico's own nodes confirm theirs at the next request, and addresses without a node's
+		// block are announced separately. An unreadable block and its claim are left unchanged.
 		if (affinity === undefined || affinity.includes('calico-') || world.cluster.damage?.spoiled.has(cidr)) continue;
-		const used = allocations.map((_, ordinal) => ordinalToAddress(cidr, ordinal)).filter((address) => [...told.addresses.values()].flat().includes(address));
-		check(used.length === 0 || confirmed.has(`${affinity} ${cidr}`), `${used.join(', ')} was given, and the claim of ${affinity} to ${cidr} is not confirmed`);
+		const used = allocations
+			.map((_, ordinal) => ordinalToAddress(cidr, ordinal))
+			.filter((address) => [...told.addresses.values()].flat().includes(address));
+		check(
+			used.length === 0 || confirmed.has(`${affinity} ${cidr}`),
+			`${used.join(', ')} was given, and the claim of ${affinity} to ${cidr} is not confirmed`,
+		);
 	}
 }
 
-/** Several containers are started and deleted at the same time, on several nodes, some of which die of it. */
+/**
+ * Several containers are started and deleted concurrently, on several nodes, some of which crash.
+ */
 class Wave implements fc.AsyncCommand<Told, World> {
 	readonly #actions: readonly Action[];
 
@@ -333,12 +423,13 @@ class Wave implements fc.AsyncCommand<Told, World> {
 
 	async run(told: Told, world: World): Promise<void> {
 		const before = new Map(told.addresses);
-		// A handle belongs to a container: nobody else touches it at the same time.
+		// A handle belongs to one container: no other operation uses it concurrently.
 		const touched = new Set<number>();
 		const work: Promise<void>[] = [];
-		// It believes the list of free addresses, whatever is in it.
+		// It relies on the free list, with any content.
 		const believes = (each: Action) => each.type === 'assign' && each.node >= nodeCount;
-		const isMislisted = (world.cluster.damage?.mislisted.size ?? 0) > 0 || this.#actions.some(({ type }) => type === 'mislist');
+		const isMislisted =
+			(world.cluster.damage?.mislisted.size ?? 0) > 0 || this.#actions.some(({ type }) => type === 'mislist');
 		for (const each of this.#actions) {
 			if (isMislisted && believes(each)) continue;
 			if (each.type === 'restart') world.processes[each.node] = world.start(each.node);
@@ -352,22 +443,31 @@ class Wave implements fc.AsyncCommand<Told, World> {
 		await checkSequenceNumbers(told, world);
 		await checkAnnounced(told, world);
 		const overwritten = world.cluster.damage?.overwritten() ?? [];
-		check(overwritten.length === 0, `${overwritten.join(', ')} was written although nobody can read it`);
+		check(overwritten.length === 0, `${overwritten.join(', ')} was written although it can not be read`);
 		const held = await owners(world);
 		const seen = new Map<string, number>();
 		for (const [handle, gateway] of told.gateways) {
 			const owner = held.get(gateway);
-			check(isGatewayHandle(owner), `${gateway} was told to ${world.handleId(handle)} as its gateway, and is ${owner ?? 'nobody'}'s`);
+			check(
+				isGatewayHandle(owner),
+				`${gateway} was given to ${world.handleId(handle)} as its gateway, and is ${owner ?? 'no owner'}'s`,
+			);
 		}
 		for (const [handle, addresses] of told.addresses) {
 			for (const address of addresses) {
 				check(!seen.has(address), `${address} was given to ${handle} and to ${seen.get(address)}`);
 				seen.set(address, handle);
-				check(held.get(address) === world.handleId(handle), `${address} was given to ${world.handleId(handle)}, the block says ${held.get(address)}`);
+				check(
+					held.get(address) === world.handleId(handle),
+					`${address} was given to ${world.handleId(handle)}, the block has ${held.get(address)}`,
+				);
 				const releasedAtMs = told.releasedAtMs.get(address);
 				const isNew = before.get(handle)?.includes(address) !== true;
 				if (!isNew || releasedAtMs === undefined) continue;
-				check(world.clock.wallMs() - releasedAtMs >= world.cooldownSeconds * 1000, `${address} was given again before it had cooled down`);
+				check(
+					world.clock.wallMs() - releasedAtMs >= world.cooldownSeconds * 1000,
+					`${address} was given again before it had cooled down`,
+				);
 			}
 		}
 	}
@@ -377,7 +477,7 @@ class Wave implements fc.AsyncCommand<Told, World> {
 	}
 }
 
-/** Time passes, about as much as a cooldown takes. */
+/** Advances the time by about one cooldown. */
 class Later implements fc.AsyncCommand<Told, World> {
 	readonly #seconds: number;
 
@@ -398,18 +498,25 @@ class Later implements fc.AsyncCommand<Told, World> {
 	}
 }
 
-/** Every container is deleted, time passes: then one node can have every address of the pool. Nothing was lost for ever. */
+/**
+ * Every container is deleted, time passes: then one node can get every address of the pool. No
+ * address was lost.
+ */
 async function checkNothingLost(world: World): Promise<void> {
 	world.cluster.damage?.mend();
 	const survivor = await world.start(0).ours();
 	for (let index = 0; index < handleCount; index++) await survivor.release(world.handleId(index));
-	// With gateways nothing is borrowed: the survivor takes the others' blocks, once they are old enough.
+	// With gateways no address is borrowed: the surviving node claims the others' blocks, once they
+	// are old enough.
 	const withGateways = world.cluster.pool.blockSize < 31;
 	world.clock.advance(Math.max(world.cooldownSeconds + 1, withGateways ? reclaimAgeMs / 1000 : 0) * 1000);
 	const poolSize = withGateways ? 4 : 8;
 	const { blocks, handles } = await world.cluster.snapshot();
 	for (const block of blocks)
-		check(isEmpty(endCooldowns(block, world.cooldownSeconds, world.clock.wallMs())), `${block.cidr} is not empty when all is released`);
+		check(
+			isEmpty(endCooldowns(block, world.cooldownSeconds, world.clock.wallMs())),
+			`${block.cidr} is not empty when all is released`,
+		);
 	const left = handles.filter(({ handleId }) => !isGatewayHandle(handleId));
 	check(left.length === 0, `${left.map(({ handleId }) => handleId).join(', ')} are left when all is released`);
 	const given = new Set<string>();
@@ -423,7 +530,10 @@ async function checkNothingLost(world: World): Promise<void> {
 			pools: { ipv4: [world.cluster.pool.name] },
 			...(withGateways ? { gateways: ['ipv4'] } : {}),
 		});
-		check(result.type === 'assigned', `only ${given.size} of ${poolSize} addresses can be given: ${result.type === 'unavailable' ? result.reason : ''}`);
+		check(
+			result.type === 'assigned',
+			`only ${given.size} of ${poolSize} addresses can be given: ${result.type === 'unavailable' ? result.reason : ''}`,
+		);
 		for (const { address } of result.addresses) given.add(address);
 	}
 	check(given.size === poolSize, `${given.size} addresses for ${poolSize} containers`);
@@ -439,11 +549,17 @@ export function seeded(seed: number): Random {
 	};
 }
 
-/** Whatever crashes and whoever writes at the same time, no address has two owners and none is lost for ever. */
-export async function checkModel(newCluster: () => Promise<ModelCluster>, numRuns: number, { maxCommands = 8, isDamaging = false } = {}): Promise<void> {
+/** Under any crashes and concurrent writers no address has two owners and none is lost for ever. */
+export async function checkModel(
+	newCluster: () => Promise<ModelCluster>,
+	numRuns: number,
+	{ maxCommands = 8, isDamaging = false } = {},
+): Promise<void> {
 	const commands = fc.commands(
 		[
-			fc.array(action(isDamaging ? [...usual, ...damaging] : usual), { minLength: 1, maxLength: 7 }).map((actions) => new Wave(actions)),
+			fc
+				.array(action(isDamaging ? [...usual, ...damaging] : usual), { minLength: 1, maxLength: 7 })
+				.map((actions) => new Wave(actions)),
 			fc.integer({ min: 1, max: 40 }).map((seconds) => new Later(seconds)),
 		],
 		{ maxCommands, size: 'max' },
@@ -453,7 +569,10 @@ export async function checkModel(newCluster: () => Promise<ModelCluster>, numRun
 			const world = new World(await newCluster(), cooldownSeconds, seeded(seed));
 			try {
 				await fc.asyncModelRun(
-					() => ({ model: { addresses: new Map(), gateways: new Map(), releasedAtMs: new Map(), sequenceNumbers: new Map() }, real: world }),
+					() => ({
+						model: { addresses: new Map(), gateways: new Map(), releasedAtMs: new Map(), sequenceNumbers: new Map() },
+						real: world,
+					}),
 					steps,
 				);
 				await checkNothingLost(world);

@@ -2,7 +2,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
-/** A folder with a key file, for as long as `body` runs. */
+/** A folder with a key file, while `body` runs. */
 export async function withKey(key: string, body: (passwordFile: string) => Promise<void>): Promise<void> {
 	const folder = await mkdtemp(join(tmpdir(), 'bgpmesh-key-'));
 	try {

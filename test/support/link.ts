@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process';
 import type { BenchLink } from './interop-bench.ts';
 
-/** Two namespaces joined by a cable with IPv4 and IPv6 addresses, for as long as `body` runs. */
+/** Two namespaces joined by a veth with IPv4 and IPv6 addresses, while `body` runs. */
 export async function withLink(family: 'ipv4' | 'ipv6', body: (link: BenchLink) => Promise<void>): Promise<void> {
 	const id = `bmi${process.pid}`;
 	const [own, peer] = [`${id}a`, `${id}b`];
@@ -19,7 +19,7 @@ export async function withLink(family: 'ipv4' | 'ipv6', body: (link: BenchLink) 
 			ip('-n', namespace, 'addr', 'add', `${ipv4}/30`, 'dev', 'eth0');
 			ip('-n', namespace, 'addr', 'add', `${ipv6}/64`, 'dev', 'eth0', 'nodad');
 		}
-		// Next hops of routes lie beyond the other end; a daemon that resolves them finds a way.
+		// Next hops of routes are beyond the other end; a daemon that resolves them finds a route.
 		ip('-n', own, 'route', 'add', 'default', 'via', '10.99.0.2');
 		ip('-n', own, 'route', 'add', 'default', 'via', '2001:db8:99::2');
 		ip('-n', peer, 'route', 'add', 'default', 'via', '10.99.0.1');
@@ -32,13 +32,16 @@ export async function withLink(family: 'ipv4' | 'ipv6', body: (link: BenchLink) 
 			try {
 				ip('netns', 'del', namespace);
 			} catch {
-				// It was never made.
+				// It was never created.
 			}
 		}
 	}
 }
 
-/** One of the kernel's `TcpExt` counters in a namespace, such as `TCPMinTTLDrop`; 0 where the kernel does not have it. */
+/**
+ * One of the kernel's `TcpExt` counters in a namespace, such as `TCPMinTTLDrop`; 0 where the kernel
+ * does not have it.
+ */
 export function tcpCounter(namespace: string, name: string): number {
 	const text = execFileSync('ip', ['netns', 'exec', namespace, 'cat', '/proc/net/netstat'], { encoding: 'utf8' });
 	const [names = [], values = []] = text

@@ -14,5 +14,5 @@ function kernelHasMd5(): boolean {
 	}
 }
 
-/** `test` where the kernel has TCP MD5 signatures, otherwise one that is skipped, by name. */
+/** `test` if the kernel has TCP MD5 signatures, otherwise a skipped test with the same title. */
 export const md5Test = kernelHasMd5() ? test : test.skip;

@@ -1,12 +1,12 @@
 /**
- * Reads MRT files (RFC 6396), for tests and benchmarks. Records of a type that is not known come as `unknown`, damaged ones as
- * `damaged`; reading never throws for what a file holds.
+ * Reads MRT files (RFC 6396), for tests and benchmarks. Records of an unknown type become
+ * `unknown`, damaged ones `damaged`; reading never throws for the content of a file.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 
-/** Who spoke with whom. */
+/** The two ends of the session. */
 export interface MrtPeer {
 	readonly peerAs: number;
 	readonly localAs: number;
@@ -22,13 +22,16 @@ export interface MrtEntry {
 	readonly peer: { readonly address: Uint8Array; readonly asNumber: number } | undefined;
 	readonly originatedSeconds: number;
 	readonly pathId: number | undefined;
-	/** Path attributes as on the wire; in TABLE_DUMP_V2 MP_REACH_NLRI is cut down to next hop length and next hop (RFC 6396 §4.3.4). */
+	/**
+	 * Path attributes as on the wire; in TABLE_DUMP_V2 MP_REACH_NLRI is cut down to next hop length
+	 * and next hop (RFC 6396 §4.3.4).
+	 */
 	readonly attributes: Uint8Array;
 }
 
 interface Stamp {
 	readonly timeSeconds: number;
-	/** 0 but in BGP4MP_ET. */
+	/** 0 except in BGP4MP_ET. */
 	readonly microseconds: number;
 }
 
@@ -38,17 +41,24 @@ export type MrtRecord = Stamp &
 		| {
 				readonly type: 'message';
 				readonly peer: MrtPeer;
-				/** How AS numbers in AS_PATH are written. */
+				/** The encoding of AS numbers in AS_PATH. */
 				readonly fourOctetAs: boolean;
 				/** RFC 8050 §3. */
 				readonly addPath: boolean;
-				/** Sent by the one who recorded. */
+				/** Sent by the recording speaker. */
 				readonly local: boolean;
 				/** Header included. */
 				readonly message: Uint8Array;
 		  }
 		| { readonly type: 'state-change'; readonly peer: MrtPeer; readonly oldState: number; readonly newState: number }
-		| { readonly type: 'peer-index'; readonly peers: readonly { readonly routerId: Uint8Array; readonly address: Uint8Array; readonly asNumber: number }[] }
+		| {
+				readonly type: 'peer-index';
+				readonly peers: readonly {
+					readonly routerId: Uint8Array;
+					readonly address: Uint8Array;
+					readonly asNumber: number;
+				}[];
+		  }
 		| {
 				readonly type: 'rib';
 				readonly afi: number;
@@ -63,7 +73,10 @@ export type MrtRecord = Stamp &
 		| { readonly type: 'damaged'; readonly mrtType: number; readonly subtype: number; readonly body: Uint8Array }
 	);
 
-/** The content of a file: gzip is unpacked, bzip2 by the command `bzip2`. @throws Error where that command fails */
+/**
+ * The content of a file: gzip is unpacked, bzip2 by the command `bzip2`. @throws Error where that
+ * command fails
+ */
 export function readMrtFile(path: string): Uint8Array {
 	const bytes = readFileSync(path);
 	if (bytes[0] === 0x1f && bytes[1] === 0x8b) return gunzipSync(bytes);
@@ -116,8 +129,11 @@ export function* readMrt(content: Uint8Array): Generator<MrtRecord> {
 		const length = view.getUint32(offset + 8);
 		offset += 12;
 		let body = content.subarray(offset, offset + length);
-		if (mrtType === MrtType.tableDump && entriesEnd(content.subarray(offset, offset + length + 4), subtype) === length + 4) {
-			// Writers of the year 2000 left out view and sequence number when they counted.
+		if (
+			mrtType === MrtType.tableDump &&
+			entriesEnd(content.subarray(offset, offset + length + 4), subtype) === length + 4
+		) {
+			// Writers of the year 2000 did not count view and sequence number.
 			body = content.subarray(offset, offset + length + 4);
 		}
 		offset += body.length;
@@ -157,8 +173,10 @@ function* parse(mrtType: number, subtype: number, body: Uint8Array, stamp: Stamp
 	yield { ...stamp, type: 'unknown', mrtType, subtype, body };
 }
 
-/** RFC 6396 §4.4, RFC 8050 §3. Odd bits of the subtype: AS numbers, direction, path identifiers. */
-const bgp4mpMessages: Readonly<Record<number, { readonly fourOctetAs: boolean; readonly local: boolean; readonly addPath: boolean }>> = {
+/** RFC 6396 §4.4, RFC 8050 §3. Subtypes select AS number size, direction and path identifiers. */
+const bgp4mpMessages: Readonly<
+	Record<number, { readonly fourOctetAs: boolean; readonly local: boolean; readonly addPath: boolean }>
+> = {
 	1: { fourOctetAs: false, local: false, addPath: false },
 	4: { fourOctetAs: true, local: false, addPath: false },
 	6: { fourOctetAs: false, local: true, addPath: false },
@@ -172,18 +190,20 @@ const bgp4mpMessages: Readonly<Record<number, { readonly fourOctetAs: boolean; r
 function bgp4mp(subtype: number, body: Uint8Array, stamp: Stamp): MrtRecord {
 	const cursor = new Cursor(body);
 	const message = bgp4mpMessages[subtype];
-	if (message === undefined && subtype !== 0 && subtype !== 5) return { ...stamp, type: 'unknown', mrtType: MrtType.bgp4mp, subtype, body };
+	if (message === undefined && subtype !== 0 && subtype !== 5)
+		return { ...stamp, type: 'unknown', mrtType: MrtType.bgp4mp, subtype, body };
 	const asLength = subtype === 5 || message?.fourOctetAs === true ? 4 : 2;
 	const peerAs = cursor.uint(asLength);
 	const localAs = cursor.uint(asLength);
 	cursor.uint(2);
 	const addressLength = cursor.uint(2) === 2 ? 16 : 4;
 	const peer = { peerAs, localAs, peerAddress: cursor.take(addressLength), localAddress: cursor.take(addressLength) };
-	if (message === undefined) return { ...stamp, type: 'state-change', peer, oldState: cursor.uint(2), newState: cursor.uint(2) };
+	if (message === undefined)
+		return { ...stamp, type: 'state-change', peer, oldState: cursor.uint(2), newState: cursor.uint(2) };
 	return { ...stamp, type: 'message', peer, ...message, message: cursor.take(cursor.remaining) };
 }
 
-/** Where the entries of a TABLE_DUMP body end, -1 where they run over. */
+/** The end of the entries of a TABLE_DUMP body, -1 if they exceed it. */
 function entriesEnd(body: Uint8Array, subtype: number): number {
 	const head = (subtype === 2 ? 16 : 4) + 6;
 	const fixed = head + (subtype === 2 ? 16 : 4) + 4;
@@ -195,7 +215,7 @@ function entriesEnd(body: Uint8Array, subtype: number): number {
 	return offset === body.length ? offset : -1;
 }
 
-/** RFC 6396 §4.2; early writers put many entries behind one view and sequence number. */
+/** RFC 6396 §4.2; early writers put many entries after one view and sequence number. */
 function* tableDump(subtype: number, body: Uint8Array, stamp: Stamp): Generator<MrtRecord> {
 	const cursor = new Cursor(body);
 	const addressLength = subtype === 2 ? 16 : 4;
@@ -222,7 +242,9 @@ function* tableDump(subtype: number, body: Uint8Array, stamp: Stamp): Generator<
 }
 
 /** RFC 6396 §4.3, RFC 8050 §4. */
-const ribSubtypes: Readonly<Record<number, { readonly afi: number; readonly safi: number; readonly addPath: boolean }>> = {
+const ribSubtypes: Readonly<
+	Record<number, { readonly afi: number; readonly safi: number; readonly addPath: boolean }>
+> = {
 	2: { afi: 1, safi: 1, addPath: false },
 	3: { afi: 1, safi: 2, addPath: false },
 	4: { afi: 2, safi: 1, addPath: false },
@@ -233,7 +255,7 @@ const ribSubtypes: Readonly<Record<number, { readonly afi: number; readonly safi
 	11: { afi: 2, safi: 2, addPath: true },
 };
 
-/** RFC 6396 §4.3.3, RFC 8050 §4.2: of any family, which is in the record. */
+/** RFC 6396 §4.3.3, RFC 8050 §4.2: of any family, which the record contains. */
 const ribGeneric = 6;
 const ribGenericAddPath = 12;
 
@@ -244,17 +266,23 @@ function tableDumpV2(subtype: number, body: Uint8Array, stamp: Stamp): MrtRecord
 		cursor.take(cursor.uint(2));
 		const peers = Array.from({ length: cursor.uint(2) }, () => {
 			const kind = cursor.uint(1);
-			return { routerId: cursor.take(4), address: cursor.take((kind & 1) === 0 ? 4 : 16), asNumber: cursor.uint((kind & 2) === 0 ? 2 : 4) };
+			return {
+				routerId: cursor.take(4),
+				address: cursor.take((kind & 1) === 0 ? 4 : 16),
+				asNumber: cursor.uint((kind & 2) === 0 ? 2 : 4),
+			};
 		});
 		return { ...stamp, type: 'peer-index', peers };
 	}
 	const known = ribSubtypes[subtype];
 	const generic = subtype === ribGeneric || subtype === ribGenericAddPath;
-	if (known === undefined && !generic) return { ...stamp, type: 'unknown', mrtType: MrtType.tableDumpV2, subtype, body };
+	if (known === undefined && !generic)
+		return { ...stamp, type: 'unknown', mrtType: MrtType.tableDumpV2, subtype, body };
 	cursor.uint(4);
 	const table = known ?? { afi: cursor.uint(2), safi: cursor.uint(1), addPath: subtype === ribGenericAddPath };
-	// What an entry of another family is as long as, only that family knows.
-	if (table.safi !== 1 && table.safi !== 2) return { ...stamp, type: 'unknown', mrtType: MrtType.tableDumpV2, subtype, body };
+	// The length of an entry depends on its family.
+	if (table.safi !== 1 && table.safi !== 2)
+		return { ...stamp, type: 'unknown', mrtType: MrtType.tableDumpV2, subtype, body };
 	const length = cursor.uint(1);
 	const prefix = { length, bytes: cursor.take((length + 7) >> 3) };
 	const entries = Array.from({ length: cursor.uint(2) }, () => ({

@@ -5,7 +5,7 @@ import { check, libc, systemEnvironment } from '../../src/linux/index.ts';
 
 const cloneNewNet = 0x40000000;
 
-/** Why this process can't have a network namespace of its own; `undefined`: it can. */
+/** The reason why this process can't have its own network namespace; `undefined`: it can. */
 export const noNamespaces: string | undefined = process.getuid?.() === 0 ? findIp() : 'network namespaces need root';
 
 function findIp(): string | undefined {
@@ -17,15 +17,22 @@ function findIp(): string | undefined {
 	}
 }
 
-/** Moves this process's main thread, and what it opens or starts from now on, into a new, empty network namespace. */
+/**
+ * Moves this process's main thread, and every socket and process that it opens from now on, into a
+ * new, empty network namespace.
+ */
 export function enterNewNamespace(): void {
 	check('unshare', libc().unshare(cloneNewNet));
 	ip('link set lo up');
 }
 
-/** Runs `ip` with these words, in our namespace; gives what it printed. */
+/** Runs `ip` with these arguments in the current namespace; returns its output. */
 export function ip(words: string): string {
-	return execFileSync('ip', words.split(' '), { encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'], env: systemEnvironment() });
+	return execFileSync('ip', words.split(' '), {
+		encoding: 'utf8',
+		stdio: ['ignore', 'pipe', 'pipe'],
+		env: systemEnvironment(),
+	});
 }
 
 /** An interface that is up, with addresses; its other end has none. */
@@ -36,7 +43,7 @@ export function addInterface(name: string, addresses: readonly string[]): void {
 	for (const address of addresses) ip(`addr add ${address} dev ${name}${address.includes(':') ? ' nodad' : ''}`);
 }
 
-/** A new namespace that packets may cross by any way. */
+/** A new namespace with forwarding and without reverse-path filtering. */
 export function enterRouting(): void {
 	enterNewNamespace();
 	for (const key of ['ip_forward', 'conf/all/rp_filter', 'conf/default/rp_filter'])
@@ -45,10 +52,21 @@ export function enterRouting(): void {
 
 /** Runs `ip` in the namespace of another process. */
 export const ipAt = (pid: number, words: string) =>
-	execFileSync('nsenter', ['-t', String(pid), '-n', 'ip', ...words.split(' ')], { encoding: 'utf8', env: systemEnvironment() });
+	execFileSync('nsenter', ['-t', String(pid), '-n', 'ip', ...words.split(' ')], {
+		encoding: 'utf8',
+		env: systemEnvironment(),
+	});
 
-/** A veth from our namespace, or that of `at`, to that of another process, each end with an address. */
-export function link(to: number, [name, address]: readonly [string, string], [far, farAddress]: readonly [string, string], at?: number): void {
+/**
+ * A veth from the current namespace, or that of `at`, to that of another process, each end with an
+ * address.
+ */
+export function link(
+	to: number,
+	[name, address]: readonly [string, string],
+	[far, farAddress]: readonly [string, string],
+	at?: number,
+): void {
 	const here = at === undefined ? ip : (words: string) => ipAt(at, words);
 	here(`link add ${name} type veth peer name ${far}`);
 	here(`link set ${far} netns ${to}`);
@@ -58,13 +76,14 @@ export function link(to: number, [name, address]: readonly [string, string], [fa
 	ipAt(to, `link set ${far} up`);
 }
 
-/** What `ip monitor` says of routes with protocol 80 that went. */
-export function watchDeletions(t: ExecutionContext): () => string[] {
+/** Removed routes of these protocols, as `ip monitor` reports them. */
+export function watchDeletions(t: ExecutionContext, protocols: readonly number[] = [80]): () => string[] {
 	const monitor = spawn('ip', ['monitor', 'route'], { stdio: ['ignore', 'pipe', 'inherit'], env: systemEnvironment() });
 	let told = '';
 	monitor.stdout.setEncoding('utf8').on('data', (chunk: string) => {
 		told += chunk;
 	});
 	t.teardown(() => monitor.kill());
-	return () => told.split('\n').filter((line) => line.startsWith('Deleted') && line.includes('proto 80'));
+	const isMeant = (line: string) => protocols.some((protocol) => line.includes(`proto ${protocol}`));
+	return () => told.split('\n').filter((line) => line.startsWith('Deleted') && isMeant(line));
 }

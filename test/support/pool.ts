@@ -1,7 +1,7 @@
 import { prefixKey } from '../../src/core/index.ts';
 import type { Pool } from '../../src/ipam/index.ts';
 
-/** A pool as its defaults make it, with blocks of /26, but for what a test is about. */
+/** A pool with its defaults, with blocks of /26, except for the given members. */
 export const testPool = (overrides: Partial<Pool> = {}): Pool => ({
 	name: 'pods',
 	cidr: prefixKey('10.0.0.0/24'),

@@ -14,18 +14,21 @@ import {
 
 import { eventually } from './eventually.ts';
 
-/** A BGP neighbour that does exactly what the test says: it sends bytes and keeps what it gets. It answers nothing by itself. */
+/**
+ * A BGP neighbour that only does what the test calls: it sends bytes and records received ones. It
+ * responds to nothing by itself.
+ */
 export class RawPeer {
 	readonly socket: Socket;
-	/** Everything that arrived, decoded, in order. */
+	/** All received messages, decoded, in order. */
 	readonly messages: Message[] = [];
 	/** The same as bytes, one message each. */
 	readonly frames: Uint8Array[] = [];
-	/** The other side closed, or reset, the connection. */
+	/** The other side closed or reset the connection. */
 	closed = false;
-	/** How, where it was no orderly close: `ECONNRESET` and the like. */
+	/** The error code, if it was not an orderly close: `ECONNRESET` and similar. */
 	error: string | undefined;
-	/** How what arrives is read, and what is sent is written. */
+	/** The options for reading received and writing sent messages. */
 	decoding: PacketContext = packetContext({ extendedMessage: true });
 	encoding: PacketContext = packetContext({ extendedMessage: true });
 
@@ -51,7 +54,7 @@ export class RawPeer {
 		);
 	}
 
-	/** Connects from `localAddress`, by which the speaker knows its peers. */
+	/** Connects from `localAddress`, by which the speaker identifies its peers. */
 	static async connect(host: string, port: number, localAddress: string): Promise<RawPeer> {
 		const socket = connect({ host, port, localAddress, noDelay: true });
 		await once(socket, 'connect');
@@ -62,7 +65,7 @@ export class RawPeer {
 		this.socket.write(encodeMessage(message, this.encoding));
 	}
 
-	/** Bytes as they are: for what is no message. */
+	/** Raw bytes: for data that is no message. */
 	sendBytes(bytes: Uint8Array): void {
 		this.socket.write(bytes);
 	}
@@ -73,7 +76,10 @@ export class RawPeer {
 
 	/** Waits for the `count`th message of a type. */
 	async receive<T extends Message['type']>(type: T, count = 1): Promise<Extract<Message, { type: T }>> {
-		await eventually(`${count} ${type} arrived; have ${this.messages.map((message) => message.type).join(', ')}`, () => this.of(type).length >= count);
+		await eventually(
+			`${count} ${type} arrived; have ${this.messages.map((message) => message.type).join(', ')}`,
+			() => this.of(type).length >= count,
+		);
 		const message = this.of(type)[count - 1];
 		if (message === undefined) throw new Error('unreachable');
 		return message;
@@ -125,7 +131,7 @@ export class RawListener {
 	}
 
 	get port(): number {
-		// A listening TCP server has this shape of address.
+		// The address of a listening TCP server has this shape.
 		return (this.#server.address() as AddressInfo).port;
 	}
 
@@ -151,7 +157,7 @@ export const plainCapabilities = (asNumber: number): Capability[] => [
 	{ type: 'four-octet-as', asNumber },
 ];
 
-/** An OPEN with what is not said filled in. */
+/** An OPEN with defaults filled in. */
 export function openMessage(given: Partial<OpenMessage> & Pick<OpenMessage, 'asNumber' | 'routerId'>): OpenMessage {
 	return { type: 'open', version: 4, holdTimeSeconds: 90, capabilities: plainCapabilities(given.asNumber), ...given };
 }

@@ -2,12 +2,12 @@ import type { ExecutionContext } from 'ava';
 import type { OpenMessage } from 'bgp-packet';
 
 import type { PeerOptions, RestartOptions } from '../../src/bgp/index.ts';
-import type { Clock } from '../../src/core/index.ts';
+import type { Clock, Logger } from '../../src/core/index.ts';
 import { loopbackAddress, testPort } from './loopback.ts';
 import { RawPeer } from './raw-peer.ts';
 import { loopbackPeer, type TestSpeaker, testSpeaker } from './speakers.ts';
 
-/** A speaker with one passive peer, and the way to be that peer. */
+/** A speaker with one passive peer, and the means to act as that peer. */
 export interface RawSession extends TestSpeaker {
 	readonly peerName: string;
 	readonly peerAsNumber: number;
@@ -15,7 +15,7 @@ export interface RawSession extends TestSpeaker {
 	connect(): Promise<RawPeer>;
 	/** A connection up to Established. */
 	establish(open?: Partial<OpenMessage>): Promise<RawPeer>;
-	/** The state that people see. */
+	/** The state as shown to users. */
 	state(): string;
 }
 
@@ -23,7 +23,12 @@ export interface RawSession extends TestSpeaker {
 export async function rawSession(
 	t: ExecutionContext,
 	options: Partial<PeerOptions> = {},
-	surroundings: { readonly clock?: Clock; readonly restart?: RestartOptions } = {},
+	surroundings: {
+		readonly clock?: Clock;
+		readonly restart?: RestartOptions;
+		readonly log?: Logger;
+		readonly onFault?: (error: unknown) => void;
+	} = {},
 ): Promise<RawSession> {
 	const [own, theirs] = [loopbackAddress(), loopbackAddress()];
 	const peer = loopbackPeer(own, { address: theirs, asNumber: 65002, passive: true, ...options });

@@ -1,4 +1,7 @@
-/** A RIB with sessions that exist in memory alone: what each peer holds is decoded from the bytes that it was sent. */
+/**
+ * A RIB with sessions in memory only: the routes that each peer holds are decoded from the bytes
+ * sent to it.
+ */
 import {
 	decodeMessage,
 	encodeMessage,
@@ -15,6 +18,7 @@ import {
 	type Negotiated,
 	type NegotiatedFamily,
 	type Policy,
+	peerDefaults,
 	type Rib,
 	type RibDependencies,
 	type RibOptions,
@@ -22,7 +26,14 @@ import {
 	type SessionReceiver,
 	type SessionSink,
 } from '../../src/bgp/index.ts';
-import { type Family, formatPrefix, type Logger, parseAddress, parsePrefix, silentLogger } from '../../src/core/index.ts';
+import {
+	type Family,
+	formatPrefix,
+	type Logger,
+	parseAddress,
+	parsePrefix,
+	silentLogger,
+} from '../../src/core/index.ts';
 import { FakeClock } from '../fakes/clock.ts';
 
 export const ribOptions: RibOptions = {
@@ -33,50 +44,38 @@ export const ribOptions: RibOptions = {
 	localAddresses: ['10.0.0.1'],
 };
 
-export const ribPeerOptions: RibPeerOptions = {
-	reflectorClient: true,
-	clusterId: undefined,
-	routeServerClient: false,
-	importPolicies: undefined,
-	exportPolicies: undefined,
-	ebgpRequiresPolicy: true,
-	gracefulShutdown: false,
-	nextHopMode: 'auto',
-	nextHopSelf: {},
-	allowOwnAs: 0,
-	removePrivateAs: false,
-	replaceOwnAs: false,
-	noPrependInbound: false,
-	enforceFirstAs: true,
-	maxPrefix: undefined,
-	addPathLimit: 0,
-	staleSeconds: 360,
-};
+export const ribPeerOptions: RibPeerOptions = { ...peerDefaults, reflectorClient: true };
 
 export const acceptAll: Policy = { name: 'all', terms: [], otherwise: 'accept' };
 
-const noFamily = { addPathReceive: false, addPathSend: false, extendedNextHop: false, gracefulRestart: undefined, longLivedStaleSeconds: 0 };
+const noFamily = {
+	addPathReceive: false,
+	addPathSend: false,
+	extendedNextHop: false,
+	gracefulRestart: undefined,
+	longLivedStaleSeconds: 0,
+};
 
-/** Little room, so that tables grow. */
+/** A small initial size, so that tables grow. */
 const small = { ipv4Prefixes: 4, ipv6Prefixes: 2, attributeSets: 4, furtherPaths: 2 };
 
-/** How a test peer differs from a plain iBGP client. */
+/** The differences of a test peer from a plain iBGP client. */
 export interface TestPeerOptions {
 	readonly options?: Partial<RibPeerOptions>;
 	readonly negotiated?: Partial<Negotiated>;
 	readonly families?: readonly (Partial<NegotiatedFamily> & { readonly family: Family })[];
 }
 
-/** A RIB, its clock, and its turns of the event loop, which pass when told. */
+/** A RIB, its clock, and its turns of the event loop, which the test controls. */
 export class RibBench {
 	readonly clock = new FakeClock();
 	readonly rib: Rib;
 	readonly options: RibOptions;
-	/** Costs of next hops; those that are not here cost nothing, `undefined` is unreachable. */
+	/** Costs of next hops; missing ones cost 0, `undefined` is unreachable. */
 	readonly costs = new Map<string, number | undefined>();
 	/** Interfaces to next hops, where known. */
 	readonly interfaces = new Map<string, string>();
-	/** Next hops that the RIB has given up. */
+	/** Next hops that the RIB has released. */
 	readonly goneNextHops: string[] = [];
 	#deferred: (() => void)[] = [];
 	#peers = 0;
@@ -86,6 +85,7 @@ export class RibBench {
 		random: () => number = Math.random,
 		log: Logger = silentLogger,
 		tuning: NonNullable<RibDependencies['tuning']> = {},
+		onFault?: (error: unknown) => void,
 	) {
 		this.options = { ...ribOptions, ...options };
 		this.rib = createRib(this.options, {
@@ -96,6 +96,7 @@ export class RibBench {
 			interfaceOf: (nextHop) => this.interfaces.get(nextHop),
 			nextHopGone: (nextHop) => this.goneNextHops.push(nextHop),
 			tuning: { ...small, ...tuning },
+			...(onFault === undefined ? {} : { onFault }),
 			defer: (callback) => void this.#deferred.push(callback),
 		});
 	}
@@ -108,25 +109,25 @@ export class RibBench {
 		return callbacks.length > 0;
 	}
 
-	/** Turns until nothing is left to do. */
+	/** Runs turns until no work is left. */
 	run(): void {
 		while (this.turn());
 	}
 
-	/** A session that is up. Addresses and identifiers count up: the n-th is 10.0.1.n. */
+	/** An established session. Addresses and identifiers count up: the n-th is 10.0.1.n. */
 	peer(name: string, given: TestPeerOptions = {}): TestPeer {
 		return new TestPeer(this, name, ++this.#peers, given);
 	}
 }
 
-/** One neighbour: sends what it is told to, and keeps what it is sent. */
+/** One neighbour: sends the test's routes, and records the received ones. */
 export class TestPeer implements SessionSink {
 	readonly bench: RibBench;
 	readonly name: string;
 	readonly negotiated: Negotiated;
 	readonly options: RibPeerOptions;
 	receiver: SessionReceiver;
-	/** What it holds: attributes as JSON text, by `prefix` or `prefix pathId`. */
+	/** The routes it holds: attributes as JSON text, by `prefix` or `prefix pathId`. */
 	readonly held = new Map<string, PathAttributes>();
 	readonly endOfRibs: Family[] = [];
 	readonly refreshMarks: string[] = [];
@@ -134,9 +135,9 @@ export class TestPeer implements SessionSink {
 	messages = 0;
 	announcements = 0;
 	withdrawals = 0;
-	/** Stalled: the socket has enough after every write, and lets go of nothing. */
+	/** Stalled: the socket is full after every write, and never drains. */
 	stalled = false;
-	/** Lazy: the socket accepts some more after every write, and lets go of nothing. */
+	/** Lazy: the socket accepts some more after every write, and never drains. */
 	lazy = false;
 	#pending: Uint8Array[] = [];
 	readonly #decoding: PacketContext;
@@ -155,6 +156,8 @@ export class TestPeer implements SessionSink {
 			peerName: name,
 			peerAddress: parseAddress(`10.0.1.${index}`).bytes,
 			localAddress: parseAddress('10.0.0.1').bytes,
+			interfaceName: undefined,
+			interfaceAddresses: {},
 			peerAsNumber: external ? 65000 + index : bench.options.localAsNumber,
 			localAsNumber: bench.options.localAsNumber,
 			peerRouterId: 0x0a00_0100 + index,
@@ -174,11 +177,20 @@ export class TestPeer implements SessionSink {
 		};
 		this.options = { ...ribPeerOptions, ...(external ? { reflectorClient: false } : {}), ...options };
 		const rows = this.negotiated.families;
-		const has = (afi: number, what: (row: NegotiatedFamily) => boolean) => rows.some((row) => row.family === (afi === 1 ? 'ipv4' : 'ipv6') && what(row));
+		const has = (afi: number, what: (row: NegotiatedFamily) => boolean) =>
+			rows.some((row) => row.family === (afi === 1 ? 'ipv4' : 'ipv6') && what(row));
 		const common = { fourOctetAs: this.negotiated.fourOctetAs, external, extendedMessage: true, enhancedRefresh: true };
 		const extendedNextHop = (afi: number) => has(afi, (row) => row.extendedNextHop);
-		this.#decoding = packetContext({ ...common, extendedNextHop, addPath: (afi) => has(afi, (row) => row.addPathSend) });
-		this.#encoding = packetContext({ ...common, extendedNextHop, addPath: (afi) => has(afi, (row) => row.addPathReceive) });
+		this.#decoding = packetContext({
+			...common,
+			extendedNextHop,
+			addPath: (afi) => has(afi, (row) => row.addPathSend),
+		});
+		this.#encoding = packetContext({
+			...common,
+			extendedNextHop,
+			addPath: (afi) => has(afi, (row) => row.addPathReceive),
+		});
 		this.receiver = bench.rib.established(this.negotiated, this.options, this);
 	}
 
@@ -188,7 +200,7 @@ export class TestPeer implements SessionSink {
 
 	write(bytes: Uint8Array): boolean {
 		if (this.stalled) {
-			// As libuv does: the memory is read when the socket takes it, not before.
+			// As in libuv: the memory is read when the socket sends it, not before.
 			this.#pending.push(bytes);
 			return false;
 		}
@@ -205,7 +217,7 @@ export class TestPeer implements SessionSink {
 		this.receiver.ended({ type: 'forget' });
 	}
 
-	/** The socket takes what it was given and asks for more. */
+	/** The socket drains and requests more. */
 	drain(): void {
 		this.stalled = false;
 		this.lazy = false;
@@ -216,14 +228,21 @@ export class TestPeer implements SessionSink {
 	/** Sends an UPDATE that announces prefixes. */
 	announce(prefixes: readonly string[], attributes: PathAttributes = {}, pathId?: number): void {
 		this.send(
-			announcement(prefixes, attributes, pathId, this.negotiated.kind === 'external' ? this.negotiated.peerAsNumber : undefined, this.negotiated.peerAddress),
+			announcement(
+				prefixes,
+				attributes,
+				pathId,
+				this.negotiated.kind === 'external' ? this.negotiated.peerAsNumber : undefined,
+				this.negotiated.peerAddress,
+			),
 		);
 	}
 
 	withdraw(prefixes: readonly string[], pathId?: number): void {
 		const nlri = prefixes.map((prefix) => nlriOf(prefix, pathId));
 		if (nlri[0]?.family !== 'ipv6') this.send(updateMessage({ withdrawn: nlri }));
-		else this.send(updateMessage({ attributes: { mpUnreach: { afi: 2, safi: 1, routes: { type: 'prefixes', nlri } } } }));
+		else
+			this.send(updateMessage({ attributes: { mpUnreach: { afi: 2, safi: 1, routes: { type: 'prefixes', nlri } } } }));
 	}
 
 	endOfRib(family: Family): void {
@@ -235,7 +254,7 @@ export class TestPeer implements SessionSink {
 	}
 
 	sendBytes(bytes: Uint8Array): void {
-		// At an odd place of a larger buffer, as they come from a socket.
+		// At an odd offset of a larger buffer, as received from a socket.
 		const buffer = new Uint8Array(bytes.length + 7);
 		buffer.set(bytes, 3);
 		this.receiver.update(buffer, 3, 3 + bytes.length);
@@ -248,7 +267,7 @@ export class TestPeer implements SessionSink {
 		this.receiver.ended({ type });
 	}
 
-	/** A new session of the same peer; what it held is gone. */
+	/** A new session of the same peer, without the routes it held before. */
 	restart(negotiated: Partial<Negotiated> = {}): void {
 		this.held.clear();
 		this.endOfRibs.length = 0;
@@ -283,7 +302,10 @@ export class TestPeer implements SessionSink {
 			this.endOfRibs.push(mark.afi === 1 ? 'ipv4' : 'ipv6');
 			return;
 		}
-		if (message.problems.length > 0) throw new Error(`${this.name} got ${message.problems.map(String).join(', ')}: ${Buffer.from(bytes).toString('hex')}`);
+		if (message.problems.length > 0)
+			throw new Error(
+				`${this.name} got ${message.problems.map(String).join(', ')}: ${Buffer.from(bytes).toString('hex')}`,
+			);
 		const { mpReach, mpUnreach, ...attributes } = message.attributes;
 		for (const nlri of [...message.withdrawn, ...routesOf(mpUnreach)]) {
 			this.withdrawals++;
@@ -291,7 +313,8 @@ export class TestPeer implements SessionSink {
 		}
 		for (const nlri of message.nlri) this.#hold(nlri, attributes);
 		const { nextHop } = mpReach ?? {};
-		for (const nlri of routesOf(mpReach)) this.#hold(nlri, nextHop === undefined ? attributes : { ...attributes, nextHop });
+		for (const nlri of routesOf(mpReach))
+			this.#hold(nlri, nextHop === undefined ? attributes : { ...attributes, nextHop });
 	}
 
 	#hold(nlri: Nlri, attributes: PathAttributes): void {
@@ -300,7 +323,7 @@ export class TestPeer implements SessionSink {
 	}
 }
 
-/** An UPDATE that announces prefixes of one family, with what is mandatory filled in. */
+/** An UPDATE that announces prefixes of one family, with the mandatory attributes. */
 export function announcement(
 	prefixes: readonly string[],
 	attributes: PathAttributes,
@@ -318,7 +341,9 @@ export function announcement(
 	if (nlri[0]?.family !== 'ipv6') return updateMessage({ attributes: { nextHop: peerAddress, ...basic }, nlri });
 	const { nextHop, ...rest } = basic;
 	const address = nextHop ?? parseAddress(`2001:db8::${peerAddress[3]?.toString(16)}`).bytes;
-	return updateMessage({ attributes: { ...rest, mpReach: { afi: 2, safi: 1, nextHop: address, routes: { type: 'prefixes', nlri } } } });
+	return updateMessage({
+		attributes: { ...rest, mpReach: { afi: 2, safi: 1, nextHop: address, routes: { type: 'prefixes', nlri } } },
+	});
 }
 
 function nlriOf(prefix: string, pathId: number | undefined): Nlri {

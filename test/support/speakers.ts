@@ -1,11 +1,17 @@
 import type { ExecutionContext } from 'ava';
 
-import { type PeerOptions, type PeerRangeOptions, peerOptions, type RestartOptions, Speaker } from '../../src/bgp/index.ts';
-import { type Clock, silentLogger, systemClock } from '../../src/core/index.ts';
+import {
+	type PeerOptions,
+	type PeerRangeOptions,
+	peerOptions,
+	type RestartOptions,
+	Speaker,
+} from '../../src/bgp/index.ts';
+import { type Clock, type Logger, silentLogger, systemClock } from '../../src/core/index.ts';
 import { FakeRib } from './fake-rib.ts';
 import { loopbackAddress, testPort } from './loopback.ts';
 
-/** A speaker on an address of its own, with the RIB that records. */
+/** A speaker on its own address, with the recording RIB. */
 export interface TestSpeaker {
 	readonly speaker: Speaker;
 	readonly rib: FakeRib;
@@ -14,7 +20,7 @@ export interface TestSpeaker {
 	readonly routerId: number;
 }
 
-/** What may be said of a speaker; the rest is made up. */
+/** Options of a speaker; all others have defaults. */
 export interface TestSpeakerOptions {
 	readonly asNumber?: number;
 	readonly routerId?: number;
@@ -25,11 +31,13 @@ export interface TestSpeakerOptions {
 	readonly listen?: boolean;
 	readonly restart?: RestartOptions;
 	readonly clock?: Clock;
+	readonly log?: Logger;
+	readonly onFault?: (error: unknown) => void;
 }
 
 let speakers = 0;
 
-/** A speaker that is stopped when the test is over; it does not run yet. */
+/** A speaker that is stopped at the end of the test; it does not run yet. */
 export function testSpeaker(t: ExecutionContext, given: TestSpeakerOptions = {}): TestSpeaker {
 	const address = given.address ?? loopbackAddress();
 	const rib = new FakeRib();
@@ -45,13 +53,25 @@ export function testSpeaker(t: ExecutionContext, given: TestSpeakerOptions = {})
 			ranges: given.ranges ?? [],
 			gracefulRestart: given.restart ?? { restarting: false, forwardingPreserved: false },
 		},
-		{ rib, log: silentLogger, clock: given.clock ?? systemClock, random: Math.random },
+		{
+			rib,
+			log: given.log ?? silentLogger,
+			clock: given.clock ?? systemClock,
+			random: Math.random,
+			...(given.onFault === undefined ? {} : { onFault: given.onFault }),
+		},
 	);
 	t.teardown(() => speaker.stop({ graceful: false, reason: 'the test is over' }));
 	return { speaker, rib, address, asNumber, routerId };
 }
 
-/** The peer that `other` is to `own`, on loopback: bound to the own address, with short pauses. */
-export function loopbackPeer(own: string, given: Partial<PeerOptions> & Pick<PeerOptions, 'address' | 'asNumber'>): PeerOptions {
+/**
+ * The peer configuration of `other` for `own`, on loopback: bound to the own address, with short
+ * intervals.
+ */
+export function loopbackPeer(
+	own: string,
+	given: Partial<PeerOptions> & Pick<PeerOptions, 'address' | 'asNumber'>,
+): PeerOptions {
 	return peerOptions({ port: testPort, localAddress: own, ...given });
 }

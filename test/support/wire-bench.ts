@@ -1,31 +1,59 @@
-/** A speaker with the real RIB, and neighbours on TCP that send what they are told and keep what they are sent. */
+/**
+ * A speaker with the real RIB, and neighbours on TCP that send the test's messages and record the
+ * received ones.
+ */
 import type { ExecutionContext } from 'ava';
-import { type Capability, endOfRib, endOfRibMessage, type Nlri, type PacketContext, type PathAttributes, packetContext, updateMessage } from 'bgp-packet';
+import {
+	type Capability,
+	endOfRib,
+	endOfRibMessage,
+	type Nlri,
+	type PacketContext,
+	type PathAttributes,
+	packetContext,
+	updateMessage,
+} from 'bgp-packet';
 
-import { createRib, type PeerOptions, type Policy, peerOptions, type Rib, type RibOptions, Speaker } from '../../src/bgp/index.ts';
-import { type Clock, type Family, formatPrefix, parsePrefix, prefixKey, silentLogger, systemClock } from '../../src/core/index.ts';
+import {
+	createRib,
+	type PeerOptions,
+	type Policy,
+	peerOptions,
+	type Rib,
+	type RibOptions,
+	Speaker,
+} from '../../src/bgp/index.ts';
+import {
+	type Clock,
+	type Family,
+	formatPrefix,
+	parsePrefix,
+	prefixKey,
+	silentLogger,
+	systemClock,
+} from '../../src/core/index.ts';
 import { eventually } from './eventually.ts';
 import { loopbackAddress, testPort } from './loopback.ts';
 import { plainCapabilities, RawPeer } from './raw-peer.ts';
 import { announcement } from './rib-bench.ts';
 
 export const acceptAll: Policy = { name: 'all', terms: [], otherwise: 'accept' };
-/** What an external neighbour needs to hear and be heard (RFC 8212). */
+/** The policies that an external neighbour needs to exchange routes (RFC 8212). */
 export const open = { importPolicies: [acceptAll], exportPolicies: [acceptAll] };
 
 /** One neighbour. */
 export interface WirePeerOptions {
-	/** 65001 is inside. */
+	/** 65001 is internal. */
 	readonly asNumber?: number;
 	readonly routerId?: number;
 	readonly options?: Partial<PeerOptions>;
-	/** Besides both families and four octets. */
+	/** In addition to both families and four-octet AS numbers. */
 	readonly capabilities?: readonly Capability[];
-	/** In place of all of them. */
+	/** Instead of all of them. */
 	readonly only?: readonly Capability[];
-	/** Path identifiers in what it sends, and in what it is sent. */
+	/** Path identifiers in sent and in received routes. */
 	readonly addPath?: { readonly sends: boolean; readonly receives: boolean };
-	/** `false`: is not sent routes that are originated here, so a test can't wait for one. */
+	/** `false`: receives no routes that are originated here, so a test can't wait for one. */
 	readonly hears?: boolean;
 }
 
@@ -37,7 +65,7 @@ export interface WireBenchOptions<Name extends string> {
 
 let beacons = 0;
 
-/** AS 65001 with identifier 10.0.0.1; the speaker runs, nobody is connected yet. */
+/** AS 65001 with identifier 10.0.0.1; the speaker runs, no session is connected yet. */
 export class WireBench<Name extends string> {
 	readonly rib: Rib;
 	readonly speaker: Speaker;
@@ -51,7 +79,10 @@ export class WireBench<Name extends string> {
 		this.peers = peers;
 	}
 
-	static async start<Name extends string>(t: ExecutionContext, given: WireBenchOptions<Name>): Promise<WireBench<Name>> {
+	static async start<Name extends string>(
+		t: ExecutionContext,
+		given: WireBenchOptions<Name>,
+	): Promise<WireBench<Name>> {
 		const address = loopbackAddress();
 		const clock = given.clock ?? systemClock;
 		const options: RibOptions = {
@@ -66,7 +97,15 @@ export class WireBench<Name extends string> {
 		const { localAsNumber: asNumber, routerId, clusterId } = options;
 		const restart = { restarting: false, forwardingPreserved: false };
 		const speaker = new Speaker(
-			{ asNumber, routerId, clusterId, listen: [{ address, port: testPort }], peers: [], ranges: [], gracefulRestart: restart },
+			{
+				asNumber,
+				routerId,
+				clusterId,
+				listen: [{ address, port: testPort }],
+				peers: [],
+				ranges: [],
+				gracefulRestart: restart,
+			},
 			{ rib, log: silentLogger, clock, random: Math.random },
 		);
 		t.teardown(() => speaker.stop({ graceful: false, reason: 'the test is over' }));
@@ -84,7 +123,7 @@ export class WireBench<Name extends string> {
 		return new WireBench(rib, speaker, address, Object.fromEntries(entries) as Record<Name, WirePeer>);
 	}
 
-	/** Every neighbour comes up, or those that are named. */
+	/** Every neighbour is established, or the named ones. */
 	async connect(...names: readonly Name[]): Promise<void> {
 		const chosen = names.length > 0 ? names : (Object.keys(this.peers) as Name[]);
 		for (const name of chosen) {
@@ -93,17 +132,24 @@ export class WireBench<Name extends string> {
 		}
 	}
 
-	/** Everything that was sent is worked through: a route of our own that came last is with every neighbour that hears. */
+	/**
+	 * All sent messages are processed: a route of our own, originated last, has reached every
+	 * neighbour that receives such routes.
+	 */
 	async settle(): Promise<void> {
-		// What the neighbours sent is read before: it was written earlier to sockets of the same machine.
+		// Messages of the neighbours are read before: they were written earlier to sockets of the
+		// same machine.
 		const sent = Object.values<WirePeer>(this.peers).filter(({ raw }) => raw !== undefined && !raw.closed);
-		await eventually('everything was read', () => sent.every((peer) => (this.speaker.peer(peer.name)?.messages.received.update ?? 0) >= peer.updatesSent));
+		await eventually('everything was read', () =>
+			sent.every((peer) => (this.speaker.peer(peer.name)?.messages.received.update ?? 0) >= peer.updatesSent),
+		);
 		const beacon = prefixKey(`198.18.${beacons >> 8}.${beacons++ & 0xff}/32`);
 		this.rib.originate(beacon, { nextHop: '10.9.9.9' });
 		for (const peer of sent) if (peer.hears) await eventually(`${peer.name} has the beacon`, () => peer.holds(beacon));
 		await eventually('nothing is dirty', () => this.rib.statistics().dirty === 0);
 		this.rib.withdrawOrigin(beacon);
-		for (const peer of sent) if (peer.hears) await eventually(`${peer.name} lost the beacon`, () => !peer.holds(beacon));
+		for (const peer of sent)
+			if (peer.hears) await eventually(`${peer.name} lost the beacon`, () => !peer.holds(beacon));
 	}
 }
 
@@ -115,7 +161,7 @@ export class WirePeer {
 	readonly hears: boolean;
 	readonly endOfRibs: Family[] = [];
 	raw: RawPeer | undefined;
-	/** What the next OPEN says besides both families and four octets. */
+	/** Capabilities of the next OPEN besides both families and four-octet AS numbers. */
 	capabilities: readonly Capability[];
 	/** Over all its sessions. */
 	updatesSent = 0;
@@ -137,7 +183,15 @@ export class WirePeer {
 		this.#routerId = given.routerId ?? 0x0b000001 + index;
 		const { addPath } = given;
 		const paths = addPath === undefined ? {} : { addPath: { receive: addPath.sends, send: addPath.receives } };
-		this.options = peerOptions({ name, address: this.address, asNumber: this.asNumber, passive: true, reflectorClient: false, ...paths, ...given.options });
+		this.options = peerOptions({
+			name,
+			address: this.address,
+			asNumber: this.asNumber,
+			passive: true,
+			reflectorClient: false,
+			...paths,
+			...given.options,
+		});
 	}
 
 	get asNumber(): number {
@@ -161,14 +215,20 @@ export class WirePeer {
 		this.raw = raw;
 		const extendedNextHop = () => own.some(({ type }) => type === 'extended-next-hop');
 		const fourOctetAs = own.some(({ type }) => type === 'four-octet-as');
-		const common: Partial<PacketContext> = { extendedMessage: true, enhancedRefresh: true, fourOctetAs, external, extendedNextHop };
+		const common: Partial<PacketContext> = {
+			extendedMessage: true,
+			enhancedRefresh: true,
+			fourOctetAs,
+			external,
+			extendedNextHop,
+		};
 		raw.decoding = packetContext({ ...common, addPath: () => addPath?.receives === true });
 		raw.encoding = packetContext({ ...common, addPath: () => addPath?.sends === true });
 		const asNumber = this.asNumber > 0xffff ? 23456 : this.asNumber;
 		await raw.establish({ asNumber, routerId: this.#routerId, capabilities: own });
 	}
 
-	/** What it holds now, by `prefix` or `prefix pathId`; beacons aside. */
+	/** The routes it holds now, by `prefix` or `prefix pathId`; beacons excluded. */
 	get table(): ReadonlyMap<string, PathAttributes> {
 		return this.#update();
 	}
@@ -184,14 +244,26 @@ export class WirePeer {
 	}
 
 	announce(prefixes: readonly string[], attributes: PathAttributes = {}, pathId?: number): void {
-		this.send(announcement(prefixes, attributes, pathId, this.asNumber === 65001 ? undefined : this.asNumber, Uint8Array.of(10, 1, 0, this.#routerId & 0xff)));
+		this.send(
+			announcement(
+				prefixes,
+				attributes,
+				pathId,
+				this.asNumber === 65001 ? undefined : this.asNumber,
+				Uint8Array.of(10, 1, 0, this.#routerId & 0xff),
+			),
+		);
 	}
 
 	withdraw(prefixes: readonly string[], pathId?: number): void {
-		const nlri: Nlri[] = prefixes.map((prefix) => ({ ...parsePrefix(prefix), ...(pathId === undefined ? {} : { pathId }) }));
+		const nlri: Nlri[] = prefixes.map((prefix) => ({
+			...parsePrefix(prefix),
+			...(pathId === undefined ? {} : { pathId }),
+		}));
 		const [first] = nlri;
 		if (first?.family !== 'ipv6') this.send(updateMessage({ withdrawn: nlri }));
-		else this.send(updateMessage({ attributes: { mpUnreach: { afi: 2, safi: 1, routes: { type: 'prefixes', nlri } } } }));
+		else
+			this.send(updateMessage({ attributes: { mpUnreach: { afi: 2, safi: 1, routes: { type: 'prefixes', nlri } } } }));
 	}
 
 	endOfRib(...afis: readonly number[]): void {

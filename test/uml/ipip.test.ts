@@ -6,22 +6,22 @@ import test from 'ava';
 import { bundle, runInUml } from '../../lab/uml/index.ts';
 import { umlTest } from '../support/uml.ts';
 
-/** What `inside/ipip-mesh.ts` says, in its order. */
+/** The titles of `inside/ipip-mesh.ts`, in its order. */
 const titles = [
 	'direct in the subnet, through tunl0 across, a blackhole for the own block',
 	'tunl0 has the tunnel address and an MTU of 20 less than the wire',
 	'pods in one subnet reach each other without the tunnel',
-	'pods across subnets reach each other through the tunnel, over a router that knows no pod',
+	'pods across subnets reach each other through the tunnel, over a router without routes to pods',
 	'a node reaches a pod across subnets under its tunnel address',
 	'a packet of the tunnel’s MTU passes whole, one byte more does not',
 	'an address of the own block without a pod is answered by the blackhole, not sent in a loop',
 	'routes of others are not touched',
 	'kill -9 of the programming process leaves the routes, and a restart loses no packet and writes nothing anew',
 	'a route that a former life left is swept when all is in sync, not before',
-	'a tunl0 that somebody spoils is set up again, with its routes',
+	'a tunl0 that another program changes is set up again, with its routes',
 	'a smaller wire makes a smaller tunnel',
 	'with ipipMode Always the tunnel is used in the subnet too, with Never the way leads over the router',
-	'without nftables the missing guard is told once, and everything else works',
+	'without nftables the missing guard is reported once, and everything else works',
 ];
 
 interface Said {
@@ -31,7 +31,7 @@ interface Said {
 
 let running: Promise<{ readonly said: readonly Said[]; readonly trouble: string }> | undefined;
 
-/** One kernel for all statements, booted for the first that is asked for. */
+/** One kernel for all statements, booted for the first one. */
 function runScenario() {
 	running ??= (async () => {
 		const folder = await mkdtemp(join(tmpdir(), 'bgpmesh-ipip-'));

@@ -7,7 +7,10 @@ import { open, WireBench, type WirePeerOptions } from '../../support/wire-bench.
 const prefix = '10.1.0.0/16';
 const sequence = (...asNumbers: number[]): AsPath => [{ type: 'sequence', asNumbers }];
 const inside: WirePeerOptions = { options: { reflectorClient: true } };
-const outside = (asNumber: number, options: WirePeerOptions['options'] = {}): WirePeerOptions => ({ asNumber, options: { ...open, ...options } });
+const outside = (asNumber: number, options: WirePeerOptions['options'] = {}): WirePeerOptions => ({
+	asNumber,
+	options: { ...open, ...options },
+});
 /** A speaker of 2-octet AS numbers. */
 const twoOctets: Capability[] = [{ type: 'multiprotocol', afi: 1, safi: 1 }];
 const numbers = (path: AsPath = []) => path.map(({ asNumbers }) => asNumbers);
@@ -27,12 +30,15 @@ for (const { title, allowOwnAs, path, used } of [
 }
 
 test('private numbers are removed towards an external peer that asks for it, and nowhere else (RFC 6996)', async (t) => {
-	const bench = await WireBench.start(t, { peers: { tor: outside(65002), public: outside(3333, { removePrivateAs: true }), plain: outside(4444), inside } });
+	const bench = await WireBench.start(t, {
+		peers: { tor: outside(65002), public: outside(3333, { removePrivateAs: true }), plain: outside(4444), inside },
+	});
 	await bench.connect();
 	bench.peers.tor.announce([prefix], { asPath: sequence(65002, 2914, 4_200_000_001, 64511) });
 	bench.peers.inside.announce(['10.2.0.0/16'], { asPath: [] });
 	await bench.settle();
-	const seen = (peer: keyof typeof bench.peers, which = prefix) => numbers(bench.peers[peer].table.get(which)?.asPath).flat();
+	const seen = (peer: keyof typeof bench.peers, which = prefix) =>
+		numbers(bench.peers[peer].table.get(which)?.asPath).flat();
 	t.deepEqual(seen('public'), [65001, 2914, 64511]);
 	t.deepEqual(seen('public', '10.2.0.0/16'), [65001]);
 	t.deepEqual(seen('plain'), [65001, 65002, 2914, 4_200_000_001, 64511]);
@@ -41,11 +47,26 @@ test('private numbers are removed towards an external peer that asks for it, and
 
 for (const { title, options, sent, received } of [
 	{ title: 'stands in front on both ways', options: {}, sent: [64999, 65001, 65010], received: [64999, 65002, 65020] },
-	{ title: 'stands in front of our own alone', options: { noPrependInbound: true }, sent: [64999, 65001, 65010], received: [65002, 65020] },
-	{ title: 'stands in its place', options: { replaceOwnAs: true, noPrependInbound: true }, sent: [64999, 65010], received: [65002, 65020] },
-	{ title: 'is not put into what a client of a route server sends', options: { routeServerClient: true }, sent: [65010], received: [65002, 65020] },
+	{
+		title: 'stands in front of our own alone',
+		options: { noPrependInbound: true },
+		sent: [64999, 65001, 65010],
+		received: [65002, 65020],
+	},
+	{
+		title: 'stands in its place',
+		options: { replaceOwnAs: true, noPrependInbound: true },
+		sent: [64999, 65010],
+		received: [65002, 65020],
+	},
+	{
+		title: 'is not put into what a client of a route server sends',
+		options: { routeServerClient: true },
+		sent: [65010],
+		received: [65002, 65020],
+	},
 ]) {
-	test(`the number that a neighbour knows us by ${title}, and counts as ours in what it sends (RFC 7705)`, async (t) => {
+	test(`the number that a neighbour has for us ${title}, and counts as ours in what it sends (RFC 7705)`, async (t) => {
 		const tor = outside(65002, { localAsNumber: 64999, ...options });
 		const bench = await WireBench.start(t, { peers: { tor, beyond: outside(65010), inside } });
 		await bench.connect();
@@ -59,14 +80,16 @@ for (const { title, options, sent, received } of [
 		t.deepEqual(numbers(bench.peers.inside.table.get(own)?.asPath).flat(), received);
 		t.deepEqual(numbers(bench.peers.beyond.table.get(own)?.asPath).flat(), [65001, ...received]);
 		t.false(bench.peers.inside.holds(looped));
-		// Its first number is asked for in the path as it came.
+		// The first-AS check uses the path as received.
 		t.false(bench.peers.inside.holds(other));
 	});
 }
 
 test('a path with the number that is put in front is not used where the number is in it once more, unless that is allowed', async (t) => {
 	const tor = outside(65002, { localAsNumber: 64999, allowOwnAs: 1 });
-	const bench = await WireBench.start(t, { peers: { tor, old: { ...outside(65030, { localAsNumber: 4_200_000_000 }), only: twoOctets }, inside } });
+	const bench = await WireBench.start(t, {
+		peers: { tor, old: { ...outside(65030, { localAsNumber: 4_200_000_000 }), only: twoOctets }, inside },
+	});
 	await bench.connect();
 	bench.peers.tor.announce([prefix], { asPath: sequence(65002, 64999) });
 	bench.peers.tor.announce(['10.2.0.0/16'], { asPath: sequence(65002, 64999, 65001) });
@@ -94,7 +117,10 @@ test('what an import policy puts in front is no loop, and the first number is as
 
 test('whether the number is put in front changes on a live session, with our own number and with the option', async (t) => {
 	const bench = await WireBench.start(t, {
-		peers: { tor: outside(65002, { localAsNumber: 64999 }), inside: { options: { ...inside.options, localAsNumber: 65001 } } },
+		peers: {
+			tor: outside(65002, { localAsNumber: 64999 }),
+			inside: { options: { ...inside.options, localAsNumber: 65001 } },
+		},
 	});
 	await bench.connect();
 	bench.peers.tor.announce([prefix]);
@@ -127,7 +153,7 @@ test('a neighbour that refuses the number it is to know us by is tried with our 
 	const raw = await session.establish();
 	t.is(raw.of('open')[0]?.asNumber, 65001);
 	t.is(session.speaker.peer(session.peerName)?.localAsNumber, 65001);
-	// Chosen anew, it is tried first again.
+	// When it is chosen anew, it is tried first again.
 	const options = session.speaker.peerOptions(session.peerName);
 	if (options === undefined) return t.fail();
 	session.speaker.updatePeer({ ...options, localAsNumber: 64998 });
@@ -135,7 +161,7 @@ test('a neighbour that refuses the number it is to know us by is tried with our 
 	return t.is((await next.receive('open')).asNumber, 64998);
 });
 
-test('without dualAs the neighbour is told the same number again', async (t) => {
+test('without dualAs the neighbour is sent the same number again', async (t) => {
 	const session = await rawSession(t, { localAsNumber: 64999 });
 	for (let count = 0; count < 2; count++) {
 		const raw = await session.connect();

@@ -11,7 +11,9 @@ import { loopbackPeer, testSpeaker } from '../../support/speakers.ts';
 
 const summary = ({ code, subcode }: NotificationMessage) => `${code}/${subcode}`;
 
-/** Our identifier is 10.0.0.1, our AS 65001; both connections are there and nobody sent an OPEN but we. */
+/**
+ * Our identifier is 10.0.0.1, our AS 65001; both connections are open and only our OPEN was sent.
+ */
 async function collide(t: ExecutionContext, options: Partial<PeerOptions> = {}) {
 	const [own, theirs] = [loopbackAddress(), loopbackAddress()];
 	const listener = await RawListener.listen(theirs, testPort);
@@ -32,9 +34,19 @@ const lower = openMessage({ asNumber: 65002, routerId: 0x09000001 });
 
 for (const { title, open, first, survivor } of [
 	{ title: '[C67] the peer has the higher identifier', open: higher, first: 'outgoing', survivor: 'incoming' },
-	{ title: '[C67] the peer has the higher identifier, its OPEN comes first on its own connection', open: higher, first: 'incoming', survivor: 'incoming' },
+	{
+		title: '[C67] the peer has the higher identifier, its OPEN comes first on its own connection',
+		open: higher,
+		first: 'incoming',
+		survivor: 'incoming',
+	},
 	{ title: '[C67] we have the higher identifier', open: lower, first: 'incoming', survivor: 'outgoing' },
-	{ title: '[C67] we have the higher identifier, the OPEN comes first on our connection', open: lower, first: 'outgoing', survivor: 'outgoing' },
+	{
+		title: '[C67] we have the higher identifier, the OPEN comes first on our connection',
+		open: lower,
+		first: 'outgoing',
+		survivor: 'outgoing',
+	},
 	{
 		title: '[C69] equal identifiers, the peer has the larger AS',
 		open: openMessage({ asNumber: 65002, routerId: 0x0a000001 }),
@@ -83,7 +95,13 @@ test('[C70] a connection beside an established session is closed with 6/7', asyn
 
 const restartable = [
 	...plainCapabilities(65002),
-	{ type: 'graceful-restart', restarting: false, notification: false, restartSeconds: 60, families: [{ afi: 1, safi: 1, forwarding: true }] } as const,
+	{
+		type: 'graceful-restart',
+		restarting: false,
+		notification: false,
+		restartSeconds: 60,
+		families: [{ afi: 1, safi: 1, forwarding: true }],
+	} as const,
 ];
 
 test('[C210] a peer that restarted takes the place of its old session, without a NOTIFICATION there', async (t) => {
@@ -99,10 +117,13 @@ test('[C210] a peer that restarted takes the place of its old session, without a
 	t.deepEqual(session.rib.sessions[0]?.ended, { type: 'retain' });
 	await second.receive('keepalive');
 	second.send({ type: 'keepalive' });
-	await eventually('the second is established', () => session.rib.sessions.length === 2 && session.state() === 'established');
+	await eventually(
+		'the second is established',
+		() => session.rib.sessions.length === 2 && session.state() === 'established',
+	);
 });
 
-test('[C210] a connection that says nothing does not end the established session', async (t) => {
+test('[C210] a connection that sends nothing does not end the established session', async (t) => {
 	const session = await rawSession(t);
 	await session.establish({ capabilities: restartable });
 	await eventually('it is established', () => session.state() === 'established');

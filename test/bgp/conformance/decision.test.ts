@@ -8,7 +8,7 @@ const path = (...asNumbers: number[]): AsPath => [{ type: 'sequence', asNumbers 
 const client = (routerId: number): WirePeerOptions => ({ options: { reflectorClient: true }, routerId });
 const outside = (asNumber: number, routerId: number): WirePeerOptions => ({ asNumber, routerId, options: open });
 
-/** Two clients, two neighbours in AS 65002, one in 65003, and one that only listens. */
+/** Two clients, two neighbours in AS 65002, one in 65003, and one that only receives. */
 const peers = {
 	a: client(0x0c000001),
 	b: client(0x0c000002),
@@ -19,10 +19,21 @@ const peers = {
 };
 type Sender = 'a' | 'b' | 'c' | 'd' | 'e';
 
-/** What each sends, whose route is the best, and at which step of the explanation the first of the others fell. */
+/**
+ * The routes of each, the peer of the best route, and the step of the explanation that excluded the
+ * first of the others.
+ */
 const rows: readonly { title: string; sent: Readonly<Partial<Record<Sender, PathAttributes>>>; best: Sender }[] = [
-	{ title: '[C150] the highest LOCAL_PREF', sent: { a: { localPref: 200, asPath: path(1, 2, 3) }, b: { localPref: 100 } }, best: 'a' },
-	{ title: '[C150] a route from outside has 100', sent: { a: { localPref: 99 }, c: { asPath: path(65002, 1, 2) } }, best: 'c' },
+	{
+		title: '[C150] the highest LOCAL_PREF',
+		sent: { a: { localPref: 200, asPath: path(1, 2, 3) }, b: { localPref: 100 } },
+		best: 'a',
+	},
+	{
+		title: '[C150] a route from outside has 100',
+		sent: { a: { localPref: 99 }, c: { asPath: path(65002, 1, 2) } },
+		best: 'c',
+	},
 	{ title: '[C151] the shortest path', sent: { a: { asPath: path(1, 2) }, b: { asPath: path(1) } }, best: 'b' },
 	{
 		title: '[C151] a set counts one',
@@ -32,7 +43,7 @@ const rows: readonly { title: string; sent: Readonly<Partial<Record<Sender, Path
 	{ title: '[C152] the lowest ORIGIN', sent: { a: { origin: 'incomplete' }, b: { origin: 'egp' } }, best: 'b' },
 	{ title: '[C153] the lowest MED of one AS', sent: { c: { med: 20 }, d: { med: 10 } }, best: 'd' },
 	{ title: '[C153] no MED is the lowest', sent: { c: { med: 1 }, d: {} }, best: 'd' },
-	{ title: '[C153] MED says nothing between two ASes', sent: { c: { med: 100 }, e: { med: 1 } }, best: 'c' },
+	{ title: '[C153] MED counts nothing between two ASes', sent: { c: { med: 100 }, e: { med: 1 } }, best: 'c' },
 	{ title: '[C155] outside before inside', sent: { a: { asPath: path(65002) }, c: {} }, best: 'c' },
 	{ title: '[C157] the lowest identifier', sent: { b: {}, a: {} }, best: 'a' },
 	{
@@ -50,8 +61,12 @@ const rows: readonly { title: string; sent: Readonly<Partial<Record<Sender, Path
 		sent: { b: { originatorId: 0x0d000001, clusterList: [7] }, a: { originatorId: 0x0d000001, clusterList: [8] } },
 		best: 'a',
 	},
-	// c beats d by MED; without c in the way d would have lost against e by identifier only.
-	{ title: '[C154] MED removes within a group, whoever else there is', sent: { d: { med: 1 }, c: { med: 5 }, e: { med: 0 } }, best: 'd' },
+	// c beats d by MED; without c, d would have lost against e only by identifier.
+	{
+		title: '[C154] MED removes within a group, with any other routes beside it',
+		sent: { d: { med: 1 }, c: { med: 5 }, e: { med: 0 } },
+		best: 'd',
+	},
 ];
 
 for (const { title, sent, best } of rows) {
@@ -100,7 +115,9 @@ test('[C165] what is held at the end does not depend on the order of arrival', a
 			bench.peers[name].announce([prefix], attributes);
 			await bench.settle();
 		}
-		const held = (['a', 'b', 'c', 'd', 'e', 'watcher'] as const).map((name) => bench.peers[name].table.get(prefix)?.communities?.join() ?? '-');
+		const held = (['a', 'b', 'c', 'd', 'e', 'watcher'] as const).map(
+			(name) => bench.peers[name].table.get(prefix)?.communities?.join() ?? '-',
+		);
 		outcomes.add(held.join(' '));
 	}
 	// MED leaves b of AS 65002, and e of AS 65003; e comes from outside.

@@ -9,8 +9,12 @@ const sequence = (...asNumbers: number[]): AsPath => [{ type: 'sequence', asNumb
 const prefix = '10.1.0.0/16';
 const other = '10.2.0.0/16';
 
-/** An internal neighbour that is no client, one outside, and another one outside. */
-const around = { inside: {}, outside: { asNumber: 65002, options: open }, beyond: { asNumber: 65003, options: open } } as const;
+/** An internal neighbour that is not a client, and two external ones. */
+const around = {
+	inside: {},
+	outside: { asNumber: 65002, options: open },
+	beyond: { asNumber: 65003, options: open },
+} as const;
 
 test('[C134][C135] to another AS our number is in front and the next hop is ours', async (t) => {
 	const bench = await WireBench.start(t, { peers: around });
@@ -25,7 +29,9 @@ test('[C134][C135] to another AS our number is in front and the next hop is ours
 });
 
 test('[C134] a path that begins with a set gets a sequence in front', async (t) => {
-	const bench = await WireBench.start(t, { peers: { ...around, outside: { asNumber: 65002, options: { ...open, enforceFirstAs: false } } } });
+	const bench = await WireBench.start(t, {
+		peers: { ...around, outside: { asNumber: 65002, options: { ...open, enforceFirstAs: false } } },
+	});
 	await bench.connect();
 	const set = { type: 'set', asNumbers: [65010, 65011] } as const;
 	bench.peers.outside.announce([prefix], { asPath: [set] });
@@ -140,7 +146,7 @@ test('[C162] a change that changes nothing for a peer is not sent', async (t) =>
 	await bench.connect();
 	bench.peers.outside.announce([prefix], { med: 1 });
 	await bench.settle();
-	// MED does not leave the AS.
+	// MED is not sent to another AS.
 	bench.peers.outside.announce([prefix], { med: 2 });
 	await bench.settle();
 	const seen = (history: readonly string[]) => history.filter((entry) => entry.endsWith(prefix));
@@ -207,7 +213,9 @@ test('[C187] both families, and IPv4 in either place, fill the same tables', asy
 });
 
 test('[C221] without policies nothing goes to another AS or comes from it; inside everything does', async (t) => {
-	const bench = await WireBench.start(t, { peers: { inside: {}, client: { options: { reflectorClient: true } }, outside: { asNumber: 65002, hears: false } } });
+	const bench = await WireBench.start(t, {
+		peers: { inside: {}, client: { options: { reflectorClient: true } }, outside: { asNumber: 65002, hears: false } },
+	});
 	await bench.connect();
 	bench.peers.outside.announce([prefix]);
 	bench.peers.inside.announce([other]);
@@ -219,7 +227,9 @@ test('[C221] without policies nothing goes to another AS or comes from it; insid
 
 test('[C13] a route that does not fit 4096 octets is withdrawn from a peer without RFC 8654, and reaches one with it', async (t) => {
 	const long = { asNumber: 65003, options: open, capabilities: [{ type: 'extended-message' } as const] };
-	const bench = await WireBench.start(t, { peers: { outside: { asNumber: 65002, options: open, capabilities: long.capabilities }, short: {}, long } });
+	const bench = await WireBench.start(t, {
+		peers: { outside: { asNumber: 65002, options: open, capabilities: long.capabilities }, short: {}, long },
+	});
 	await bench.connect();
 	const { outside, short, long: able } = bench.peers;
 	outside.announce([prefix], { communities: [1] });
@@ -234,7 +244,9 @@ test('[C13] a route that does not fit 4096 octets is withdrawn from a peer witho
 });
 
 test('[C186] of two IPv6 next hops the link-local one goes no further', async (t) => {
-	const bench = await WireBench.start(t, { peers: { inside: { options: { reflectorClient: true } }, second: { options: { reflectorClient: true } } } });
+	const bench = await WireBench.start(t, {
+		peers: { inside: { options: { reflectorClient: true } }, second: { options: { reflectorClient: true } } },
+	});
 	await bench.connect();
 	const global = Uint8Array.from([0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
 	const linkLocal = Uint8Array.from([0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2]);

@@ -28,10 +28,13 @@ test('[C140] import policy chooses by route target and marks; of what it added t
 	const outside = { asNumber: 65002, options: { ...open, importPolicies: [marking] } };
 	const bench = await WireBench.start(t, { peers: { outside, beyond: { asNumber: 65010, options: open }, inside } });
 	await bench.connect();
-	bench.peers.outside.announce([prefix], { extendedCommunities: [octets('0002fdea00000001'), octets('0102010203040005')] });
+	bench.peers.outside.announce([prefix], {
+		extendedCommunities: [octets('0002fdea00000001'), octets('0102010203040005')],
+	});
 	bench.peers.outside.announce([other], { extendedCommunities: [octets('0002fdea00000002')] });
 	await bench.settle();
-	const seen = (peer: 'inside' | 'beyond') => bench.peers[peer].table.get(prefix)?.extendedCommunities?.map(formatExtendedCommunity);
+	const seen = (peer: 'inside' | 'beyond') =>
+		bench.peers[peer].table.get(prefix)?.extendedCommunities?.map(formatExtendedCommunity);
 	t.deepEqual(seen('inside'), ['rt:1.2.3.4:5', 'ro:65002:7', '0x4004fde84b3ebc20']);
 	t.deepEqual(seen('beyond'), ['rt:1.2.3.4:5', 'ro:65002:7']);
 	t.deepEqual([bench.peers.inside.holds(other), bench.peers.beyond.holds(other)], [false, false]);
@@ -45,7 +48,13 @@ test('a route of this node has the extended communities that it was given, and l
 	bench.rib.originate(prefix, { nextHop: '10.0.0.1', extendedCommunities: ['rt:65002:1', 'rt:65001L:9'] });
 	bench.rib.originate(other, { nextHop: '10.0.0.1', extendedCommunities: ['rt:65001:1'] });
 	await bench.settle();
-	t.deepEqual(bench.peers.inside.table.get(prefix)?.extendedCommunities?.map(formatExtendedCommunity), ['rt:65002:1', 'rt:65001L:9']);
-	t.deepEqual(bench.peers.outside.table.get(prefix)?.extendedCommunities?.map(formatExtendedCommunity), ['rt:65001L:9', 'ro:65002:7']);
+	t.deepEqual(bench.peers.inside.table.get(prefix)?.extendedCommunities?.map(formatExtendedCommunity), [
+		'rt:65002:1',
+		'rt:65001L:9',
+	]);
+	t.deepEqual(bench.peers.outside.table.get(prefix)?.extendedCommunities?.map(formatExtendedCommunity), [
+		'rt:65001L:9',
+		'ro:65002:7',
+	]);
 	t.false(bench.peers.outside.holds(other));
 });

@@ -5,15 +5,20 @@ import { eventually } from '../../support/eventually.ts';
 import { openMessage, plainCapabilities } from '../../support/raw-peer.ts';
 import { rawSession } from '../../support/raw-session.ts';
 
-const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex.replace(/#.*$/gm, '').replace(/\s/g, ''), 'hex'));
+const bytes = (hex: string): Uint8Array =>
+	Uint8Array.from(Buffer.from(hex.replace(/#.*$/gm, '').replace(/\s/g, ''), 'hex'));
 const marker = 'ff'.repeat(16);
 const context = packetContext();
 const keepalive = encodeMessage({ type: 'keepalive' }, context);
 const endOfRib = bytes(`${marker} 0017 02 0000 0000`);
 
-const summary = ({ code, subcode, data }: NotificationMessage) => ({ code, subcode, data: Buffer.from(data).toString('hex') });
+const summary = ({ code, subcode, data }: NotificationMessage) => ({
+	code,
+	subcode,
+	data: Buffer.from(data).toString('hex'),
+});
 
-/** Sent in place of the first message; the answer as code, subcode, data. */
+/** Sent instead of the first message; the response as code, subcode, data. */
 const headers: readonly { title: string; wire: string; code: number; subcode: number; data: string }[] = [
 	{ title: '[C1] a marker that is not all ones', wire: `${'ff'.repeat(15)}fe 0013 04`, code: 1, subcode: 1, data: '' },
 	{ title: '[C2] a length of 18', wire: `${marker} 0012 04`, code: 1, subcode: 2, data: '0012' },
@@ -43,7 +48,7 @@ for (const { title, wire, ...expected } of headers) {
 		const raw = await session.establish();
 		raw.sendBytes(Buffer.concat([keepalive, bytes(wire)]));
 		t.deepEqual(summary(await raw.receiveNotification()), expected);
-		await eventually('the RIB was told', () => session.rib.sessions[0]?.ended !== undefined);
+		await eventually('the RIB has the end', () => session.rib.sessions[0]?.ended !== undefined);
 		t.deepEqual(session.rib.sessions[0]?.ended, { type: 'forget' });
 	});
 }
@@ -77,7 +82,14 @@ test('[C10] the extended message capability is code 6 without a value', async (t
 	);
 });
 
-const refreshes: readonly { title: string; wire: string; enhanced: boolean; code: number; subcode: number; data: string }[] = [
+const refreshes: readonly {
+	title: string;
+	wire: string;
+	enhanced: boolean;
+	code: number;
+	subcode: number;
+	data: string;
+}[] = [
 	{
 		title: '[C4] a mark of 24 octets with RFC 7313',
 		wire: `${marker} 0018 05 0001 01 01 00`,
@@ -86,14 +98,31 @@ const refreshes: readonly { title: string; wire: string; enhanced: boolean; code
 		subcode: 1,
 		data: `${marker}0018050001010100`,
 	},
-	{ title: '[C4] a mark of 22 octets with RFC 7313', wire: `${marker} 0016 05 0001 02`, enhanced: true, code: 7, subcode: 1, data: `${marker}001605000102` },
-	{ title: '[C4] a request of 22 octets without', wire: `${marker} 0016 05 0001 00`, enhanced: false, code: 1, subcode: 2, data: '0016' },
+	{
+		title: '[C4] a mark of 22 octets with RFC 7313',
+		wire: `${marker} 0016 05 0001 02`,
+		enhanced: true,
+		code: 7,
+		subcode: 1,
+		data: `${marker}001605000102`,
+	},
+	{
+		title: '[C4] a request of 22 octets without',
+		wire: `${marker} 0016 05 0001 00`,
+		enhanced: false,
+		code: 1,
+		subcode: 2,
+		data: '0016',
+	},
 ];
 
 for (const { title, wire, enhanced, ...expected } of refreshes) {
 	test(`${title} is answered with ${expected.code}/${expected.subcode}`, async (t) => {
 		const session = await rawSession(t);
-		const capabilities = [...plainCapabilities(65002), ...(enhanced ? [{ type: 'enhanced-route-refresh' } as const] : [])];
+		const capabilities = [
+			...plainCapabilities(65002),
+			...(enhanced ? [{ type: 'enhanced-route-refresh' } as const] : []),
+		];
 		const raw = await session.establish({ capabilities });
 		raw.sendBytes(bytes(wire));
 		t.deepEqual(summary(await raw.receiveNotification()), expected);
@@ -103,7 +132,12 @@ for (const { title, wire, enhanced, ...expected } of refreshes) {
 test('[C6] a session that comes octet by octet is a session', async (t) => {
 	const session = await rawSession(t);
 	const raw = await session.connect();
-	const stream = Buffer.concat([encodeMessage(openMessage({ asNumber: 65002, routerId: 2 }), context), keepalive, endOfRib, endOfRib]);
+	const stream = Buffer.concat([
+		encodeMessage(openMessage({ asNumber: 65002, routerId: 2 }), context),
+		keepalive,
+		endOfRib,
+		endOfRib,
+	]);
 	for (const octet of stream) {
 		raw.sendBytes(Uint8Array.of(octet));
 		await new Promise((resolve) => setImmediate(resolve));
@@ -116,7 +150,9 @@ test('[C6] a session in one segment is a session', async (t) => {
 	const session = await rawSession(t);
 	const raw = await session.connect();
 	const updates = Array.from({ length: 500 }, () => endOfRib);
-	raw.sendBytes(Buffer.concat([encodeMessage(openMessage({ asNumber: 65002, routerId: 2 }), context), keepalive, ...updates]));
+	raw.sendBytes(
+		Buffer.concat([encodeMessage(openMessage({ asNumber: 65002, routerId: 2 }), context), keepalive, ...updates]),
+	);
 	await eventually('all UPDATEs arrived', () => session.rib.sessions[0]?.updates.length === 500);
 	t.is(session.state(), 'established');
 });
@@ -149,7 +185,7 @@ for (const [title, code, subcode, data] of [
 test('[C7] the NOTIFICATION arrives although the peer goes on sending, and the close is no reset', async (t) => {
 	const session = await rawSession(t);
 	const raw = await session.establish();
-	// More than the receiving side takes in before it closes.
+	// More than the receiving side reads before it closes.
 	raw.sendBytes(Buffer.concat([bytes(`${marker} 0013 06`), new Uint8Array(8 * 1024 * 1024)]));
 	t.deepEqual(summary(await raw.receiveNotification()), { code: 1, subcode: 3, data: '06' });
 	t.is(raw.error, undefined);

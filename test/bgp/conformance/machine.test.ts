@@ -15,10 +15,14 @@ endOfRib.set([0, 0x17, 2], 16);
 const updateBytes = Buffer.concat([endOfRib, new Uint8Array(4)]);
 const keepalive = encodeMessage({ type: 'keepalive' }, context);
 const nothing = new Uint8Array(0);
-const summary = ({ code, subcode, data }: NotificationMessage) => ({ code, subcode, data: Buffer.from(data).toString('hex') });
+const summary = ({ code, subcode, data }: NotificationMessage) => ({
+	code,
+	subcode,
+	data: Buffer.from(data).toString('hex'),
+});
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-/** Time passes in steps, the event loop turns in between. */
+/** Advances the time in steps, with turns of the event loop in between. */
 async function pass(clock: FakeClock, seconds: number): Promise<void> {
 	for (let step = 0; step < seconds * 4; step++) {
 		clock.advance(250);
@@ -26,7 +30,7 @@ async function pass(clock: FakeClock, seconds: number): Promise<void> {
 	}
 }
 
-test('[C47] a speaker that does not run accepts nobody', async (t) => {
+test('[C47] a speaker that does not run accepts no connection', async (t) => {
 	const address = loopbackAddress();
 	testSpeaker(t, { address, peers: [loopbackPeer(address, { address: loopbackAddress(), asNumber: 65002 })] });
 	await t.throwsAsync(RawPeer.connect(address, testPort, loopbackAddress()), { code: 'ECONNREFUSED' });
@@ -37,7 +41,10 @@ test('[C48] a passive peer never connects, another one does', async (t) => {
 	const [own, passive, active] = [loopbackAddress(), loopbackAddress(), loopbackAddress()];
 	const listeners = await Promise.all([RawListener.listen(passive, testPort), RawListener.listen(active, testPort)]);
 	for (const listener of listeners) t.teardown(() => listener.close());
-	const peers = [loopbackPeer(own, { address: passive, asNumber: 65002, passive: true }), loopbackPeer(own, { address: active, asNumber: 65003 })];
+	const peers = [
+		loopbackPeer(own, { address: passive, asNumber: 65002, passive: true }),
+		loopbackPeer(own, { address: active, asNumber: 65003 }),
+	];
 	const { speaker } = testSpeaker(t, { address: own, peers, clock });
 	await speaker.start();
 	await listeners[1]?.accept();
@@ -49,7 +56,11 @@ test('[C48] a passive peer never connects, another one does', async (t) => {
 test('[C51] attempts are repeated until the peer is there', async (t) => {
 	const clock = new FakeClock();
 	const [own, theirs] = [loopbackAddress(), loopbackAddress()];
-	const { speaker } = testSpeaker(t, { address: own, peers: [loopbackPeer(own, { address: theirs, asNumber: 65002 })], clock });
+	const { speaker } = testSpeaker(t, {
+		address: own,
+		peers: [loopbackPeer(own, { address: theirs, asNumber: 65002 })],
+		clock,
+	});
 	await speaker.start();
 	await eventually('the first attempt failed', () => speaker.peer(theirs)?.state === 'active');
 	t.regex(speaker.peer(theirs)?.lastError?.message ?? '', /ECONNREFUSED/);
@@ -63,14 +74,18 @@ test('[C54] an outgoing connection that is closed before OPEN leaves the peer in
 	const [own, theirs] = [loopbackAddress(), loopbackAddress()];
 	const listener = await RawListener.listen(theirs, testPort);
 	t.teardown(() => listener.close());
-	const { speaker } = testSpeaker(t, { address: own, peers: [loopbackPeer(own, { address: theirs, asNumber: 65002 })], clock: new FakeClock() });
+	const { speaker } = testSpeaker(t, {
+		address: own,
+		peers: [loopbackPeer(own, { address: theirs, asNumber: 65002 })],
+		clock: new FakeClock(),
+	});
 	await speaker.start();
 	(await listener.accept()).close();
 	await eventually('the peer is in Active', () => speaker.peer(theirs)?.state === 'active');
 	t.regex(speaker.peer(theirs)?.lastError?.message ?? '', /closed|ECONNRESET/);
 });
 
-test('[C49][C55] a peer that says nothing is given four minutes, then 4/0', async (t) => {
+test('[C49][C55] a peer that sends nothing is given four minutes, then 4/0', async (t) => {
 	const clock = new FakeClock();
 	const session = await rawSession(t, {}, { clock });
 	const raw = await session.connect();
@@ -100,7 +115,10 @@ test('[C52] when DelayOpen is over OPEN is sent', async (t) => {
 	const clock = new FakeClock();
 	const session = await rawSession(t, { delayOpenSeconds: 30 }, { clock });
 	const raw = await session.connect();
-	await eventually('the connection was accepted', () => session.speaker.peer(session.peerName)?.timers?.['delayOpen'] !== undefined);
+	await eventually(
+		'the connection was accepted',
+		() => session.speaker.peer(session.peerName)?.timers?.['delayOpen'] !== undefined,
+	);
 	await pass(clock, 31);
 	t.is((await raw.receive('open')).version, 4);
 });
@@ -125,7 +143,10 @@ test('[C57][C65][C66] KEEPALIVEs come at a third of the hold time, jittered', as
 	const before = raw.of('keepalive').length;
 	for (let second = 0; second < 300; second += 10) {
 		raw.send({ type: 'keepalive' });
-		await eventually('it arrived', () => (session.speaker.peer(session.peerName)?.messages.received.keepalive ?? 0) >= second / 10 + 2);
+		await eventually(
+			'it arrived',
+			() => (session.speaker.peer(session.peerName)?.messages.received.keepalive ?? 0) >= second / 10 + 2,
+		);
 		await pass(clock, 10);
 	}
 	await raw.receive('keepalive', before + 10);
@@ -160,7 +181,10 @@ test('[C58] what waits in our own queue is read before the peer is judged', asyn
 	// The loop was blocked for a minute while the KEEPALIVE lay in the kernel.
 	raw.send({ type: 'keepalive' });
 	clock.advance(60_000);
-	await eventually('the KEEPALIVE was read', () => session.speaker.peer(session.peerName)?.messages.received.keepalive === 2);
+	await eventually(
+		'the KEEPALIVE was read',
+		() => session.speaker.peer(session.peerName)?.messages.received.keepalive === 2,
+	);
 	for (let count = 0; count < 10; count++) await turn();
 	t.is(session.state(), 'established');
 });
@@ -175,7 +199,8 @@ for (const { title, send, subcode, data } of [
 	test(`[C61] ${title} is answered with 5/${subcode}`, async (t) => {
 		const session = await rawSession(t);
 		const raw = await session.connect();
-		for (const item of send) raw.sendBytes(item === 'open' ? encodeMessage(openMessage({ asNumber: 65002, routerId: 2 }), context) : item);
+		for (const item of send)
+			raw.sendBytes(item === 'open' ? encodeMessage(openMessage({ asNumber: 65002, routerId: 2 }), context) : item);
 		t.deepEqual(summary(await raw.receiveNotification()), { code: 5, subcode, data });
 	});
 }
@@ -186,7 +211,11 @@ test('[C60] disabling sends Cease and nothing restarts until it is enabled', asy
 	const raw = await session.establish();
 	await eventually('it is established', () => session.state() === 'established');
 	session.speaker.disable(session.peerName, 'maintenance');
-	t.deepEqual(summary(await raw.receiveNotification()), { code: 6, subcode: 2, data: `0b${Buffer.from('maintenance').toString('hex')}` });
+	t.deepEqual(summary(await raw.receiveNotification()), {
+		code: 6,
+		subcode: 2,
+		data: `0b${Buffer.from('maintenance').toString('hex')}`,
+	});
 	await pass(clock, 300);
 	t.is(session.state(), 'idle');
 	const refused = await session.connect();
@@ -196,7 +225,7 @@ test('[C60] disabling sends Cease and nothing restarts until it is enabled', asy
 	await eventually('it is established again', () => session.state() === 'established');
 });
 
-test('[C64] failures in a row make the pauses longer, and nobody is accepted in a long one', async (t) => {
+test('[C64] failures in a row make the pauses longer, and no connection is accepted in a long one', async (t) => {
 	const clock = new FakeClock();
 	const session = await rawSession(t, {}, { clock });
 	for (let failure = 0; failure < 8; failure++) {
@@ -223,7 +252,7 @@ test('[C63] a version error does not lengthen the pause', async (t) => {
 	t.pass();
 });
 
-test('[C72] an address that is not configured is refused with 6/5 and disturbs nobody', async (t) => {
+test('[C72] an address that is not configured is refused with 6/5 and disturbs no session', async (t) => {
 	const session = await rawSession(t);
 	await session.establish();
 	const stranger = await RawPeer.connect(session.address, testPort, loopbackAddress());
@@ -239,8 +268,13 @@ test('[C74][C75][C76] a peer that reads nothing is given up when the send hold t
 	t.teardown(() => socket.destroy());
 	socket.on('error', () => {});
 	await once(socket, 'connect');
-	// Nothing is ever read from this socket.
-	socket.write(Buffer.concat([encodeMessage(openMessage({ asNumber: 65002, routerId: 2, holdTimeSeconds: 30 }), context), keepalive]));
+	// This socket is never read.
+	socket.write(
+		Buffer.concat([
+			encodeMessage(openMessage({ asNumber: 65002, routerId: 2, holdTimeSeconds: 30 }), context),
+			keepalive,
+		]),
+	);
 	await eventually('it is established', () => session.state() === 'established');
 	const [established] = session.rib.sessions;
 	let more = true;
@@ -272,7 +306,12 @@ test('[C76] the hold timer fires although the peer reads nothing', async (t) => 
 	t.teardown(() => socket.destroy());
 	socket.on('error', () => {});
 	await once(socket, 'connect');
-	socket.write(Buffer.concat([encodeMessage(openMessage({ asNumber: 65002, routerId: 2, holdTimeSeconds: 9 }), context), keepalive]));
+	socket.write(
+		Buffer.concat([
+			encodeMessage(openMessage({ asNumber: 65002, routerId: 2, holdTimeSeconds: 9 }), context),
+			keepalive,
+		]),
+	);
 	await eventually('it is established', () => session.state() === 'established');
 	const large = Buffer.concat(Array.from({ length: 3000 }, () => updateBytes));
 	for (let count = 0; count < 2000; count++) if (session.rib.sessions[0]?.sink.write(large) === false) break;
@@ -285,7 +324,11 @@ test('[C73] a peer that answers every OPEN with an error is met ever less often'
 	const [own, theirs] = [loopbackAddress(), loopbackAddress()];
 	const listener = await RawListener.listen(theirs, testPort);
 	t.teardown(() => listener.close());
-	const { speaker } = testSpeaker(t, { address: own, peers: [loopbackPeer(own, { address: theirs, asNumber: 65002 })], clock });
+	const { speaker } = testSpeaker(t, {
+		address: own,
+		peers: [loopbackPeer(own, { address: theirs, asNumber: 65002 })],
+		clock,
+	});
 	await speaker.start();
 	let answered = 0;
 	for (let second = 0; second < 600; second++) {
@@ -301,11 +344,13 @@ test('[C73] a peer that answers every OPEN with an error is met ever less often'
 	t.true(answered >= 12 && answered <= 26, `${answered} attempts in ten minutes`);
 });
 
-test('[C58] nobody is judged while what it sent waits behind others', async (t) => {
+test('[C58] no peer is judged while its messages wait behind others', async (t) => {
 	const clock = new FakeClock();
 	const own = loopbackAddress();
 	const addresses = Array.from({ length: 9 }, () => loopbackAddress());
-	const peers = addresses.map((address) => loopbackPeer(own, { address, asNumber: 65002, passive: true, holdTimeSeconds: 9 }));
+	const peers = addresses.map((address) =>
+		loopbackPeer(own, { address, asNumber: 65002, passive: true, holdTimeSeconds: 9 }),
+	);
 	const { speaker, rib } = testSpeaker(t, { address: own, peers, clock });
 	await speaker.start();
 	const raws = await Promise.all(addresses.map((address) => RawPeer.connect(own, testPort, address)));
@@ -322,7 +367,9 @@ test('[C58] nobody is judged while what it sent waits behind others', async (t) 
 	for (const raw of raws.slice(0, -1)) raw.sendBytes(Buffer.concat(Array.from({ length: 20 }, () => updateBytes)));
 	raws.at(-1)?.send({ type: 'keepalive' });
 	clock.advance(10_000);
-	await eventually('everything was read', () => rib.sessions.every(({ updates }, index) => index === raws.length - 1 || updates.length === 20));
+	await eventually('everything was read', () =>
+		rib.sessions.every(({ updates }, index) => index === raws.length - 1 || updates.length === 20),
+	);
 	await turn();
 	t.deepEqual(
 		speaker.peers().filter(({ state }) => state !== 'established'),

@@ -6,29 +6,51 @@ import { eventually } from '../../support/eventually.ts';
 import { openMessage } from '../../support/raw-peer.ts';
 import { rawSession } from '../../support/raw-session.ts';
 
-const bytes = (hex: string): Uint8Array => Uint8Array.from(Buffer.from(hex.replace(/#.*$/gm, '').replace(/\s/g, ''), 'hex'));
-const summary = ({ code, subcode, data }: NotificationMessage) => ({ code, subcode, data: Buffer.from(data).toString('hex') });
+const bytes = (hex: string): Uint8Array =>
+	Uint8Array.from(Buffer.from(hex.replace(/#.*$/gm, '').replace(/\s/g, ''), 'hex'));
+const summary = ({ code, subcode, data }: NotificationMessage) => ({
+	code,
+	subcode,
+	data: Buffer.from(data).toString('hex'),
+});
 
-/** An OPEN from its body, behind the header. */
+/** An OPEN from its body, after the header. */
 function open(body: string): Uint8Array {
 	const octets = bytes(body);
 	return Buffer.concat([bytes('ff'.repeat(16)), Uint8Array.of(0, octets.length + 19, 1), octets]);
 }
 
-/** AS 65002, hold time 90, 10.0.0.2: what is before the parameters. */
+/** AS 65002, hold time 90, 10.0.0.2: the fields before the parameters. */
 const head = '04 fdea 005a 0a000002';
 const as65002 = '41 04 0000fdea';
 
-const refused: readonly { title: string; wire: string; options?: Partial<PeerOptions>; subcode: number; data?: string; code?: number }[] = [
+const refused: readonly {
+	title: string;
+	wire: string;
+	options?: Partial<PeerOptions>;
+	subcode: number;
+	data?: string;
+	code?: number;
+}[] = [
 	{ title: '[C14] version 3', wire: '03 fdea 005a 0a000002 00', subcode: 1, data: '0004' },
 	{ title: '[C14] version 5', wire: '05 fdea 005a 0a000002 00', subcode: 1, data: '0004' },
 	{ title: '[C15] another AS in My AS', wire: '04 fdeb 005a 0a000002 00', subcode: 2 },
 	{ title: '[C15] another AS in capability 65', wire: `${head} 08 02 06 41 04 0000fdeb`, subcode: 2 },
 	{ title: '[C16] AS 0 in My AS', wire: '04 0000 005a 0a000002 00', subcode: 2 },
 	{ title: '[C16] AS 0 in capability 65', wire: `${head} 08 02 06 41 04 00000000`, subcode: 2 },
-	{ title: '[C17] AS_TRANS without capability 65', wire: '04 5ba0 005a 0a000002 00', options: { asNumber: 23456 }, subcode: 2 },
+	{
+		title: '[C17] AS_TRANS without capability 65',
+		wire: '04 5ba0 005a 0a000002 00',
+		options: { asNumber: 23456 },
+		subcode: 2,
+	},
 	{ title: '[C18] identifier 0', wire: '04 fdea 005a 00000000 00', subcode: 3 },
-	{ title: '[C19] our identifier inside the AS', wire: '04 fde9 005a 0a000001 00', options: { asNumber: 65001 }, subcode: 3 },
+	{
+		title: '[C19] our identifier inside the AS',
+		wire: '04 fde9 005a 0a000001 00',
+		options: { asNumber: 65001 },
+		subcode: 3,
+	},
 	{ title: '[C20] hold time 1', wire: '04 fdea 0001 0a000002 00', subcode: 6 },
 	{ title: '[C20] hold time 2', wire: '04 fdea 0002 0a000002 00', subcode: 6 },
 	{ title: '[C22] an unknown parameter', wire: `${head} 03 01 01 00`, subcode: 4 },
@@ -36,9 +58,24 @@ const refused: readonly { title: string; wire: string; options?: Partial<PeerOpt
 	{ title: '[C23] parameters that run over the message', wire: `${head} 08 02 06 41 04 0000`, subcode: 0 },
 	{ title: '[C23] octets behind the parameters', wire: `${head} 00 00 00`, subcode: 0 },
 	{ title: '[C28] a capability that runs over its parameter', wire: `${head} 04 02 02 41 04`, subcode: 0 },
-	{ title: '[C44] our own role', wire: `${head} 0b 02 09 ${as65002} 09 01 00`, options: { role: 'provider' }, subcode: 11 },
-	{ title: '[C45] two roles', wire: `${head} 0e 02 0c ${as65002} 09 01 03 09 01 04`, options: { role: 'provider' }, subcode: 11 },
-	{ title: '[C46] no role, in strict mode', wire: `${head} 08 02 06 ${as65002}`, options: { role: 'provider', strictRole: true }, subcode: 11 },
+	{
+		title: '[C44] our own role',
+		wire: `${head} 0b 02 09 ${as65002} 09 01 00`,
+		options: { role: 'provider' },
+		subcode: 11,
+	},
+	{
+		title: '[C45] two roles',
+		wire: `${head} 0e 02 0c ${as65002} 09 01 03 09 01 04`,
+		options: { role: 'provider' },
+		subcode: 11,
+	},
+	{
+		title: '[C46] no role, in strict mode',
+		wire: `${head} 08 02 06 ${as65002}`,
+		options: { role: 'provider', strictRole: true },
+		subcode: 11,
+	},
 	{
 		title: '[C26] no family in common',
 		wire: `${head} 0e 02 0c ${as65002} 01 04 0019 00 41`,
@@ -59,7 +96,12 @@ for (const { title, wire, options = {}, subcode, data = '' } of refused) {
 	});
 }
 
-const accepted: readonly { title: string; wire: string; options?: Partial<PeerOptions>; negotiated?: readonly string[] }[] = [
+const accepted: readonly {
+	title: string;
+	wire: string;
+	options?: Partial<PeerOptions>;
+	negotiated?: readonly string[];
+}[] = [
 	{ title: '[C18] an identifier of class E', wire: `04 fdea 005a f0000001 08 02 06 ${as65002}` },
 	{ title: '[C19] our identifier outside the AS', wire: `04 fdea 005a 0a000001 08 02 06 ${as65002}` },
 	{ title: '[C20] hold time 3', wire: `04 fdea 0003 0a000002 08 02 06 ${as65002}` },
@@ -76,9 +118,21 @@ const accepted: readonly { title: string; wire: string; options?: Partial<PeerOp
 		wire: `${head} 0e 02 0c ${as65002} 01 04 0002 ff 01`,
 		negotiated: ['ipv6', 'four-octet-as'],
 	},
-	{ title: '[C29][C31] the extended form for a short list', wire: `${head} ff ff 0009 02 0006 ${as65002}`, negotiated: ['ipv4', 'four-octet-as'] },
-	{ title: '[C30] the extended form whatever the old length says', wire: `${head} 01 ff 0009 02 0006 ${as65002}`, negotiated: ['ipv4', 'four-octet-as'] },
-	{ title: '[C17] a number of four octets behind AS_TRANS', wire: '04 5ba0 005a 0a000002 08 02 06 41 04 fa56ea01', options: { asNumber: 4_200_000_001 } },
+	{
+		title: '[C29][C31] the extended form for a short list',
+		wire: `${head} ff ff 0009 02 0006 ${as65002}`,
+		negotiated: ['ipv4', 'four-octet-as'],
+	},
+	{
+		title: '[C30] the extended form with any value of the old length',
+		wire: `${head} 01 ff 0009 02 0006 ${as65002}`,
+		negotiated: ['ipv4', 'four-octet-as'],
+	},
+	{
+		title: '[C17] a number of four octets behind AS_TRANS',
+		wire: '04 5ba0 005a 0a000002 08 02 06 41 04 fa56ea01',
+		options: { asNumber: 4_200_000_001 },
+	},
 ];
 
 for (const { title, wire, options = {}, negotiated } of accepted) {
@@ -106,7 +160,7 @@ test('[C21] the hold time is the smaller one, and 0 stops both timers', async (t
 	t.is(none.speaker.peer(none.peerName)?.timers, undefined);
 });
 
-test('[C17] a speaker of four octets says AS_TRANS in My AS', async (t) => {
+test('[C17] a speaker of four octets sends AS_TRANS in My AS', async (t) => {
 	const session = await rawSession(t, { localAsNumber: 4_200_000_001 });
 	const raw = await session.connect();
 	const sent = await raw.receive('open');
@@ -146,7 +200,10 @@ test('[C32][C34][C35][C39][C41][C42][C43] every capability that is configured is
 		{ type: 'four-octet-as', asNumber: 65001 },
 		{ type: 'add-path', families: families.map((family) => ({ ...family, mode: 'both' as const })) },
 		{ type: 'enhanced-route-refresh' },
-		{ type: 'long-lived-graceful-restart', families: families.map((family) => ({ ...family, forwarding: false, staleSeconds: 3600 })) },
+		{
+			type: 'long-lived-graceful-restart',
+			families: families.map((family) => ({ ...family, forwarding: false, staleSeconds: 3600 })),
+		},
 	];
 	t.deepEqual((await raw.receive('open')).capabilities, expected);
 });

@@ -6,14 +6,30 @@ import { open, WireBench, type WirePeer } from '../../support/wire-bench.ts';
 
 const prefix = '10.1.5.0/24';
 const client = { options: { reflectorClient: true } };
-/** Two clients and two neighbours outside. */
-const around = { client, second: client, outside: { asNumber: 65002, options: open }, beyond: { asNumber: 65003, options: open } };
+/** Two clients and two external neighbours. */
+const around = {
+	client,
+	second: client,
+	outside: { asNumber: 65002, options: open },
+	beyond: { asNumber: 65003, options: open },
+};
 
 /** An UPDATE with these attributes; NLRI is the prefix unless given. */
 function update(attributes: string, nlri = '18 0a0105'): Uint8Array {
 	const [block, routes] = [bytes(attributes), bytes(nlri)];
 	const length = 23 + block.length + routes.length;
-	return Uint8Array.of(...new Uint8Array(16).fill(0xff), length >> 8, length, 2, 0, 0, block.length >> 8, block.length, ...block, ...routes);
+	return Uint8Array.of(
+		...new Uint8Array(16).fill(0xff),
+		length >> 8,
+		length,
+		2,
+		0,
+		0,
+		block.length >> 8,
+		block.length,
+		...block,
+		...routes,
+	);
 }
 
 function send(peer: WirePeer, message: Uint8Array): void {
@@ -21,7 +37,7 @@ function send(peer: WirePeer, message: Uint8Array): void {
 	peer.raw?.sendBytes(message);
 }
 
-/** The last UPDATE with attributes that a peer got, as hex. */
+/** The last UPDATE with attributes that a peer received, as hex. */
 const lastTo = ({ raw }: WirePeer, announced: string) =>
 	(raw?.frames ?? [])
 		.map((frame) => Buffer.from(frame).toString('hex'))
@@ -31,14 +47,26 @@ const mandatory = '400101 00  400200  400304 0a010101  400504 00000064';
 const reflected = '8009040b000001 800a040a000001';
 
 for (const { title, attributes, is } of [
-	{ title: 'the lower bits of the flags are sent as 0', attributes: `${mandatory} cf0804 00010001`, is: `${mandatory} c00804 00010001 ${reflected}` },
-	{ title: 'they are with attributes that nobody knows', attributes: `${mandatory} effa01 07`, is: `${mandatory} ${reflected} e0fa01 07` },
+	{
+		title: 'the lower bits of the flags are sent as 0',
+		attributes: `${mandatory} cf0804 00010001`,
+		is: `${mandatory} c00804 00010001 ${reflected}`,
+	},
+	{
+		title: 'they are with unknown attributes',
+		attributes: `${mandatory} effa01 07`,
+		is: `${mandatory} ${reflected} e0fa01 07`,
+	},
 	{
 		title: 'well-known attributes and such as are not transitive are never partial',
 		attributes: '600101 00  600200  600304 0a010101 a00404 00000005 600504 00000064',
 		is: `400101 00  400200  400304 0a010101 800404 00000005 400504 00000064 ${reflected}`,
 	},
-	{ title: 'the Partial bit stays where it has a meaning', attributes: `${mandatory} e00804 00010001`, is: `${mandatory} e00804 00010001 ${reflected}` },
+	{
+		title: 'the Partial bit stays where it has a meaning',
+		attributes: `${mandatory} e00804 00010001`,
+		is: `${mandatory} e00804 00010001 ${reflected}`,
+	},
 ]) {
 	test(`[C89][C98] ${title}`, async (t) => {
 		const bench = await WireBench.start(t, { peers: around });
@@ -54,7 +82,10 @@ for (const count of [3, 40]) {
 		const bench = await WireBench.start(t, { peers: around });
 		await bench.connect();
 		const one = '00000001 00000002 00000003';
-		const others = Array.from({ length: count - 2 }, (_, index) => `00000001 00000003 ${(index + 1).toString(16).padStart(8, '0')}`).join(' ');
+		const others = Array.from(
+			{ length: count - 2 },
+			(_, index) => `00000001 00000003 ${(index + 1).toString(16).padStart(8, '0')}`,
+		).join(' ');
 		const values = `${one} ${others} ${one}`;
 		send(bench.peers.client, update(`${mandatory} d020 ${(count * 12).toString(16).padStart(4, '0')} ${values}`));
 		await bench.settle();
@@ -107,7 +138,11 @@ test('[C139] a community that export policy adds is for the neighbour to obey', 
 		otherwise: 'reject',
 	});
 	const options = (value: string) => ({ ...open, exportPolicies: [adding(value)] });
-	const peers = { client, outside: { asNumber: 65002, options: options('no-export') }, beyond: { asNumber: 65003, options: options('no-advertise') } };
+	const peers = {
+		client,
+		outside: { asNumber: 65002, options: options('no-export') },
+		beyond: { asNumber: 65003, options: options('no-advertise') },
+	};
 	const bench = await WireBench.start(t, { peers });
 	await bench.connect();
 	bench.peers.client.announce([prefix]);
@@ -139,7 +174,10 @@ for (const { title, nextHop } of [
 		send(bench.peers.outside, update(`${reach} 400101 00 400206 0201 0000fdea`, ''));
 		await bench.settle();
 		t.is(bench.rib.routes({ received: 'outside' }).length, 1);
-		t.deepEqual([bench.peers.second.holds(route), bench.peers.without.holds(route), bench.peers.keeping.holds(route)], [true, false, false]);
+		t.deepEqual(
+			[bench.peers.second.holds(route), bench.peers.without.holds(route), bench.peers.keeping.holds(route)],
+			[true, false, false],
+		);
 		t.deepEqual(bench.peers.second.table.get(route)?.nextHop, bytes('20010db8000000000000000000000009'));
 	});
 }

@@ -7,7 +7,7 @@ import { open, WireBench, type WirePeerOptions } from '../../support/wire-bench.
 const prefix = '10.1.0.0/16';
 const path = (...asNumbers: number[]): AsPath => [{ type: 'sequence', asNumbers }];
 
-/** A neighbour of AS `asNumber` that says `theirs` where we are `ours`. */
+/** A neighbour of AS `asNumber` with the role `theirs`, while our role is `ours`. */
 const related = (asNumber: number, ours: Role, theirs: Role): WirePeerOptions => ({
 	asNumber,
 	options: { ...open, role: ours },
@@ -81,7 +81,9 @@ test('[C225] to a customer and a peer our own OTC is added, to a provider none',
 });
 
 test('[C225][C226] what a provider gave goes to customers alone, with its mark', async (t) => {
-	const bench = await WireBench.start(t, { peers: { provider, second: related(65005, 'customer', 'provider'), customer, lateral } });
+	const bench = await WireBench.start(t, {
+		peers: { provider, second: related(65005, 'customer', 'provider'), customer, lateral },
+	});
 	await bench.connect();
 	bench.peers.provider.announce([prefix]);
 	await bench.settle();
@@ -133,7 +135,10 @@ for (const action of ['warn', 'discard', 'shutdown'] as const) {
 		for (const octet of [1, 2, 3, 4]) bench.peers.outside.announce([`10.${octet}.0.0/16`]);
 		if (action === 'shutdown') {
 			const notification = await bench.peers.outside.raw?.receiveNotification();
-			t.deepEqual([notification?.code, notification?.subcode, [...(notification?.data ?? [])]], [6, 1, [0, 1, 1, 0, 0, 0, 2]]);
+			t.deepEqual(
+				[notification?.code, notification?.subcode, [...(notification?.data ?? [])]],
+				[6, 1, [0, 1, 1, 0, 0, 0, 2]],
+			);
 			await eventually('the routes are gone', () => bench.peers.inside.prefixes.length === 0);
 			t.is(bench.speaker.peer('outside')?.state, 'idle');
 			return;
@@ -153,12 +158,17 @@ test('[C188] a request brings every route again', async (t) => {
 	await bench.settle();
 	const { second } = bench.peers;
 	second.raw?.send({ type: 'route-refresh', afi: 1, safi: 1, subtype: 'request', filters: new Uint8Array(0) });
-	await eventually('it came again', () => second.table.size >= 0 && second.history.filter((entry) => entry === `+${prefix}`).length === 2);
+	await eventually(
+		'it came again',
+		() => second.table.size >= 0 && second.history.filter((entry) => entry === `+${prefix}`).length === 2,
+	);
 	t.is(second.raw?.of('route-refresh').length, 0);
 });
 
 test('[C190] with RFC 7313 the answer is between a begin and an end mark', async (t) => {
-	const bench = await WireBench.start(t, { peers: { inside, second: { options: { reflectorClient: true }, capabilities: refreshing } } });
+	const bench = await WireBench.start(t, {
+		peers: { inside, second: { options: { reflectorClient: true }, capabilities: refreshing } },
+	});
 	await bench.connect();
 	bench.peers.inside.announce([prefix]);
 	await bench.settle();
@@ -174,10 +184,13 @@ test('[C190] with RFC 7313 the answer is between a begin and an end mark', async
 });
 
 test('[C191][C192] between the marks what is not announced again goes; an end without a begin changes nothing', async (t) => {
-	const bench = await WireBench.start(t, { peers: { inside: { ...inside, capabilities: refreshing }, second: { options: { reflectorClient: true } } } });
+	const bench = await WireBench.start(t, {
+		peers: { inside: { ...inside, capabilities: refreshing }, second: { options: { reflectorClient: true } } },
+	});
 	await bench.connect();
 	const { inside: sender, second } = bench.peers;
-	const mark = (subtype: 'begin' | 'end') => sender.raw?.send({ type: 'route-refresh', afi: 1, safi: 1, subtype, filters: new Uint8Array(0) });
+	const mark = (subtype: 'begin' | 'end') =>
+		sender.raw?.send({ type: 'route-refresh', afi: 1, safi: 1, subtype, filters: new Uint8Array(0) });
 	sender.announce([prefix, '10.2.0.0/16']);
 	mark('end');
 	await bench.settle();
@@ -198,7 +211,9 @@ test('[C193] no begin mark comes before the first End-of-RIB', async (t) => {
 		restartSeconds: 60,
 		families: [{ afi: 1, safi: 1, forwarding: true }],
 	};
-	const bench = await WireBench.start(t, { peers: { inside, second: { options: { reflectorClient: true }, capabilities: [...refreshing, restartable] } } });
+	const bench = await WireBench.start(t, {
+		peers: { inside, second: { options: { reflectorClient: true }, capabilities: [...refreshing, restartable] } },
+	});
 	await bench.connect('inside');
 	bench.peers.inside.announce(Array.from({ length: 250 }, (_, index) => `10.1.${index}.0/24`));
 	await bench.settle();

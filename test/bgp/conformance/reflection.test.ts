@@ -10,7 +10,7 @@ const client = { options: { reflectorClient: true } };
 /** Our cluster and identifier. */
 const own = 0x0a000001;
 
-/** Two clients, two that are none, one outside. */
+/** Two clients, two non-clients, one external neighbour. */
 const around = {
 	client: { ...client, routerId: 0x0c000001 },
 	second: { ...client, routerId: 0x0c000002 },
@@ -44,7 +44,7 @@ test('[C169] clients that are fully meshed are not reflected to each other', asy
 	t.deepEqual([bench.peers.second.table.has(prefix), bench.peers.inside.table.has(prefix)], [false, true]);
 });
 
-test('[C170][C172] the first reflector says who it came from and which cluster it passed', async (t) => {
+test('[C170][C172] the first reflector adds the originator and its cluster', async (t) => {
 	const bench = await WireBench.start(t, { peers: around });
 	await bench.connect();
 	bench.peers.client.announce([prefix]);
@@ -57,7 +57,10 @@ test('[C170][C172] another reflector leaves the originator and puts its cluster 
 	await bench.connect();
 	bench.peers.client.announce([prefix], { originatorId: 0x0d000001, clusterList: [0x0d0d0d0d, 0x0e0e0e0e] });
 	await bench.settle();
-	t.like(bench.peers.second.table.get(prefix), { originatorId: 0x0d000001, clusterList: [0x77777777, 0x0d0d0d0d, 0x0e0e0e0e] });
+	t.like(bench.peers.second.table.get(prefix), {
+		originatorId: 0x0d000001,
+		clusterList: [0x77777777, 0x0d0d0d0d, 0x0e0e0e0e],
+	});
 });
 
 for (const { title, attributes } of [
@@ -104,11 +107,13 @@ test('[C175][C178] everything else is passed on as it came, unknown attributes i
 	t.deepEqual(rest, attributes);
 });
 
-test('[C98][C99] of attributes that nobody here knows the transitive ones go on, marked as partial, the others stay here', async (t) => {
+test('[C98][C99] of unknown attributes the transitive ones go on, marked as partial, the others stay here', async (t) => {
 	const bench = await WireBench.start(t, { peers: around });
 	await bench.connect();
 	const value = Uint8Array.of(1, 2, 3);
-	bench.peers.outside.announce([prefix], { unknown: [26, 230, 250].map((code) => ({ code, flags: code === 250 ? 0xc0 : 0x80, value })) });
+	bench.peers.outside.announce([prefix], {
+		unknown: [26, 230, 250].map((code) => ({ code, flags: code === 250 ? 0xc0 : 0x80, value })),
+	});
 	await bench.settle();
 	t.deepEqual(bench.peers.inside.table.get(prefix)?.unknown, [{ code: 250, flags: 0xe0, value }]);
 	t.deepEqual(bench.peers.second.table.get(prefix)?.unknown, [{ code: 250, flags: 0xe0, value }]);
@@ -128,7 +133,7 @@ test('[C176] outside there is neither ORIGINATOR_ID nor CLUSTER_LIST, nor on wha
 	t.deepEqual(marks(bench.peers.client.table.get('10.3.0.0/16')), [undefined, undefined]);
 });
 
-test('[C179] a withdrawal by the originator reaches everybody', async (t) => {
+test('[C179] a withdrawal by the originator reaches every speaker', async (t) => {
 	const bench = await WireBench.start(t, { peers: around });
 	await bench.connect();
 	bench.peers.client.announce([prefix]);
@@ -171,7 +176,7 @@ test('[C181] with add-path a neighbour is sent every path with its own originato
 	t.is([...bench.peers.plain.table.keys()].filter((key) => key.startsWith(prefix)).length, 1);
 });
 
-test('[C197] paths of one prefix are told apart by their identifier', async (t) => {
+test('[C197] paths of one prefix are distinguished by their identifier', async (t) => {
 	const bench = await WireBench.start(t, { peers: many });
 	await bench.connect();
 	const { client: sender, plain } = bench.peers;
@@ -199,7 +204,9 @@ test('[C198][C199] identifiers stay while a path lives, and the loss of the best
 	third.announce([prefix], { localPref: 200 });
 	await bench.settle();
 	const keyOf = (originator: number) =>
-		[...receiver.table.entries()].find(([key, { originatorId }]) => key.startsWith(prefix) && originatorId === originator)?.[0];
+		[...receiver.table.entries()].find(
+			([key, { originatorId }]) => key.startsWith(prefix) && originatorId === originator,
+		)?.[0];
 	const kept = keyOf(0x0c000003);
 	second.withdraw([prefix]);
 	await bench.settle();
@@ -208,7 +215,7 @@ test('[C198][C199] identifiers stay while a path lives, and the loss of the best
 	t.false(receiver.history.includes(`-${kept}`));
 });
 
-/** Clients in two clusters of their own, one in the reflector's, one neighbour that is no client. */
+/** Clients in two clusters of their own, one in the reflector's cluster, one non-client. */
 const [red, blue] = [0x01010101, 0x02020202];
 const clusters = {
 	red: { options: { reflectorClient: true, clusterId: red }, routerId: 0x0c000001 },
@@ -221,7 +228,10 @@ type InCluster = keyof typeof clusters;
 
 for (const { from, lists } of [
 	{ from: 'red', lists: { red: undefined, alsoRed: [red], blue: [blue, red], plain: [own, red], inside: [red] } },
-	{ from: 'plain', lists: { red: [red, own], alsoRed: [red, own], blue: [blue, own], plain: undefined, inside: [own] } },
+	{
+		from: 'plain',
+		lists: { red: [red, own], alsoRed: [red, own], blue: [blue, own], plain: undefined, inside: [own] },
+	},
 	{ from: 'inside', lists: { red: [red], alsoRed: [red], blue: [blue], plain: [own], inside: undefined } },
 ] satisfies { from: InCluster; lists: Record<InCluster, number[] | undefined> }[]) {
 	test(`[C172][C174] a route from '${from}' has passed the clusters of both clients, once where they are in the same`, async (t) => {
@@ -233,12 +243,14 @@ for (const { from, lists } of [
 		const seen = Object.entries(bench.peers).map(([name, peer]) => [name, peer.table.get(prefix)?.clusterList]);
 		t.deepEqual(
 			Object.fromEntries(seen),
-			Object.fromEntries(Object.entries(lists).map(([name, list]) => [name, list === undefined ? undefined : [...list, 9]])),
+			Object.fromEntries(
+				Object.entries(lists).map(([name, list]) => [name, list === undefined ? undefined : [...list, 9]]),
+			),
 		);
 	});
 }
 
-test('[C173][C174] what passed the cluster of any client is not taken, from whomever, and is once no client is in it', async (t) => {
+test('[C173][C174] what passed the cluster of any client is not taken, from any peer, and is once no client is in it', async (t) => {
 	const bench = await WireBench.start(t, { peers: clusters });
 	await bench.connect();
 	bench.peers.inside.announce([prefix], { originatorId: 5, clusterList: [7, blue] });

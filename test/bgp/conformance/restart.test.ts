@@ -56,7 +56,10 @@ test('[C204][C209] after the loss of TCP routes stay, marked as stale here and n
 
 test('[C205] after the restart time they go', async (t) => {
 	const clock = new FakeClock();
-	const bench = await WireBench.start(t, { clock, peers: { peer: helped(restart(true)), watcher: { options: client } } });
+	const bench = await WireBench.start(t, {
+		clock,
+		peers: { peer: helped(restart(true)), watcher: { options: client } },
+	});
 	await bench.connect();
 	bench.peers.peer.announce([prefix]);
 	await bench.settle();
@@ -148,11 +151,17 @@ test('routes that are held go when the peer is disabled', async (t) => {
 const forLong = { options: { ...client, longLivedStaleSeconds: 1000 }, capabilities: [restart(true), longLived(600)] };
 const stale = 0xffff0006;
 const noLongLived = 0xffff0007;
-const longWatcher = { options: { ...client, longLivedStaleSeconds: 1000 }, capabilities: [restart(true), longLived(600)] };
+const longWatcher = {
+	options: { ...client, longLivedStaleSeconds: 1000 },
+	capabilities: [restart(true), longLived(600)],
+};
 
 test('[C215][C218] after the restart time routes live on as long-lived stale ones, with those that know of it', async (t) => {
 	const clock = new FakeClock();
-	const bench = await WireBench.start(t, { clock, peers: { peer: forLong, watcher: longWatcher, plain: { options: client } } });
+	const bench = await WireBench.start(t, {
+		clock,
+		peers: { peer: forLong, watcher: longWatcher, plain: { options: client } },
+	});
 	await bench.connect();
 	const { peer, watcher, plain } = bench.peers;
 	peer.announce([prefix], { communities: [7] });
@@ -170,7 +179,11 @@ test('[C215][C218] after the restart time routes live on as long-lived stale one
 
 test('[C215] what import put in front of a path is no loop in a long-lived stale route either (RFC 7705)', async (t) => {
 	const clock = new FakeClock();
-	const peer = { ...forLong, asNumber: 65002, options: { ...forLong.options, ...open, reflectorClient: false, localAsNumber: 64999 } };
+	const peer = {
+		...forLong,
+		asNumber: 65002,
+		options: { ...forLong.options, ...open, reflectorClient: false, localAsNumber: 64999 },
+	};
 	const bench = await WireBench.start(t, { clock, peers: { peer, watcher: longWatcher } });
 	await bench.connect();
 	bench.peers.peer.announce([prefix]);
@@ -195,7 +208,9 @@ test('[C216] routes that must not live long go at the restart time', async (t) =
 });
 
 test('[C217] a route that was marked loses against one that was not', async (t) => {
-	const bench = await WireBench.start(t, { peers: { peer: forLong, watcher: longWatcher, third: { options: client } } });
+	const bench = await WireBench.start(t, {
+		peers: { peer: forLong, watcher: longWatcher, third: { options: client } },
+	});
 	await bench.connect();
 	bench.peers.peer.announce([prefix], { localPref: 500, communities: [stale] });
 	bench.peers.third.announce([prefix], { localPref: 50, communities: [3] });
@@ -223,7 +238,13 @@ test('[C219] the mark is passed on, and a fresh announcement takes it away', asy
 
 test('[C220] with restart time 0 the long-lived phase starts at once', async (t) => {
 	const bench = await WireBench.start(t, {
-		peers: { peer: { options: { ...client, longLivedStaleSeconds: 1000 }, capabilities: [restart(true, [1, 2], 0), longLived(600)] }, watcher: longWatcher },
+		peers: {
+			peer: {
+				options: { ...client, longLivedStaleSeconds: 1000 },
+				capabilities: [restart(true, [1, 2], 0), longLived(600)],
+			},
+			watcher: longWatcher,
+		},
 	});
 	await bench.connect();
 	bench.peers.peer.announce([prefix]);
@@ -234,7 +255,9 @@ test('[C220] with restart time 0 the long-lived phase starts at once', async (t)
 });
 
 test('external routes are held as well', async (t) => {
-	const bench = await WireBench.start(t, { peers: { peer: { asNumber: 65002, options: open, capabilities: [restart(true)] }, watcher: { options: client } } });
+	const bench = await WireBench.start(t, {
+		peers: { peer: { asNumber: 65002, options: open, capabilities: [restart(true)] }, watcher: { options: client } },
+	});
 	await bench.connect();
 	bench.peers.peer.announce([prefix]);
 	await bench.settle();

@@ -8,21 +8,32 @@ const prefix = '10.1.0.0/24';
 const longMessages: readonly Capability[] = [{ type: 'extended-message' }];
 const client = { options: { reflectorClient: true } };
 const attributes: PathAttributes = { origin: 'igp', asPath: [], nextHop: Uint8Array.of(10, 1, 0, 1), localPref: 100 };
-const filled = (octets: number): PathAttributes => ({ ...attributes, unknown: [{ code: 250, flags: 0xe0, value: new Uint8Array(octets) }] });
+const filled = (octets: number): PathAttributes => ({
+	...attributes,
+	unknown: [{ code: 250, flags: 0xe0, value: new Uint8Array(octets) }],
+});
 const lengthOf = (given: PathAttributes) =>
-	encodeMessage(updateMessage({ attributes: given, nlri: [parsePrefix(prefix)] }), packetContext({ extendedMessage: true })).length;
-/** Attributes that make an UPDATE for the prefix as long as that. */
+	encodeMessage(
+		updateMessage({ attributes: given, nlri: [parsePrefix(prefix)] }),
+		packetContext({ extendedMessage: true }),
+	).length;
+/** Attributes that make an UPDATE for the prefix this long. */
 const sized = (octets: number) => filled(octets - lengthOf(filled(256)) + 256);
-/** What a reflector adds: ORIGINATOR_ID and CLUSTER_LIST. */
+/** The attributes that a reflector adds: ORIGINATOR_ID and CLUSTER_LIST. */
 const reflection = 14;
 
 const longest = ({ raw }: WirePeer) => Math.max(0, ...(raw?.frames ?? []).map(({ length }) => length));
 
 for (const { title, received, plain, extended } of [
-	{ title: 'of 4096 octets goes to everybody', received: 4096 - reflection, plain: 4096, extended: 4096 },
+	{ title: 'of 4096 octets goes to every peer', received: 4096 - reflection, plain: 4096, extended: 4096 },
 	{ title: 'of 4097 goes to those who take it', received: 4097 - reflection, plain: undefined, extended: 4097 },
 	{ title: 'of 65535 goes to those who take it', received: 0xffff - reflection, plain: undefined, extended: 0xffff },
-	{ title: 'that would have 65536 goes to nobody', received: 0x1_0000 - reflection, plain: undefined, extended: undefined },
+	{
+		title: 'that would have 65536 goes to no peer',
+		received: 0x1_0000 - reflection,
+		plain: undefined,
+		extended: undefined,
+	},
 ]) {
 	test(`[C10][C13] an UPDATE ${title}, and takes back from the others what they had`, async (t) => {
 		const long = { ...client, capabilities: longMessages };
@@ -52,9 +63,12 @@ test('[C13] without extended messages routes share UPDATEs up to the last octet'
 	await bench.settle();
 	t.deepEqual(bench.peers.plain.prefixes, ['10.1.0.0/16', '10.2.0.0/16']);
 	t.is(longest(bench.peers.plain), 4096);
-	const sent = () => [bench.rib.routes({ advertised: 'plain' }).map((row) => `${row.prefix}`), bench.rib.counts('plain')[0]?.advertised];
+	const sent = () => [
+		bench.rib.routes({ advertised: 'plain' }).map((row) => `${row.prefix}`),
+		bench.rib.counts('plain')[0]?.advertised,
+	];
 	t.deepEqual(sent(), [['10.1.0.0/16', '10.2.0.0/16'], 2]);
-	// With the same attributes what is longer does not go, and takes nothing with it.
+	// With the same attributes, the longer prefix is not sent, and does not affect the other.
 	bench.peers.from.announce(['10.1.0.0/16', '10.3.0.0/24', '10.4.0.0/16'], sized(4096 - reflection + 1));
 	await bench.settle();
 	t.deepEqual(bench.peers.plain.prefixes, ['10.1.0.0/16', '10.2.0.0/16', '10.4.0.0/16']);
@@ -65,10 +79,12 @@ const oldFamily: Capability = { type: 'multiprotocol', afi: 1, safi: 1 };
 const path = (asNumber: number, count: number) =>
 	Array.from({ length: Math.ceil(count / 255) }, (_, index) => ({
 		type: 'sequence' as const,
-		asNumbers: Array.from({ length: Math.min(255, count - index * 255) }, (_, place) => (index === 0 && place === 0 ? 65002 : asNumber)),
+		asNumbers: Array.from({ length: Math.min(255, count - index * 255) }, (_, place) =>
+			index === 0 && place === 0 ? 65002 : asNumber,
+		),
 	}));
 
-test('[C142] a path that needs more than a message when its numbers have four octets is not used, and nobody is told nonsense', async (t) => {
+test('[C142] a path that needs more than a message when its numbers have four octets is not used, and no peer is sent a wrong one', async (t) => {
 	const old = { asNumber: 65002, only: [oldFamily, ...longMessages], options: open };
 	const bench = await WireBench.start(t, { peers: { old, inside: { ...client, capabilities: longMessages } } });
 	await bench.connect();
@@ -76,7 +92,10 @@ test('[C142] a path that needs more than a message when its numbers have four oc
 	bench.peers.old.announce(['10.2.0.0/16'], { asPath: path(65010, 10_000) });
 	await bench.settle();
 	t.deepEqual(bench.peers.inside.prefixes, ['10.2.0.0/16']);
-	t.is(bench.rib.routes({ received: 'old' }).find((route) => route.prefix === prefix)?.ineligible, 'attributes longer than any message');
+	t.is(
+		bench.rib.routes({ received: 'old' }).find((route) => route.prefix === prefix)?.ineligible,
+		'attributes longer than any message',
+	);
 	bench.peers.old.withdraw([prefix]);
 	await bench.settle();
 	t.is(bench.rib.routes({ received: 'old' }).length, 1);
@@ -99,16 +118,23 @@ const adding = (count: number) => ({
 		{
 			match: {},
 			action: 'accept' as const,
-			operations: Array.from({ length: count }, (_, index) => ({ type: 'add-large-community' as const, value: `1:2:${index}` })),
+			operations: Array.from({ length: count }, (_, index) => ({
+				type: 'add-large-community' as const,
+				value: `1:2:${index}`,
+			})),
 		},
 	],
 });
 
 for (const { title, options, has } of [
-	{ title: 'import', options: { from: { importPolicies: [adding(10)] }, to: {} }, has: 'attributes longer than any message' },
+	{
+		title: 'import',
+		options: { from: { importPolicies: [adding(10)] }, to: {} },
+		has: 'attributes longer than any message',
+	},
 	{ title: 'export', options: { from: {}, to: { exportPolicies: [adding(10)] } }, has: undefined },
 ]) {
-	test(`[C13] attributes of which ${title} policy makes more than a message holds reach nobody`, async (t) => {
+	test(`[C13] attributes of which ${title} policy makes more than a message holds reach no peer`, async (t) => {
 		const peer = (given: object) => ({ options: { ...client.options, ...given }, capabilities: longMessages });
 		const bench = await WireBench.start(t, { peers: { from: peer(options.from), to: peer(options.to) } });
 		await bench.connect();
@@ -125,15 +151,23 @@ const zeros = '00'.repeat(5000);
 const unknownWellKnown = `50fa1388 ${zeros}`;
 const refresh = `${marker} 139f 05 0001 01 01 ${zeros}`;
 for (const { title, message, code, data } of [
-	{ title: 'an attribute', message: `${marker} 13a3 02 0000 138c ${unknownWellKnown}`, code: [3, 2], data: unknownWellKnown },
+	{
+		title: 'an attribute',
+		message: `${marker} 13a3 02 0000 138c ${unknownWellKnown}`,
+		code: [3, 2],
+		data: unknownWellKnown,
+	},
 	{ title: 'a ROUTE-REFRESH', message: refresh, code: [7, 1], data: refresh },
 ]) {
 	for (const { whom, capabilities, most } of [
 		{ whom: 'a neighbour that takes them', capabilities: longMessages, most: 0xffff },
-		{ whom: 'a neighbour that sends them and has not said so', capabilities: [], most: 4096 - 21 },
+		{ whom: 'a neighbour that sends them without the capability', capabilities: [], most: 4096 - 21 },
 	]) {
 		test(`[C7][C12] a NOTIFICATION about ${title} of 5000 octets to ${whom} has as much of it as there is room for, and others notice nothing`, async (t) => {
-			const peers = { from: { ...client, capabilities: [...capabilities, { type: 'enhanced-route-refresh' } as const] }, other: client };
+			const peers = {
+				from: { ...client, capabilities: [...capabilities, { type: 'enhanced-route-refresh' } as const] },
+				other: client,
+			};
 			const bench = await WireBench.start(t, { peers });
 			await bench.connect();
 			const { raw } = bench.peers.from;

@@ -3,7 +3,11 @@ import type { Capability } from 'bgp-packet';
 
 import { describeCapability } from '../../../src/bgp/fsm/capabilities.ts';
 
-const other = (code: number, text: string): Capability => ({ type: 'unknown', code, value: Buffer.from(text, 'latin1') });
+const other = (code: number, text: string): Capability => ({
+	type: 'unknown',
+	code,
+	value: Buffer.from(text, 'latin1'),
+});
 
 for (const { capability, said } of [
 	{ capability: other(73, '\x04leaf\x03lab'), said: 'fqdn leaf.lab' },
@@ -14,4 +18,5 @@ for (const { capability, said } of [
 	{ capability: other(128, ''), said: 'old-route-refresh' },
 	{ capability: other(200, 'x'), said: 'unknown 200' },
 ])
-	test(`[C25][C231] a capability that is not spoken is said to be ${JSON.stringify(said)}`, (t) => t.is(describeCapability(capability), said));
+	test(`[C25][C231] an unsupported capability is shown as ${JSON.stringify(said)}`, (t) =>
+		t.is(describeCapability(capability), said));

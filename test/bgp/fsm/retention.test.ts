@@ -17,11 +17,31 @@ const rows: readonly { title: string; cause: EndCause; kept: readonly [boolean, 
 	{ title: '[C204] the loss of TCP', cause: { type: 'tcp-lost' }, kept: [false, true, true] },
 	{ title: '[C212] an expired hold timer', cause: { type: 'hold-expired' }, kept: [false, false, true] },
 	{ title: '[C75] an expired send hold timer', cause: { type: 'send-hold-expired' }, kept: [false, false, false] },
-	{ title: '[C211][C212] a NOTIFICATION', cause: { type: 'notification-received', code: 3, subcode: 1 }, kept: [false, false, true] },
-	{ title: '[C212] a Cease', cause: { type: 'notification-received', code: 6, subcode: 4 }, kept: [false, false, true] },
-	{ title: '[C213] a Hard Reset', cause: { type: 'notification-received', code: 6, subcode: 9 }, kept: [false, false, false] },
-	{ title: '[C212] a NOTIFICATION of ours', cause: { type: 'notification-sent', code: 3, subcode: 1 }, kept: [false, false, true] },
-	{ title: '[C213] a Hard Reset of ours', cause: { type: 'notification-sent', code: 6, subcode: 9 }, kept: [false, false, false] },
+	{
+		title: '[C211][C212] a NOTIFICATION',
+		cause: { type: 'notification-received', code: 3, subcode: 1 },
+		kept: [false, false, true],
+	},
+	{
+		title: '[C212] a Cease',
+		cause: { type: 'notification-received', code: 6, subcode: 4 },
+		kept: [false, false, true],
+	},
+	{
+		title: '[C213] a Hard Reset',
+		cause: { type: 'notification-received', code: 6, subcode: 9 },
+		kept: [false, false, false],
+	},
+	{
+		title: '[C212] a NOTIFICATION by us',
+		cause: { type: 'notification-sent', code: 3, subcode: 1 },
+		kept: [false, false, true],
+	},
+	{
+		title: '[C213] a Hard Reset by us',
+		cause: { type: 'notification-sent', code: 6, subcode: 9 },
+		kept: [false, false, false],
+	},
 	{ title: 'the operator', cause: { type: 'administrative' }, kept: [false, false, false] },
 ];
 

@@ -5,7 +5,7 @@ import { connectRetryMs, endsSeries, idleHoldMs, jittered } from '../../../src/b
 
 const always = (value: number) => () => value;
 
-test('[C65] jitter takes at most a quarter away', (t) => {
+test('[C65] jitter shortens by at most a quarter', (t) => {
 	fc.assert(
 		fc.property(fc.double({ min: 0, max: 0.999999, noNaN: true }), (random) => {
 			const value = jittered(1000, always(random));
@@ -26,7 +26,7 @@ test('[C64] each failure in a row doubles the pause in Idle', (t) => {
 	);
 });
 
-test('[C64] a session that held long enough ends the series', (t) => {
+test('[C64] a session of sufficient duration ends the series', (t) => {
 	t.false(endsSeries(59_999, 60));
 	t.true(endsSeries(60_000, 60));
 	t.false(endsSeries(9_000, 0));

@@ -26,7 +26,14 @@ test('a route of one client goes to the others, with ORIGINATOR_ID and CLUSTER_L
 	a.end();
 	bench.run();
 	t.deepEqual(b.prefixes, []);
-	t.deepEqual(bench.rib.statistics(), { prefixes: { ipv4: 0, ipv6: 0 }, paths: { ipv4: 0, ipv6: 0 }, attributeSets: 0, updateGroups: 2, dirty: 0 });
+	t.deepEqual(bench.rib.statistics(), {
+		prefixes: { ipv4: 0, ipv6: 0 },
+		paths: { ipv4: 0, ipv6: 0 },
+		attributeSets: 0,
+		attributeMemory: { heldBytes: 0, residentBytes: 2 ** 19 },
+		updateGroups: 2,
+		dirty: 0,
+	});
 });
 
 test('IPv6 routes are reflected like IPv4 ones', (t) => {
@@ -41,7 +48,7 @@ test('IPv6 routes are reflected like IPv4 ones', (t) => {
 	t.deepEqual(b.prefixes, ['2001:db8:2::/64']);
 });
 
-test('who joins late is sent the table, then End-of-RIB', (t) => {
+test('a peer that joins late receives the table, then End-of-RIB', (t) => {
 	const bench = new RibBench();
 	const a = bench.peer('a');
 	a.announce(['10.1.0.0/24']);
@@ -51,7 +58,12 @@ test('who joins late is sent the table, then End-of-RIB', (t) => {
 	bench.run();
 	t.deepEqual(late.prefixes, ['10.1.0.0/24', '192.168.1.0/26']);
 	t.deepEqual([...late.endOfRibs].sort(), ['ipv4', 'ipv6']);
-	t.deepEqual(late.held.get('192.168.1.0/26'), { origin: 'igp', asPath: [], nextHop: Uint8Array.of(10, 0, 0, 1), localPref: 100 });
+	t.deepEqual(late.held.get('192.168.1.0/26'), {
+		origin: 'igp',
+		asPath: [],
+		nextHop: Uint8Array.of(10, 0, 0, 1),
+		localPref: 100,
+	});
 });
 
 test('the best path moves between peers', (t) => {
@@ -70,7 +82,7 @@ test('the best path moves between peers', (t) => {
 	t.is(c.held.get('10.1.0.0/24')?.localPref, 100);
 });
 
-test('[C149] a route without a way to its next hop is not eligible, until there is one', (t) => {
+test('[C149] a route with an unreachable next hop is not eligible, until it becomes reachable', (t) => {
 	const bench = new RibBench();
 	bench.costs.set('10.0.9.1', undefined);
 	const [a, b] = [bench.peer('a'), bench.peer('b')];
@@ -104,24 +116,39 @@ test('[C156] of equal routes the one with the nearest next hop is best, also whe
 	t.is(c.held.get('10.1.0.0/24')?.nextHop?.at(-1), 2);
 });
 
-test('room runs out and grows while routes, sets and paths come in', (t) => {
+test('tables grow while routes, sets and paths arrive', (t) => {
 	const bench = new RibBench();
 	const peers = Array.from({ length: 5 }, (_, index) => bench.peer(`peer-${index}`));
 	const prefixes = Array.from({ length: 300 }, (_, index) => `10.${index >> 8}.${index & 255}.0/24`);
-	for (const [index, peer] of peers.entries()) for (const [med, prefix] of prefixes.entries()) peer.announce([prefix], { med: med + index });
+	for (const [index, peer] of peers.entries())
+		for (const [med, prefix] of prefixes.entries()) peer.announce([prefix], { med: med + index });
 	bench.run();
-	// All equal but for the MED, and from one neighbouring AS: the first peer's are best.
+	// All equal but for the MED, and from one neighbouring AS: the first peer's routes are best.
 	t.is(peers[0]?.held.size, 0);
 	t.is(peers[4]?.held.size, 300);
-	t.deepEqual(bench.rib.counts('peer-0')[0], { family: 'ipv4', received: 300, accepted: 300, best: 300, stale: 0, advertised: 0 });
-	t.deepEqual(bench.rib.counts('peer-1')[0], { family: 'ipv4', received: 300, accepted: 300, best: 0, stale: 0, advertised: 300 });
+	t.deepEqual(bench.rib.counts('peer-0')[0], {
+		family: 'ipv4',
+		received: 300,
+		accepted: 300,
+		best: 300,
+		stale: 0,
+		advertised: 0,
+	});
+	t.deepEqual(bench.rib.counts('peer-1')[0], {
+		family: 'ipv4',
+		received: 300,
+		accepted: 300,
+		best: 0,
+		stale: 0,
+		advertised: 300,
+	});
 	t.is(bench.rib.statistics().paths.ipv4, 1500);
 	for (const peer of peers) peer.end();
 	bench.run();
 	t.is(bench.rib.statistics().attributeSets, 0);
 });
 
-test('a speaker that becomes a reflector, changes its cluster ID and ceases to reflect tells its clients each time, and refuses loops by the new ID', (t) => {
+test('a speaker that starts or stops reflecting, or changes its cluster ID, updates its clients, and refuses loops by the new ID', (t) => {
 	const bench = new RibBench({ clusterId: undefined });
 	const plain = { options: { reflectorClient: false } };
 	const [a, b] = [bench.peer('a', plain), bench.peer('b', plain)];
@@ -132,7 +159,8 @@ test('a speaker that becomes a reflector, changes its cluster ID and ceases to r
 	const identity = { localAsNumber: bench.options.localAsNumber, routerId: bench.options.routerId };
 	const reflect = (clusterId: number | undefined) => {
 		bench.rib.setIdentity({ ...identity, clusterId });
-		for (const peer of [a, b]) bench.rib.reconfigure(peer.name, { ...peer.options, reflectorClient: clusterId !== undefined });
+		for (const peer of [a, b])
+			bench.rib.reconfigure(peer.name, { ...peer.options, reflectorClient: clusterId !== undefined });
 		bench.run();
 	};
 	reflect(0x0a000062);
@@ -143,7 +171,10 @@ test('a speaker that becomes a reflector, changes its cluster ID and ceases to r
 	t.deepEqual(b.held.get('10.1.0.0/24')?.clusterList, [0x0a000063]);
 	t.is(b.withdrawals, messages + 1);
 	t.deepEqual(b.prefixes, ['10.1.0.0/24']);
-	t.is(bench.rib.routes({ received: 'a', prefix: prefixKey('10.2.0.0/24') })[0]?.ineligible, 'own cluster in CLUSTER_LIST');
+	t.is(
+		bench.rib.routes({ received: 'a', prefix: prefixKey('10.2.0.0/24') })[0]?.ineligible,
+		'own cluster in CLUSTER_LIST',
+	);
 	t.is(bench.rib.counts('a')[0]?.accepted, 1);
 	reflect(0x0a000064);
 	t.deepEqual(b.prefixes, ['10.1.0.0/24', '10.2.0.0/24']);
@@ -153,7 +184,7 @@ test('a speaker that becomes a reflector, changes its cluster ID and ceases to r
 	t.deepEqual([a.failures, b.failures], [[], []]);
 });
 
-test('loops are judged anew in what import policy has changed', (t) => {
+test('loops are evaluated again for routes changed by import policy', (t) => {
 	const bench = new RibBench();
 	const marks: Policy = {
 		name: 'marks',

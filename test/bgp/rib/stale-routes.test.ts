@@ -7,7 +7,7 @@ const restarting = {
 	families: [{ family: 'ipv4' as const, gracefulRestart: { forwarding: true } }],
 };
 
-/** A neighbour with two routes that is in the midst of a refresh: one was sent again. */
+/** A neighbour with two routes during a refresh: one was sent again. */
 function refreshing() {
 	const bench = new RibBench();
 	const peer = bench.peer('a', restarting);
@@ -19,7 +19,7 @@ function refreshing() {
 	return { bench, peer, other };
 }
 
-test('[C191][C204] a session that is lost in the midst of a refresh takes no routes with it', (t) => {
+test('[C191][C204] a session lost during a refresh removes no routes', (t) => {
 	const { bench, peer, other } = refreshing();
 	peer.end('retain');
 	bench.run();
@@ -31,7 +31,7 @@ test('[C191][C204] a session that is lost in the midst of a refresh takes no rou
 	t.deepEqual(other.prefixes, prefixes.slice(1));
 });
 
-test('[C208] what was stale when the session was lost a second time goes', (t) => {
+test('[C208] routes that were stale at the second loss of the session are removed', (t) => {
 	const { bench, peer, other } = refreshing();
 	peer.end('retain');
 	peer.restart();

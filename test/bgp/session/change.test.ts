@@ -6,7 +6,12 @@ const before = peerOptions({ address: '10.0.0.2', asNumber: 65002 });
 
 const rows: readonly { title: string; change: Partial<PeerOptions>; effect: string; fields: readonly string[] }[] = [
 	{ title: 'nothing', change: {}, effect: 'none', fields: [] },
-	{ title: 'equal values of another identity', change: { families: ['ipv4', 'ipv6'], addPath: { receive: false, send: false } }, effect: 'none', fields: [] },
+	{
+		title: 'equal values with another identity',
+		change: { families: ['ipv4', 'ipv6'], addPath: { receive: false, send: false } },
+		effect: 'none',
+		fields: [],
+	},
 	{ title: 'a description', change: { description: 'top of rack' }, effect: 'live', fields: ['description'] },
 	{ title: 'the MD5 key', change: { md5Key: 'secret' }, effect: 'live', fields: ['md5Key'] },
 	{ title: 'the export policies', change: { exportPolicies: [] }, effect: 'routes', fields: ['exportPolicies'] },

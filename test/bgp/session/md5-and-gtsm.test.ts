@@ -17,11 +17,21 @@ interface Side extends TestSpeaker {
 	state(): string | undefined;
 }
 
-/** Two speakers; the right one is passive. */
-async function pair(t: ExecutionContext, left: Partial<PeerOptions>, right: Partial<PeerOptions>): Promise<readonly [Side, Side]> {
+/** Two speakers; the second one is passive. */
+async function pair(
+	t: ExecutionContext,
+	left: Partial<PeerOptions>,
+	right: Partial<PeerOptions>,
+): Promise<readonly [Side, Side]> {
 	const [a, b] = [loopbackAddress(), loopbackAddress()];
 	const side = (own: string, other: string, asNumber: number, options: Partial<PeerOptions>): Side => {
-		const peer = loopbackPeer(own, { address: other, asNumber: 131_073 - asNumber, connectTimeoutSeconds: 0.3, connectRetrySeconds: 0.1, ...options });
+		const peer = loopbackPeer(own, {
+			address: other,
+			asNumber: 131_073 - asNumber,
+			connectTimeoutSeconds: 0.3,
+			connectRetrySeconds: 0.1,
+			...options,
+		});
 		const speaker = testSpeaker(t, { address: own, asNumber, peers: [peer] });
 		return { ...speaker, peer, state: () => speaker.speaker.peer(peer.name)?.state };
 	};
@@ -30,9 +40,10 @@ async function pair(t: ExecutionContext, left: Partial<PeerOptions>, right: Part
 	return sides;
 }
 
-const bothUp = (sides: readonly Side[]): Promise<void> => eventually('both are established', () => sides.every((side) => side.state() === 'established'));
+const bothUp = (sides: readonly Side[]): Promise<void> =>
+	eventually('both are established', () => sides.every((side) => side.state() === 'established'));
 
-md5Test('[C229] two speakers with the same key meet', async (t) => {
+md5Test('[C229] two speakers with the same key establish a session', async (t) => {
 	const sides = await pair(t, { md5Key: 'secret' }, { md5Key: 'secret' });
 	await bothUp(sides);
 	t.pass();
@@ -43,10 +54,12 @@ for (const [title, left, right] of [
 	['a key on one side', { md5Key: 'secret' }, {}],
 	['a key on the other side', {}, { md5Key: 'secret' }],
 ] as const) {
-	md5Test(`[C229] with ${title} TCP does not come up, until the keys agree`, async (t) => {
+	md5Test(`[C229] with ${title} TCP is not established, until the keys are equal`, async (t) => {
 		const sides = await pair(t, left, right);
 		const [a, b] = sides;
-		await eventually('an attempt had no answer', () => /no answer|timed out/.test(a.speaker.peer(a.peer.name)?.lastError?.message ?? ''));
+		await eventually('an attempt had no answer', () =>
+			/no answer|timed out/.test(a.speaker.peer(a.peer.name)?.lastError?.message ?? ''),
+		);
 		t.not(b.state(), 'established');
 		for (const side of sides) side.speaker.updatePeer({ ...side.peer, md5Key: 'agreed' });
 		await bothUp(sides);
@@ -71,7 +84,7 @@ md5Test('[C229] a key is changed on both sides without a reset', async (t) => {
 	await bothUp(sides);
 });
 
-test('a key file gives its first line', async (t) => {
+test('a key file provides its first line', async (t) => {
 	const folder = await mkdtemp(join(tmpdir(), 'bgpmesh-key-'));
 	t.teardown(() => rm(folder, { recursive: true }));
 	const file = async (name: string, content: string): Promise<string> => {
@@ -80,14 +93,29 @@ test('a key file gives its first line', async (t) => {
 	};
 	t.is(await readMd5Key(await file('one', 'secret\n')), 'secret');
 	t.is(await readMd5Key(await file('two', 'with space \r\nsecond line')), 'with space ');
-	await t.throwsAsync(readMd5Key(await file('empty', '\n')), { instanceOf: Md5KeyError, message: /first line is empty/ });
+	await t.throwsAsync(readMd5Key(await file('empty', '\n')), {
+		instanceOf: Md5KeyError,
+		message: /first line is empty/,
+	});
 	await t.throwsAsync(readMd5Key(await file('long', 'x'.repeat(81))), { instanceOf: Md5KeyError, message: /81 bytes/ });
 	await t.throwsAsync(readMd5Key(join(folder, 'none')), { instanceOf: Md5KeyError, message: /ENOENT/ });
 });
 
 for (const { title, options, kind, ttl, minimum } of [
-	{ title: '[C227] a neighbour one hop away', options: { ttlSecurityHops: 1, multihopTtl: undefined }, kind: 'external', ttl: 255, minimum: 255 },
-	{ title: '[C227] a neighbour three hops away', options: { ttlSecurityHops: 3, multihopTtl: undefined }, kind: 'internal', ttl: 255, minimum: 253 },
+	{
+		title: '[C227] a neighbour one hop away',
+		options: { ttlSecurityHops: 1, multihopTtl: undefined },
+		kind: 'external',
+		ttl: 255,
+		minimum: 255,
+	},
+	{
+		title: '[C227] a neighbour three hops away',
+		options: { ttlSecurityHops: 3, multihopTtl: undefined },
+		kind: 'internal',
+		ttl: 255,
+		minimum: 253,
+	},
 	{
 		title: '[C228] an external peer without multihop',
 		options: { ttlSecurityHops: undefined, multihopTtl: undefined },
@@ -95,23 +123,39 @@ for (const { title, options, kind, ttl, minimum } of [
 		ttl: 1,
 		minimum: undefined,
 	},
-	{ title: '[C228] an external peer with multihop', options: { ttlSecurityHops: undefined, multihopTtl: 7 }, kind: 'external', ttl: 7, minimum: undefined },
-	{ title: '[C228] an internal peer', options: { ttlSecurityHops: undefined, multihopTtl: undefined }, kind: 'internal', ttl: undefined, minimum: undefined },
+	{
+		title: '[C228] an external peer with multihop',
+		options: { ttlSecurityHops: undefined, multihopTtl: 7 },
+		kind: 'external',
+		ttl: 7,
+		minimum: undefined,
+	},
+	{
+		title: '[C228] an internal peer',
+		options: { ttlSecurityHops: undefined, multihopTtl: undefined },
+		kind: 'internal',
+		ttl: undefined,
+		minimum: undefined,
+	},
 ] as const) {
-	test(`${title}: TTL ${ttl ?? 'of the kernel'}, at least ${minimum ?? 'any'}`, (t) => t.deepEqual(ttlPlan(options, kind), { ttl, minimum }));
+	test(`${title}: TTL ${ttl ?? 'of the kernel'}, at least ${minimum ?? 'any'}`, (t) =>
+		t.deepEqual(ttlPlan(options, kind), { ttl, minimum }));
 }
 
-test('[C227] two speakers with GTSM meet', async (t) => {
+test('[C227] two speakers with GTSM establish a session', async (t) => {
 	const sides = await pair(t, { ttlSecurityHops: 1 }, { ttlSecurityHops: 1 });
 	await bothUp(sides);
 	t.pass();
 });
 
-test('[C227] what a neighbour sends with a lower TTL is not heard', async (t) => {
+test('[C227] messages of a neighbour with a lower TTL are not received', async (t) => {
 	const clock = new FakeClock();
 	const session = await rawSession(t, { ttlSecurityHops: 1 }, { clock });
-	// Beside a neighbour without GTSM its SYN is let in: what follows is not heard.
-	session.speaker.addPeer(loopbackPeer(session.address, { address: loopbackAddress(), asNumber: 65003, passive: true }));
+	// With a neighbour without GTSM on the same listener its SYN is accepted: later packets are
+	// dropped.
+	session.speaker.addPeer(
+		loopbackPeer(session.address, { address: loopbackAddress(), asNumber: 65003, passive: true }),
+	);
 	// Its packets have the TTL of the kernel.
 	const raw = await session.connect();
 	await raw.receive('open');
@@ -120,7 +164,8 @@ test('[C227] what a neighbour sends with a lower TTL is not heard', async (t) =>
 		clock.advance(1000);
 		await new Promise((resolve) => setImmediate(resolve));
 	}
-	// Nothing but the time until an OPEN must be there came to an end. Acknowledgements are not heard either, so what is sent need not arrive.
+	// Only the time until an OPEN ended. Acknowledgements are dropped too, so sent data need not
+	// arrive.
 	const sent = () => session.speaker.peer(session.peerName)?.lastNotificationSent;
 	await eventually('the session gave up', () => sent() !== undefined);
 	t.like(sent(), { code: 4, subcode: 0 });

@@ -7,7 +7,8 @@ import { openMessage } from '../../support/raw-peer.ts';
 
 const context = packetContext({ extendedMessage: true });
 const encode = (message: Message): Uint8Array => encodeMessage(message, context);
-const notification = (octets: number): Uint8Array => encode({ type: 'notification', code: 6, subcode: 0, data: new Uint8Array(octets).fill(octets & 0xff) });
+const notification = (octets: number): Uint8Array =>
+	encode({ type: 'notification', code: 6, subcode: 0, data: new Uint8Array(octets).fill(octets & 0xff) });
 const messages = [
 	encode(openMessage({ asNumber: 1, routerId: 1 })),
 	encode({ type: 'keepalive' }),
@@ -17,7 +18,7 @@ const messages = [
 ];
 const stream = Buffer.concat(messages);
 
-/** Every message that comes out, as hex, when the stream comes in these pieces. */
+/** Every resulting message, as hex, for a stream in these pieces. */
 function read(chunks: readonly Uint8Array[]): string[] {
 	const cursor = new MessageCursor();
 	cursor.maximumLength = 65535;
@@ -31,9 +32,10 @@ function read(chunks: readonly Uint8Array[]): string[] {
 
 const expected = messages.map((message) => Buffer.from(message).toString('hex'));
 
-test('[C6] a stream split at any two positions gives the same messages', (t) => {
+test('[C6] a stream split at any two positions yields the same messages', (t) => {
 	t.deepEqual(read([stream]), expected);
-	for (let first = 0; first <= 200; first++) t.deepEqual(read([stream.subarray(0, first), stream.subarray(first)]), expected);
+	for (let first = 0; first <= 200; first++)
+		t.deepEqual(read([stream.subarray(0, first), stream.subarray(first)]), expected);
 	fc.assert(
 		fc.property(fc.array(fc.nat(stream.length), { maxLength: 20 }), (cuts) => {
 			const sorted = [0, ...cuts.sort((left, right) => left - right), stream.length];
@@ -43,7 +45,7 @@ test('[C6] a stream split at any two positions gives the same messages', (t) => 
 	);
 });
 
-test('[C6] a stream that comes octet by octet gives the same messages', (t) => {
+test('[C6] a stream that arrives octet by octet yields the same messages', (t) => {
 	t.deepEqual(read([...stream].map((octet) => Uint8Array.of(octet))), expected);
 });
 
@@ -54,7 +56,7 @@ test('a message inside one chunk is not copied', (t) => {
 	t.is(cursor.buffer, stream);
 });
 
-test('what is queued is counted, and nothing is left when all was read', (t) => {
+test('queued bytes are counted, and none are left when all were read', (t) => {
 	const cursor = new MessageCursor();
 	cursor.maximumLength = 65535;
 	cursor.push(stream);
@@ -65,7 +67,7 @@ test('what is queued is counted, and nothing is left when all was read', (t) => 
 	t.true(cursor.drained);
 });
 
-test('messages before a bad header are still read', (t) => {
+test('messages before an invalid header are still read', (t) => {
 	const cursor = new MessageCursor();
 	cursor.push(Buffer.concat([encode({ type: 'keepalive' }), new Uint8Array(19)]));
 	t.true(cursor.next());

@@ -28,7 +28,7 @@ test('a timer fires once, never early, at most a slot late', (t) => {
 	);
 });
 
-test('arming again moves the deadline, back and forth', (t) => {
+test('re-arming moves the deadline, earlier or later', (t) => {
 	const clock = new FakeClock();
 	let fired = 0;
 	const timer = new TimerWheel(clock).timer(() => fired++);
@@ -46,7 +46,11 @@ test('arming again moves the deadline, back and forth', (t) => {
 });
 
 test('many timers, armed and moved at any time, each fire within a slot of their last deadline', (t) => {
-	const move = fc.record({ timer: fc.nat(5), delay: fc.integer({ min: 1, max: 120_000 }), pause: fc.integer({ min: 0, max: 20_000 }) });
+	const move = fc.record({
+		timer: fc.nat(5),
+		delay: fc.integer({ min: 1, max: 120_000 }),
+		pause: fc.integer({ min: 0, max: 20_000 }),
+	});
 	fc.assert(
 		fc.property(fc.array(move, { maxLength: 40 }), (moves) => {
 			const clock = new FakeClock();
@@ -55,7 +59,10 @@ test('many timers, armed and moved at any time, each fire within a slot of their
 			const timers = Array.from({ length: 6 }, (_, index) =>
 				wheel.timer(() => {
 					const deadline = deadlines[index] ?? Number.POSITIVE_INFINITY;
-					t.true(clock.monotonicMs() >= deadline && clock.monotonicMs() <= deadline + slotMs, `${clock.monotonicMs()} for ${deadline}`);
+					t.true(
+						clock.monotonicMs() >= deadline && clock.monotonicMs() <= deadline + slotMs,
+						`${clock.monotonicMs()} for ${deadline}`,
+					);
 					deadlines[index] = undefined;
 				}),
 			);

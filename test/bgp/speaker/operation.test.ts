@@ -8,8 +8,10 @@ import { rawSession } from '../../support/raw-session.ts';
 import { loopbackPeer, testSpeaker } from '../../support/speakers.ts';
 
 const update = Buffer.from(`${'ff'.repeat(16)}00170200000000`, 'hex');
-const established = async (session: { state(): string }): Promise<void> => eventually('it is established', () => session.state() === 'established');
-const refreshBytes = (subtype: number, afi = 1): Buffer => Buffer.from(`${'ff'.repeat(16)}0017050${0}0${afi}0${subtype}01`, 'hex');
+const established = async (session: { state(): string }): Promise<void> =>
+	eventually('it is established', () => session.state() === 'established');
+const refreshBytes = (subtype: number, afi = 1): Buffer =>
+	Buffer.from(`${'ff'.repeat(16)}0017050${0}0${afi}0${subtype}01`, 'hex');
 
 test('[C188] a ROUTE-REFRESH for a negotiated family reaches the RIB, others are ignored', async (t) => {
 	const session = await rawSession(t, { families: ['ipv4'] });
@@ -31,15 +33,18 @@ test('[C188] a ROUTE-REFRESH for a negotiated family reaches the RIB, others are
 
 test('[C190][C191][C194] with RFC 7313 the marks reach the RIB, unknown subtypes are ignored', async (t) => {
 	const session = await rawSession(t);
-	const raw = await session.establish({ capabilities: [...plainCapabilities(65002), { type: 'enhanced-route-refresh' }] });
+	const raw = await session.establish({
+		capabilities: [...plainCapabilities(65002), { type: 'enhanced-route-refresh' }],
+	});
 	await established(session);
-	for (const subtype of [1, 0, 2, 3, 255]) raw.sendBytes(refreshBytes(0).map((octet, index) => (index === 21 ? subtype : octet)));
+	for (const subtype of [1, 0, 2, 3, 255])
+		raw.sendBytes(refreshBytes(0).map((octet, index) => (index === 21 ? subtype : octet)));
 	raw.sendBytes(update);
 	await eventually('the UPDATE behind them arrived', () => session.rib.sessions[0]?.updates.length === 1);
 	t.deepEqual(session.rib.sessions[0]?.refreshes, ['ipv4 begin', 'ipv4 request', 'ipv4 end']);
 });
 
-test('[C189][C195] a refresh asks for every family, and only a peer that can', async (t) => {
+test('[C189][C195] a refresh requests every family, and only from a peer that supports it', async (t) => {
 	const able = await rawSession(t);
 	const raw = await able.establish();
 	await established(able);
@@ -62,7 +67,7 @@ test('[C189][C195] a refresh asks for every family, and only a peer that can', a
 	t.is(unable.state(), 'established');
 });
 
-test('a peer that does not read makes the sink say so, and one that reads again is told to the RIB', async (t) => {
+test('a peer that does not read blocks its sink, and the RIB is notified when it reads again', async (t) => {
 	const session = await rawSession(t);
 	const raw = await session.establish();
 	await established(session);
@@ -79,13 +84,13 @@ test('a peer that does not read makes the sink say so, and one that reads again 
 	t.true((recorded?.sink.bufferedBytes ?? 0) > 0);
 	t.is(recorded?.drained, 0);
 	raw.socket.resume();
-	await eventually('the RIB is told', () => (recorded?.drained ?? 0) > 0);
+	await eventually('the RIB has the event', () => (recorded?.drained ?? 0) > 0);
 	await raw.receive('update', written);
 	t.is(recorded?.sink.bufferedBytes, 0);
 	t.is(session.speaker.peer(session.peerName)?.messages.sent.update, written);
 });
 
-test('a flood from one peer does not keep another one waiting', async (t) => {
+test('a flood from one peer does not delay another one', async (t) => {
 	const flooded = await rawSession(t);
 	const raw = await flooded.establish();
 	await established(flooded);
@@ -98,7 +103,7 @@ test('a flood from one peer does not keep another one waiting', async (t) => {
 		before = performance.now();
 	}, 1);
 	t.teardown(() => clearInterval(watch));
-	// One message takes this long to work through.
+	// Processing time of one message.
 	flooded.rib.onUpdate = () => {
 		const until = performance.now() + 0.5;
 		while (performance.now() < until);
@@ -109,7 +114,7 @@ test('a flood from one peer does not keep another one waiting', async (t) => {
 	t.true(others > 20, `${others} turns, the longest of ${Math.round(longest)} ms`);
 });
 
-test('a change that needs no reset leaves the session alone', async (t) => {
+test('a change without a reset keeps the session', async (t) => {
 	const session = await rawSession(t);
 	await session.establish();
 	await established(session);
@@ -146,7 +151,7 @@ test('a peer that is configured as disabled waits for enable', async (t) => {
 	t.true(session.speaker.peer(session.peerName)?.enabled);
 });
 
-test('whoever watches sees states, notifications and reasons', async (t) => {
+test('a watcher receives states, notifications and reasons', async (t) => {
 	const session = await rawSession(t);
 	const events: SessionEvent[] = [];
 	const end = session.speaker.onEvent((event) => events.push(event));
@@ -171,7 +176,7 @@ test('whoever watches sees states, notifications and reasons', async (t) => {
 	);
 });
 
-test('a view holds what an operator asks for', async (t) => {
+test('a view contains the operational state', async (t) => {
 	const session = await rawSession(t, { name: 'tor' });
 	await session.establish({ holdTimeSeconds: 30 });
 	await established(session);
@@ -188,9 +193,21 @@ test('a view holds what an operator asks for', async (t) => {
 		keepaliveSeconds: 10,
 		establishedCount: 1,
 	});
-	t.deepEqual(view?.capabilities?.received, ['multiprotocol ipv4', 'multiprotocol ipv6', 'route-refresh', 'four-octet-as 65002']);
+	t.deepEqual(view?.capabilities?.received, [
+		'multiprotocol ipv4',
+		'multiprotocol ipv6',
+		'route-refresh',
+		'four-octet-as 65002',
+	]);
 	t.deepEqual(view?.capabilities?.negotiated, ['ipv4', 'ipv6', 'four-octet-as', 'route-refresh']);
 	t.deepEqual(Object.keys(view?.timers ?? {}), ['hold', 'keepalive']);
-	t.deepEqual(view?.messages.sent, { open: 1, update: 0, notification: 0, keepalive: 1, refresh: 0, bytes: view?.messages.sent.bytes });
+	t.deepEqual(view?.messages.sent, {
+		open: 1,
+		update: 0,
+		notification: 0,
+		keepalive: 1,
+		refresh: 0,
+		bytes: view?.messages.sent.bytes,
+	});
 	t.is(session.speaker.peer('tor')?.since, view?.since);
 });

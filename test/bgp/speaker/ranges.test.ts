@@ -28,7 +28,7 @@ test('the most specific range counts', (t) => {
 
 const surrounding = (address: string): string => `${address.split('.').slice(0, 3).join('.')}.0/24`;
 
-test('a neighbour from a range is a peer while its session lives', async (t) => {
+test('a neighbour from a range is a peer while its session exists', async (t) => {
 	const own = loopbackAddress();
 	const theirs = loopbackAddress();
 	const { speaker, rib } = testSpeaker(t, { address: own, ranges: [range(surrounding(theirs))] });
@@ -43,7 +43,7 @@ test('a neighbour from a range is a peer while its session lives', async (t) => 
 	t.deepEqual(rib.sessions[0]?.ended, { type: 'forget' });
 });
 
-test('a neighbour from a range that is refused is forgotten at once', async (t) => {
+test('a refused neighbour from a range is removed at once', async (t) => {
 	const own = loopbackAddress();
 	const theirs = loopbackAddress();
 	const { speaker } = testSpeaker(t, { address: own, ranges: [range(surrounding(theirs))] });
@@ -55,7 +55,7 @@ test('a neighbour from a range that is refused is forgotten at once', async (t) 
 	t.deepEqual(speaker.peers(), []);
 });
 
-test('a full range lets nobody in until one is gone', async (t) => {
+test('a full range accepts no neighbour until one is gone', async (t) => {
 	const own = loopbackAddress();
 	const [first, second] = [loopbackAddress(), loopbackAddress()];
 	const { speaker } = testSpeaker(t, { address: own, ranges: [range(surrounding(first), { limit: 1 })] });
@@ -74,7 +74,7 @@ test('a full range lets nobody in until one is gone', async (t) => {
 	);
 });
 
-test('a range that is removed takes its neighbours along', async (t) => {
+test('removing a range removes its neighbours', async (t) => {
 	const own = loopbackAddress();
 	const theirs = loopbackAddress();
 	const { speaker } = testSpeaker(t, { address: own, ranges: [range(surrounding(theirs))] });
@@ -88,7 +88,7 @@ test('a range that is removed takes its neighbours along', async (t) => {
 	t.deepEqual(speaker.peers(), []);
 });
 
-test('a neighbour of a range that is configured by itself starts anew as that', async (t) => {
+test('a neighbour of a range that becomes a configured peer starts anew', async (t) => {
 	const own = loopbackAddress();
 	const theirs = loopbackAddress();
 	const { speaker } = testSpeaker(t, { address: own, ranges: [range(surrounding(theirs))] });

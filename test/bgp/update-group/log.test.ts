@@ -4,9 +4,13 @@ import { writeAsPath } from '../../../src/bgp/update-group/as-path.ts';
 import { Bitmap } from '../../../src/bgp/update-group/bitmap.ts';
 import { ChunkPool, Cursor, isFor, MessageLog } from '../../../src/bgp/update-group/log.ts';
 
-const message = fc.record({ audience: fc.constantFrom(0, 0, 1, 2, -1, -2), length: fc.integer({ min: 1, max: 40 }), reads: fc.boolean() });
+const message = fc.record({
+	audience: fc.constantFrom(0, 0, 1, 2, -1, -2),
+	length: fc.integer({ min: 1, max: 40 }),
+	reads: fc.boolean(),
+});
 
-test('a reader gets every message that is for it, once and in order, however the log is cut and reused', (t) => {
+test('a reader gets every message for it, once and in order, under any truncation and reuse of the log', (t) => {
 	fc.assert(
 		fc.property(fc.array(message, { maxLength: 60, size: 'max' }), (messages) => {
 			const pool = new ChunkPool(4, 64);
@@ -17,14 +21,16 @@ test('a reader gets every message that is for it, once and in order, however the
 			const wanted = new Map<number, number[]>(peers.map((peer) => [peer, []]));
 			const read = (peer: number) => {
 				const cursor = cursors.get(peer);
-				for (let bytes = cursor?.next(peer); bytes !== undefined; bytes = cursor?.next(peer)) got.get(peer)?.push(...bytes);
+				for (let bytes = cursor?.next(peer); bytes !== undefined; bytes = cursor?.next(peer))
+					got.get(peer)?.push(...bytes);
 			};
 			for (const [index, { audience, length, reads }] of messages.entries()) {
 				const chunk = log.room(length);
 				const end = chunk.used + length;
 				chunk.bytes.fill(index, chunk.used, end);
 				log.commit(end, audience);
-				for (const peer of peers) if (isFor(audience, peer)) wanted.get(peer)?.push(...Array.from({ length }, () => index));
+				for (const peer of peers)
+					if (isFor(audience, peer)) wanted.get(peer)?.push(...Array.from({ length }, () => index));
 				if (!reads) continue;
 				read(1 + (index % 3));
 				log.trim(Math.min(...[...cursors.values()].map((cursor) => cursor.chunk.sequence)));
@@ -37,7 +43,7 @@ test('a reader gets every message that is for it, once and in order, however the
 	);
 });
 
-test('a bitmap gives its numbers in order', (t) => {
+test('a bitmap returns its numbers in order', (t) => {
 	fc.assert(
 		fc.property(fc.array(fc.integer({ min: 1, max: 5000 }), { maxLength: 50, size: 'max' }), (numbers) => {
 			const bitmap = new Bitmap();
@@ -54,17 +60,29 @@ test('a bitmap gives its numbers in order', (t) => {
 });
 
 const paths = [
-	{ title: 'an empty path becomes a sequence', wire: '', prepend: [65001], dropPrivate: false, result: '0201 0000fde9' },
-	{ title: 'a sequence is made longer', wire: '0201 00000001', prepend: [65001], dropPrivate: false, result: '0202 0000fde9 00000001' },
 	{
-		title: 'a set gets a sequence in front',
+		title: 'an empty path becomes a sequence',
+		wire: '',
+		prepend: [65001],
+		dropPrivate: false,
+		result: '0201 0000fde9',
+	},
+	{
+		title: 'a sequence is extended',
+		wire: '0201 00000001',
+		prepend: [65001],
+		dropPrivate: false,
+		result: '0202 0000fde9 00000001',
+	},
+	{
+		title: 'a set is preceded by a new sequence',
 		wire: '0101 00000001',
 		prepend: [65001, 65002],
 		dropPrivate: false,
 		result: '0202 0000fde9 0000fdea 0101 00000001',
 	},
 	{
-		title: 'private numbers are left out, and a segment of nothing else',
+		title: 'private numbers are removed, and a segment with only private numbers',
 		wire: '0202 00000001 0000fde9 0101 0000fde8',
 		prepend: [7],
 		dropPrivate: true,

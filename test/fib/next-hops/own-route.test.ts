@@ -21,7 +21,7 @@ const rows: readonly {
 	readonly found: string;
 }[] = [
 	{
-		title: 'is none where nothing of ours contains it',
+		title: 'is none if no own route contains it',
 		kernel: [unicast('10.8.0.0/16', '10.0.1.1', 'eth0')],
 		best: [best('10.8.0.0/16', '10.0.1.1')],
 		found: 'none',
@@ -32,17 +32,32 @@ const rows: readonly {
 		best: [best('0.0.0.0/0', '10.0.1.1'), best('10.9.1.0/24', '10.7.7.7')],
 		found: '24 10.7.7.7 512',
 	},
-	{ title: 'may be a default route', kernel: [unicast('0.0.0.0/0', '10.0.1.1', 'eth0')], best: [best('0.0.0.0/0', '10.0.1.1')], found: '0 10.0.1.1 1024' },
 	{
-		title: 'is none where the most specific one ends in a block of this node',
+		title: 'may be a default route',
+		kernel: [unicast('0.0.0.0/0', '10.0.1.1', 'eth0')],
+		best: [best('0.0.0.0/0', '10.0.1.1')],
+		found: '0 10.0.1.1 1024',
+	},
+	{
+		title: 'is none if the most specific one is a blackhole of this node',
 		kernel: [unicast('0.0.0.0/0', '10.0.1.1', 'eth0'), blackhole('10.9.1.0/26')],
 		best: [best('0.0.0.0/0', '10.0.1.1')],
 		found: 'none',
 	},
-	{ title: 'does not count before it is in the kernel', kernel: [], best: [best('10.9.1.0/24', '10.7.7.7')], found: 'none' },
-	{ title: 'does not count any more when only the kernel has it', kernel: [unicast('10.9.1.0/24', '10.0.1.2', 'eth0')], best: [], found: 'none' },
 	{
-		title: 'counts by its gateway while routes of an earlier life are held',
+		title: 'does not count before it is in the kernel',
+		kernel: [],
+		best: [best('10.9.1.0/24', '10.7.7.7')],
+		found: 'none',
+	},
+	{
+		title: 'does not count once only the kernel has it',
+		kernel: [unicast('10.9.1.0/24', '10.0.1.2', 'eth0')],
+		best: [],
+		found: 'none',
+	},
+	{
+		title: 'counts by its gateway while routes of an earlier run are held',
 		kernel: [unicast('10.9.1.0/24', '10.0.1.2', 'eth0')],
 		best: [],
 		held: true,
@@ -52,14 +67,33 @@ const rows: readonly {
 for (const { title, kernel, best: routes, held = false, found } of rows) {
 	test(`our own route to an address ${title}`, (t) => {
 		const actual = new Map(kernel.map((route) => [route.prefix, [route]]));
-		const own = ownRouteTo(parseAddress('10.9.1.7'), { actual, best: new Map(routes.map((route) => [route.prefix, route])), statics: [], held });
+		const own = ownRouteTo(parseAddress('10.9.1.7'), {
+			actual,
+			best: new Map(routes.map((route) => [route.prefix, route])),
+			statics: [],
+			held,
+		});
 		t.is(own === undefined ? 'none' : `${own.length} ${own.nextHop} ${own.metric}`, found);
 	});
 }
 
-test('the most specific static route that contains an address has the way', (t) => {
-	const fixed = (prefix: string, via: string) => ({ prefix: prefixKey(prefix), family: 'ipv4' as const, via, device: undefined, metric: 1024, protocol: 80 });
-	const statics = [fixed('10.9.0.0/16', '10.0.1.1'), fixed('10.9.1.7/32', '10.0.1.2'), fixed('10.9.1.0/24', '10.0.1.3')];
+test('the most specific static route that contains an address provides its gateway', (t) => {
+	const fixed = (prefix: string, via: string) => ({
+		prefix: prefixKey(prefix),
+		family: 'ipv4' as const,
+		via,
+		device: undefined,
+		metric: 1024,
+		protocol: 80,
+	});
+	const statics = [
+		fixed('10.9.0.0/16', '10.0.1.1'),
+		fixed('10.9.1.7/32', '10.0.1.2'),
+		fixed('10.9.1.0/24', '10.0.1.3'),
+	];
 	const to = (address: string) => staticRouteTo(parseAddress(address), { statics })?.nextHop;
-	t.deepEqual([to('10.9.1.7'), to('10.9.1.8'), to('10.9.2.1'), to('10.8.0.1'), to('fd00::1')], ['10.0.1.2', '10.0.1.3', '10.0.1.1', undefined, undefined]);
+	t.deepEqual(
+		[to('10.9.1.7'), to('10.9.1.8'), to('10.9.2.1'), to('10.8.0.1'), to('fd00::1')],
+		['10.0.1.2', '10.0.1.3', '10.0.1.1', undefined, undefined],
+	);
 });

@@ -1,7 +1,7 @@
 import { type Family, prefixKey } from '../../../src/core/index.ts';
 import type { NeighbouringRoute, NeighbouringWay } from '../../../src/fib/index.ts';
 
-/** A way as text: `via 10.0.0.1 dev eth0 dead`, `dev eth0 no-carrier`. */
+/** A next hop as text: `via 10.0.0.1 dev eth0 dead`, `dev eth0 no-carrier`. */
 function way(text: string): NeighbouringWay {
 	const words = text.split(' ');
 	const after = (word: string) => (words.includes(word) ? words[words.indexOf(word) + 1] : undefined);
@@ -9,7 +9,11 @@ function way(text: string): NeighbouringWay {
 	return { via: after('via'), device: after('dev'), state };
 }
 
-/** A route as text, as `ip route` has it: `10.0.1.0/24 dev eth0`, `0.0.0.0/0 via 10.0.1.1 dev eth0 metric 100`, `unreachable 10.9.0.0/16`, `local 127.0.0.0/8 dev lo`; several ways by `nexthop`. */
+/**
+ * A route as text, as in `ip route`: `10.0.1.0/24 dev eth0`, `0.0.0.0/0 via 10.0.1.1 dev eth0
+ * metric 100`, `unreachable 10.9.0.0/16`, `local 127.0.0.0/8 dev lo`; several next hops by
+ * `nexthop`.
+ */
 export function route(text: string): NeighbouringRoute {
 	const [, kind, prefix = '', rest = ''] = /^(?:(local|unreachable) )?(\S+) ?(.*)$/.exec(text) ?? [];
 	const metric = Number(/metric (\d+)/.exec(rest)?.[1] ?? 0);

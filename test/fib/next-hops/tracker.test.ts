@@ -1,20 +1,25 @@
 import test from 'ava';
 import { formatAddress, silentLogger } from '../../../src/core/index.ts';
-import { NextHopTracker } from '../../../src/fib/index.ts';
+import { NextHopTracker, type OwnRoute } from '../../../src/fib/index.ts';
 import { FakeClock } from '../../fakes/clock.ts';
 import { FakeNeighbouringKernel } from '../../fakes/neighbouring-kernel.ts';
 import { route } from './routes.ts';
 
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-/** A tracker over a fake kernel, and what it told. */
+/** A tracker over a fake kernel, and its reports. */
 function bench(...routes: string[]) {
 	const kernel = new FakeNeighbouringKernel();
 	kernel.routes = routes.map(route);
 	const clock = new FakeClock();
 	const told: string[][] = [];
-	const tracker = new NextHopTracker({ kernel, clock, log: silentLogger, onChange: (nextHops) => told.push([...nextHops].sort()) });
-	/** Lets events settle. */
+	const tracker = new NextHopTracker({
+		kernel,
+		clock,
+		log: silentLogger,
+	});
+	tracker.onChanges((nextHops) => told.push([...nextHops].sort()));
+	/** Waits until events are processed. */
 	const settle = async (ms = 100) => {
 		clock.advance(ms);
 		await tracker.whenIdle();
@@ -26,7 +31,7 @@ function bench(...routes: string[]) {
 const link = '10.0.1.0/24 dev eth0';
 const other = '10.0.2.0/24 dev eth1';
 
-test('[C149] until the kernel was read every next hop is reachable; then those that are not are told', async (t) => {
+test('[C149] before the kernel was read every next hop is reachable; afterwards unreachable ones are reported', async (t) => {
 	const { kernel, tracker, told } = bench(link);
 	kernel.holding = true;
 	t.is(tracker.cost('10.0.9.1'), 0);
@@ -44,7 +49,7 @@ test('[C149] until the kernel was read every next hop is reachable; then those t
 	t.true(kernel.closed);
 });
 
-test('a kernel that can not be read changes nothing, and is read again', async (t) => {
+test('a kernel read that fails changes no state, and is repeated', async (t) => {
 	const { kernel, tracker, told, settle } = bench(link);
 	kernel.broken = new Error('no answer');
 	t.is(tracker.cost('10.0.9.1'), 0);
@@ -54,7 +59,7 @@ test('a kernel that can not be read changes nothing, and is read again', async (
 	kernel.broken = undefined;
 	await settle(1000);
 	t.is(tracker.cost('10.0.9.1'), undefined);
-	// Later failures leave what was known.
+	// Later failures keep the last state.
 	kernel.broken = new Error('no answer');
 	kernel.tell({ type: 'unknown' });
 	await settle();
@@ -62,7 +67,7 @@ test('a kernel that can not be read changes nothing, and is read again', async (
 	t.deepEqual(told, [['10.0.9.1']]);
 });
 
-test('[C149] a route that goes takes its next hops with it, and no other is told or asked', async (t) => {
+test('[C149] a removed route changes its next hops, and no other next hop is reported or evaluated', async (t) => {
 	const { kernel, tracker, told, settle } = bench(link, other);
 	await tracker.start();
 	t.deepEqual([tracker.cost('10.0.1.9'), tracker.cost('10.0.2.9')], [0, 0]);
@@ -79,7 +84,7 @@ test('[C149] a route that goes takes its next hops with it, and no other is told
 	return t.is(kernel.reads, 1, 'such changes are followed without reading the kernel');
 });
 
-test('a route that goes and comes back within a moment was never away', async (t) => {
+test('a route that is removed and restored within a moment causes no report', async (t) => {
 	const { kernel, tracker, told, settle } = bench(link);
 	await tracker.start();
 	tracker.cost('10.0.1.9');
@@ -91,7 +96,7 @@ test('a route that goes and comes back within a moment was never away', async (t
 	return t.deepEqual(told, []);
 });
 
-test('another cost, and another device, are told; the same by another gateway is not', async (t) => {
+test('a changed cost, gateway or interface is reported', async (t) => {
 	const far = '10.9.0.0/16 via 10.0.1.1 dev eth0 metric 10';
 	const { kernel, tracker, told, settle } = bench(link, far);
 	await tracker.start();
@@ -104,12 +109,13 @@ test('another cost, and another device, are told; the same by another gateway is
 	await change('10.9.0.0/16 via 10.0.1.1 dev eth0 metric 20');
 	t.is(tracker.cost('10.9.1.1'), 21);
 	await change('10.9.0.0/16 via 10.0.1.2 dev eth0 metric 20');
+	t.deepEqual(tracker.way('10.9.1.1'), { via: '10.0.1.2', device: 'eth0' });
 	await change('10.9.0.0/16 via 10.0.1.2 dev eth1 metric 20');
 	t.is(tracker.device('10.9.1.1'), 'eth1');
-	t.deepEqual(told, [['10.9.1.1'], ['10.9.1.1']]);
+	t.deepEqual(told, [['10.9.1.1'], ['10.9.1.1'], ['10.9.1.1']]);
 });
 
-test('devices that nothing leads through are passed over, others are looked after', async (t) => {
+test('interfaces without a tracked next hop are ignored, others are watched', async (t) => {
 	const { kernel, tracker, told, settle } = bench(link);
 	await tracker.start();
 	tracker.cost('10.0.1.9');
@@ -123,7 +129,7 @@ test('devices that nothing leads through are passed over, others are looked afte
 	t.deepEqual(told, [['10.0.1.9']]);
 });
 
-test('what is told while the kernel is being read is not lost, whether the list has it or not', async (t) => {
+test('an event during a read of the kernel is not lost, whether the dump includes it or not', async (t) => {
 	const { kernel, clock, tracker, told, settle } = bench(link, other);
 	const late = route('10.0.3.0/24 dev eth2');
 	const [first, second] = kernel.routes;
@@ -145,7 +151,7 @@ test('what is told while the kernel is being read is not lost, whether the list 
 	return t.deepEqual(told.flat().sort(), ['10.0.2.9', '10.0.3.9']);
 });
 
-test('what events missed is found by the next audit', async (t) => {
+test('the next audit finds changes without an event', async (t) => {
 	const { kernel, tracker, told, settle } = bench(link);
 	await tracker.start();
 	tracker.cost('10.0.1.9');
@@ -158,8 +164,8 @@ test('what events missed is found by the next audit', async (t) => {
 	t.is(kernel.reads, reads);
 });
 
-for (const nextHop of ['fe80::1', 'febf::7', '0.0.0.0', '::']) {
-	test(`${nextHop} is not looked for among routes`, async (t) => {
+for (const nextHop of ['0.0.0.0', '::']) {
+	test(`${nextHop} is not resolved by routes`, async (t) => {
 		const { tracker } = bench();
 		await tracker.start();
 		t.is(tracker.cost(nextHop), 0);
@@ -169,26 +175,48 @@ for (const nextHop of ['fe80::1', 'febf::7', '0.0.0.0', '::']) {
 	});
 }
 
-test('an IPv4-mapped next hop is reached by routes of IPv4', async (t) => {
-	const { kernel, tracker, told, settle } = bench(link);
+for (const address of ['fe80::1', 'febf::7']) {
+	test(`${address} is reached only over the interface of its session, while that is up (RFC 4007 §9)`, async (t) => {
+		const { kernel, tracker, told, settle } = bench('::/0 via 2001:db8::1 dev eth0');
+		kernel.devices.set('eth0', 'alive').set('eth1', 'alive');
+		await tracker.start();
+		const [first, second, missing] = [`${address}%eth0`, `${address}%eth1`, `${address}%eth2`];
+		t.deepEqual(
+			[first, second, missing, address].map((nextHop) => [tracker.cost(nextHop), tracker.device(nextHop)]),
+			[
+				[0, 'eth0'],
+				[0, 'eth1'],
+				[undefined, undefined],
+				[undefined, undefined],
+			],
+		);
+		kernel.devices.set('eth1', 'dead');
+		kernel.tell({ type: 'device', device: 'eth1', state: 'dead' });
+		await settle(0);
+		t.deepEqual(told, [[second]]);
+		t.is(tracker.cost(second), undefined);
+		t.is(tracker.cost(first), 0);
+		kernel.devices.set('eth1', 'alive');
+		kernel.tell({ type: 'device', device: 'eth1', state: 'alive' });
+		await settle(0);
+		t.is(tracker.cost(second), 0);
+	});
+}
+
+test('an IPv4-mapped next hop is unreachable, as the kernel forwards IPv6 by IPv6 gateways only', async (t) => {
+	const { tracker } = bench(link, '::/0 via 2001:db8::1 dev eth0');
 	await tracker.start();
-	t.is(tracker.device('::ffff:10.0.1.9'), 'eth0');
-	const [first] = kernel.routes;
-	if (first === undefined) return t.fail();
-	kernel.remove(first);
-	await settle();
-	return t.deepEqual(told, [['::ffff:10.0.1.9']]);
+	t.is(tracker.cost('10.0.1.9'), 0);
+	t.is(tracker.cost('::ffff:10.0.1.9'), undefined);
 });
 
-/** A tracker that also knows routes of this node's own: by address, prefix length and next hop. */
-function ownBench(routes: readonly string[], own: Record<string, { length: number; nextHop: string }>, statics: typeof own = {}) {
+/** A tracker that also has the routes of this node: by address, prefix length and next hop. */
+function ownBench(routes: readonly string[], own: Record<string, Omit<OwnRoute, 'metric'>>, statics: typeof own = {}) {
 	const asked: string[] = [];
 	const made = bench(...routes);
-	const tracker = new NextHopTracker({
-		kernel: made.kernel,
-		clock: made.clock,
-		log: silentLogger,
-		onChange: (nextHops) => made.told.push([...nextHops].sort()),
+	const tracker = new NextHopTracker({ kernel: made.kernel, clock: made.clock, log: silentLogger });
+	tracker.onChanges((nextHops) => made.told.push([...nextHops].sort()));
+	tracker.setOwnRoutes({
 		ownRouteTo(address) {
 			const text = formatAddress(address.bytes);
 			asked.push(text);
@@ -207,7 +235,7 @@ function ownBench(routes: readonly string[], own: Record<string, { length: numbe
 	return { ...made, tracker, settle, own, statics, asked };
 }
 
-test('[C149] over a route of ours a next hop is reached if others lead to the next hop of that route: one step', async (t) => {
+test('[C149] over an own route a next hop is reached if foreign routes lead to the next hop of that route: one step', async (t) => {
 	const { tracker, asked } = ownBench([link], {
 		'10.9.1.1': { length: 32, nextHop: '10.0.1.254' },
 		'10.9.2.2': { length: 24, nextHop: '10.9.1.1' },
@@ -222,17 +250,20 @@ test('[C149] over a route of ours a next hop is reached if others lead to the ne
 	t.deepEqual(asked, [], 'where others lead, ours are not asked');
 });
 
-test('[C149] a route of ours counts only where it is more specific than the route that leads nowhere', async (t) => {
+test('[C149] an own route counts only if it is more specific than the unreachable route', async (t) => {
 	const { tracker } = ownBench([link, 'unreachable 10.9.0.0/16'], {
 		'10.9.1.1': { length: 24, nextHop: '10.0.1.254' },
 		'10.9.2.2': { length: 16, nextHop: '10.0.1.254' },
 		'10.9.3.3': { length: 0, nextHop: '10.0.1.254' },
 	});
 	await tracker.start();
-	t.deepEqual([tracker.cost('10.9.1.1'), tracker.cost('10.9.2.2'), tracker.cost('10.9.3.3')], [1025, undefined, undefined]);
+	t.deepEqual(
+		[tracker.cost('10.9.1.1'), tracker.cost('10.9.2.2'), tracker.cost('10.9.3.3')],
+		[1025, undefined, undefined],
+	);
 });
 
-test('[C149] what follows from our routes is asked again when they change, and when the way to their next hops does', async (t) => {
+test('[C149] results from own routes are re-evaluated when these change, and when the route to their next hops does', async (t) => {
 	const { kernel, tracker, told, settle, own } = ownBench([link, other], {});
 	await tracker.start();
 	t.deepEqual([tracker.cost('10.9.1.1'), tracker.cost('10.0.2.9')], [undefined, 0]);
@@ -240,7 +271,7 @@ test('[C149] what follows from our routes is asked again when they change, and w
 	tracker.ownRoutesChanged();
 	await settle();
 	t.is(tracker.cost('10.9.1.1'), 1025);
-	// The link of the next hop of our route, which is none of 10.9.1.1's own.
+	// The link of the next hop of the own route, which is not 10.9.1.1's link.
 	const [first] = kernel.routes;
 	if (first === undefined) return t.fail();
 	kernel.remove(first);
@@ -255,7 +286,7 @@ test('[C149] what follows from our routes is asked again when they change, and w
 	return t.is(kernel.reads, 1);
 });
 
-test('where others lead to every next hop, our routes may change as often as they like', async (t) => {
+test('if foreign routes lead to every next hop, changes of own routes cause no evaluation', async (t) => {
 	const { tracker, clock, asked } = ownBench([link], {});
 	await tracker.start();
 	tracker.cost('10.0.1.9');
@@ -265,7 +296,7 @@ test('where others lead to every next hop, our routes may change as often as the
 	t.deepEqual(asked, []);
 });
 
-test('the more a reading takes, the rarer are audits', async (t) => {
+test('the longer a read takes, the rarer are audits', async (t) => {
 	const { kernel, clock, tracker } = bench(link);
 	kernel.holding = true;
 	const started = tracker.start();
@@ -285,7 +316,7 @@ test('the more a reading takes, the rarer are audits', async (t) => {
 	await tracker.stop();
 });
 
-test('[C149] a static route counts like one of others: by its gateway, where it is more specific, and also for the next hop of a route of ours', async (t) => {
+test('[C149] a static route counts like a foreign one: by its gateway, if it is more specific, and also for the next hop of an own route', async (t) => {
 	const { tracker, statics, told, settle } = ownBench(
 		[link, other, '10.9.1.1/32 dev eth0', '0.0.0.0/0 via 10.0.1.1 dev eth0', 'unreachable 10.8.0.0/16'],
 		{ '10.8.5.5': { length: 24, nextHop: '10.8.1.1' } },
@@ -311,7 +342,7 @@ test('[C149] a static route counts like one of others: by its gateway, where it 
 	t.deepEqual(told, [['10.6.6.6', '10.8.1.1', '10.8.5.5']]);
 });
 
-test('[C149] what a link that goes means is told before a slow kernel is read again, and so are routes', async (t) => {
+test('[C149] the effect of a removed link or route is reported before a slow kernel is read again', async (t) => {
 	const { kernel, clock, tracker, told } = bench(link, other, '0.0.0.0/0 via 10.0.2.1 dev eth1');
 	kernel.holding = true;
 	const started = tracker.start();
@@ -325,7 +356,7 @@ test('[C149] what a link that goes means is told before a slow kernel is read ag
 		clock.advance(ms);
 		await tracker.whenIdle();
 	};
-	// Down: its routes go, and the default route by the other link is left.
+	// Down: its routes are removed, and the default route by the other link is left.
 	kernel.tell({ type: 'device', device: 'eth0', state: 'dead' });
 	await pass(100);
 	t.is(tracker.cost('10.0.1.9'), 1);
@@ -345,7 +376,7 @@ test('[C149] what a link that goes means is told before a slow kernel is read ag
 	await tracker.stop();
 });
 
-test('a next hop that nobody needs any more is told no more, until it is asked for again', async (t) => {
+test('a next hop that is no longer used is no longer reported, until it is requested again', async (t) => {
 	const { kernel, tracker, told, settle } = bench(link, other);
 	await tracker.start();
 	t.deepEqual([tracker.cost('10.0.2.8'), tracker.cost('10.0.2.9')], [0, 0]);
@@ -359,4 +390,14 @@ test('a next hop that nobody needs any more is told no more, until it is asked f
 	kernel.add(second);
 	await settle();
 	t.deepEqual(told.at(-1), ['10.0.2.8', '10.0.2.9']);
+});
+
+test('over an own route into a tunnel the way to a next hop is that of the route in the kernel', async (t) => {
+	const hop = { via: '10.0.1.254', device: 'tunl0', onlink: true };
+	const { tracker } = ownBench([link], { '10.9.1.1': { length: 24, nextHop: '10.0.1.254', hop } });
+	await tracker.start();
+	t.deepEqual(tracker.way('10.9.1.1'), { via: '10.0.1.254', device: 'tunl0', onlink: true });
+	t.is(tracker.cost('10.9.1.1'), 1025);
+	t.is(tracker.way('10.8.1.1'), undefined);
+	t.is(tracker.way('::ffff:10.0.1.9'), undefined, 'the kernel has no such gateway');
 });

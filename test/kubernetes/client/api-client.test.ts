@@ -4,13 +4,17 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
-import { ApiClient, ApiError, ApiUnreachableError, coreKinds, type JsonObject, loadCredentials, textAt } from '../../../src/kubernetes/index.ts';
+import { type JsonObject, textAt } from '../../../src/json/index.ts';
+import { ApiClient, ApiError, ApiUnreachableError, coreKinds, loadCredentials } from '../../../src/kubernetes/index.ts';
 import { eventually } from '../../support/eventually.ts';
 
 const lease = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata: { name: 'one', namespace: 'default' } };
 
-/** A client of a server that answers as told. */
-async function clientOf(t: ExecutionContext, answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<ApiClient> {
+/** A client of a server that responds as the test specifies. */
+async function clientOf(
+	t: ExecutionContext,
+	answer: (request: IncomingMessage, response: ServerResponse) => void,
+): Promise<ApiClient> {
 	const server = createServer(answer);
 	await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 	t.teardown(() => {
@@ -33,10 +37,19 @@ current-context: test
 
 const status = (response: ServerResponse, code: number, reason: string, headers: Record<string, string> = {}): void => {
 	response.writeHead(code, { 'content-type': 'application/json', ...headers });
-	response.end(JSON.stringify({ kind: 'Status', apiVersion: 'v1', status: 'Failure', code, reason, message: `said ${reason}` }));
+	response.end(
+		JSON.stringify({
+			kind: 'Status',
+			apiVersion: 'v1',
+			status: 'Failure',
+			code,
+			reason,
+			message: `because of ${reason}`,
+		}),
+	);
 };
 
-test('however many watches are open, requests have connections of their own', async (t) => {
+test('open watches do not use up the connections of requests', async (t) => {
 	let watches = 0;
 	const client = await clientOf(t, ({ url }, response) => {
 		if (url?.includes('watch=true')) {
@@ -47,7 +60,11 @@ test('however many watches are open, requests have connections of their own', as
 	});
 	const ending = new AbortController();
 	const watched = Array.from({ length: 100 }, async () => {
-		for await (const _ of client.watch(coreKinds.leases, { resourceVersion: '1', timeoutSeconds: 300, signal: ending.signal }));
+		for await (const _ of client.watch(coreKinds.leases, {
+			resourceVersion: '1',
+			timeoutSeconds: 300,
+			signal: ending.signal,
+		}));
 	});
 	await eventually('all watches are open', () => watches === 100);
 	t.like(await client.get(coreKinds.leases, 'one', 'default'), { kind: 'Lease' });
@@ -55,7 +72,7 @@ test('however many watches are open, requests have connections of their own', as
 	t.true((await Promise.allSettled(watched)).every(({ status }) => status === 'rejected'));
 });
 
-test('a write that was turned away comes again when the server said, and not before', async (t) => {
+test('a throttled write is repeated after the time in Retry-After, not earlier', async (t) => {
 	const arrivals: number[] = [];
 	const client = await clientOf(t, (_, response) => {
 		arrivals.push(performance.now());
@@ -67,7 +84,7 @@ test('a write that was turned away comes again when the server said, and not bef
 	t.true((arrivals[1] ?? 0) - (arrivals[0] ?? 0) >= 990);
 });
 
-test('a read whose connection breaks is asked again, a write whose answer was lost is not', async (t) => {
+test('a read whose connection breaks is repeated, a write whose response was lost is not', async (t) => {
 	const methods: string[] = [];
 	const client = await clientOf(t, ({ method, socket }, response) => {
 		methods.push(method ?? '');
@@ -79,7 +96,7 @@ test('a read whose connection breaks is asked again, a write whose answer was lo
 	t.deepEqual(methods, ['GET', 'GET', 'POST']);
 });
 
-test('a refusal carries code, reason and message of the Status, also one that is no JSON', async (t) => {
+test('an error carries code, reason and message of the Status, also for a body that is not JSON', async (t) => {
 	const client = await clientOf(t, ({ method }, response) => {
 		if (method === 'POST') return status(response, 403, 'Forbidden');
 		response.statusCode = 400;
@@ -87,11 +104,11 @@ test('a refusal carries code, reason and message of the Status, also one that is
 	});
 	const refused = await t.throwsAsync(client.create(coreKinds.leases, lease), { instanceOf: ApiError });
 	t.like(refused, { code: 403, reason: 'Forbidden' });
-	t.regex(refused?.message ?? '', /said Forbidden/);
+	t.regex(refused?.message ?? '', /because of Forbidden/);
 	t.like(await t.throwsAsync(client.get(coreKinds.leases, 'one', 'default'), { instanceOf: ApiError }), { code: 400 });
 });
 
-test('a connection is not used again when the server is about to end it', async (t) => {
+test('a connection is not reused when the server is about to close it', async (t) => {
 	const sockets = new Set<unknown>();
 	const client = await clientOf(t, ({ socket }, response) => {
 		sockets.add(socket);
@@ -103,7 +120,7 @@ test('a connection is not used again when the server is about to end it', async 
 	t.is(sockets.size, 2);
 });
 
-test('a connection that is kept is used again', async (t) => {
+test('a kept connection is reused', async (t) => {
 	const sockets = new Set<unknown>();
 	const client = await clientOf(t, ({ socket }, response) => {
 		sockets.add(socket);
@@ -114,7 +131,7 @@ test('a connection that is kept is used again', async (t) => {
 	t.is(sockets.size, 1);
 });
 
-test('a list of any age is asked for once where the server has it at hand, and page by page where it has not', async (t) => {
+test('a list of any age is requested at once from the watch cache, and in pages without one', async (t) => {
 	const asked: (string | undefined)[] = [];
 	const client = await clientOf(t, ({ url }, response) => {
 		asked.push(url?.split('?')[1]);
@@ -126,13 +143,16 @@ test('a list of any age is asked for once where the server has it at hand, and p
 		setImmediate(() => response.end(']}\n'));
 	});
 	const prune = ({ metadata }: JsonObject): JsonObject => ({ name: textAt({ metadata }, 'metadata', 'name') ?? '' });
-	t.deepEqual(await client.list(coreKinds.leases, { age: 'any', prune }), { items: [{ name: 'a' }, { name: 'b' }], resourceVersion: '9' });
+	t.deepEqual(await client.list(coreKinds.leases, { age: 'any', prune }), {
+		items: [{ name: 'a' }, { name: 'b' }],
+		resourceVersion: '9',
+	});
 	t.deepEqual(asked, ['limit=500&resourceVersion=0', 'limit=500&continue=more']);
 	await client.list(coreKinds.leases, { limit: 2 });
 	t.deepEqual(asked.slice(2), ['limit=2', 'limit=2&continue=more']);
 });
 
-test('a list whose connection breaks in the middle is asked for again, and nothing of it comes twice', async (t) => {
+test('a list whose connection breaks midway is repeated, and no part of it is delivered twice', async (t) => {
 	let answers = 0;
 	const client = await clientOf(t, ({ socket }, response) => {
 		response.write('{"kind":"LeaseList","metadata":{"resourceVersion":"9"},"items":[{"metadata":{"name":"a"}}');

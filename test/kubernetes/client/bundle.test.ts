@@ -6,13 +6,19 @@ import test from 'ava';
 
 const repository = resolve(fileURLToPath(import.meta.url), '../../../../..');
 
-test('the one file made of @kubernetes/client-node reads kubeconfigs and runs credential plugins', async (t) => {
+test('the bundle of @kubernetes/client-node reads kubeconfigs and runs credential plugins', async (t) => {
 	const folder = mkdtempSync(join(tmpdir(), 'bgpmesh-client-bundle-'));
 	t.teardown(() => rmSync(folder, { recursive: true }));
-	const { bundleClient } = (await import(join(repository, 'scripts/lib/bundle-client.mjs'))) as { bundleClient(outfile: string): Promise<string> };
+	const { bundleClient } = (await import(join(repository, 'scripts/lib/bundle-client.mjs'))) as {
+		bundleClient(outfile: string): Promise<string>;
+	};
 	const bundle = await bundleClient(join(folder, 'client-node.mjs'));
 	const { KubeConfig } = (await import(bundle)) as Pick<typeof import('@kubernetes/client-node'), 'KubeConfig'>;
-	const credential = JSON.stringify({ apiVersion: 'client.authentication.k8s.io/v1', kind: 'ExecCredential', status: { token: 'from-a-plugin' } });
+	const credential = JSON.stringify({
+		apiVersion: 'client.authentication.k8s.io/v1',
+		kind: 'ExecCredential',
+		status: { token: 'from-a-plugin' },
+	});
 	const file = join(folder, 'kubeconfig');
 	writeFileSync(
 		file,

@@ -1,11 +1,25 @@
-import { CoordinationV1Api, CoreV1Api, CustomObjectsApi, KubeConfig, makeInformer, Watch } from '@kubernetes/client-node';
+import {
+	CoordinationV1Api,
+	CoreV1Api,
+	CustomObjectsApi,
+	KubeConfig,
+	makeInformer,
+	Watch,
+} from '@kubernetes/client-node';
 import type { TestFn } from 'ava';
 import type { ServerUnderTest } from './transcript.ts';
 
 function configOf(server: ServerUnderTest): KubeConfig {
 	const config = new KubeConfig();
 	config.loadFromOptions({
-		clusters: [{ name: 'c', server: server.url, caData: Buffer.from(server.certificateAuthority).toString('base64'), skipTLSVerify: false }],
+		clusters: [
+			{
+				name: 'c',
+				server: server.url,
+				caData: Buffer.from(server.certificateAuthority).toString('base64'),
+				skipTLSVerify: false,
+			},
+		],
 		users: [{ name: 'u', token: server.token }],
 		contexts: [{ name: 'x', cluster: 'c', user: 'u' }],
 		currentContext: 'x',
@@ -19,12 +33,21 @@ export function testClientNode(test: TestFn, getServer: () => ServerUnderTest): 
 		const config = configOf(getServer());
 		const core = config.makeApiClient(CoreV1Api);
 		await core.createNamespace({ body: { metadata: { name: 'client' } } });
-		const made = await core.createNamespacedConfigMap({ namespace: 'client', body: { metadata: { name: 'a' }, data: { x: 'y' } } });
+		const made = await core.createNamespacedConfigMap({
+			namespace: 'client',
+			body: { metadata: { name: 'a' }, data: { x: 'y' } },
+		});
 		t.is(made.data?.['x'], 'y');
 		t.true(made.metadata?.creationTimestamp instanceof Date);
-		const again = await core.replaceNamespacedConfigMap({ namespace: 'client', name: 'a', body: { ...made, data: { x: 'z' } } });
+		const again = await core.replaceNamespacedConfigMap({
+			namespace: 'client',
+			name: 'a',
+			body: { ...made, data: { x: 'z' } },
+		});
 		t.not(again.metadata?.resourceVersion, made.metadata?.resourceVersion);
-		const conflict = await t.throwsAsync(core.replaceNamespacedConfigMap({ namespace: 'client', name: 'a', body: made }));
+		const conflict = await t.throwsAsync(
+			core.replaceNamespacedConfigMap({ namespace: 'client', name: 'a', body: made }),
+		);
 		t.like(conflict, { code: 409 });
 		t.like(await t.throwsAsync(core.readNamespacedConfigMap({ namespace: 'client', name: 'absent' })), { code: 404 });
 		const list = await core.listNamespacedConfigMap({ namespace: 'client', labelSelector: '!none', limit: 1 });
@@ -40,7 +63,11 @@ export function testClientNode(test: TestFn, getServer: () => ServerUnderTest): 
 		});
 		t.is(lease.spec?.holderIdentity, 'me');
 		t.like(
-			await t.throwsAsync(config.makeApiClient(CustomObjectsApi).listClusterCustomObject({ group: 'absent.example.com', version: 'v1', plural: 'things' })),
+			await t.throwsAsync(
+				config
+					.makeApiClient(CustomObjectsApi)
+					.listClusterCustomObject({ group: 'absent.example.com', version: 'v1', plural: 'things' }),
+			),
 			{ code: 404 },
 		);
 	});
@@ -50,13 +77,15 @@ export function testClientNode(test: TestFn, getServer: () => ServerUnderTest): 
 		const core = config.makeApiClient(CoreV1Api);
 		const informer = makeInformer(config, '/api/v1/nodes', () => core.listNode());
 		const seen: string[] = [];
-		for (const kind of ['add', 'update', 'delete'] as const) informer.on(kind, (node) => void seen.push(`${kind} ${node.metadata?.name}`));
+		for (const kind of ['add', 'update', 'delete'] as const)
+			informer.on(kind, (node) => void seen.push(`${kind} ${node.metadata?.name}`));
 		informer.on('error', (error: unknown) => void seen.push(`error ${String(error)}`));
 		await informer.start();
 		t.teardown(() => informer.stop());
 		await core.createNode({ body: { metadata: { name: 'informed' } } });
 		const until = async (expected: string) => {
-			for (let attempt = 0; attempt < 200 && !seen.includes(expected); attempt++) await new Promise((resolve) => setTimeout(resolve, 25));
+			for (let attempt = 0; attempt < 200 && !seen.includes(expected); attempt++)
+				await new Promise((resolve) => setTimeout(resolve, 25));
 			t.true(seen.includes(expected), `${expected}: ${seen.join(', ')}`);
 		};
 		await until('add informed');
@@ -67,7 +96,7 @@ export function testClientNode(test: TestFn, getServer: () => ServerUnderTest): 
 		await until('delete informed');
 	});
 
-	test.serial('a watch of @kubernetes/client-node ends when it is told to', async (t) => {
+	test.serial('a watch of @kubernetes/client-node ends when it is aborted', async (t) => {
 		const config = configOf(getServer());
 		const events: string[] = [];
 		const controller = await new Watch(config).watch(
@@ -76,7 +105,8 @@ export function testClientNode(test: TestFn, getServer: () => ServerUnderTest): 
 			(kind: string) => void events.push(kind),
 			() => {},
 		);
-		for (let attempt = 0; attempt < 200 && events.length === 0; attempt++) await new Promise((resolve) => setTimeout(resolve, 25));
+		for (let attempt = 0; attempt < 200 && events.length === 0; attempt++)
+			await new Promise((resolve) => setTimeout(resolve, 25));
 		controller.abort();
 		t.is(events[0], 'ADDED');
 	});

@@ -13,7 +13,10 @@ import type { ServerUnderTest } from './transcript.ts';
 let server: ServerUnderTest;
 
 if (missing.length > 0) {
-	anyTest.skip(`our client, allocator and daemon on a real kube-apiserver: ${missing.join(' and ')} not found; \`npm run setup:kube\` builds it`, () => {});
+	anyTest.skip(
+		`our client, allocator and daemon on a real kube-apiserver: ${missing.join(' and ')} not found; \`npm run setup:kube\` builds it`,
+		() => {},
+	);
 } else {
 	anyTest.before(async () => {
 		const real = await startReal();

@@ -1,6 +1,7 @@
 import anyTest from 'ava';
 import { testClientNode } from './client-node.ts';
 import { testKubectl } from './kubectl.ts';
+import { testManifests } from './manifests.ts';
 import { testRaw } from './raw.ts';
 import { kubectl, startEmbedded } from './servers.ts';
 import type { ServerUnderTest } from './transcript.ts';
@@ -13,5 +14,6 @@ anyTest.before(async () => {
 anyTest.after.always(() => server?.stop());
 
 testRaw(anyTest, () => server, false);
+testManifests(anyTest, () => server);
 testKubectl(anyTest, kubectl, () => server);
 testClientNode(anyTest, () => server);

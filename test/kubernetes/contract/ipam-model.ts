@@ -18,7 +18,7 @@ const layout = 'crd.projectcalico.org/v1';
 const kinds = calicoKinds(layout);
 const dependencies = { log: silentLogger, clock: systemClock, random: Math.random };
 
-/** A process that dies between two requests: this write never leaves it, nor does a later one. */
+/** A process that dies between two requests: neither this write nor a later one is sent. */
 class DyingClient extends ApiClient {
 	beforeWrite: () => Promise<void> = async () => {};
 
@@ -38,7 +38,7 @@ class DyingClient extends ApiClient {
 	}
 }
 
-/** Clusters for the model on a server with Calico's definitions: a pool of its own for every run. */
+/** Clusters for the model on a server with Calico's definitions; each run has its own pool. */
 export function modelClusters(kubeconfig: string): () => Promise<ModelCluster> {
 	let runs = 0;
 	return async () => {
@@ -68,8 +68,9 @@ export function modelClusters(kubeconfig: string): () => Promise<ModelCluster> {
 					blocks: real.blocks,
 					affinities: real.affinities,
 					handles: real.handles,
+					blockCidrs: () => real.blockCidrs(),
 					affinitiesOf: (name) => real.affinitiesOf(name),
-					pools: () => real.pools(),
+					pools: (fresh) => real.pools(fresh),
 					reservations: () => real.reservations(),
 					config: async () => ({ ...(await real.config()), cooldownSeconds }),
 					nodeLabels: (name) => real.nodeLabels(name),
@@ -86,12 +87,22 @@ export function modelClusters(kubeconfig: string): () => Promise<ModelCluster> {
 				};
 			},
 			async snapshot() {
-				const [blocks, handles, affinities] = await Promise.all([api.list(kinds.blocks), api.list(kinds.handles), api.list(kinds.affinities)]);
+				const [blocks, handles, affinities] = await Promise.all([
+					api.list(kinds.blocks),
+					api.list(kinds.handles),
+					api.list(kinds.affinities),
+				]);
 				const base = pool.cidr.slice(0, -'0/29'.length);
 				return {
-					blocks: blocks.items.map((item) => toBlock(toResource(item))).filter(({ cidr, deleted }) => !deleted && prefixKey(cidr).startsWith(base)),
-					handles: handles.items.map((item) => toHandle(toResource(item))).filter(({ handleId, deleted }) => !deleted && handleId.startsWith(prefix)),
-					affinities: affinities.items.map((item) => toAffinity(toResource(item))).filter(({ node, deleted }) => !deleted && node.startsWith(prefix)),
+					blocks: blocks.items
+						.map((item) => toBlock(toResource(item)))
+						.filter(({ cidr, deleted }) => !deleted && prefixKey(cidr).startsWith(base)),
+					handles: handles.items
+						.map((item) => toHandle(toResource(item)))
+						.filter(({ handleId, deleted }) => !deleted && handleId.startsWith(prefix)),
+					affinities: affinities.items
+						.map((item) => toAffinity(toResource(item)))
+						.filter(({ node, deleted }) => !deleted && node.startsWith(prefix)),
 				};
 			},
 		};

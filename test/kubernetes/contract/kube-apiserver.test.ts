@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import anyTest from 'ava';
 import { testClientNode } from './client-node.ts';
 import { testKubectl } from './kubectl.ts';
+import { testManifests } from './manifests.ts';
 import { testRaw } from './raw.ts';
 import { kubectl, missing, startReal } from './servers.ts';
 import type { ServerUnderTest } from './transcript.ts';
@@ -21,6 +22,7 @@ if (missing.length > 0 && process.env['CI'] === 'true' && hasGo) {
 	});
 	anyTest.after.always(() => server?.stop());
 	testRaw(anyTest, () => server, true);
+	testManifests(anyTest, () => server);
 	testKubectl(anyTest, kubectl, () => server);
 	testClientNode(anyTest, () => server);
 }

@@ -4,30 +4,44 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
-import { parseTokenFile, selfSigned, startApiServer } from '../../../src/kubernetes/apiserver/index.ts';
+import { parseTokenFile, selfSigned, startApiServer } from '../../../src/apiserver/index.ts';
 import type { ServerUnderTest } from './transcript.ts';
 
 const kubernetesVersion = 'v1.34.4';
-const tokens = 'secret,admin,admin,system:masters\nstranger,nobody,nobody,nogroup\n';
+const tokens = 'secret,admin,admin,system:masters\nstranger,visitor,visitor,nogroup\n';
 
-/** Where the real binaries are: the field's own convention, or what `npm run setup:kube` has built. */
-const folders = [process.env['KUBEBUILDER_ASSETS'], join(homedir(), '.cache/bgpmesh/kube', kubernetesVersion), ...(process.env['PATH'] ?? '').split(delimiter)];
+/**
+ * The folder of the real binaries: the conventional variable, or the output of `npm run
+ * setup:kube`.
+ */
+const folders = [
+	process.env['KUBEBUILDER_ASSETS'],
+	join(homedir(), '.cache/bgpmesh/kube', kubernetesVersion),
+	...(process.env['PATH'] ?? '').split(delimiter),
+];
 
 function binary(name: string): string | undefined {
-	return folders.map((folder) => (folder === undefined || folder === '' ? '' : join(folder, name))).find((file) => file !== '' && existsSync(file));
+	return folders
+		.map((folder) => (folder === undefined || folder === '' ? '' : join(folder, name)))
+		.find((file) => file !== '' && existsSync(file));
 }
 
-/** The kubectl of the release whose behaviour is the contract; another one proves nothing. */
+/**
+ * The kubectl of the release whose behaviour is the contract; another release proves no
+ * conformance.
+ */
 export const kubectl: string | undefined = folders
 	.slice(0, 2)
 	.map((folder) => (folder === undefined || folder === '' ? '' : join(folder, 'kubectl')))
 	.find((file) => file !== '' && existsSync(file));
 
-/** What is missing for the real server; nothing where all is there. */
+/** The missing binaries of the real server; empty if all are present. */
 export const missing: readonly string[] = ['kube-apiserver', 'etcd'].filter((name) => binary(name) === undefined);
 
-/** Our own, in memory or with a folder. */
-export async function startEmbedded(dataFolder?: string): Promise<ServerUnderTest & { compact(): void; readonly port: number }> {
+/** The embedded server, in memory or with a folder. */
+export async function startEmbedded(
+	dataFolder?: string,
+): Promise<ServerUnderTest & { compact(): void; readonly port: number }> {
 	const certificate = selfSigned('bgpmesh apiserver', ['127.0.0.1', 'localhost'], Date.now());
 	const server = await startApiServer({
 		listen: { address: '127.0.0.1', port: 0 },
@@ -54,7 +68,7 @@ async function freePort(): Promise<number> {
 	return typeof address === 'object' && address !== null ? address.port : 0;
 }
 
-/** A kube-apiserver with an etcd of its own, in a folder that goes with it. */
+/** A kube-apiserver with its own etcd, in a temporary folder. */
 export async function startReal(): Promise<ServerUnderTest> {
 	const folder = mkdtempSync(join(tmpdir(), 'bgpmesh-kube-'));
 	const [client, peer, port] = [await freePort(), await freePort(), await freePort()];
@@ -90,11 +104,15 @@ export async function startReal(): Promise<ServerUnderTest> {
 		'--authorization-mode=RBAC',
 		'--service-cluster-ip-range=10.96.0.0/16',
 		'--disable-admission-plugins=ServiceAccount',
+		// The DaemonSet is privileged.
+		'--allow-privileged',
 	);
 	const url = `https://127.0.0.1:${port}`;
 	const stop = async () => {
 		const ended = [api, etcd].map((child) =>
-			child.exitCode !== null || child.signalCode !== null ? undefined : new Promise((resolve) => child.once('exit', resolve)),
+			child.exitCode !== null || child.signalCode !== null
+				? undefined
+				: new Promise((resolve) => child.once('exit', resolve)),
 		);
 		for (const child of [api, etcd]) child.kill('SIGKILL');
 		await Promise.all(ended);
@@ -106,7 +124,13 @@ export async function startReal(): Promise<ServerUnderTest> {
 		await stop();
 		throw error;
 	}
-	return { url, certificateAuthority: readFileSync(join(folder, 'apiserver.crt'), 'utf8'), token: 'secret', strangerToken: 'stranger', stop };
+	return {
+		url,
+		certificateAuthority: readFileSync(join(folder, 'apiserver.crt'), 'utf8'),
+		token: 'secret',
+		strangerToken: 'stranger',
+		stop,
+	};
 }
 
 async function ready(url: string, certificateFile: string): Promise<void> {

@@ -1,41 +1,50 @@
 import { request as httpsRequest } from 'node:https';
-import { isArray, isObject, type JsonObject, type JsonValue, parseJson, stringifyJson } from '../../../src/kubernetes/index.ts';
+import {
+	isArray,
+	isObject,
+	type JsonObject,
+	type JsonValue,
+	parseJson,
+	stringifyJson,
+} from '../../../src/json/index.ts';
 
-/** A server under contract: ours or Kubernetes' own. */
+/** A server under contract: the embedded one or Kubernetes' own. */
 export interface ServerUnderTest {
 	readonly url: string;
 	readonly certificateAuthority: string;
-	/** Of a member of system:masters. */
+	/** Token of a member of system:masters. */
 	readonly token: string;
-	/** Of somebody without any role. */
+	/** Token of a user without any role. */
 	readonly strangerToken: string;
-	/** Of the service account that nodes have, where rights are enforced. */
+	/** Token of the service account of nodes, where authorization is enforced. */
 	readonly nodeToken?: string;
 	stop(): Promise<void>;
 }
 
-/** One request of a scenario. `{{name}}` in path and body stands for what an earlier step captured. */
+/**
+ * One request of a scenario. `{{name}}` in path and body stands for what an earlier step captured.
+ */
 export interface Step {
 	readonly title: string;
 	readonly method?: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 	readonly path: string;
-	/** An object becomes JSON, text goes as it is. */
+	/** An object is sent as JSON, text unchanged. */
 	readonly body?: JsonValue;
 	readonly contentType?: string;
 	readonly accept?: string;
 	/** `null`: none. */
 	readonly token?: 'admin' | 'stranger' | 'wrong' | null;
-	/** Reads this many lines of a watch, then leaves. */
+	/** Reads this many lines of a watch, then disconnects. */
 	readonly lines?: number;
-	/** Names for parts of the answer, each a path into its JSON. */
+	/** Names for parts of the response, each a path into its JSON. */
 	readonly capture?: Readonly<Record<string, string>>;
-	/** Compares these parts alone, each a path; the whole answer otherwise. */
+	/** Compares only these parts, each a path; by default the whole response. */
 	readonly only?: readonly string[];
-	/** Asked again until the answer has this code: for what a server does by itself, a little later. */
+	/** Repeats the request until the response has this code: for delayed actions of the server. */
 	readonly until?: number;
 }
 
-/** What came back, made comparable between runs. */
+/** The response, normalized so that runs are comparable. */
 export interface Exchange {
 	readonly title: string;
 	readonly code: number;
@@ -49,15 +58,20 @@ interface Reply {
 	readonly warnings: readonly string[];
 }
 
-/** Makes one request. */
+/** Sends one request. */
 export function ask(server: ServerUnderTest, step: Omit<Step, 'title'>): Promise<Reply> {
 	const token = { admin: server.token, stranger: server.strangerToken, wrong: 'not-a-token' }[step.token ?? 'admin'];
-	const body = step.body === undefined ? undefined : Buffer.from(typeof step.body === 'string' ? step.body : stringifyJson(step.body));
+	const body =
+		step.body === undefined
+			? undefined
+			: Buffer.from(typeof step.body === 'string' ? step.body : stringifyJson(step.body));
 	const headers: Record<string, string> = {
 		'user-agent': 'contract/1',
 		accept: step.accept ?? 'application/json',
 		...(step.token === null ? {} : { authorization: `Bearer ${token}` }),
-		...(body === undefined ? {} : { 'content-type': step.contentType ?? 'application/json', 'content-length': String(body.length) }),
+		...(body === undefined
+			? {}
+			: { 'content-type': step.contentType ?? 'application/json', 'content-length': String(body.length) }),
 	};
 	return new Promise((resolve, reject) => {
 		const request = httpsRequest(
@@ -70,7 +84,10 @@ export function ask(server: ServerUnderTest, step: Omit<Step, 'title'>): Promise
 					resolve({
 						code: response.statusCode ?? 0,
 						text,
-						warnings: warnings === '' ? [] : [...warnings.matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)].map(([, warning = '']) => warning),
+						warnings:
+							warnings === ''
+								? []
+								: [...warnings.matchAll(/299 - "((?:[^"\\]|\\.)*)"/g)].map(([, warning = '']) => warning),
 					});
 				response.setEncoding('utf8');
 				response.on('data', (chunk: string) => {
@@ -81,7 +98,7 @@ export function ask(server: ServerUnderTest, step: Omit<Step, 'title'>): Promise
 					request.destroy();
 				});
 				response.on('end', finish);
-				// A watch that says less than was expected: what it said is what is compared.
+				// A watch with fewer lines than expected: the received lines are compared.
 				const late = setTimeout(() => {
 					finish();
 					request.destroy();
@@ -89,7 +106,7 @@ export function ask(server: ServerUnderTest, step: Omit<Step, 'title'>): Promise
 				response.on('close', () => clearTimeout(late));
 			},
 		);
-		// A server that refuses a large body may close before it was sent.
+		// A server that rejects a large body may close the connection before the body was sent.
 		request.on('error', (error) => reject(error));
 		request.end(body);
 	});
@@ -101,7 +118,11 @@ export async function play(server: ServerUnderTest, steps: readonly Step[]): Pro
 	const names = new Map<string, string>();
 	const exchanges: Exchange[] = [];
 	for (const step of steps) {
-		const filled = { ...step, path: fill(step.path, captured), ...(step.body === undefined ? {} : { body: fillBody(step.body, captured) }) };
+		const filled = {
+			...step,
+			path: fill(step.path, captured),
+			...(step.body === undefined ? {} : { body: fillBody(step.body, captured) }),
+		};
 		let reply = await ask(server, filled);
 		for (let attempt = 0; step.until !== undefined && reply.code !== step.until && attempt < 100; attempt++) {
 			await new Promise((resolve) => setTimeout(resolve, 100));
@@ -109,13 +130,22 @@ export async function play(server: ServerUnderTest, steps: readonly Step[]): Pro
 		}
 		const body = parsed(reply.text, step.lines !== undefined);
 		for (const [name, path] of Object.entries(step.capture ?? {})) captured.set(name, String(pick(body, path) ?? ''));
-		const comparable = normalize(step.only === undefined ? body : Object.fromEntries(step.only.map((path) => [path, pick(body, path) ?? null])), names);
-		exchanges.push({ title: step.title, code: reply.code, body: comparable, ...(reply.warnings.length === 0 ? {} : { warnings: reply.warnings }) });
+		const comparable = normalize(
+			step.only === undefined ? body : Object.fromEntries(step.only.map((path) => [path, pick(body, path) ?? null])),
+			names,
+		);
+		exchanges.push({
+			title: step.title,
+			code: reply.code,
+			body: comparable,
+			...(reply.warnings.length === 0 ? {} : { warnings: reply.warnings }),
+		});
 	}
 	return exchanges;
 }
 
-const fill = (text: string, captured: ReadonlyMap<string, string>): string => text.replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => captured.get(name) ?? '');
+const fill = (text: string, captured: ReadonlyMap<string, string>): string =>
+	text.replaceAll(/\{\{(\w+)\}\}/g, (_, name: string) => captured.get(name) ?? '');
 
 function fillBody(body: JsonValue, captured: ReadonlyMap<string, string>): JsonValue {
 	return typeof body === 'string' ? fill(body, captured) : parseJson(fill(stringifyJson(body), captured));
@@ -144,17 +174,24 @@ function pick(body: JsonValue, path: string): JsonValue | undefined {
 	return current;
 }
 
-/** What differs from run to run gets the same name wherever it stands: versions, identities, times. */
+/**
+ * Values that differ between runs get the same name at each occurrence: versions, identities,
+ * times.
+ */
 function normalize(value: JsonValue, names: Map<string, string>, key = '', inList = false): JsonValue {
 	if (isArray(value)) {
 		const items = value.map((item) => normalize(item, names, key));
-		// Their order is that of their times, which have whole seconds: it would depend on when the second turned.
+		// They are ordered by their times, which have whole seconds: the order would depend on the
+		// start of a second.
 		return key === 'managedFields' ? items.sort((left, right) => (writerOf(left) < writerOf(right) ? -1 : 1)) : items;
 	}
 	if (isObject(value)) {
 		const list = isArray(value['items']) || isArray(value['rows']);
 		return Object.fromEntries(
-			Object.entries(value).map(([name, member]) => [name, normalize(member ?? null, names, name.split('.').at(-1), key === 'metadata' ? inList : list)]),
+			Object.entries(value).map(([name, member]) => [
+				name,
+				normalize(member ?? null, names, name.split('.').at(-1), key === 'metadata' ? inList : list),
+			]),
 		);
 	}
 	if (typeof value !== 'string') return value;
@@ -168,16 +205,18 @@ function normalize(value: JsonValue, names: Map<string, string>, key = '', inLis
 		.replaceAll(/(current: |too old resource version: )\d+( \(\d+\))?/g, '$1<version>');
 }
 
-/** What no two entries of managed fields have in common. */
-const writerOf = (entry: JsonValue): string => ['manager', 'operation', 'apiVersion', 'subresource'].map((name) => String(pick(entry, name) ?? '')).join(' ');
+/** The fields that are unique to each entry of managed fields. */
+const writerOf = (entry: JsonValue): string =>
+	['manager', 'operation', 'apiVersion', 'subresource'].map((name) => String(pick(entry, name) ?? '')).join(' ');
 
 function named(kind: string, value: string, names: Map<string, string>): string {
-	const name = names.get(value) ?? `<${kind} ${[...names.values()].filter((other) => other.startsWith(`<${kind} `)).length + 1}>`;
+	const name =
+		names.get(value) ?? `<${kind} ${[...names.values()].filter((other) => other.startsWith(`<${kind} `)).length + 1}>`;
 	names.set(value, name);
 	return name;
 }
 
-/** A body as an object, for tests that look into it. */
+/** A body as an object, for tests that inspect it. */
 export function objectOf(reply: Reply): JsonObject {
 	const value = parsed(reply.text, false);
 	if (!isObject(value)) throw new Error(`not an object: ${reply.text.slice(0, 200)}`);

@@ -1,5 +1,6 @@
 import test from 'ava';
-import { type JsonObject, kindsOf, matchKind } from '../../../src/kubernetes/index.ts';
+import type { JsonObject } from '../../../src/json/index.ts';
+import { kindsOf, matchKind } from '../../../src/kubernetes/index.ts';
 
 const core: JsonObject = {
 	kind: 'APIResourceList',
@@ -17,7 +18,7 @@ const calico: JsonObject = {
 };
 const kinds = [...kindsOf(core), ...kindsOf(calico)];
 
-test('subresources are no kinds, and a missing singular is the kind in small letters', (t) => {
+test('subresources are not kinds, and a missing singular is the kind in lower case', (t) => {
 	t.deepEqual(
 		kinds.map(({ plural, singular, apiVersion, namespaced }) => [plural, singular, apiVersion, namespaced]),
 		[
@@ -30,6 +31,7 @@ test('subresources are no kinds, and a missing singular is the kind in small let
 
 test('a kind is found by each of its names, with and without its group', (t) => {
 	for (const word of ['nodes', 'node', 'Node', 'no', 'NODES']) t.is(matchKind(kinds, word)?.kind, 'Node', word);
-	for (const word of ['ippools', 'IPPool', 'ippool.crd.projectcalico.org', 'ippools.crd.projectcalico.org']) t.is(matchKind(kinds, word)?.kind, 'IPPool', word);
+	for (const word of ['ippools', 'IPPool', 'ippool.crd.projectcalico.org', 'ippools.crd.projectcalico.org'])
+		t.is(matchKind(kinds, word)?.kind, 'IPPool', word);
 	for (const word of ['nodes.v1', 'ippools.projectcalico.org', 'ip', '']) t.is(matchKind(kinds, word), undefined, word);
 });

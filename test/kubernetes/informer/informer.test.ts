@@ -1,20 +1,22 @@
 import test from 'ava';
 import { silentLogger } from '../../../src/core/index.ts';
+import type { JsonObject } from '../../../src/json/index.ts';
 import {
 	ApiClient,
 	ApiError,
 	ApiUnreachableError,
 	coreKinds,
 	Informer,
-	type InformerOptions,
+	type InformerDependencies,
 	KubernetesIpamStore,
 	type ListResult,
 	NotListedError,
+	serverStateOf,
 } from '../../../src/kubernetes/index.ts';
 import { FakeClock } from '../../fakes/clock.ts';
 import { recordingLogger } from '../../fakes/log.ts';
 
-/** A server whose lists are answered, or refused, when the test says so. */
+/** A server whose lists are returned, or refused, on command of the test. */
 class HeldClient extends ApiClient {
 	answer: (result: ListResult) => void = () => {};
 	refuse: (error: Error) => void = () => {};
@@ -24,18 +26,34 @@ class HeldClient extends ApiClient {
 	}
 
 	readonly ages: (string | undefined)[] = [];
-	/** The open watch ends with this. */
+	/** The open watch ends with this error. */
 	expire: (error: Error) => void = () => {};
+
+	/** Passes an object of the list on before the list is complete. */
+	take: (object: JsonObject) => void = () => {};
 
 	override list(...[, options]: Parameters<ApiClient['list']>): Promise<ListResult> {
 		this.ages.push(options?.age);
+		this.take = options?.take ?? (() => {});
 		return new Promise((resolve, reject) => {
 			this.answer = resolve;
 			this.refuse = reject;
 		});
 	}
 
-	override async *watch(...[, { signal }]: Parameters<ApiClient['watch']>) {
+	/** The server's newest version; '': not reported. */
+	newest: () => Promise<string> = async () => '';
+	/** The server accepts watches immediately. */
+	opens = false;
+	watches = 0;
+
+	override revision(): Promise<string> {
+		return this.newest();
+	}
+
+	override async *watch(...[, { signal, onOpen }]: Parameters<ApiClient['watch']>) {
+		this.watches++;
+		if (this.opens) onOpen?.();
 		await new Promise((_, reject) => {
 			this.expire = reject;
 			signal.addEventListener('abort', () => reject(new Error('ended')));
@@ -46,7 +64,7 @@ class HeldClient extends ApiClient {
 const away = new ApiUnreachableError('http://127.0.0.1:1', { cause: new Error('connect ECONNREFUSED') });
 const turn = () => new Promise((resolve) => setImmediate(resolve));
 
-function setUp(options: Pick<InformerOptions, 'firstList' | 'without' | 'mayLack'> = {}) {
+function setUp(options: Pick<InformerDependencies, 'firstList' | 'without' | 'mayLack' | 'keep'> = {}) {
 	const client = new HeldClient();
 	const clock = new FakeClock();
 	const log = recordingLogger();
@@ -55,7 +73,8 @@ function setUp(options: Pick<InformerOptions, 'firstList' | 'without' | 'mayLack
 }
 
 const node = (name: string, resourceVersion: string) => ({ metadata: { name, uid: name, resourceVersion } });
-const versions = ({ items }: Informer) => [...items.values()].map(({ name, resourceVersion }) => `${name} ${resourceVersion}`);
+const versions = ({ items }: Informer) =>
+	[...items.values()].map(({ name, resourceVersion }) => `${name} ${resourceVersion}`);
 
 const outcome = (wait: Promise<void>) =>
 	wait.then(
@@ -63,7 +82,7 @@ const outcome = (wait: Promise<void>) =>
 		(error: unknown) => error,
 	);
 
-test('whoever needs a list that is on its way waits for it', async (t) => {
+test('a request for a list in progress waits for it', async (t) => {
 	const { client, clock, informer } = setUp();
 	informer.start();
 	const wait = outcome(informer.listed(1000));
@@ -75,18 +94,18 @@ test('whoever needs a list that is on its way waits for it', async (t) => {
 	informer.stop();
 });
 
-test('nobody waits for a list longer than asked', async (t) => {
+test('the wait for a list is limited to the requested time', async (t) => {
 	const { clock, informer } = setUp();
 	informer.start();
 	const wait = outcome(informer.listed(1000));
 	clock.advance(1000);
 	const refusal = await wait;
 	t.true(refusal instanceof NotListedError);
-	t.is((refusal as Error).message, 'the API server has not said yet which Node there are');
+	t.is((refusal as Error).message, 'the API server has not listed yet which Node there are');
 	informer.stop();
 });
 
-test('who waits while the API server turns out to be away is told at once, and so is who comes then', async (t) => {
+test('pending and later waits fail at once when the API server is found unreachable', async (t) => {
 	const { client, clock, informer } = setUp();
 	informer.start();
 	const wait = outcome(informer.listed(1000));
@@ -99,10 +118,15 @@ test('who waits while the API server turns out to be away is told at once, and s
 	informer.stop();
 });
 
-test('a store that never heard from the API server refuses, whatever it is asked, and does not wait', async (t) => {
+test('a store without any response of the API server refuses every read, without waiting', async (t) => {
 	const { client, clock, informer } = setUp();
 	const dependencies = { client, log: silentLogger, clock, random: () => 0 };
-	const store = new KubernetesIpamStore({ ...dependencies, layout: 'crd.projectcalico.org/v1', node: 'n', nodes: informer });
+	const store = new KubernetesIpamStore({
+		...dependencies,
+		layout: 'crd.projectcalico.org/v1',
+		node: 'n',
+		nodes: informer,
+	});
 	client.list = () => Promise.reject(away);
 	informer.start();
 	store.start();
@@ -122,48 +146,57 @@ test('a store that never heard from the API server refuses, whatever it is asked
 	informer.stop();
 });
 
-const forbidden = new ApiError(403, 'Forbidden', 'nodes is forbidden: User "system:serviceaccount:kube-system:bgpmesh" cannot list resource "nodes"');
+const forbidden = new ApiError(
+	403,
+	'Forbidden',
+	'nodes is forbidden: User "system:serviceaccount:kube-system:bgpmesh" cannot list resource "nodes"',
+);
 const missing = new ApiError(404, 'NotFound', 'the server could not find the requested resource');
 const failures: readonly {
 	readonly title: string;
-	readonly options: Pick<InformerOptions, 'without' | 'mayLack'>;
+	readonly options: Pick<InformerDependencies, 'without' | 'mayLack'>;
 	readonly error: Error;
 	readonly says: readonly [level: string, message: RegExp];
-	readonly seen: { readonly synced: boolean; readonly answered: boolean; readonly refusal?: string; readonly away: boolean };
+	readonly seen: {
+		readonly synced: boolean;
+		readonly answered: boolean;
+		readonly refusal?: string;
+		readonly away: boolean;
+	};
 }[] = [
 	{
-		title: 'a server that is away is told as away',
+		title: 'an unreachable server is reported as unreachable',
 		options: { without: 'x', mayLack: true },
 		error: away,
 		says: ['warn', /^API server away/],
 		seen: { synced: false, answered: false, away: true },
 	},
 	{
-		title: 'a kind that may not be read, and is needed, is an error, and no server that is away',
+		title: 'a forbidden kind that is required is an error, and does not count as an unreachable server',
 		options: {},
 		error: forbidden,
 		says: ['error', /rights to list and watch/],
 		seen: { synced: false, answered: true, refusal: forbidden.message, away: false },
 	},
 	{
-		title: 'a kind that may not be read, and can be done without, is a warning',
+		title: 'a forbidden kind that is optional is a warning',
 		options: { without: 'nothing much' },
 		error: forbidden,
 		says: ['warn', /rights to list and watch/],
 		seen: { synced: false, answered: true, refusal: forbidden.message, away: false },
 	},
 	{
-		title: 'a kind that the server does not have, and may lack, has no objects',
+		title: 'an optional kind that the server does not have has no objects',
 		options: { mayLack: true },
 		error: missing,
 		says: ['info', /does not have a kind/],
 		seen: { synced: true, answered: true, away: false },
 	},
 	{
-		title: 'a kind that the server does not have, and should, is waited for',
+		title: 'a required kind that the server does not have is waited for',
 		options: {},
 		error: missing,
-		says: ['warn', /^API server away/],
+		says: ['warn', /^the API server refuses to list or watch a kind/],
 		seen: { synced: false, answered: false, away: true },
 	},
 ];
@@ -178,18 +211,21 @@ for (const { title, options, error, says, seen } of failures) {
 		client.refuse(error);
 		await turn();
 		t.deepEqual(
-			log.lines.map(({ level, fields }) => [level, fields['kind']]),
+			log.lines.map(({ level, fields }) => [level, fields['kind'] ?? fields['first']]),
 			[[says[0], 'Node']],
 		);
 		t.regex(log.lines[0]?.message ?? '', says[1]);
 		const { synced, refusal, failingSinceMs } = informer;
-		t.deepEqual({ synced, answered, ...(refusal === undefined ? {} : { refusal }), away: failingSinceMs !== undefined }, seen);
+		t.deepEqual(
+			{ synced, answered, ...(refusal === undefined ? {} : { refusal }), away: failingSinceMs !== undefined },
+			seen,
+		);
 		t.is((await outcome(informer.listed(0))) === 'listed', synced);
 		informer.stop();
 	});
 }
 
-test('what is known of a kind stays while the server seems not to have it', async (t) => {
+test('known objects of a kind stay while the server reports the kind as missing', async (t) => {
 	const { client, informer } = setUp({ mayLack: true });
 	informer.restore([node('a', '7')]);
 	informer.start();
@@ -200,7 +236,54 @@ test('what is known of a kind stays while the server seems not to have it', asyn
 	informer.stop();
 });
 
-test('only a first list of all may be of any age: after a watch that expired nothing goes back in time', async (t) => {
+test('a copy of versions reports the objects of a list before it is complete, and removals behind it', async (t) => {
+	const { client, informer } = setUp({ keep: 'versions' });
+	const reported: string[] = [];
+	informer.onChanges((changes) => {
+		for (const { type, resource } of changes) reported.push(`${type} ${resource.name} ${resource.resourceVersion}`);
+	});
+	const seen = () => reported.splice(0);
+	informer.start();
+	client.take(node('a', '1'));
+	client.take(node('b', '2'));
+	t.deepEqual(seen(), ['added a 1', 'added b 2']);
+	t.false(informer.synced);
+	// The page is repeated.
+	client.take(node('b', '2'));
+	client.answer({ items: [], resourceVersion: '5' });
+	await turn();
+	t.deepEqual(seen(), []);
+	t.true(informer.synced);
+	client.expire(new ApiError(410, 'Expired', 'too old'));
+	await turn();
+	client.take(node('b', '6'));
+	client.refuse(away);
+	await turn();
+	t.deepEqual(seen(), ['changed b 6']);
+	t.deepEqual(versions(informer), ['a 1', 'b 6']);
+	informer.stop();
+});
+
+test('an object that a list lacks is removed from a copy of versions', async (t) => {
+	const { client, informer } = setUp({ keep: 'versions' });
+	informer.start();
+	client.answer({ items: [node('a', '1'), node('b', '2')], resourceVersion: '5' });
+	await turn();
+	client.expire(new ApiError(410, 'Expired', 'too old'));
+	await turn();
+	const removed: string[] = [];
+	informer.onChanges((changes) => {
+		for (const { type, resource } of changes) removed.push(`${type} ${resource.name}`);
+	});
+	client.take(node('b', '2'));
+	client.answer({ items: [], resourceVersion: '7' });
+	await turn();
+	t.deepEqual(removed, ['removed a']);
+	t.deepEqual(versions(informer), ['b 2']);
+	informer.stop();
+});
+
+test('only the very first list may be of any age: after an expired watch the state does not go back in time', async (t) => {
 	const { client, informer } = setUp({ firstList: 'any' });
 	informer.start();
 	client.answer({ items: [], resourceVersion: '5' });
@@ -211,7 +294,7 @@ test('only a first list of all may be of any age: after a watch that expired not
 	informer.stop();
 });
 
-test('with what an earlier life knew the first list is the newest, whatever it may be', (t) => {
+test('with a state from an earlier run the first list is the newest, for any option', (t) => {
 	const { client, informer } = setUp({ firstList: 'any' });
 	informer.restore([node('a', '7')]);
 	informer.start();
@@ -219,14 +302,14 @@ test('with what an earlier life knew the first list is the newest, whatever it m
 	informer.stop();
 });
 
-test('a first list is the newest where nothing is said', (t) => {
+test('a first list is the newest by default', (t) => {
 	const { client, informer } = setUp();
 	informer.start();
 	t.deepEqual(client.ages, ['newest']);
 	informer.stop();
 });
 
-test('what was written while an older list was on its way stays as it was written', async (t) => {
+test('an object written during an older list keeps its written state', async (t) => {
 	const { client, log, informer } = setUp();
 	informer.start();
 	client.answer({ items: [node('kept', '3'), node('changed', '2'), node('removed', '4')], resourceVersion: '5' });
@@ -247,7 +330,7 @@ test('what was written while an older list was on its way stays as it was writte
 	informer.stop();
 });
 
-test('a list of the newest that is older than what is known tells of a restored backup', async (t) => {
+test('a newest list that is older than the known state indicates a restored backup', async (t) => {
 	const { client, log, informer } = setUp();
 	informer.restore([node('a', '70')]);
 	informer.start();
@@ -260,3 +343,100 @@ test('a list of the newest that is older than what is known tells of a restored 
 	);
 	informer.stop();
 });
+
+/** Several kinds on one server. */
+function severalKinds() {
+	const clock = new FakeClock();
+	const log = recordingLogger();
+	const client = new HeldClient();
+	client.opens = true;
+	client.list = async () => ({ items: [], resourceVersion: '7' });
+	const informers = [coreKinds.nodes, coreKinds.pods, coreKinds.secrets].map(
+		(kind) => new Informer({ client, kind, log, clock, random: () => 0 }),
+	);
+	return { client, clock, log, informers };
+}
+const untilTrue = async (holds: () => boolean) => {
+	for (let attempt = 0; attempt < 500 && !holds(); attempt++) await new Promise((resolve) => setTimeout(resolve, 5));
+};
+
+test('a server that is unreachable and returns is one state and one log line each, for any number of kinds', async (t) => {
+	const { client, clock, log, informers } = severalKinds();
+	client.list = () => Promise.reject(away);
+	for (const informer of informers) informer.start();
+	await turn();
+	const state = serverStateOf(client, log, clock);
+	t.not(state.awaySinceMs, undefined);
+	client.list = async () => ({ items: [], resourceVersion: '7' });
+	await untilTrue(() => informers.every(({ synced }) => synced));
+	t.is(state.awaySinceMs, undefined);
+	t.deepEqual(
+		log.lines.filter(({ message }) => message.startsWith('API server')).map(({ message }) => message),
+		['API server away, going on with what is known', 'API server is back'],
+	);
+	for (const informer of informers) informer.stop();
+});
+
+test('a watch that is silent for minutes is no fault while the server responds', async (t) => {
+	const { client, clock, log, informers } = severalKinds();
+	client.newest = async () => '7';
+	for (const informer of informers) informer.start();
+	await untilTrue(() => client.watches === informers.length);
+	for (let minute = 0; minute < 30; minute++) {
+		clock.advance(60_000);
+		await turn();
+	}
+	t.is(client.watches, informers.length);
+	t.is(serverStateOf(client, log, clock).awaySinceMs, undefined);
+	t.deepEqual(
+		log.lines.filter(({ level }) => level !== 'info'),
+		[],
+	);
+	for (const informer of informers) informer.stop();
+});
+
+test('a server that does not respond while its watch is silent is unreachable', async (t) => {
+	const { client, clock, log, informers } = severalKinds();
+	for (const informer of informers) informer.start();
+	await untilTrue(() => client.watches === informers.length);
+	client.newest = () => Promise.reject(away);
+	clock.advance(60_000);
+	await untilTrue(() => serverStateOf(client, log, clock).awaySinceMs !== undefined);
+	t.not(serverStateOf(client, log, clock).awaySinceMs, undefined);
+	for (const informer of informers) informer.stop();
+});
+
+test('an accepted new watch means that the server is reachable, before any event', async (t) => {
+	const { client, clock, informer, log } = setUp();
+	client.opens = true;
+	informer.start();
+	client.answer({ items: [], resourceVersion: '7' });
+	await untilTrue(() => client.watches === 1);
+	client.expire(away);
+	await untilTrue(() => client.watches === 2);
+	t.is(serverStateOf(client, log, clock).awaySinceMs, undefined);
+	t.true(informer.connected);
+	informer.stop();
+});
+
+for (const [title, break_] of [
+	['after its connection broke', (client: HeldClient) => client.expire(away)],
+	['although its connection did not break', (_: HeldClient, clock: FakeClock) => clock.advance(60_000)],
+] as const)
+	test(`a server that was restored from an older state is listed again, ${title}`, async (t) => {
+		const { client, clock, informer } = setUp();
+		client.opens = true;
+		informer.start();
+		client.answer({ items: [node('gone', '90'), node('stays', '10')], resourceVersion: '100' });
+		await untilTrue(() => client.watches === 1);
+		// Fifty writes are lost.
+		client.newest = async () => '50';
+		const before = client.ages.length;
+		break_(client, clock);
+		await untilTrue(() => client.ages.length > before);
+		client.answer({ items: [node('stays', '10')], resourceVersion: '50' });
+		await untilTrue(() => client.watches === 2);
+		t.deepEqual(versions(informer), ['stays 10']);
+		t.is(client.ages.at(-1), 'newest');
+		informer.stop();
+	});

@@ -1,8 +1,17 @@
 import test from 'ava';
-import { type JsonObject, type LintResources, lint, type Resource, toResource } from '../../../src/kubernetes/index.ts';
+import { prefixKey } from '../../../src/core/index.ts';
+import type { JsonObject } from '../../../src/json/index.ts';
+import { type LintResources, lint, type Resource, toResource } from '../../../src/kubernetes/index.ts';
 
-const resource = (kind: string, name: string, spec: JsonObject): Resource => toResource({ kind, metadata: { name }, spec });
-const node = (name: string, address: string, clusterId?: string, labels: Record<string, string> = {}, more: Record<string, string> = {}): Resource =>
+const resource = (kind: string, name: string, spec: JsonObject): Resource =>
+	toResource({ kind, metadata: { name }, spec });
+const node = (
+	name: string,
+	address: string,
+	clusterId?: string,
+	labels: Record<string, string> = {},
+	more: Record<string, string> = {},
+): Resource =>
 	toResource({
 		kind: 'Node',
 		metadata: {
@@ -18,6 +27,13 @@ const node = (name: string, address: string, clusterId?: string, labels: Record<
 const pool = (name: string, cidr: string, more: JsonObject = {}) => resource('IPPool', name, { cidr, ...more });
 const peer = (name: string, spec: JsonObject) => resource('BGPPeer', name, spec);
 const bgp = (spec: JsonObject) => [resource('BGPConfiguration', 'default', spec)];
+const serviceOf = (name: string, externalIPs: readonly string[], ingress: readonly JsonObject[]) =>
+	toResource({
+		kind: 'Service',
+		metadata: { name, namespace: 'default' },
+		spec: { type: 'LoadBalancer', externalIPs },
+		status: { loadBalancer: { ingress } },
+	});
 const felix = (spec: JsonObject) => [resource('FelixConfiguration', 'default', spec)];
 
 const sound: LintResources = {
@@ -28,13 +44,20 @@ const sound: LintResources = {
 	bgpPeers: [],
 	bgpFilters: [],
 	clusterInformations: [resource('ClusterInformation', 'default', { datastoreReady: true })],
+	blocks: [],
+	affinities: [],
+	reservations: [],
 	password: () => undefined,
 };
 const reflectors = { rr: 'yes' };
 const toReflectors = peer('to-reflectors', { nodeSelector: 'all()', peerSelector: 'has(rr)' });
 const meshOff = { nodeToNodeMeshEnabled: false };
 const apart = (clusterId: string) => ({
-	nodes: [node('a', '10.0.1.2/24'), node('r', '10.0.1.4/24', '1.0.0.1', { one: '' }), node('s', '10.0.1.5/24', clusterId, { two: '' })],
+	nodes: [
+		node('a', '10.0.1.2/24'),
+		node('r', '10.0.1.4/24', '1.0.0.1', { one: '' }),
+		node('s', '10.0.1.5/24', clusterId, { two: '' }),
+	],
 	bgpPeers: [
 		peer('one', { nodeSelector: '!has(one) && !has(two)', peerSelector: 'has(one)' }),
 		peer('two', { nodeSelector: '!has(one) && !has(two)', peerSelector: 'has(two)' }),
@@ -42,41 +65,99 @@ const apart = (clusterId: string) => ({
 	bgpConfigurations: bgp(meshOff),
 });
 
-const services = { serviceExternalIPs: [{ cidr: '203.0.113.0/28' }] };
-
-const rows: readonly { readonly title: string; readonly given: Partial<LintResources>; readonly finds: readonly string[] }[] = [
-	{ title: 'a sound mesh with the defaults', given: {}, finds: [] },
+const rows: readonly {
+	readonly title: string;
+	readonly given: Partial<LintResources>;
+	readonly finds: readonly string[];
+}[] = [
+	{ title: 'a valid mesh with the defaults', given: {}, finds: [] },
+	{
+		title: 'a reservation with an unreadable part',
+		given: { reservations: [resource('IPReservation', 'r', { reservedCIDRs: ['10.0.0.0/8', '10.0.0.300'] })] },
+		finds: [
+			'error unreadable-reservation IPReservation r: reservedCIDRs has 10.0.0.300, which is neither an address nor a prefix',
+		],
+	},
+	{
+		title: 'overlapping blocks, blocks of another size than their pool, and a claim outside of all pools',
+		given: {
+			blocks: ['192.168.0.0/26', '192.168.0.0/28', '172.20.0.0/26'].map((cidr) => prefixKey(cidr)),
+			affinities: [
+				resource('BlockAffinity', 'x', { cidr: '0.0.0.0/0', node: 'a', state: 'confirmed', deleted: 'false' }),
+				resource('BlockAffinity', 'y', { cidr: '172.20.0.0/26', node: 'a', state: 'confirmed', deleted: 'false' }),
+			],
+		},
+		finds: [
+			'error claim-outside-pools BlockAffinity a 0.0.0.0/0: the confirmed claim of node a to 0.0.0.0/0 lies in no pool: a node that starts does not announce it',
+			'error overlapping-blocks IPAMBlock 192.168.0.0/28: it overlaps block 192.168.0.0/26: neither gives addresses any more',
+			'warning block-size-changed IPPool pods: its blockSize is 26, and it has blocks of another size: 192.168.0.0/28',
+		],
+	},
 	{
 		title: 'reflectors that see each other, and clients of both',
 		given: {
-			nodes: [node('a', '10.0.1.2/24'), node('r', '10.0.1.4/24', '1.0.0.1', reflectors), node('s', '10.0.1.5/24', '1.0.0.1', reflectors)],
+			nodes: [
+				node('a', '10.0.1.2/24'),
+				node('r', '10.0.1.4/24', '1.0.0.1', reflectors),
+				node('s', '10.0.1.5/24', '1.0.0.1', reflectors),
+			],
 			bgpPeers: [toReflectors],
 			bgpConfigurations: bgp(meshOff),
 		},
 		finds: [],
 	},
 	{
-		title: 'services that should be announced',
-		given: { bgpConfigurations: bgp(services) },
-		finds: ['warning not-obeyed BGPConfiguration default: serviceExternalIPs: no addresses of services are announced'],
+		title: 'addresses of Services outside all announced ranges',
+		given: {
+			bgpConfigurations: bgp({
+				serviceExternalIPs: [{ cidr: '203.0.113.0/24' }],
+				serviceLoadBalancerIPs: [{ cidr: '198.51.100.0/24' }],
+			}),
+			services: [
+				serviceOf('covered', ['203.0.113.7'], [{ ip: '198.51.100.7' }]),
+				serviceOf('uncovered', ['203.0.114.7'], [{ ip: '198.51.101.7' }, { ip: '198.51.101.8', ipMode: 'Proxy' }]),
+			],
+		},
+		finds: [
+			'warning service-address-uncovered Service default/uncovered: external IP 203.0.114.7 lies in no range of serviceExternalIPs: BGP does not announce it',
+			'warning service-address-uncovered Service default/uncovered: load balancer address 198.51.101.7 lies in no range of serviceLoadBalancerIPs: BGP does not announce it',
+		],
 	},
 	{
-		title: 'no services, and the metric that is the default',
+		title: 'addresses of Services without announced ranges',
+		given: { services: [serviceOf('web', ['203.0.114.7'], [{ ip: '198.51.101.7' }])] },
+		finds: [],
+	},
+	{
+		title: 'no services, and the default metric',
 		given: { bgpConfigurations: bgp({ serviceClusterIPs: [], ipv4NormalRoutePriority: 1024 }) },
 		finds: [],
 	},
 	{
-		title: 'another metric of routes',
-		given: { bgpConfigurations: bgp({ ipv6NormalRoutePriority: 512 }) },
-		finds: ['warning not-obeyed BGPConfiguration default: ipv6NormalRoutePriority: the metric'],
+		title: 'another metric of routes than that of Felix',
+		given: { bgpConfigurations: bgp({ ipv6NormalRoutePriority: 600 }) },
+		finds: ['warning route-priority FelixConfiguration default: ipv6NormalRoutePriority is 1024, and 600 in'],
 	},
 	{
-		title: 'what only the cluster’s configuration may say, said of a node',
-		given: { bgpConfigurations: [resource('BGPConfiguration', 'node.a', { nodeToNodeMeshEnabled: false, asNumber: 65001, listenPort: 1790 })] },
-		finds: ['warning not-obeyed BGPConfiguration node.a: nodeToNodeMeshEnabled, asNumber: it counts in `default` alone'],
+		title: 'a metric of migration that is not below the ordinary one',
+		given: {
+			felixConfigurations: [resource('FelixConfiguration', 'default', { ipv4ElevatedRoutePriority: 1024 })],
+		},
+		finds: ['warning route-priority FelixConfiguration default: ipv4ElevatedRoutePriority 1024 is not below'],
 	},
 	{
-		title: 'what only others do for a neighbour',
+		title: 'a cluster-wide option in the configuration of a node',
+		given: {
+			bgpConfigurations: [
+				resource('BGPConfiguration', 'node.a', { nodeToNodeMeshEnabled: false, asNumber: 65001, listenPort: 1790 }),
+			],
+		},
+		finds: [
+			'warning not-obeyed BGPConfiguration node.a: nodeToNodeMeshEnabled, asNumber: it counts in `default` alone',
+		],
+	},
+	{
+		title: 'peer options that only Calico supports',
 		given: {
 			bgpPeers: [
 				peer('tor', {
@@ -102,12 +183,18 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 	},
 	{
 		title: 'BGP programs everything, and Felix nothing',
-		given: { bgpConfigurations: bgp({ programClusterRoutes: 'Enabled' }), felixConfigurations: felix({ programClusterRoutes: 'Disabled' }) },
+		given: {
+			bgpConfigurations: bgp({ programClusterRoutes: 'Enabled' }),
+			felixConfigurations: felix({ programClusterRoutes: 'Disabled' }),
+		},
 		finds: [],
 	},
 	{
-		title: 'a kind of route that no pool needs is no contradiction',
-		given: { bgpConfigurations: bgp({ programClusterRoutes: 'Disabled' }), pools: [pool('pods', '192.168.0.0/16', { ipipMode: 'Always' })] },
+		title: 'a kind of route without a pool is no contradiction',
+		given: {
+			bgpConfigurations: bgp({ programClusterRoutes: 'Disabled' }),
+			pools: [pool('pods', '192.168.0.0/16', { ipipMode: 'Always' })],
+		},
 		finds: [],
 	},
 	{
@@ -122,37 +209,43 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 		finds: ['warning mesh-and-reflectors BGPConfiguration default: '],
 	},
 	{
-		title: 'pools that overlap, one inside the other',
+		title: 'overlapping pools, one inside the other',
 		given: { pools: [pool('pods', '192.168.0.0/16'), pool('more', '192.168.128.0/17')] },
 		finds: ['error overlapping-pools IPPool pods: 192.168.0.0/16 overlaps 192.168.128.0/17 of IPPool more'],
 	},
 	{
-		title: 'a pool among the services, one with two tunnels, and one of link-local addresses',
+		title: 'a pool inside the service range, one with two tunnels, and one of link-local addresses',
 		given: {
-			pools: [pool('p', '10.96.0.0/16'), pool('q', '192.168.0.0/16', { ipipMode: 'Always', vxlanMode: 'Always' }), pool('r', '169.254.1.0/24')],
+			pools: [
+				pool('p', '10.96.0.0/16'),
+				pool('q', '192.168.0.0/16', { ipipMode: 'Always', vxlanMode: 'Always' }),
+				pool('r', '169.254.1.0/24'),
+			],
 			bgpConfigurations: bgp({ serviceClusterIPs: [{ cidr: '10.96.0.0/12' }] }),
 		},
+		finds: ['error pool-in-services IPPool p: ', 'error two-tunnels IPPool q: ', 'error unusable-pool IPPool r: '],
+	},
+	{
+		title: 'a one-way session, with the way back configured manually',
+		given: {
+			nodes: [node('a', '10.0.1.2/24', undefined, { edge: '' }), node('b', '10.0.1.3/24')],
+			bgpPeers: [
+				peer('edge', { nodeSelector: 'has(edge)', peerIP: '10.0.1.3', asNumber: 64512, reversePeering: 'Manual' }),
+			],
+			bgpConfigurations: bgp(meshOff),
+		},
 		finds: [
-			'error pool-in-services IPPool p: ',
-			'error pool-link-local IPPool r: ',
-			'error two-tunnels IPPool q: ',
-			'warning not-obeyed BGPConfiguration default: serviceClusterIPs: ',
-			'warning vxlan IPPool q: VXLAN routes are programmed by Felix alone',
+			'error no-sessions Node b: it has no neighbour',
+			'error one-way BGPPeer edge: a has a session with b, which has none with it',
 		],
 	},
 	{
-		title: 'a session one way, since the way back was left to a person',
+		title: 'a one-way session between nodes of different AS numbers',
 		given: {
-			nodes: [node('a', '10.0.1.2/24', undefined, { edge: '' }), node('b', '10.0.1.3/24')],
-			bgpPeers: [peer('edge', { nodeSelector: 'has(edge)', peerIP: '10.0.1.3', asNumber: 64512, reversePeering: 'Manual' })],
-			bgpConfigurations: bgp(meshOff),
-		},
-		finds: ['error no-sessions Node b: it has no neighbour', 'error one-way BGPPeer edge: a has a session with b, which has none with it'],
-	},
-	{
-		title: 'a session one way between nodes of different AS numbers',
-		given: {
-			nodes: [node('a', '10.0.1.2/24', undefined, { edge: '' }), node('b', '10.0.1.3/24', undefined, {}, { 'projectcalico.org/ASNumber': '65001' })],
+			nodes: [
+				node('a', '10.0.1.2/24', undefined, { edge: '' }),
+				node('b', '10.0.1.3/24', undefined, {}, { 'projectcalico.org/ASNumber': '65001' }),
+			],
 			bgpPeers: [peer('edge', { nodeSelector: 'has(edge)', peerIP: '10.0.1.3', asNumber: 65009 })],
 			bgpConfigurations: bgp(meshOff),
 		},
@@ -163,24 +256,24 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 		],
 	},
 	{
-		title: 'what a peer names and is not there',
+		title: 'references of a peer to missing resources',
 		given: {
 			bgpPeers: [
 				peer('p', { node: 'gone', peerIP: '10.0.1.1', asNumber: 1, filters: ['nothing'] }),
-				peer('q', { nodeSelector: 'has(nobody)', peerSelector: 'has(' }),
-				peer('r', { nodeSelector: 'has(nobody)' }),
+				peer('q', { nodeSelector: 'has(absent)', peerSelector: 'has(' }),
+				peer('r', { nodeSelector: 'has(absent)' }),
 			],
 		},
 		finds: [
-			'error no-filter BGPPeer p: BGPFilter nothing does not exist or is not usable',
+			'error no-filter BGPPeer p: BGPFilter nothing does not exist',
 			'error no-target BGPPeer r: ',
 			'error unusable BGPPeer q: ',
 			'warning selects-nothing BGPPeer p: there is no node gone',
-			'warning selects-nothing BGPPeer r: nodeSelector: no node has the labels of has(nobody)',
+			'warning selects-nothing BGPPeer r: nodeSelector: no node has the labels of has(absent)',
 		],
 	},
 	{
-		title: 'a password that is not there',
+		title: 'a missing password',
 		given: {
 			bgpPeers: [peer('p', { peerIP: '10.0.9.1', asNumber: 1, password: { secretKeyRef: { name: 's', key: 'k' } } })],
 		},
@@ -192,7 +285,7 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 		finds: [],
 	},
 	{
-		title: 'gateways of another family, beside each other, and on the link of some nodes only',
+		title: 'gateways of the other family, mixed with valid ones, and on the link of some nodes only',
 		given: {
 			nodes: [node('a', '10.0.1.2/24'), node('b', '10.0.2.3/24'), node('c', '10.0.3.3/32')],
 			bgpPeers: [
@@ -203,12 +296,12 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 		},
 		finds: [
 			'error reachable-by BGPPeer six: reachableBy fd00::1 is of another address family than 10.9.0.6',
-			'error reachable-by BGPPeer two: reachableBy 10.0.1.9 for 10.9.0.1 is passed over, since BGPPeer one says 10.0.1.1',
+			'error reachable-by BGPPeer two: reachableBy 10.0.1.9 for 10.9.0.1 is passed over, since BGPPeer one has 10.0.1.1',
 			'warning gateway-off-link BGPPeer one: reachableBy 10.0.1.1 is not in the subnet of node b (10.0.2.0/24)',
 		],
 	},
 	{
-		title: 'pods as peers, with what is not looked at, with what is passed over and without an AS number',
+		title: 'pods as peers, with ignored options and without an AS number',
 		given: {
 			bgpPeers: [
 				peer('k', { localWorkloadSelector: "color == 'red'", asNumber: 65401 }),
@@ -225,10 +318,12 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 	{
 		title: 'a peer outside the cluster without an AS number, and a node of it without one',
 		given: { bgpPeers: [peer('tor', { peerIP: '10.0.9.1' }), peer('inside', { node: 'a', peerIP: '10.0.1.3' })] },
-		finds: ["warning no-as-number BGPPeer tor: the other side is none of the cluster's nodes, and asNumber is missing: it is taken for one of AS 64512"],
+		finds: [
+			"warning no-as-number BGPPeer tor: the other side is none of the cluster's nodes, and asNumber is missing: it is taken for one of AS 64512",
+		],
 	},
 	{
-		title: 'two resources about one address, of which one decides',
+		title: 'two resources for one address, of which one takes effect',
 		given: {
 			bgpPeers: [
 				peer('a-node', { nodeSelector: 'all()', peerIP: '10.9.0.1', asNumber: 1 }),
@@ -236,11 +331,18 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 				peer('other-port', { peerIP: '10.9.0.1:1790', asNumber: 2 }),
 			],
 		},
-		finds: ['warning passed-over BGPPeer a-node: BGPPeer z-global is about 10.9.0.1 on the same nodes, and comes first'],
+		finds: [
+			'warning passed-over BGPPeer a-node: BGPPeer z-global is about 10.9.0.1 on the same nodes, and comes first',
+		],
 	},
 	{
-		title: 'two resources about one address on different nodes',
-		given: { bgpPeers: [peer('one', { node: 'a', peerIP: '10.9.0.1', asNumber: 1 }), peer('two', { node: 'b', peerIP: '10.9.0.1', asNumber: 1 })] },
+		title: 'two resources for one address on different nodes',
+		given: {
+			bgpPeers: [
+				peer('one', { node: 'a', peerIP: '10.9.0.1', asNumber: 1 }),
+				peer('two', { node: 'b', peerIP: '10.9.0.1', asNumber: 1 }),
+			],
+		},
 		finds: [],
 	},
 	{
@@ -249,7 +351,7 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 		finds: ['warning other-family BGPPeer six: fd00::9 is an IPv6 address, and node a, b has none for BGP'],
 	},
 	{
-		title: 'communities that are none, and a password of the mesh that is not there',
+		title: 'invalid communities, and a missing password of the mesh',
 		given: {
 			bgpConfigurations: bgp({
 				communities: [{ name: 'gold', value: '65000:1' }],
@@ -266,13 +368,16 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 		title: 'a reflector without clients',
 		given: {
 			nodes: [node('a', '10.0.1.2/24'), node('b', '10.0.1.3/24'), node('r', '10.0.1.4/24', '1.0.0.1', reflectors)],
-			bgpPeers: [peer('edge', { node: 'r', peerIP: '10.9.0.1', asNumber: 1 }), peer('ab', { node: 'a', peerIP: '10.0.1.3' })],
+			bgpPeers: [
+				peer('edge', { node: 'r', peerIP: '10.9.0.1', asNumber: 1 }),
+				peer('ab', { node: 'a', peerIP: '10.0.1.3' }),
+			],
 			bgpConfigurations: bgp(meshOff),
 		},
 		finds: ['warning idle-reflector Node r: it has cluster ID 1.0.0.1, and no client'],
 	},
 	{
-		title: 'without the mesh a chain of nodes, of which the ends learn nothing of each other',
+		title: 'without the mesh a chain of nodes, whose ends exchange no routes',
 		given: {
 			nodes: [node('a', '10.0.1.2/24'), node('b', '10.0.1.3/24'), node('c', '10.0.1.4/24')],
 			bgpPeers: [peer('ab', { node: 'a', peerIP: '10.0.1.3' }), peer('bc', { node: 'b', peerIP: '10.0.1.4' })],
@@ -299,7 +404,7 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 		finds: [],
 	},
 	{
-		title: 'clients of two reflectors of one cluster ID, which refuse what the other one reflects',
+		title: "clients of two reflectors of one cluster ID, which reject each other's reflected routes",
 		given: {
 			nodes: [
 				node('a', '10.0.1.2/24', undefined, { left: '' }),
@@ -317,12 +422,12 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 		finds: ['error no-path Node a, b: '],
 	},
 	{
-		title: 'nodes that a top-of-rack router brings together',
+		title: 'nodes connected by a top-of-rack router',
 		given: { bgpPeers: [peer('tor', { peerIP: '10.0.1.1', asNumber: 65000 })], bgpConfigurations: bgp(meshOff) },
 		finds: [],
 	},
 	{
-		title: 'blocks that no pool can have, and a tunnel that there is not',
+		title: 'blocks that are invalid in any pool, and a missing tunnel',
 		given: {
 			pools: [
 				pool('fine', '172.20.0.0/16', { blockSize: 32 }),
@@ -333,25 +438,35 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 			felixConfigurations: felix({ programClusterRoutes: 'EnabledIPIPOnly' }),
 		},
 		finds: [
-			'error block-size IPPool large: blockSize 23 is larger than the pool 10.7.0.0/24 itself',
-			'error block-size IPPool odd: blockSize 19 is not between 20 and 32',
 			'error ipip-ipv6 IPPool six: ipipMode Always of an IPv6 pool',
+			'error unusable-pool IPPool large: its blocks of /23 are larger than itself, /24: no address is given from it',
+			'error unusable-pool IPPool odd: its blockSize 19 is not between 20 and 32: no address is given from it',
 		],
 	},
 	{
-		title: 'nodes without, with the same, and with odd addresses',
-		given: { nodes: [node('a', '10.0.1.2/24'), node('b', '10.0.1.2/24'), node('c', ''), node('d', '10.0.1.5/24', 'x')] },
-		finds: ['error same-address Node a, b: ', 'error unusable Node d: annotation projectcalico.org/RouteReflectorClusterID', 'warning no-address Node c: '],
+		title: 'nodes without, with duplicate, and with unusual addresses',
+		given: {
+			nodes: [node('a', '10.0.1.2/24'), node('b', '10.0.1.2/24'), node('c', ''), node('d', '10.0.1.5/24', 'x')],
+		},
+		finds: [
+			'error same-address Node a, b: ',
+			'error unusable Node d: annotation projectcalico.org/RouteReflectorClusterID',
+			'warning no-address Node c: ',
+		],
 	},
 	{
-		title: 'a data store that is locked',
+		title: 'a locked datastore',
 		given: { clusterInformations: [resource('ClusterInformation', 'default', { datastoreReady: false })] },
 		finds: ['warning datastore-not-ready ClusterInformation default: '],
 	},
 	{
-		title: 'a resource that does not parse does not hide the others',
+		title: 'an unparsable resource does not hide the others',
 		given: {
-			pools: [pool('bad', '300.0.0.0/8'), pool('p', '192.168.0.0/16', { nodeSelector: 'has(' }), pool('q', '10.9.0.0/16', { nodeSelector: 'has(x)' })],
+			pools: [
+				pool('bad', '300.0.0.0/8'),
+				pool('p', '192.168.0.0/16', { nodeSelector: 'has(' }),
+				pool('q', '10.9.0.0/16', { nodeSelector: 'has(x)' }),
+			],
 		},
 		finds: ['error selector IPPool p: ', 'error unusable IPPool bad: ', 'warning selects-nothing IPPool q: '],
 	},
@@ -359,7 +474,9 @@ const rows: readonly { readonly title: string; readonly given: Partial<LintResou
 
 for (const { title, given, finds } of rows) {
 	test(`${title}: ${finds.length === 0 ? 'nothing is found' : 'it is found'}`, (t) => {
-		const found = lint({ ...sound, ...given }).map(({ severity, rule, subject, problem }) => `${severity} ${rule} ${subject}: ${problem}`);
+		const found = lint({ ...sound, ...given }).map(
+			({ severity, rule, subject, problem }) => `${severity} ${rule} ${subject}: ${problem}`,
+		);
 		t.deepEqual(
 			found.map((text, index) => {
 				const wanted = finds[index];
@@ -370,9 +487,15 @@ for (const { title, given, finds } of rows) {
 	});
 }
 
-test('of a thousand nodes it is said how many were looked at', (t) => {
-	const nodes = Array.from({ length: 1000 }, (_, index) => node(`n${index}`, `10.1.${index >> 8}.${index & 255}/16`, undefined, { all: '' }));
-	const found = lint({ ...sound, nodes, bgpPeers: [peer('p', { nodeSelector: 'has(all)', peerIP: '10.0.0.1', asNumber: 65000 })] });
+test('for a thousand nodes the result contains the number of examined nodes', (t) => {
+	const nodes = Array.from({ length: 1000 }, (_, index) =>
+		node(`n${index}`, `10.1.${index >> 8}.${index & 255}/16`, undefined, { all: '' }),
+	);
+	const found = lint({
+		...sound,
+		nodes,
+		bgpPeers: [peer('p', { nodeSelector: 'has(all)', peerIP: '10.0.0.1', asNumber: 65000 })],
+	});
 	t.deepEqual(
 		found.map(({ rule }) => rule),
 		['not-everything'],

@@ -1,7 +1,15 @@
 import test from 'ava';
 import { type Logger, silentLogger, systemClock } from '../../../src/core/index.ts';
 import { UnreadableError } from '../../../src/ipam/index.ts';
-import { ApiClient, ApiError, ApiUnreachableError, coreKinds, Informer, type JsonObject, KubernetesIpamStore } from '../../../src/kubernetes/index.ts';
+import type { JsonObject } from '../../../src/json/index.ts';
+import {
+	ApiClient,
+	ApiError,
+	ApiUnreachableError,
+	coreKinds,
+	Informer,
+	KubernetesIpamStore,
+} from '../../../src/kubernetes/index.ts';
 
 const layout = 'crd.projectcalico.org/v1';
 const handle = (uid: string, deleted: boolean): JsonObject => ({
@@ -11,7 +19,7 @@ const handle = (uid: string, deleted: boolean): JsonObject => ({
 	spec: { handleID: 'net.one', block: { '10.0.0.0/26': 1 }, deleted },
 });
 
-/** A server that answers as told, and remembers which objects it was asked to delete. */
+/** A server that responds as the test specifies, and records deleted objects. */
 class ScriptedClient extends ApiClient {
 	readonly #answers: JsonObject[];
 	readonly removed: (string | undefined)[] = [];
@@ -29,32 +37,46 @@ class ScriptedClient extends ApiClient {
 
 	override async remove(...[, , options]: Parameters<ApiClient['remove']>) {
 		this.removed.push(options?.uid);
-		if (this.#conflicts) throw new ApiError(409, 'Conflict', 'the UID in the precondition is not that of the object', undefined);
+		if (this.#conflicts)
+			throw new ApiError(409, 'Conflict', 'the UID in the precondition is not that of the object', undefined);
 	}
 }
 
 function handles(client: ApiClient, log: Logger = silentLogger) {
 	const dependencies = { client, log, clock: systemClock, random: Math.random };
-	return new KubernetesIpamStore({ ...dependencies, layout, node: 'n', nodes: new Informer({ ...dependencies, kind: coreKinds.nodes }) }).handles;
+	return new KubernetesIpamStore({
+		...dependencies,
+		layout,
+		node: 'n',
+		nodes: new Informer({ ...dependencies, kind: coreKinds.nodes }),
+	}).handles;
 }
 
-test('what somebody marked as deleted is deleted, and is not there', async (t) => {
+test('an object marked as deleted is deleted, and reads as absent', async (t) => {
 	const client = new ScriptedClient([handle('1', true)], false);
 	t.is(await handles(client).read('net.one', 'fresh'), undefined);
 	t.deepEqual(client.removed, ['1']);
 });
 
-test('a new one in the place of what was marked as deleted is found, not reported as a conflict', async (t) => {
+test('a new object in place of one marked as deleted is found, and is not a conflict', async (t) => {
 	const client = new ScriptedClient([handle('1', true), handle('2', false)], true);
 	t.is((await handles(client).read('net.one', 'fresh'))?.version, '2');
 });
 
-test('one that can not be read is named and left alone, and the others are there', async (t) => {
-	const bad = { ...handle('2', true), metadata: { name: 'net.bad', uid: '2', resourceVersion: '2' }, spec: { handleID: 'net.bad', block: { nowhere: 1 } } };
+test('an unreadable object is reported and left unchanged, and the others are returned', async (t) => {
+	const bad = {
+		...handle('2', true),
+		metadata: { name: 'net.bad', uid: '2', resourceVersion: '2' },
+		spec: { handleID: 'net.bad', block: { nowhere: 1 } },
+	};
 	const client = new ScriptedClient([bad, bad, handle('3', false)], false);
 	client.list = async () => ({ items: [bad, handle('1', false)], resourceVersion: '2' });
 	const lines: string[] = [];
-	const log = { ...silentLogger, error: (message: string, fields?: Readonly<Record<string, unknown>>) => void lines.push(`${message} ${fields?.['name']}`) };
+	const log = {
+		...silentLogger,
+		error: (message: string, fields?: Readonly<Record<string, unknown>>) =>
+			void lines.push(`${message} ${fields?.['name']}`),
+	};
 	const store = handles(client, log);
 	const { items, unreadable } = await store.list();
 	t.deepEqual(
@@ -62,7 +84,8 @@ test('one that can not be read is named and left alone, and the others are there
 		['net.one'],
 	);
 	t.like(unreadable, [{ name: 'net.bad', cidrs: [] }]);
-	for (let attempt = 0; attempt < 2; attempt++) await t.throwsAsync(store.read('net.bad', 'fresh'), { instanceOf: UnreadableError });
+	for (let attempt = 0; attempt < 2; attempt++)
+		await t.throwsAsync(store.read('net.bad', 'fresh'), { instanceOf: UnreadableError });
 	t.like(store.unreadable, [{ name: 'net.bad' }]);
 	t.is(lines.length, 1);
 	t.deepEqual(client.removed, []);
@@ -73,7 +96,10 @@ test('one that can not be read is named and left alone, and the others are there
 
 const lost = new ApiUnreachableError('http://127.0.0.1:1', {});
 
-/** A server that keeps one object, and loses answers as told: before the write is done, or after it. */
+/**
+ * A server with one object that loses responses as the test specifies: before the write is done, or
+ * after it.
+ */
 class LossyClient extends ApiClient {
 	readonly #losses: ('before' | 'after' | 'never')[];
 	object: JsonObject | undefined;
@@ -98,7 +124,8 @@ class LossyClient extends ApiClient {
 
 	override async replace(...[, object]: Parameters<ApiClient['replace']>) {
 		return this.#write(() => {
-			if (versionOf(object) !== versionOf(this.object)) throw new ApiError(409, 'Conflict', 'the object has been modified');
+			if (versionOf(object) !== versionOf(this.object))
+				throw new ApiError(409, 'Conflict', 'the object has been modified');
 			return object;
 		});
 	}
@@ -107,7 +134,8 @@ class LossyClient extends ApiClient {
 		const loss = this.#losses.shift();
 		this.writes++;
 		if (loss === 'before') throw lost;
-		if (this.object !== undefined && versionOf(this.object) !== options?.resourceVersion) throw new ApiError(409, 'Conflict', 'it was modified');
+		if (this.object !== undefined && versionOf(this.object) !== options?.resourceVersion)
+			throw new ApiError(409, 'Conflict', 'it was modified');
 		this.object = undefined;
 		if (loss === 'after') throw lost;
 	}
@@ -123,12 +151,19 @@ class LossyClient extends ApiClient {
 	}
 }
 
-const versionOf = (object: JsonObject | undefined) => (object?.['metadata'] as JsonObject | undefined)?.['resourceVersion'];
-const counts = (blocks: Readonly<Record<string, number>>) => ({ handleId: 'net.one', blocks, deleted: false, other: {} });
+const versionOf = (object: JsonObject | undefined) =>
+	(object?.['metadata'] as JsonObject | undefined)?.['resourceVersion'];
+const counts = (blocks: Readonly<Record<string, number>>) => ({
+	handleId: 'net.one',
+	blocks,
+	deleted: false,
+	other: {},
+});
 
 for (const when of ['before', 'after'] as const)
-	test(`a write whose answer was lost ${when} it was done is done once, and known to be done`, async (t) => {
-		const client = when === 'before' ? new LossyClient(when, 'never', when, 'never', when) : new LossyClient(when, when, when);
+	test(`a write whose response was lost ${when} it was done is done once, and succeeds`, async (t) => {
+		const client =
+			when === 'before' ? new LossyClient(when, 'never', when, 'never', when) : new LossyClient(when, when, when);
 		const store = handles(client);
 		const created = await store.create('net.one', counts({ '10.0.0.0/26': 1 }));
 		t.is(created.version, '1');
@@ -140,20 +175,69 @@ for (const when of ['before', 'after'] as const)
 		t.is(client.writes, when === 'before' ? 6 : 3);
 	});
 
-test('a write whose answer was lost, where somebody else wrote meanwhile, is a conflict', async (t) => {
+test('a write whose response was lost, with another write in the meantime, is a conflict', async (t) => {
 	const client = new LossyClient('before', 'before');
-	client.object = { spec: { block: { '10.0.0.0/26': 9 }, handleID: 'net.one' }, metadata: { name: 'net.one', uid: 'other', resourceVersion: '7' } };
+	client.object = {
+		spec: { block: { '10.0.0.0/26': 9 }, handleID: 'net.one' },
+		metadata: { name: 'net.one', uid: 'other', resourceVersion: '7' },
+	};
 	const store = handles(client);
 	await t.throwsAsync(store.create('net.one', counts({ '10.0.0.0/26': 1 })), { name: 'ConflictError' });
 	const seen = await store.read('net.one', 'fresh');
 	if (seen === undefined) throw new RangeError('it is there');
-	client.object = { ...client.object, spec: { block: {}, handleID: 'net.one' }, metadata: { name: 'net.one', uid: 'other', resourceVersion: '8' } };
+	client.object = {
+		...client.object,
+		spec: { block: {}, handleID: 'net.one' },
+		metadata: { name: 'net.one', uid: 'other', resourceVersion: '8' },
+	};
 	await t.throwsAsync(store.write('net.one', { ...seen, value: counts({}) }), { name: 'ConflictError' });
 	t.is(client.writes, 2);
 });
 
-test('an API server that stays away is an error, not a conflict', async (t) => {
+test('an unreachable API server is an error, not a conflict', async (t) => {
 	const client = new LossyClient('before', 'before', 'before', 'before');
 	await t.throwsAsync(handles(client).create('net.one', counts({})), { is: lost });
 	t.is(client.writes, 3);
+});
+
+/** A server with these pools. */
+class PoolClient extends ApiClient {
+	pools: readonly JsonObject[] = [];
+
+	constructor() {
+		super({ server: 'http://127.0.0.1:1', namespace: 'default', options: async () => ({}) }, Math.random);
+	}
+
+	override async list() {
+		return { items: [...this.pools], resourceVersion: '1' };
+	}
+}
+
+const pool = (uid: string, generation: number, blockSize: number, cidr = '10.0.0.0/16'): JsonObject => ({
+	apiVersion: layout,
+	kind: 'IPPool',
+	metadata: { name: 'pods', uid, generation, resourceVersion: `${generation}0` },
+	spec: { cidr, blockSize },
+});
+
+test('fresh pools come from the server, with a version that differs after each change and each creation', async (t) => {
+	const client = new PoolClient();
+	const dependencies = { client, log: silentLogger, clock: systemClock, random: Math.random };
+	const nodes = new Informer({ ...dependencies, kind: coreKinds.nodes });
+	const store = new KubernetesIpamStore({ ...dependencies, layout, node: 'n', nodes });
+	const versions: (string | undefined)[] = [];
+	for (const [uid, generation] of [
+		['one', 1],
+		['one', 2],
+		['two', 1],
+	] as const) {
+		client.pools = [pool(uid, generation, 28), pool('bad', 1, 28, 'none')];
+		const pools = await store.pools('fresh');
+		t.deepEqual(
+			pools.map(({ blockSize }) => blockSize),
+			[28],
+		);
+		versions.push(...pools.map(({ version }) => version));
+	}
+	t.is(new Set(versions).size, 3);
 });

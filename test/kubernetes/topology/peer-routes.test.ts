@@ -1,8 +1,8 @@
 import test from 'ava';
+import type { JsonObject } from '../../../src/json/index.ts';
 import {
 	type BgpPeer,
 	defaultBgpConfiguration,
-	type JsonObject,
 	type NodeFacts,
 	type PeerRoute,
 	ResourceError,
@@ -12,7 +12,8 @@ import {
 	toResource,
 } from '../../../src/kubernetes/index.ts';
 
-const peer = (name: string, spec: JsonObject): BgpPeer => toBgpPeer(toResource({ kind: 'BGPPeer', metadata: { name }, spec }));
+const peer = (name: string, spec: JsonObject): BgpPeer =>
+	toBgpPeer(toResource({ kind: 'BGPPeer', metadata: { name }, spec }));
 const tor = (name: string, spec: JsonObject) => peer(name, { peerIP: '10.9.0.1', asNumber: 65001, ...spec });
 const node = (name: string, annotations: JsonObject, labels: JsonObject = {}): NodeFacts =>
 	toNodeFacts(toResource({ metadata: { name, labels, annotations } }));
@@ -40,9 +41,9 @@ interface Row {
 }
 
 const rows: readonly Row[] = [
-	{ title: 'no reachableBy is no route', peers: [tor('tor', {})], routes: [] },
+	{ title: 'without reachableBy there is no route', peers: [tor('tor', {})], routes: [] },
 	{
-		title: 'reachableBy is a route to the peer, whatever port it listens at',
+		title: 'reachableBy adds a route to the peer, for any port',
 		peers: [tor('tor', { peerIP: '10.9.0.1:1790', reachableBy: '10.0.1.1' })],
 		routes: [{ address: '10.9.0.1', gateway: '10.0.1.1', resource: 'tor' }],
 	},
@@ -51,39 +52,49 @@ const rows: readonly Row[] = [
 		peers: [tor('tor', { peerIP: 'fd09::1', reachableBy: 'fd00:0:0::1' })],
 		routes: [{ address: 'fd09::1', gateway: 'fd00::1', resource: 'tor' }],
 	},
-	{ title: 'a peer of another node needs no route here', peers: [tor('tor', { node: 'b', reachableBy: '10.0.1.1' })], routes: [] },
 	{
-		title: 'a gateway of the other family is no route, and said so',
-		peers: [tor('tor', { reachableBy: 'fd00::1' })],
+		title: 'a peer of another node needs no route here',
+		peers: [tor('tor', { node: 'b', reachableBy: '10.0.1.1' })],
 		routes: [],
-		problems: ['BGPPeer tor: reachableBy fd00::1 is of another address family than 10.9.0.1; no route to 10.9.0.1 is added'],
 	},
 	{
-		title: 'the peer as its own gateway is no route, and said so',
+		title: 'a gateway of the other family adds no route, with a warning',
+		peers: [tor('tor', { reachableBy: 'fd00::1' })],
+		routes: [],
+		problems: [
+			'BGPPeer tor: reachableBy fd00::1 is of another address family than 10.9.0.1; no route to 10.9.0.1 is added',
+		],
+	},
+	{
+		title: 'the peer as its own gateway adds no route, with a warning',
 		peers: [tor('tor', { reachableBy: '10.9.0.1' })],
 		routes: [],
 		problems: ['BGPPeer tor: reachableBy 10.9.0.1 is the peer itself; no route to 10.9.0.1 is added'],
 	},
 	{
-		title: 'this node as gateway is no route, and said so',
+		title: 'this node as gateway adds no route, with a warning',
 		peers: [tor('tor', { reachableBy: '10.0.1.2' })],
 		routes: [],
 		problems: ["BGPPeer tor: reachableBy 10.0.1.2 is this node's own address; no route to 10.9.0.1 is added"],
 	},
 	{
-		title: 'of two gateways for one address the first by name counts, in whatever order they come, and the other one is told',
+		title:
+			'of two gateways for one address the first by name counts, in any order of arrival, and the other is reported',
 		peers: [tor('two', { peerIP: '10.9.0.1:1790', reachableBy: '10.0.1.9' }), tor('one', { reachableBy: '10.0.1.1' })],
 		routes: [{ address: '10.9.0.1', gateway: '10.0.1.1', resource: 'one' }],
-		problems: ['BGPPeer two: reachableBy 10.0.1.9 for 10.9.0.1 is passed over, since BGPPeer one says 10.0.1.1'],
+		problems: ['BGPPeer two: reachableBy 10.0.1.9 for 10.9.0.1 is passed over, since BGPPeer one has 10.0.1.1'],
 	},
 	{
-		title: 'a global peer comes before one of the node, also with its gateway',
-		peers: [tor('a-node', { node: 'a', peerIP: '10.9.0.1:1790', reachableBy: '10.0.1.9' }), tor('z-global', { reachableBy: '10.0.1.1' })],
+		title: 'a global peer precedes one of the node, also with its gateway',
+		peers: [
+			tor('a-node', { node: 'a', peerIP: '10.9.0.1:1790', reachableBy: '10.0.1.9' }),
+			tor('z-global', { reachableBy: '10.0.1.1' }),
+		],
 		routes: [{ address: '10.9.0.1', gateway: '10.0.1.1', resource: 'z-global' }],
-		problems: ['BGPPeer a-node: reachableBy 10.0.1.9 for 10.9.0.1 is passed over, since BGPPeer z-global says 10.0.1.1'],
+		problems: ['BGPPeer a-node: reachableBy 10.0.1.9 for 10.9.0.1 is passed over, since BGPPeer z-global has 10.0.1.1'],
 	},
 	{
-		title: 'where two agree about the gateway there is nothing to tell',
+		title: 'two peers with the same gateway cause no warning',
 		peers: [tor('one', { reachableBy: '10.0.1.1' }), tor('two', { peerIP: '10.9.0.1:1790', reachableBy: '10.0.1.1' })],
 		routes: [{ address: '10.9.0.1', gateway: '10.0.1.1', resource: 'one' }],
 	},
@@ -96,9 +107,11 @@ for (const { title, peers, routes, problems = [] } of rows) {
 	});
 }
 
-test('peers by selector, and the way back, are reached by the same gateway, as Calico has it', (t) => {
+test('peers by selector and reverse peerings use the same gateway, as in Calico', (t) => {
 	const peers = [peer('racks', { node: 'a', peerSelector: "rack == 'two'", reachableBy: '10.0.1.1' })];
-	t.deepEqual(seenFrom('a', peers, [a, b]).peerRoutes, [{ address: '10.0.2.2', gateway: '10.0.1.1', resource: 'racks' }]);
+	t.deepEqual(seenFrom('a', peers, [a, b]).peerRoutes, [
+		{ address: '10.0.2.2', gateway: '10.0.1.1', resource: 'racks' },
+	]);
 	t.deepEqual(
 		seenFrom('b', peers, [a, b]).peerRoutes.map(({ address, gateway }) => [address, gateway]),
 		[['10.0.1.2', '10.0.1.1']],
@@ -110,6 +123,6 @@ test('a session that waits for its password needs no route yet', (t) => {
 	t.deepEqual(seenFrom('a', [waiting]).peerRoutes, []);
 });
 
-test('a gateway that is no address is an error of its resource', (t) => {
+test('a gateway that is not an address is an error of its resource', (t) => {
 	t.throws(() => tor('tor', { reachableBy: 'router-1' }), { instanceOf: ResourceError, message: /reachableBy/ });
 });

@@ -1,9 +1,9 @@
 import test from 'ava';
+import type { JsonObject } from '../../../src/json/index.ts';
 import {
 	type BgpConfiguration,
 	type BgpPeer,
 	defaultBgpConfiguration,
-	type JsonObject,
 	type NodeFacts,
 	peeringAddressProblems,
 	ResourceError,
@@ -16,11 +16,15 @@ import {
 	type Workload,
 } from '../../../src/kubernetes/index.ts';
 
-const peer = (name: string, spec: JsonObject): BgpPeer => toBgpPeer(toResource({ kind: 'BGPPeer', metadata: { name }, spec: { asNumber: 65401, ...spec } }));
+const peer = (name: string, spec: JsonObject): BgpPeer =>
+	toBgpPeer(toResource({ kind: 'BGPPeer', metadata: { name }, spec: { asNumber: 65401, ...spec } }));
 const node = (name: string, annotations: JsonObject, labels: JsonObject = {}): NodeFacts =>
 	toNodeFacts(toResource({ metadata: { name, labels, annotations } }));
 const a = node('a', { 'projectcalico.org/IPv4Address': '10.0.1.2/24' }, { rack: 'one' });
-const both = node('a', { 'projectcalico.org/IPv4Address': '10.0.1.2/24', 'projectcalico.org/IPv6Address': 'fd00::2/64' });
+const both = node('a', {
+	'projectcalico.org/IPv4Address': '10.0.1.2/24',
+	'projectcalico.org/IPv6Address': 'fd00::2/64',
+});
 
 interface PodGiven {
 	readonly labels?: JsonObject;
@@ -28,12 +32,24 @@ interface PodGiven {
 	readonly spec?: JsonObject;
 	readonly status?: JsonObject;
 }
-const pod = (name: string, { labels = { color: 'red' }, annotations = {}, spec = {}, status = { phase: 'Running', podIP: '10.65.0.2' } }: PodGiven = {}) =>
-	toWorkload(toResource({ kind: 'Pod', metadata: { name, namespace: 'shop', labels, annotations }, spec, status }));
+const pod = (
+	name: string,
+	{
+		labels = { color: 'red' },
+		annotations = {},
+		spec = {},
+		status = { phase: 'Running', podIP: '10.65.0.2' },
+	}: PodGiven = {},
+) => toWorkload(toResource({ kind: 'Pod', metadata: { name, namespace: 'shop', labels, annotations }, spec, status }));
 const workload = (address: string, labels: JsonObject = { color: 'red' }): Workload =>
 	pod(`p-${address}`, { labels, status: { phase: 'Running', podIP: address } }) as Workload;
 
-const seen = (peers: readonly BgpPeer[], workloads: readonly Workload[], self = a, configuration: Partial<BgpConfiguration> = {}) =>
+const seen = (
+	peers: readonly BgpPeer[],
+	workloads: readonly Workload[],
+	self = a,
+	configuration: Partial<BgpConfiguration> = {},
+) =>
 	topology({
 		node: self.name,
 		nodes: [self],
@@ -45,15 +61,23 @@ const seen = (peers: readonly BgpPeer[], workloads: readonly Workload[], self = 
 		workloads,
 		password: () => undefined,
 	});
-const sessions = (...given: Parameters<typeof seen>) => seen(...given).peers.map(({ name, asNumber }) => `${name} ${asNumber}`);
+const sessions = (...given: Parameters<typeof seen>) =>
+	seen(...given).peers.map(({ name, asNumber }) => `${name} ${asNumber}`);
 
-test('a pod that is selected is a passive neighbour, and it may come to any of the node’s addresses', (t) => {
+test('a selected pod is a passive neighbour, and may connect to any address of the node', (t) => {
 	const [only, ...others] = seen(
 		[peer('red', { localWorkloadSelector: "color == 'red'" })],
 		[workload('10.65.0.2'), workload('10.65.0.3', { color: 'blue' })],
 	).peers;
-	t.like(only, { name: 'Local_Workload_10_65_0_2', address: '10.65.0.2', asNumber: 65401, passive: true, localAddress: undefined, multihopTtl: 255 });
-	t.is(only?.description, 'red');
+	t.like(only, {
+		name: 'Local_Workload_10_65_0_2',
+		address: '10.65.0.2',
+		asNumber: 65401,
+		passive: true,
+		localAddress: undefined,
+		multihopTtl: 255,
+	});
+	t.is(only?.description, 'BGPPeer red');
 	t.deepEqual(only?.nextHopSelf, { ipv4: '10.0.1.2' });
 	t.deepEqual(others, []);
 });
@@ -64,10 +88,18 @@ const selectorRows: readonly {
 	readonly sessions: readonly string[];
 	readonly problems?: readonly string[];
 }[] = [
-	{ title: 'a global resource is about every node', peers: [peer('x', { localWorkloadSelector: 'all()' })], sessions: ['Local_Workload_10_65_0_2 65401'] },
-	{ title: 'one of another node is not about this one', peers: [peer('x', { node: 'b', localWorkloadSelector: 'all()' })], sessions: [] },
 	{
-		title: 'a selector of nodes decides about this one',
+		title: 'a global resource applies to every node',
+		peers: [peer('x', { localWorkloadSelector: 'all()' })],
+		sessions: ['Local_Workload_10_65_0_2 65401'],
+	},
+	{
+		title: 'a resource of another node does not apply to this one',
+		peers: [peer('x', { node: 'b', localWorkloadSelector: 'all()' })],
+		sessions: [],
+	},
+	{
+		title: 'a node selector includes this node',
 		peers: [peer('x', { nodeSelector: "rack == 'one'", localWorkloadSelector: 'all()' })],
 		sessions: ['Local_Workload_10_65_0_2 65401'],
 	},
@@ -77,25 +109,35 @@ const selectorRows: readonly {
 		sessions: [],
 	},
 	{
-		title: 'of two resources the first by name counts, whichever of them is global',
-		peers: [peer('z', { localWorkloadSelector: 'all()', asNumber: 2 }), peer('y', { node: 'a', localWorkloadSelector: 'all()', asNumber: 1 })],
+		title: 'of two resources the first by name counts, global or not',
+		peers: [
+			peer('z', { localWorkloadSelector: 'all()', asNumber: 2 }),
+			peer('y', { node: 'a', localWorkloadSelector: 'all()', asNumber: 1 }),
+		],
 		sessions: ['Local_Workload_10_65_0_2 1'],
 	},
 	{
 		title: "Calico's own labels of a workload select it",
-		peers: [peer('x', { localWorkloadSelector: "projectcalico.org/namespace == 'shop' && projectcalico.org/orchestrator == 'k8s'" })],
+		peers: [
+			peer('x', {
+				localWorkloadSelector: "projectcalico.org/namespace == 'shop' && projectcalico.org/orchestrator == 'k8s'",
+			}),
+		],
 		sessions: ['Local_Workload_10_65_0_2 65401'],
 	},
 	{
-		title: 'labels of namespaces are refused by name, and another resource takes the pod',
-		peers: [peer('x', { localWorkloadSelector: "color == 'red' && !(pcns.team == 'a')" }), peer('y', { localWorkloadSelector: 'all()', asNumber: 2 })],
+		title: 'labels of namespaces are refused by name, and another resource selects the pod',
+		peers: [
+			peer('x', { localWorkloadSelector: "color == 'red' && !(pcns.team == 'a')" }),
+			peer('y', { localWorkloadSelector: 'all()', asNumber: 2 }),
+		],
 		sessions: ['Local_Workload_10_65_0_2 2'],
 		problems: [
 			'BGPPeer x: localWorkloadSelector names labels of namespaces or service accounts (pcns.team), which are not looked at; no session is made for it',
 		],
 	},
 	{
-		title: 'an address beside the selector, and a gateway, are passed over and named',
+		title: 'an address beside the selector, and a gateway, are ignored and reported',
 		peers: [peer('x', { localWorkloadSelector: 'all()', peerIP: '10.9.0.1', reachableBy: '10.0.1.1' })],
 		sessions: ['Local_Workload_10_65_0_2 65401'],
 		problems: ['BGPPeer x: peerIP, reachableBy beside localWorkloadSelector: passed over'],
@@ -113,33 +155,53 @@ for (const row of selectorRows) {
 	});
 }
 
-test('a pod of both families has a session of each that its node has, too', (t) => {
-	const dual = pod('dual', { status: { phase: 'Running', podIPs: [{ ip: '10.65.0.2' }, { ip: 'FD65:0::2' }] } }) as Workload;
+test('a dual-stack pod has one session per family that its node has, too', (t) => {
+	const dual = pod('dual', {
+		status: { phase: 'Running', podIPs: [{ ip: '10.65.0.2' }, { ip: 'FD65:0::2' }] },
+	}) as Workload;
 	const all = [peer('x', { localWorkloadSelector: 'all()' })];
 	t.deepEqual(sessions(all, [dual]), ['Local_Workload_10_65_0_2 65401']);
 	t.deepEqual(sessions(all, [dual], both), ['Local_Workload_10_65_0_2 65401', 'Local_Workload_fd65__2 65401']);
 });
 
-test('a selector of pods that does not parse is an error of its resource', (t) => {
-	t.throws(() => peer('x', { localWorkloadSelector: 'color ==' }), { instanceOf: ResourceError, message: /localWorkloadSelector/ });
+test('a pod selector that does not parse is an error of its resource', (t) => {
+	t.throws(() => peer('x', { localWorkloadSelector: 'color ==' }), {
+		instanceOf: ResourceError,
+		message: /localWorkloadSelector/,
+	});
 });
 
-const podRows: readonly { readonly title: string; readonly given: PodGiven; readonly addresses: readonly string[] | undefined }[] = [
+const podRows: readonly {
+	readonly title: string;
+	readonly given: PodGiven;
+	readonly addresses: readonly string[] | undefined;
+}[] = [
 	{ title: 'that runs has the address of its status', given: {}, addresses: ['10.65.0.2'] },
 	{
-		title: 'has the address that the plugin told before the kubelet does',
-		given: { annotations: { 'cni.projectcalico.org/podIPs': '10.65.0.9/32,fd65::9/128' }, status: { phase: 'Pending' } },
+		title: 'has the address of the CNI plugin before the kubelet reports it',
+		given: {
+			annotations: { 'cni.projectcalico.org/podIPs': '10.65.0.9/32,fd65::9/128' },
+			status: { phase: 'Pending' },
+		},
 		addresses: ['10.65.0.9', 'fd65::9'],
 	},
 	{
-		title: 'has none any more once the plugin took it back',
+		title: 'has none after the CNI plugin released it',
 		given: { annotations: { 'cni.projectcalico.org/podIP': '', 'cni.projectcalico.org/podIPs': '' } },
 		addresses: undefined,
 	},
 	{ title: 'without an address yet is none', given: { status: { phase: 'Pending' } }, addresses: undefined },
 	{ title: 'in the network of its node is none', given: { spec: { hostNetwork: true } }, addresses: undefined },
-	{ title: 'that is over is none', given: { status: { phase: 'Succeeded', podIP: '10.65.0.2' } }, addresses: undefined },
-	{ title: 'whose address is none has none', given: { status: { phase: 'Running', podIP: 'x' } }, addresses: undefined },
+	{
+		title: 'that has ended is none',
+		given: { status: { phase: 'Succeeded', podIP: '10.65.0.2' } },
+		addresses: undefined,
+	},
+	{
+		title: 'with an invalid address has none',
+		given: { status: { phase: 'Running', podIP: 'x' } },
+		addresses: undefined,
+	},
 ];
 for (const { title, given, addresses } of podRows) {
 	test(`a pod ${title}`, (t) => {
@@ -147,7 +209,7 @@ for (const { title, given, addresses } of podRows) {
 	});
 }
 
-test('a pod’s labels are its own and those of Calico', (t) => {
+test("a pod's labels are its own and those of Calico", (t) => {
 	t.deepEqual(pod('p', { spec: { serviceAccountName: 'till' } })?.labels, {
 		color: 'red',
 		'projectcalico.org/namespace': 'shop',
@@ -156,13 +218,19 @@ test('a pod’s labels are its own and those of Calico', (t) => {
 	});
 });
 
-test('an address for pods to speak to that nobody puts on their interfaces is told, with the one that works', (t) => {
+test('a peering address for pods that no interface has is reported, with the address that works', (t) => {
 	const configuration = toBgpConfiguration(
-		toResource({ metadata: { name: 'default' }, spec: { localWorkloadPeeringIPV4: '169.254.0.179', localWorkloadPeeringIPV6: 'fe80::179' } }),
+		toResource({
+			metadata: { name: 'default' },
+			spec: { localWorkloadPeeringIPV4: '169.254.0.179', localWorkloadPeeringIPV6: 'fe80::179' },
+		}),
 		undefined,
 	);
 	const [four, six, ...more] = peeringAddressProblems(configuration, a);
-	t.regex(four ?? '', /localWorkloadPeeringIPV4 169\.254\.0\.179 is put on the interfaces of pods by Felix alone.*speak to 10\.0\.1\.2 instead$/);
+	t.regex(
+		four ?? '',
+		/localWorkloadPeeringIPV4 169\.254\.0\.179 is put on the interfaces of pods by Felix alone.*speak to 10\.0\.1\.2 instead$/,
+	);
 	t.regex(six ?? '', /localWorkloadPeeringIPV6 fe80::179 .*on an interface$/);
 	t.deepEqual(more, []);
 	t.deepEqual(peeringAddressProblems(defaultBgpConfiguration, a), []);

@@ -7,8 +7,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import test, { type ExecutionContext } from 'ava';
-import { bundle, hasWideRegisters, runInUml, UmlError } from '../../../lab/uml/index.ts';
-import { initScript, shellQuote } from '../../../lab/uml/init-script.ts';
+import { GuestError, initScript, shellQuote } from '../../../lab/guest/index.ts';
+import { bundle, hasWideRegisters, runInUml } from '../../../lab/uml/index.ts';
 import { umlTest } from '../../support/uml.ts';
 
 const collect = () => {
@@ -26,39 +26,59 @@ async function folder(t: ExecutionContext): Promise<string> {
 }
 
 for (const { title, cpuInfo, wide } of [
-	{ title: 'with AMX', cpuInfo: 'processor\t: 0\nflags\t\t: fpu sse2 avx512f amx_bf16 avx512_fp16 amx_tile amx_int8\n', wide: true },
-	{ title: 'with AVX-512 alone', cpuInfo: 'processor\t: 0\nflags\t\t: fpu sse2 avx512f pku\n', wide: false },
-	{ title: 'where only a bug is named so', cpuInfo: 'flags\t\t: fpu sse2\nbugs\t\t: amx_tile\n', wide: false },
+	{
+		title: 'with AMX',
+		cpuInfo: 'processor\t: 0\nflags\t\t: fpu sse2 avx512f amx_bf16 avx512_fp16 amx_tile amx_int8\n',
+		wide: true,
+	},
+	{ title: 'with AVX-512 only', cpuInfo: 'processor\t: 0\nflags\t\t: fpu sse2 avx512f pku\n', wide: false },
+	{
+		title: 'with the name only in the list of bugs',
+		cpuInfo: 'flags\t\t: fpu sse2\nbugs\t\t: amx_tile\n',
+		wide: false,
+	},
 ])
-	test(`processors ${title} ${wide ? 'have' : 'do not have'} more registers than user-mode-linux knows`, (t) => t.is(hasWideRegisters(cpuInfo), wide));
+	test(`processors ${title} ${wide ? 'have' : 'do not have'} more registers than user-mode-linux has room for`, (t) =>
+		t.is(hasWideRegisters(cpuInfo), wide));
 
-test('a word for the shell survives quotes, spaces and dollars', (t) => {
+test('a word for the shell keeps quotes, spaces and dollars', (t) => {
 	t.is(shellQuote("it's $HOME"), String.raw`'it'\''s $HOME'`);
 });
 
-test('a variable with a name that a shell would not take is refused', (t) => {
-	const base = { job: '/j', command: 'true', args: [], cwd: '/', modules: [], writable: [], inMemory: [] };
+test('a variable with an invalid shell name is refused', (t) => {
+	const files = { hostname: 'guest', mountHost: () => 'true', modules: '/m', mounts: [] };
+	const base = { job: '/j', command: 'true', args: [], cwd: '/', modules: [], writable: [], inMemory: [], files };
 	t.throws(() => initScript({ ...base, env: { 'A;reboot': '1' } }), { instanceOf: TypeError });
 });
 
 umlTest('a command runs in a kernel with tunl0: output in two streams, variables, exit code', async (t) => {
 	const { text, onOutput } = collect();
-	const script = 'ip -o link show tunl0 | grep -c NOARP; echo "$GREETING" >&2; touch /usr/nothing || echo read-only; exit 7';
-	const { exitCode } = await runInUml({ command: 'sh', args: ['-c', script], env: { GREETING: "it's $fine" }, onOutput });
+	const script =
+		'ip -o link show tunl0 | grep -c NOARP; echo "$GREETING" >&2; touch /usr/nothing || echo read-only; exit 7';
+	const { exitCode } = await runInUml({
+		command: 'sh',
+		args: ['-c', script],
+		env: { GREETING: "it's $fine" },
+		onOutput,
+	});
 	t.is(exitCode, 7);
 	t.is(text.stdout, '1\nread-only\n');
 	t.regex(text.stderr, /^it's \$fine$/m);
 });
 
-umlTest('inside, the kernel is found to have ipip', async (t) => {
+umlTest('the kernel inside has ipip', async (t) => {
 	const { text, onOutput } = collect();
 	const code = `import { hasIpip } from '${new URL('../../../lab/uml/detect.js', import.meta.url).href}'; console.log(hasIpip());`;
-	const { exitCode } = await runInUml({ command: process.execPath, args: ['--input-type=module', '-e', code], onOutput });
+	const { exitCode } = await runInUml({
+		command: process.execPath,
+		args: ['--input-type=module', '-e', code],
+		onOutput,
+	});
 	t.is(exitCode, 0, text.stderr);
 	t.is(text.stdout, 'true\n');
 });
 
-umlTest('a writable folder is the host’s own, a folder in memory is a copy', async (t) => {
+umlTest("a writable folder is the host's own, a folder in memory is a copy", async (t) => {
 	const [shared, copied] = [await folder(t), await folder(t)];
 	await writeFile(join(copied, 'before'), 'host');
 	const { exitCode } = await runInUml({
@@ -83,20 +103,27 @@ umlTest('a bundle with koffi runs inside', async (t) => {
 	t.is(text.stdout, '5\n');
 });
 
-umlTest('time up: the error says so', async (t) => {
-	const error = await t.throwsAsync(runInUml({ command: 'sleep', args: ['100'], timeoutSeconds: 2 }), { instanceOf: UmlError });
+umlTest('a time limit that expires is an error', async (t) => {
+	const error = await t.throwsAsync(runInUml({ command: 'sleep', args: ['100'], timeoutSeconds: 2 }), {
+		instanceOf: GuestError,
+	});
 	t.is(error?.reason, 'timeout');
 });
 
-umlTest('aborted: the error says so and nothing is left', async (t) => {
+umlTest('an abort is an error and leaves no process', async (t) => {
 	const abort = new AbortController();
 	let output = '';
 	const onOutput = (_: string, chunk: Uint8Array) => {
 		output += Buffer.from(chunk).toString();
 		abort.abort();
 	};
-	const running = runInUml({ command: 'sh', args: ['-c', 'cat /proc/cmdline; sleep 100'], signal: abort.signal, onOutput });
-	const error = await t.throwsAsync(running, { instanceOf: UmlError });
+	const running = runInUml({
+		command: 'sh',
+		args: ['-c', 'cat /proc/cmdline; sleep 100'],
+		signal: abort.signal,
+		onOutput,
+	});
+	const error = await t.throwsAsync(running, { instanceOf: GuestError });
 	t.is(error?.reason, 'aborted');
 	const job = /init=(\S+)\/init/.exec(output)?.[1] ?? '';
 	t.not(job, '');
@@ -104,9 +131,11 @@ umlTest('aborted: the error says so and nothing is left', async (t) => {
 	t.is(spawnSync('pgrep', ['-f', job]).status, 1, 'its processes are gone');
 });
 
-umlTest('killed with its caller by SIGKILL: nothing is left running', async (t) => {
+umlTest('after SIGKILL of its caller no process is left running', async (t) => {
 	const main = fileURLToPath(new URL('../../../lab/uml/main.js', import.meta.url));
-	const caller = spawn(process.execPath, [main, '--', 'sh', '-c', 'cat /proc/cmdline; sleep 100'], { stdio: ['ignore', 'pipe', 'inherit'] });
+	const caller = spawn(process.execPath, [main, '--', 'sh', '-c', 'cat /proc/cmdline; sleep 100'], {
+		stdio: ['ignore', 'pipe', 'inherit'],
+	});
 	const [line] = await once(createInterface({ input: caller.stdout }), 'line');
 	const job = /init=(\S+)\/init/.exec(String(line))?.[1] ?? '';
 	t.is(spawnSync('pgrep', ['-f', job]).status, 0, 'it runs');
@@ -117,7 +146,10 @@ umlTest('killed with its caller by SIGKILL: nothing is left running', async (t) 
 });
 
 umlTest('a panic of that kernel is an error with its log', async (t) => {
-	const error = await t.throwsAsync(runInUml({ command: 'sh', args: ['-c', 'echo c > /proc/sysrq-trigger; sleep 100'] }), { instanceOf: UmlError });
+	const error = await t.throwsAsync(
+		runInUml({ command: 'sh', args: ['-c', 'echo c > /proc/sysrq-trigger; sleep 100'] }),
+		{ instanceOf: GuestError },
+	);
 	t.is(error?.reason, 'crashed');
 	t.regex(error?.kernelLog ?? '', /crash/i);
 });

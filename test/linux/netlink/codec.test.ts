@@ -1,7 +1,8 @@
 import { endianness } from 'node:os';
 import test from 'ava';
 import fc from 'fast-check';
-import { NetlinkFormatError, type NextHop, type RouteMessage } from '../../../src/linux/index.ts';
+import { clearHostBits, formatPrefix } from '../../../src/core/index.ts';
+import { encodePlainRoute, NetlinkFormatError, type NextHop, type RouteMessage } from '../../../src/linux/index.ts';
 import {
 	decodeAddress,
 	decodeLink,
@@ -14,12 +15,17 @@ import {
 	type Link,
 	type LinkAddress,
 } from '../../../src/linux/netlink/link.ts';
-import { type Acknowledgement, decodeAcknowledgement, eachMessage, type Message } from '../../../src/linux/netlink/reader.ts';
+import {
+	type Acknowledgement,
+	decodeAcknowledgement,
+	eachMessage,
+	type Message,
+} from '../../../src/linux/netlink/reader.ts';
 import { decodeRoute, encodeRouteChange, encodeRouteDump, type RouteVerb } from '../../../src/linux/netlink/route.ts';
 import { MessageWriter } from '../../../src/linux/netlink/writer.ts';
 import { bytes } from '../../support/hex.ts';
 
-// netlink speaks the machine's byte order, and the bytes here are of a little-endian one.
+// netlink uses the machine's byte order, and the bytes here are of a little-endian one.
 const goldenTest = endianness() === 'LE' ? test : test.skip;
 
 function written(write: (writer: MessageWriter) => void): Uint8Array {
@@ -36,7 +42,11 @@ function only<T>(wire: Uint8Array, decode: (message: Message) => T): T {
 }
 
 const ipv4 = (...octets: number[]) => Uint8Array.from(octets);
-const hop = (gateway: Uint8Array | undefined, outInterface: number | undefined, onlink = false): NextHop => ({ gateway, outInterface, onlink });
+const hop = (gateway: Uint8Array | undefined, outInterface: number | undefined, onlink = false): NextHop => ({
+	gateway,
+	outInterface,
+	onlink,
+});
 const base = { family: 'ipv4', table: 254, protocol: 80, type: 1, priority: 1024 } as const;
 
 const routes: readonly { title: string; verb: RouteVerb; route: RouteMessage; wire: string }[] = [
@@ -52,7 +62,7 @@ const routes: readonly { title: string; verb: RouteVerb; route: RouteMessage; wi
 		       08 00 04 00  07 00 00 00                              # RTA_OIF 7`,
 	},
 	{
-		title: 'a replacement through a tunnel, on the link by our word',
+		title: 'an onlink replacement through a tunnel',
 		verb: 'replace',
 		route: { ...base, destination: ipv4(192, 168, 3, 0), length: 26, nextHops: [hop(ipv4(10, 0, 2, 2), 4, true)] },
 		wire: `3c 00 00 00  18 00  01 01  05 00 00 00  00 00 00 00   # REQUEST|REPLACE
@@ -92,7 +102,12 @@ const routes: readonly { title: string; verb: RouteVerb; route: RouteMessage; wi
 	{
 		title: 'an IPv4 route with an IPv6 gateway',
 		verb: 'add',
-		route: { ...base, destination: ipv4(192, 168, 1, 0), length: 26, nextHops: [hop(bytes('fe800000000000000000000000000001'), 7)] },
+		route: {
+			...base,
+			destination: ipv4(192, 168, 1, 0),
+			length: 26,
+			nextHops: [hop(bytes('fe800000000000000000000000000001'), 7)],
+		},
 		wire: `4c 00 00 00  18 00  01 06  05 00 00 00  00 00 00 00
 		       02 1a 00 00 fe 50 00 01  00 00 00 00
 		       08 00 01 00  c0 a8 01 00
@@ -121,7 +136,7 @@ goldenTest('a dump of routes asks the kernel to filter by table and protocol', (
 	);
 });
 
-goldenTest('a route over several ways decodes with all of them', (t) => {
+goldenTest('a route with several next hops decodes with all of them', (t) => {
 	const wire = bytes(`48 00 00 00  18 00  02 00  00 00 00 00  00 00 00 00
 		02 08 00 00 fe 04 00 01  00 00 00 00       # 10.0.0.0/8, static
 		08 00 01 00  0a 00 00 00
@@ -131,7 +146,7 @@ goldenTest('a route over several ways decodes with all of them', (t) => {
 	t.deepEqual(only(wire, decodeRoute)?.nextHops, [hop(ipv4(10, 7, 0, 2), 2), hop(ipv4(10, 8, 0, 2), 3, true)]);
 });
 
-goldenTest('ways that the kernel passes over, and those without a carrier, are told', (t) => {
+goldenTest('next hops that the kernel skips, and those without a carrier, are marked', (t) => {
 	const single = (flags: string) =>
 		only(
 			bytes(`34 00 00 00  18 00  02 00  00 00 00 00  00 00 00 00
@@ -139,7 +154,10 @@ goldenTest('ways that the kernel passes over, and those without a carrier, are t
 				08 00 01 00  0a 00 00 00  08 00 05 00  0a 07 00 02  08 00 04 00  02 00 00 00`),
 			decodeRoute,
 		)?.nextHops.map(({ state }) => state);
-	t.deepEqual([single('00'), single('01'), single('10'), single('11')], [[undefined], ['dead'], ['link-down'], ['dead']]);
+	t.deepEqual(
+		[single('00'), single('01'), single('10'), single('11')],
+		[[undefined], ['dead'], ['link-down'], ['dead']],
+	);
 	const several = bytes(`48 00 00 00  18 00  02 00  00 00 00 00  00 00 00 00
 		02 08 00 00 fe 04 00 01  00 00 00 00
 		08 00 01 00  0a 00 00 00
@@ -152,8 +170,9 @@ goldenTest('ways that the kernel passes over, and those without a carrier, are t
 	);
 });
 
-goldenTest('a cached route and one of another family are none of ours', (t) => {
-	const wire = (family: string, flags: string) => bytes(`1c 00 00 00 18 00 00 00 00 00 00 00 00 00 00 00 ${family} 00 00 00 fe 50 00 01 ${flags}`);
+goldenTest('a cached route and one of another family are skipped', (t) => {
+	const wire = (family: string, flags: string) =>
+		bytes(`1c 00 00 00 18 00 00 00 00 00 00 00 00 00 00 00 ${family} 00 00 00 fe 50 00 01 ${flags}`);
 	t.is(only(wire('0a', '00 02 00 00'), decodeRoute), undefined);
 	t.is(only(wire('1c', '00 00 00 00'), decodeRoute), undefined);
 	t.not(only(wire('0a', '00 00 00 00'), decodeRoute), undefined);
@@ -168,7 +187,7 @@ const acknowledgements: readonly { title: string; wire: string; value: Acknowled
 		value: { errno: 0, sentence: '' },
 	},
 	{
-		title: 'refused, with the kernel’s words',
+		title: "refused, with the kernel's message",
 		wire: `44 00 00 00  02 00  00 03  05 00 00 00  2a 00 00 00   # CAPPED|ACK_TLVS
 		       9b ff ff ff                                           # -101 ENETUNREACH
 		       3c 00 00 00  18 00  05 06  05 00 00 00  00 00 00 00
@@ -187,7 +206,7 @@ const acknowledgements: readonly { title: string; wire: string; value: Acknowled
 ];
 
 for (const { title, wire, value } of acknowledgements) {
-	goldenTest(`an answer: ${title}`, (t) => t.deepEqual(only(bytes(wire), decodeAcknowledgement), value));
+	goldenTest(`a response: ${title}`, (t) => t.deepEqual(only(bytes(wire), decodeAcknowledgement), value));
 }
 
 const address: LinkAddress = { family: 'ipv4', address: ipv4(192, 168, 1, 0), length: 32, interfaceIndex: 4, scope: 0 };
@@ -220,7 +239,7 @@ const requests: readonly { title: string; write: (writer: MessageWriter) => void
 		wire: `28 00 00 00 10 00 05 00 01 00 00 00 00 00 00 00 ${linkBody('04 00 00 00', '01 00 00 00', '01 00 00 00')} 08 00 04 00 c8 05 00 00`,
 	},
 	{
-		title: 'another MTU alone: up or down is left',
+		title: 'only another MTU: up or down is unchanged',
 		write: (writer) => encodeLinkChange(writer, { index: 4, mtuBytes: 1480 }, 1),
 		wire: `28 00 00 00 10 00 05 00 01 00 00 00 00 00 00 00 ${linkBody('04 00 00 00', '00 00 00 00', '00 00 00 00')} 08 00 04 00 c8 05 00 00`,
 	},
@@ -238,7 +257,8 @@ const requests: readonly { title: string; write: (writer: MessageWriter) => void
 	},
 ];
 
-for (const { title, write, wire } of requests) goldenTest(`encodes ${title}`, (t) => t.deepEqual(written(write), bytes(wire)));
+for (const { title, write, wire } of requests)
+	goldenTest(`encodes ${title}`, (t) => t.deepEqual(written(write), bytes(wire)));
 
 goldenTest('decodes an interface', (t) => {
 	const wire = bytes(`40 00 00 00 10 00 02 00 00 00 00 00 00 00 00 00
@@ -246,21 +266,33 @@ goldenTest('decodes an interface', (t) => {
 		0a 00 03 00 74 75 6e 6c 30 00 00 00               # tunl0
 		08 00 04 00 c8 05 00 00                           # MTU 1480
 		0c 00 12 80 08 00 01 00 69 70 69 70               # IFLA_LINKINFO with the flag "nested" { ipip }`);
-	const value: Link = { index: 4, name: 'tunl0', mtuBytes: 1480, up: true, running: true, loopback: false, kind: 'ipip', master: undefined };
+	const value: Link = {
+		index: 4,
+		name: 'tunl0',
+		mtuBytes: 1480,
+		up: true,
+		running: true,
+		loopback: false,
+		kind: 'ipip',
+		master: undefined,
+	};
 	t.deepEqual(only(wire, decodeLink), value);
 });
 
-goldenTest('decodes an address: on a point-to-point link the own one', (t) => {
-	const wire = bytes('28 00 00 00 14 00 00 00 01 00 00 00 00 00 00 00 02 20 00 00 04 00 00 00 08 00 01 00 0a 00 00 02 08 00 02 00 0a 00 00 01');
+goldenTest('decodes an address: on a point-to-point link the local one', (t) => {
+	const wire = bytes(
+		'28 00 00 00 14 00 00 00 01 00 00 00 00 00 00 00 02 20 00 00 04 00 00 00 08 00 01 00 0a 00 00 02 08 00 02 00 0a 00 00 01',
+	);
 	t.deepEqual(only(wire, decodeAddress)?.address, ipv4(10, 0, 0, 1));
 });
 
 const family = fc.constantFrom('ipv4' as const, 'ipv6' as const);
-const addressOf = (of: 'ipv4' | 'ipv6') => fc.uint8Array({ minLength: of === 'ipv4' ? 4 : 16, maxLength: of === 'ipv4' ? 4 : 16 });
+const addressOf = (of: 'ipv4' | 'ipv6') =>
+	fc.uint8Array({ minLength: of === 'ipv4' ? 4 : 16, maxLength: of === 'ipv4' ? 4 : 16 });
 const anyRoute: fc.Arbitrary<RouteMessage> = family.chain((of) =>
 	fc.record({
 		family: fc.constant(of),
-		// The destination of a /0 is not written.
+		// The destination of a /0 is omitted.
 		destination: addressOf(of),
 		length: fc.integer({ min: 1, max: of === 'ipv4' ? 32 : 128 }),
 		table: fc.oneof(fc.integer({ min: 1, max: 255 }), fc.integer({ min: 256, max: 0xffffffff })),
@@ -269,7 +301,11 @@ const anyRoute: fc.Arbitrary<RouteMessage> = family.chain((of) =>
 		priority: fc.integer({ min: 0, max: 0xffffffff }),
 		nextHops: fc.option(
 			fc
-				.tuple(fc.oneof(addressOf(of), addressOf('ipv6')), fc.option(fc.integer({ min: 1, max: 0x7fffffff }), { nil: undefined }), fc.boolean())
+				.tuple(
+					fc.oneof(addressOf(of), addressOf('ipv6')),
+					fc.option(fc.integer({ min: 1, max: 0x7fffffff }), { nil: undefined }),
+					fc.boolean(),
+				)
 				.map(([gateway, outInterface, onlink]) => [hop(gateway, outInterface, onlink)]),
 			{ nil: [] },
 		),
@@ -278,16 +314,20 @@ const anyRoute: fc.Arbitrary<RouteMessage> = family.chain((of) =>
 
 test('every route decodes as it was encoded, alone and in a batch', (t) => {
 	fc.assert(
-		fc.property(fc.array(anyRoute, { minLength: 1, maxLength: 4 }), fc.constantFrom<RouteVerb>('add', 'replace', 'append', 'remove'), (all, verb) => {
-			const found: unknown[] = [];
-			eachMessage(
-				written((writer) => {
-					for (const route of all) encodeRouteChange(writer, verb, route, 1);
-				}),
-				(message) => found.push(decodeRoute(message)),
-			);
-			t.deepEqual(found, all);
-		}),
+		fc.property(
+			fc.array(anyRoute, { minLength: 1, maxLength: 4 }),
+			fc.constantFrom<RouteVerb>('add', 'replace', 'append', 'remove'),
+			(all, verb) => {
+				const found: unknown[] = [];
+				eachMessage(
+					written((writer) => {
+						for (const route of all) encodeRouteChange(writer, verb, route, 1);
+					}),
+					(message) => found.push(decodeRoute(message)),
+				);
+				t.deepEqual(found, all);
+			},
+		),
 	);
 });
 
@@ -325,5 +365,51 @@ test('a valid message with a broken byte decodes or raises NetlinkFormatError', 
 			t.true(decodesOrSays(wire));
 		}),
 		{ numRuns: 500 },
+	);
+});
+
+test('the fast encoder of a plain route produces the bytes of the general one', (t) => {
+	const octet = fc.nat(255);
+	const verbs: readonly RouteVerb[] = ['add', 'replace', 'append', 'remove'];
+	fc.assert(
+		fc.property(
+			fc.tuple(octet, octet, octet, octet),
+			fc.integer({ min: 0, max: 32 }),
+			fc.constantFrom(...verbs),
+			fc.record({
+				table: fc.integer({ min: 1, max: 255 }),
+				protocol: octet,
+				priority: fc.nat(0xffff_ffff),
+				isBlackhole: fc.boolean(),
+				onlink: fc.boolean(),
+				outInterface: fc.nat(1000),
+				hasSource: fc.boolean(),
+			}),
+			(address, length, verb, { isBlackhole, onlink, outInterface, hasSource, ...base }) => {
+				const destination = clearHostBits(Uint8Array.from(address), length);
+				const gateway = isBlackhole ? undefined : Uint8Array.of(10, 0, 0, 1);
+				const ways = isBlackhole ? { onlink: false, outInterface: 0 } : { onlink, outInterface };
+				const source = hasSource && !isBlackhole ? Uint8Array.of(10, 0, 0, 9) : undefined;
+				const [plain, general] = [new MessageWriter(), new MessageWriter()];
+				const prefix = formatPrefix(destination, length);
+				encodePlainRoute(plain, verb, { ...base, ...ways, prefix, isBlackhole, gateway, nextHopId: 0, source }, 7);
+				const interfaceOf = ways.outInterface === 0 ? undefined : ways.outInterface;
+				encodeRouteChange(
+					general,
+					verb,
+					{
+						...base,
+						family: 'ipv4',
+						destination,
+						length,
+						type: isBlackhole ? 6 : 1,
+						nextHops: isBlackhole ? [] : [{ gateway, outInterface: interfaceOf, onlink: ways.onlink }],
+						...(source === undefined ? {} : { source }),
+					},
+					7,
+				);
+				t.deepEqual([...plain.bytes], [...general.bytes]);
+			},
+		),
 	);
 });

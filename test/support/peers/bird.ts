@@ -3,12 +3,10 @@ import { join } from 'node:path';
 import { DaemonProcess, outputOf } from './process.ts';
 import type { PeerKind, PeerRoute, PeerSetting, RunningPeer, SeenRoute } from './types.ts';
 
-const bird = '/usr/sbin/bird';
-
-/** BIRD 2. */
-export const birdPeer: PeerKind = {
-	name: 'BIRD',
-	files: [bird, '/usr/sbin/birdc'],
+/** A BIRD with its programs in `folder`. */
+const birdKind = (name: string, folder: string): PeerKind => ({
+	name,
+	files: [`${folder}/bird`, `${folder}/birdc`],
 	features: new Set([
 		'add-path',
 		'graceful-restart',
@@ -22,17 +20,25 @@ export const birdPeer: PeerKind = {
 		'enhanced-refresh',
 	]),
 	async version() {
-		const text = await outputOf('/bin/sh', ['-c', `${bird} --version 2>&1`]);
+		const text = await outputOf('/bin/sh', ['-c', `${folder}/bird --version 2>&1`]);
 		return /version ([\d.]+)/.exec(text)?.[1] ?? 'unknown';
 	},
-	async start(setting, folder) {
-		const file = join(folder, 'bird.conf');
+	async start(setting, home) {
+		const file = join(home, 'bird.conf');
 		await writeFile(file, birdConfig(setting));
-		const socket = join(folder, 'bird.ctl');
-		const daemon = new DaemonProcess([bird, '-f', '-c', file, '-s', socket], join(folder, 'bird.log'), { namespace: setting.namespace });
-		return new RunningBird(daemon, socket);
+		const socket = join(home, 'bird.ctl');
+		const daemon = new DaemonProcess([`${folder}/bird`, '-f', '-c', file, '-s', socket], join(home, 'bird.log'), {
+			namespace: setting.namespace,
+		});
+		return new RunningBird(name, daemon, `${folder}/birdc`, socket);
 	},
-};
+});
+
+/** BIRD 2. */
+export const birdPeer = birdKind('BIRD', '/usr/sbin');
+
+/** BIRD 3, which is beside BIRD 2 in the folder of Debian unstable alone. */
+export const bird3Peer = birdKind('BIRD3', '/opt/bird3/usr/sbin');
 
 function birdConfig(setting: PeerSetting): string {
 	const { address, port, asNumber, routerId, remote, families, originate, nextHop } = setting;
@@ -62,9 +68,13 @@ function birdConfig(setting: PeerSetting): string {
 		`	hold time ${setting.holdTimeSeconds ?? 9};`,
 		'	connect delay time 1; connect retry time 1; error wait time 1, 2;',
 		setting.password === undefined ? '' : `	password "${setting.password}";`,
-		setting.restartSeconds === undefined ? '	graceful restart off;' : `	graceful restart on; graceful restart time ${setting.restartSeconds};`,
+		setting.restartSeconds === undefined
+			? '	graceful restart off;'
+			: `	graceful restart on; graceful restart time ${setting.restartSeconds};`,
 		setting.ttlSecurity ? '	ttl security on;' : '',
-		setting.longLivedSeconds === undefined ? '' : `	long lived graceful restart on; long lived stale time ${setting.longLivedSeconds};`,
+		setting.longLivedSeconds === undefined
+			? ''
+			: `	long lived graceful restart on; long lived stale time ${setting.longLivedSeconds};`,
 		setting.role === undefined ? '' : `	local role ${setting.role};`,
 		setting.extendedMessage ? '	enable extended messages on;' : '',
 		...families.map(channel),
@@ -83,17 +93,26 @@ function birdRoute({ prefix, communities = [], largeCommunities = [], med }: Pee
 }
 
 class RunningBird implements RunningPeer {
-	readonly name = 'BIRD';
+	readonly name: string;
+	/** BIRD 3.4 was seen to send no request at this command. */
+	readonly refresh?: () => Promise<void>;
 	readonly #daemon: DaemonProcess;
+	readonly #client: string;
 	readonly #socket: string;
 
-	constructor(daemon: DaemonProcess, socket: string) {
+	constructor(name: string, daemon: DaemonProcess, client: string, socket: string) {
+		this.name = name;
 		this.#daemon = daemon;
+		this.#client = client;
 		this.#socket = socket;
+		if (name === 'BIRD')
+			this.refresh = async () => {
+				await this.#ask('reload', 'in', 'dut');
+			};
 	}
 
 	#ask(...command: string[]): Promise<string> {
-		return outputOf('/usr/sbin/birdc', ['-s', this.#socket, ...command]);
+		return outputOf(this.#client, ['-s', this.#socket, ...command]);
 	}
 
 	async isEstablished(): Promise<boolean> {
@@ -102,10 +121,6 @@ class RunningBird implements RunningPeer {
 
 	async routes(): Promise<SeenRoute[]> {
 		return parseBirdRoutes(await this.#ask('show', 'route', 'protocol', 'dut', 'all'));
-	}
-
-	async refresh(): Promise<void> {
-		await this.#ask('reload', 'in', 'dut');
 	}
 
 	stop(): Promise<void> {
@@ -121,7 +136,10 @@ class RunningBird implements RunningPeer {
 	}
 }
 
-/** Reads `show route all`: a line per prefix, a line per further path, indented lines of attributes below each. */
+/**
+ * Reads `show route all`: a line per prefix, a line per further path, indented lines of attributes
+ * below each.
+ */
 export function parseBirdRoutes(text: string): SeenRoute[] {
 	const routes: { prefix: string; attributes: Map<string, string> }[] = [];
 	let prefix = '';
@@ -131,12 +149,16 @@ export function parseBirdRoutes(text: string): SeenRoute[] {
 			prefix = head[1] ?? prefix;
 			routes.push({ prefix, attributes: new Map() });
 		}
-		const attribute = /^\s+BGP\.(\w+): ?(.*)$/.exec(line);
-		if (attribute !== null) routes.at(-1)?.attributes.set(attribute[1] ?? '', attribute[2] ?? '');
+		// `BGP.as_path` in BIRD 2, `bgp_path` in BIRD 3.
+		const [, label = '', value = ''] = /^\s+(?:BGP\.|bgp_)(\w+): ?(.*)$/.exec(line) ?? [];
+		if (label !== '') routes.at(-1)?.attributes.set(label === 'path' ? 'as_path' : label, value);
 	}
 	return routes.map(({ prefix, attributes }) => {
 		const words = (name: string) => attributes.get(name)?.split(/\s+/).filter(Boolean) ?? [];
-		const tuples = (name: string) => [...(attributes.get(name) ?? '').matchAll(/\(([^)]*)\)/g)].map(([, tuple = '']) => tuple.replaceAll(/,\s*/g, ':'));
+		const tuples = (name: string) =>
+			[...(attributes.get(name) ?? '').matchAll(/\(([^)]*)\)/g)].map(([, tuple = '']) =>
+				tuple.replaceAll(/,\s*/g, ':'),
+			);
 		const number = (name: string) => (attributes.has(name) ? Number(attributes.get(name)) : undefined);
 		return seen({
 			prefix,
@@ -152,8 +174,8 @@ export function parseBirdRoutes(text: string): SeenRoute[] {
 	});
 }
 
-/** Without the keys that have no value: what is absent does not show. */
+/** Removes keys without a value: absent values do not show. */
 export function seen(route: { readonly [K in keyof SeenRoute]: SeenRoute[K] | undefined }): SeenRoute {
-	// Only optional keys are ever undefined; those are left out.
+	// Only optional keys are ever undefined; those are omitted.
 	return Object.fromEntries(Object.entries(route).filter(([, value]) => value !== undefined)) as unknown as SeenRoute;
 }

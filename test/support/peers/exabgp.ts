@@ -1,43 +1,66 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { appendFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { testedAge } from '../../../lab/debian.ts';
 import { seen } from './bird.ts';
 import { DaemonProcess, outputOf } from './process.ts';
 import type { PeerKind, PeerRoute, PeerSetting, RunningPeer, SeenRoute } from './types.ts';
 
 const exabgp = '/usr/sbin/exabgp';
 
-/** ExaBGP 4: it keeps no table; what it was told is read from its JSON lines. */
+/** ExaBGP 4: it keeps no table; received routes are read from its JSON lines. */
 export const exabgpPeer: PeerKind = {
 	name: 'ExaBGP',
 	files: [exabgp],
-	// A ROUTE-REFRESH from its peer makes it close the connection, whoever sends it: it answers none.
-	features: new Set(['add-path', 'graceful-restart', 'extended-message', 'enhanced-refresh', 'extended-next-hop', 'ttl-security']),
+	// It closes the connection on a ROUTE-REFRESH from its peer, and responds to none.
+	features: new Set([
+		'add-path',
+		'graceful-restart',
+		'extended-message',
+		'enhanced-refresh',
+		'extended-next-hop',
+		'ttl-security',
+	]),
 	async version() {
-		return /ExaBGP\s*:\s*([\d.]+)/.exec(await outputOf(exabgp, ['--version']))?.[1] ?? 'unknown';
+		const argument = testedAge === 'sid' ? 'version' : '--version';
+		return /ExaBGP\s*:\s*([\d.]+)/.exec(await outputOf(exabgp, [argument]))?.[1] ?? 'unknown';
 	},
 	async start(setting, folder) {
-		const [file, script, commands, received] = ['exabgp.conf', 'process.sh', 'commands', 'received'].map((name) => join(folder, name));
-		if (file === undefined || script === undefined || commands === undefined || received === undefined) throw new RangeError('four names');
-		// Our end of its API: what it says goes to one file, what we say comes from another.
-		await writeFile(script, `#!/bin/sh\nexec 3<&0\ncat <&3 >> '${received}' &\nexec tail -n +1 -f '${commands}'\n`, { mode: 0o755 });
+		const [file, script, commands, received] = ['exabgp.conf', 'process.sh', 'commands', 'received'].map((name) =>
+			join(folder, name),
+		);
+		if (file === undefined || script === undefined || commands === undefined || received === undefined)
+			throw new RangeError('four names');
+		// The test's end of its API: its output is written to one file, its input is read from
+		// another.
+		await writeFile(script, `#!/bin/sh\nexec 3<&0\ncat <&3 >> '${received}' &\nexec tail -n +1 -f '${commands}'\n`, {
+			mode: 0o755,
+		});
 		await writeFile(commands, '');
 		await writeFile(file, exabgpConfig(setting, script));
 		const env = {
-			'exabgp.daemon.drop': 'false',
-			'exabgp.tcp.bind': setting.address,
-			'exabgp.tcp.port': `${setting.port}`,
-			'exabgp.api.cli': 'false',
-			'exabgp.api.ack': 'false',
-			'exabgp.log.level': 'INFO',
+			// The names with dots are lost in a shell, which `enter` needs.
+			exabgp_daemon_drop: 'false',
+			exabgp_tcp_bind: setting.address,
+			exabgp_tcp_port: `${setting.port}`,
+			exabgp_api_cli: 'false',
+			exabgp_api_ack: 'false',
+			exabgp_log_level: 'INFO',
 			NODE_EXTRA_CA_CERTS: '',
 		};
-		const daemon = new DaemonProcess([exabgp, file], join(folder, 'exabgp.log'), { namespace: setting.namespace, env, cwd: folder });
+		const daemon = new DaemonProcess([exabgp, file], join(folder, 'exabgp.log'), {
+			namespace: setting.namespace,
+			env,
+			cwd: folder,
+		});
 		return new RunningExabgp(daemon, received, commands, setting);
 	},
 };
 
-function exabgpConfig({ address, port, asNumber, routerId, remote, families, originate, ...setting }: PeerSetting, script: string): string {
+function exabgpConfig(
+	{ address, port, asNumber, routerId, remote, families, originate, ...setting }: PeerSetting,
+	script: string,
+): string {
 	const route = ({ prefix, nextHop, communities = [], largeCommunities = [], med }: PeerRoute) =>
 		[
 			`unicast ${prefix} next-hop ${nextHop}`,
@@ -109,8 +132,10 @@ class RunningExabgp implements RunningPeer {
 	#lines(): ExabgpLine[] {
 		if (!existsSync(this.#received)) return [];
 		const lines = readFileSync(this.#received, 'utf8').split('\n').slice(0, -1);
-		// The data of a NOTIFICATION stands there as it came, control characters and all.
-		return lines.filter((line) => line.startsWith('{')).map((line) => JSON.parse(line.replaceAll(/\p{Cc}/gu, ' ')) as ExabgpLine);
+		// The data of a NOTIFICATION is included unescaped, with control characters.
+		return lines
+			.filter((line) => line.startsWith('{'))
+			.map((line) => JSON.parse(line.replaceAll(/\p{Cc}/gu, ' ')) as ExabgpLine);
 	}
 
 	async isEstablished(): Promise<boolean> {
@@ -123,7 +148,9 @@ class RunningExabgp implements RunningPeer {
 	}
 
 	async refresh(): Promise<void> {
-		const commands = this.#setting.families.map((family) => `neighbor ${this.#setting.remote.address} announce route-refresh ${family} unicast\n`);
+		const commands = this.#setting.families.map(
+			(family) => `neighbor ${this.#setting.remote.address} announce route-refresh ${family} unicast\n`,
+		);
 		await appendFile(this.#commands, commands.join(''));
 	}
 
@@ -140,30 +167,43 @@ class RunningExabgp implements RunningPeer {
 	}
 }
 
-/** What holds after all the lines: announced and not withdrawn, since the session came up last. */
+/**
+ * The state after all the lines: announced and not withdrawn, since the session was last
+ * established.
+ */
 function foldUpdates(lines: readonly ExabgpLine[]): SeenRoute[] {
 	const routes = new Map<string, SeenRoute>();
 	const key = ({ nlri, 'path-information': path = '' }: ExabgpNlri) => `${nlri} ${path}`;
 	for (const { type, neighbor } of lines) {
 		if (type === 'state' && neighbor?.state !== 'up') routes.clear();
 		const update = neighbor?.message?.update;
-		for (const withdrawn of Object.values(update?.withdraw ?? {})) for (const nlri of withdrawn) routes.delete(key(nlri));
+		for (const withdrawn of Object.values(update?.withdraw ?? {}))
+			for (const nlri of withdrawn) routes.delete(key(nlri));
 		for (const byNextHop of Object.values(update?.announce ?? {})) {
 			for (const [nextHop, announced] of Object.entries(byNextHop)) {
-				for (const nlri of announced) if (nlri.nlri !== undefined) routes.set(key(nlri), exabgpSeen(nlri.nlri, nextHop, update?.attribute ?? {}));
+				for (const nlri of announced)
+					if (nlri.nlri !== undefined) routes.set(key(nlri), exabgpSeen(nlri.nlri, nextHop, update?.attribute ?? {}));
 			}
 		}
 	}
 	return [...routes.values()];
 }
 
+/** Version 4: an array of numbers. Version 5: segments by their index, each with its numbers. */
+function asPathOf(shown: unknown): readonly number[] {
+	if (Array.isArray(shown)) return shown as readonly number[];
+	const segments = (shown ?? {}) as Readonly<Record<string, { readonly value: readonly number[] }>>;
+	return Object.values(segments).flatMap(({ value }) => value);
+}
+
 function exabgpSeen(prefix: string, nextHop: string, attribute: Readonly<Record<string, unknown>>): SeenRoute {
-	// The shapes are those of ExaBGP's JSON encoder, version 4.
-	const tuples = (name: string) => ((attribute[name] ?? []) as readonly (readonly number[])[]).map((tuple) => tuple.join(':'));
+	// The shapes are those of ExaBGP's JSON encoder, versions 4 and 5.
+	const tuples = (name: string) =>
+		((attribute[name] ?? []) as readonly (readonly number[])[]).map((tuple) => tuple.join(':'));
 	return seen({
 		prefix,
 		nextHop,
-		asPath: (attribute['as-path'] ?? []) as readonly number[],
+		asPath: asPathOf(attribute['as-path']),
 		communities: tuples('community'),
 		largeCommunities: tuples('large-community'),
 		localPref: attribute['local-preference'] as number | undefined,

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { testedAge } from '../../../lab/debian.ts';
 import { seen } from './bird.ts';
 import { DaemonProcess, jsonOf, outputOf } from './process.ts';
 import type { PeerKind, PeerSetting, RunningPeer, SeenRoute } from './types.ts';
@@ -30,19 +31,36 @@ export const frrPeer: PeerKind = {
 		await mkdir(join(folder, 'vty'), { recursive: true });
 		const command = [bgpd, '-Z', '-S', '-n', '-p', `${setting.port}`, '-l', setting.address, '-P', '0'];
 		const places = ['--vty_socket', join(folder, 'vty'), '-i', join(folder, 'frr.pid'), '-f', file, '--log', 'stdout'];
-		const daemon = new DaemonProcess([...command, ...places], join(folder, 'frr.log'), { namespace: setting.namespace, cwd: folder });
+		// FRR 10 refuses an OPEN with IPv6 on an IPv4 session: it sees no IPv6 address of the
+		// interface, which it would get from zebra. FRR 8 does not have the option.
+		const newer = testedAge === 'sid' ? ['--v6-with-v4-nexthop'] : [];
+		const daemon = new DaemonProcess([...command, ...newer, ...places], join(folder, 'frr.log'), {
+			namespace: setting.namespace,
+			cwd: folder,
+		});
 		return new RunningFrr(daemon, join(folder, 'vty'), setting);
 	},
 };
 
-function frrConfig({ address, asNumber, routerId, remote, families, originate, nextHop, ...setting }: PeerSetting): string {
+function frrConfig({
+	address,
+	asNumber,
+	routerId,
+	remote,
+	families,
+	originate,
+	nextHop,
+	...setting
+}: PeerSetting): string {
 	const peer = `neighbor ${remote.address}`;
 	const external = asNumber !== remote.asNumber;
 	const hold = setting.holdTimeSeconds ?? 9;
 	const tag = (index: number) => `ROUTE${index}`;
 	const family = (name: 'ipv4' | 'ipv6') => [
 		` address-family ${name} unicast`,
-		...originate.flatMap(({ prefix }, index) => (prefix.includes(':') === (name === 'ipv6') ? [`  network ${prefix} route-map ${tag(index)}`] : [])),
+		...originate.flatMap(({ prefix }, index) =>
+			prefix.includes(':') === (name === 'ipv6') ? [`  network ${prefix} route-map ${tag(index)}`] : [],
+		),
 		`  ${peer} activate`,
 		setting.addPath ? `  ${peer} addpath-tx-all-paths` : '',
 		setting.extendedNextHop ? '' : `  ${peer} route-map NEXT-HOP-${name} out`,
@@ -70,12 +88,18 @@ function frrConfig({ address, asNumber, routerId, remote, families, originate, n
 		setting.role === undefined ? '' : ` ${peer} local-role ${setting.role}`,
 		` ${peer} port ${remote.port}`,
 		` ${peer} update-source ${address}`,
-		setting.ttlSecurity ? ` ${peer} ttl-security hops 1` : external ? ` ${peer} ebgp-multihop 2\n ${peer} disable-connected-check` : '',
+		setting.ttlSecurity
+			? ` ${peer} ttl-security hops 1`
+			: external
+				? ` ${peer} ebgp-multihop 2\n ${peer} disable-connected-check`
+				: '',
 		setting.extendedNextHop ? ` ${peer} capability extended-nexthop` : '',
 		` ${peer} timers ${Math.max(1, Math.floor(hold / 3))} ${hold}`,
 		` ${peer} timers connect 1`,
 		setting.password === undefined ? '' : ` ${peer} password ${setting.password}`,
-		...(families.includes('ipv4') ? family('ipv4') : [' address-family ipv4 unicast', `  no ${peer} activate`, ' exit-address-family']),
+		...(families.includes('ipv4')
+			? family('ipv4')
+			: [' address-family ipv4 unicast', `  no ${peer} activate`, ' exit-address-family']),
 		...(families.includes('ipv6') ? family('ipv6') : []),
 		'!',
 		...origins,

@@ -9,11 +9,18 @@ const gobgpd = '/usr/bin/gobgpd';
 const gobgp = '/usr/bin/gobgp';
 const apiPort = 50051;
 
-/** GoBGP; what it originates is told to it over gRPC after its start. */
+/** GoBGP; its own routes are added over gRPC after its start. */
 export const gobgpPeer: PeerKind = {
 	name: 'GoBGP',
 	files: [gobgpd, gobgp],
-	features: new Set(['add-path', 'graceful-restart', 'graceful-helper', 'answers-refresh', 'ttl-security', 'extended-next-hop']),
+	features: new Set([
+		'add-path',
+		'graceful-restart',
+		'graceful-helper',
+		'answers-refresh',
+		'ttl-security',
+		'extended-next-hop',
+	]),
 	async version() {
 		return /version ([\d.]+)/.exec(await outputOf(gobgpd, ['--version']))?.[1] ?? 'unknown';
 	},
@@ -54,7 +61,9 @@ function gobgpConfig(setting: PeerSetting): string {
 		'idle-hold-time-after-reset = 1',
 		`hold-time = ${hold}`,
 		`keepalive-interval = ${Math.max(1, Math.floor(hold / 3))}`,
-		restartSeconds === undefined ? '' : `[neighbors.graceful-restart.config]\nenabled = true\nrestart-time = ${restartSeconds}`,
+		restartSeconds === undefined
+			? ''
+			: `[neighbors.graceful-restart.config]\nenabled = true\nrestart-time = ${restartSeconds}`,
 		...families.flatMap((family) => [
 			'[[neighbors.afi-safis]]',
 			'[neighbors.afi-safis.config]',
@@ -96,21 +105,31 @@ class RunningGobgp implements RunningPeer {
 		return jsonOf<T>(gobgp, [...this.#api, '-j', ...command], this.#setting.namespace);
 	}
 
-	/** Adds the routes, once its API answers. */
+	/** Adds the routes, once its API responds. */
 	async originate(): Promise<void> {
 		for (let attempt = 0; attempt < 100 && (await this.#ask('global')) === undefined; attempt++) await pause(100);
-		for (const route of this.#setting.originate) await outputOf(gobgp, [...this.#api, 'global', 'rib', 'add', ...gobgpRoute(route)], this.#setting.namespace);
+		for (const route of this.#setting.originate)
+			await outputOf(gobgp, [...this.#api, 'global', 'rib', 'add', ...gobgpRoute(route)], this.#setting.namespace);
 	}
 
 	async isEstablished(): Promise<boolean> {
-		const neighbour = await this.#ask<{ state?: { session_state?: number | string } }>('neighbor', this.#setting.remote.address);
+		const neighbour = await this.#ask<{ state?: { session_state?: number | string } }>(
+			'neighbor',
+			this.#setting.remote.address,
+		);
 		return neighbour?.state?.session_state === 6 || neighbour?.state?.session_state === 'ESTABLISHED';
 	}
 
 	async routes(): Promise<SeenRoute[]> {
 		const routes: SeenRoute[] = [];
 		for (const family of this.#setting.families) {
-			const table = await this.#ask<Record<string, readonly GobgpPath[]>>('neighbor', this.#setting.remote.address, 'adj-in', '-a', family);
+			const table = await this.#ask<Record<string, readonly GobgpPath[]>>(
+				'neighbor',
+				this.#setting.remote.address,
+				'adj-in',
+				'-a',
+				family,
+			);
 			for (const paths of Object.values(table ?? {})) routes.push(...paths.map(gobgpSeen));
 		}
 		return routes;

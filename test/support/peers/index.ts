@@ -1,8 +1,9 @@
 /**
- * BGP daemons of other people as peers of a test: each is started with a generated configuration on addresses of its own,
- * asked for what it sees, and ended by its pid.
+ * Third-party BGP daemons as peers of a test: each is started with a generated configuration on its
+ * own addresses, queried for its state, and stopped by its pid.
  */
-import { birdPeer } from './bird.ts';
+import { testedAge } from '../../../lab/debian.ts';
+import { bird3Peer, birdPeer } from './bird.ts';
 import { exabgpPeer } from './exabgp.ts';
 import { frrPeer } from './frr.ts';
 import { gobgpPeer } from './gobgp.ts';
@@ -12,5 +13,12 @@ import type { PeerKind } from './types.ts';
 export type * from './types.ts';
 export { birdPeer };
 
-/** All that we know, in the order of the alphabet. */
-export const peerKinds: readonly PeerKind[] = [birdPeer, exabgpPeer, frrPeer, gobgpPeer, openbgpdPeer];
+/** All known ones of the tested age, in alphabetical order. */
+export const peerKinds: readonly PeerKind[] = [
+	birdPeer,
+	...(testedAge === 'sid' ? [bird3Peer] : []),
+	exabgpPeer,
+	frrPeer,
+	gobgpPeer,
+	openbgpdPeer,
+];

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { pathAt, testedAge } from '../../../lab/debian.ts';
 import { seen } from './bird.ts';
 import { DaemonProcess, jsonOf, outputOf } from './process.ts';
 import type { PeerKind, PeerRoute, PeerSetting, RunningPeer, SeenRoute } from './types.ts';
@@ -7,12 +8,13 @@ import type { PeerKind, PeerRoute, PeerSetting, RunningPeer, SeenRoute } from '.
 const bgpd = '/usr/sbin/bgpd';
 const bgpctl = '/usr/sbin/bgpctl';
 
-/** OpenBGPD, portable. It insists on root, and on a configuration file that nobody else may write. */
+/** OpenBGPD, portable. It requires root, and a configuration file that no other user may write. */
 export const openbgpdPeer: PeerKind = {
 	name: 'OpenBGPD',
 	files: [bgpd, bgpctl],
-	// It announces graceful restart without a family: it holds the routes of others, and none are held of its own.
-	// Version 7.7 refuses a ROUTE-REFRESH for families it has negotiated ("not negotiated"), whoever sends it.
+	// It announces graceful restart without a family: it holds the routes of others, and its own
+	// are not held. Version 7.7 refuses a ROUTE-REFRESH for families it has negotiated ("not
+	// negotiated"), from every peer.
 	features: new Set(['add-path', 'graceful-helper', 'ttl-security', 'role']),
 	async version() {
 		const text = await outputOf('/bin/sh', ['-c', `${bgpd} -V 2>&1`]);
@@ -21,14 +23,20 @@ export const openbgpdPeer: PeerKind = {
 	async start(setting, folder) {
 		const file = join(folder, 'openbgpd.conf');
 		const socket = join(folder, 'openbgpd.sock');
-		await mkdir('/run/openbgpd', { recursive: true });
+		// It changes its root to this folder, which its service creates.
+		await mkdir(pathAt(testedAge, '/run/openbgpd'), { recursive: true });
 		await writeFile(file, openbgpdConfig(setting, socket), { mode: 0o600 });
-		const daemon = new DaemonProcess([bgpd, '-d', '-f', file], join(folder, 'openbgpd.log'), { namespace: setting.namespace });
+		const daemon = new DaemonProcess([bgpd, '-d', '-f', file], join(folder, 'openbgpd.log'), {
+			namespace: setting.namespace,
+		});
 		return new RunningOpenbgpd(daemon, socket);
 	},
 };
 
-function openbgpdConfig({ address, port, asNumber, routerId, remote, families, originate, ...setting }: PeerSetting, socket: string): string {
+function openbgpdConfig(
+	{ address, port, asNumber, routerId, remote, families, originate, ...setting }: PeerSetting,
+	socket: string,
+): string {
 	const external = asNumber !== remote.asNumber;
 	const network = ({ prefix, nextHop, communities = [], largeCommunities = [], med }: PeerRoute) => {
 		const sets = [
@@ -44,6 +52,8 @@ function openbgpdConfig({ address, port, asNumber, routerId, remote, families, o
 		`AS ${asNumber}`,
 		`router-id ${routerId}`,
 		'fib-update no',
+		// Version 9 announces no route with an unreachable next hop.
+		'nexthop qualify via default',
 		`socket "${socket}"`,
 		`listen on ${address} port ${port}`,
 		`holdtime ${setting.holdTimeSeconds ?? 9}`,
@@ -58,21 +68,25 @@ function openbgpdConfig({ address, port, asNumber, routerId, remote, families, o
 		setting.password === undefined ? '' : `	tcp md5sig password "${setting.password}"`,
 		...families.map((family) => `	announce ${families4and6[family]} unicast`),
 		setting.restartSeconds === undefined ? '	announce restart no' : '	announce restart yes',
-		setting.role === undefined ? '' : `	announce policy ${setting.role}`,
+		setting.role === undefined ? '' : openPolicy(setting.role),
 		setting.addPath ? '	announce add-path recv yes\n	announce add-path send all' : '',
 		'	enforce neighbor-as no',
 		'}',
 		external ? 'allow from ebgp\nallow to ebgp' : 'allow from ibgp\nallow to ibgp',
-		// Without it a session over several hops announces its own address, which lies in 127.0.0.0/8.
+		// Without it a multihop session announces its own address, which is in 127.0.0.0/8.
 		external ? 'match to ebgp set nexthop no-modify' : '',
 		'',
 	].join('\n');
 }
 
+/** RFC 9234. Version 9 has a statement of its own for the role. */
+const openPolicy = (role: string): string =>
+	testedAge === 'sid' ? `	role ${role}\n	announce policy yes` : `	announce policy ${role}`;
+
 interface OpenbgpdRoute {
 	readonly prefix: string;
 	readonly aspath?: string;
-	readonly true_nexthop?: string;
+	/** NEXT_HOP; `true_nexthop` is the gateway to it. */
 	readonly exit_nexthop?: string;
 	readonly neighbor?: { readonly description?: string };
 	readonly localpref?: number;
@@ -93,12 +107,25 @@ class RunningOpenbgpd implements RunningPeer {
 	}
 
 	async isEstablished(): Promise<boolean> {
-		const answer = await jsonOf<{ neighbors?: readonly { state?: string }[] }>(bgpctl, ['-s', this.#socket, '-j', 'show', 'neighbor']);
+		const answer = await jsonOf<{ neighbors?: readonly { state?: string }[] }>(bgpctl, [
+			'-s',
+			this.#socket,
+			'-j',
+			'show',
+			'neighbor',
+		]);
 		return answer?.neighbors?.[0]?.state === 'Established';
 	}
 
 	async routes(): Promise<SeenRoute[]> {
-		const answer = await jsonOf<{ rib?: readonly OpenbgpdRoute[] }>(bgpctl, ['-s', this.#socket, '-j', 'show', 'rib', 'detail']);
+		const answer = await jsonOf<{ rib?: readonly OpenbgpdRoute[] }>(bgpctl, [
+			'-s',
+			this.#socket,
+			'-j',
+			'show',
+			'rib',
+			'detail',
+		]);
 		return (answer?.rib ?? []).filter(({ neighbor }) => neighbor?.description === 'dut').map(openbgpdSeen);
 	}
 
@@ -120,10 +147,11 @@ class RunningOpenbgpd implements RunningPeer {
 }
 
 function openbgpdSeen(route: OpenbgpdRoute): SeenRoute {
-	const attribute = <T>(type: string, name: string) => route.attributes?.find((candidate) => candidate['type'] === type)?.[name] as T | undefined;
+	const attribute = <T>(type: string, name: string) =>
+		route.attributes?.find((candidate) => candidate['type'] === type)?.[name] as T | undefined;
 	return seen({
 		prefix: route.prefix,
-		nextHop: route.true_nexthop ?? route.exit_nexthop ?? '',
+		nextHop: route.exit_nexthop ?? '',
 		asPath: route.aspath?.split(/\s+/).filter(Boolean).map(Number) ?? [],
 		communities: route.communities ?? [],
 		largeCommunities: route.large_communities ?? [],

@@ -9,7 +9,7 @@ export interface PeerRoute {
 	readonly med?: number;
 }
 
-/** What a peer's configuration is made from: one session, with the speaker under test. */
+/** The inputs of a peer's configuration: one session, with the speaker under test. */
 export interface PeerSetting {
 	readonly address: string;
 	readonly port: number;
@@ -17,32 +17,35 @@ export interface PeerSetting {
 	readonly routerId: string;
 	readonly remote: { readonly address: string; readonly port: number; readonly asNumber: number };
 	readonly families: readonly ('ipv4' | 'ipv6')[];
-	/** At most one of each family where the peer can do no better. */
+	/** At most one of each family if the peer supports no more. */
 	readonly originate: readonly PeerRoute[];
 	readonly holdTimeSeconds?: number;
 	/** TCP MD5 key. */
 	readonly password?: string;
-	/** Both ways, all paths. */
+	/** In both directions, all paths. */
 	readonly addPath?: boolean;
 	/** Seconds; absent: graceful restart is off. */
 	readonly restartSeconds?: number;
 	/** Seconds of long-lived graceful restart (RFC 9494), beside `restartSeconds`. */
 	readonly longLivedSeconds?: number;
-	/** What it says it is to us (RFC 9234). */
+	/** Its role towards us (RFC 9234). */
 	readonly role?: 'customer' | 'peer';
 	/** Messages of more than 4096 octets (RFC 8654). */
 	readonly extendedMessage?: boolean;
-	/** RFC 5082, one hop; needs a link of its own, not loopback. */
+	/** RFC 5082, one hop; needs its own link, not loopback. */
 	readonly ttlSecurity?: boolean;
 	/** RFC 8950. */
 	readonly extendedNextHop?: boolean;
-	/** IPv4 and IPv6 addresses for NEXT_HOP of what is sent: one in 127.0.0.0/8 is refused by several daemons. */
+	/**
+	 * IPv4 and IPv6 addresses for NEXT_HOP of sent routes: several daemons refuse one in
+	 * 127.0.0.0/8.
+	 */
 	readonly nextHop: { readonly ipv4: string; readonly ipv6: string };
 	/** A network namespace to run in. */
 	readonly namespace?: string;
 }
 
-/** A route as a peer tells that it got it from the speaker under test. */
+/** A route that a peer received from the speaker under test. */
 export interface SeenRoute {
 	readonly prefix: string;
 	readonly nextHop: string;
@@ -55,7 +58,7 @@ export interface SeenRoute {
 	readonly clusterList?: readonly string[];
 }
 
-/** Features that not every daemon has. */
+/** Features that not every daemon supports. */
 export type PeerFeature =
 	| 'add-path'
 	| 'graceful-restart'
@@ -68,29 +71,32 @@ export type PeerFeature =
 	| 'extended-message'
 	| 'enhanced-refresh';
 
-/** A BGP daemon of somebody else. */
+/** A BGP daemon of another project. */
 export interface PeerKind {
 	readonly name: string;
-	/** Files that tell it is installed. */
+	/** Files that exist if it is installed. */
 	readonly files: readonly string[];
 	readonly features: ReadonlySet<PeerFeature>;
-	/** The version that is installed here. */
+	/** The installed version. */
 	version(): Promise<string>;
-	/** Starts it with everything of its own in `folder`. */
+	/** Starts it with all its files in `folder`. */
 	start(setting: PeerSetting, folder: string): Promise<RunningPeer>;
 }
 
-/** One that runs. */
+/** A running peer. */
 export interface RunningPeer {
 	readonly name: string;
 	isEstablished(): Promise<boolean>;
-	/** What it has from the speaker under test. */
+	/** The routes it received from the speaker under test. */
 	routes(): Promise<SeenRoute[]>;
-	/** Asks the speaker under test for everything again (RFC 2918); absent where it can't be told to. */
+	/**
+	 * Requests all routes from the speaker under test again (RFC 2918); absent if it has no command
+	 * for it.
+	 */
 	refresh?(): Promise<void>;
-	/** Ends it in order: it may say goodbye. */
+	/** Stops it in order: it may send CEASE. */
 	stop(): Promise<void>;
-	/** Ends it as a power failure does. */
+	/** Stops it as in a power failure. */
 	kill(): Promise<void>;
 	/** Its log, for a failed test. */
 	log(): string;

@@ -1,9 +1,12 @@
-/** Inside user-mode-linux: three nodes whose kernels are programmed, and pods that talk. Prints one line of JSON for each statement. */
+/**
+ * Inside user-mode-linux: three nodes with programmed kernels, and pods that communicate. Prints
+ * one line of JSON for each statement.
+ */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface, type Interface } from 'node:readline';
 import type { FibView } from '../../../src/core/index.ts';
-import type { TunnelPool } from '../../../src/ipip/index.ts';
+import type { TunnelPool } from '../../../src/encapsulation/index.ts';
 import { type NodeCommand, runNode } from './node.ts';
 import { buildTopology, type NodePlan, nodes, run, runIn } from './topology.ts';
 
@@ -15,17 +18,19 @@ class NodeProcess {
 	log = '';
 	#child: ChildProcess;
 	#lines: Interface;
-	/** Made at once: an exit that nobody waited for yet is not told again. */
+	/** Created at once: an exit before the wait is not reported again. */
 	#ended: Promise<unknown>;
 
 	constructor(plan: NodePlan) {
 		this.plan = plan;
-		this.#child = spawn('ip', ['netns', 'exec', plan.name, process.execPath, process.argv[1] ?? '', 'node'], { stdio: ['pipe', 'pipe', 'pipe'] });
+		this.#child = spawn('ip', ['netns', 'exec', plan.name, process.execPath, process.argv[1] ?? '', 'node'], {
+			stdio: ['pipe', 'pipe', 'pipe'],
+		});
 		this.#ended = once(this.#child, 'exit');
 		this.#child.stderr?.on('data', (chunk) => {
 			this.log += chunk;
 		});
-		// An end is told by 'exit'.
+		// The end is reported by 'exit'.
 		this.#child.stdin?.on('error', () => {});
 		if (this.#child.stdout === null) throw new Error('no output');
 		this.#lines = createInterface({ input: this.#child.stdout });
@@ -52,12 +57,14 @@ class NodeProcess {
 	learn(): Promise<FibView> {
 		return this.tell({
 			type: 'routes',
-			changes: nodes.filter(({ name }) => name !== this.plan.name).map(({ block, address }) => ({ prefix: block, nextHop: address })),
+			changes: nodes
+				.filter(({ name }) => name !== this.plan.name)
+				.map(({ block, address }) => ({ prefix: block, nextHop: address })),
 		});
 	}
 }
 
-/** `undefined`: as it should be; otherwise what is wrong. */
+/** `undefined`: correct; otherwise the error. */
 type Statement = { readonly title: string; readonly check: () => Promise<string | undefined> };
 
 const lines = (text: string): string[] =>
@@ -67,12 +74,15 @@ const lines = (text: string): string[] =>
 		.filter((line) => line !== '');
 const routesOf = (node: string): string[] => lines(runIn(node, 'ip route show proto 80')).sort();
 const expectEqual = (actual: unknown, expected: unknown): string | undefined =>
-	JSON.stringify(actual) === JSON.stringify(expected) ? undefined : `${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}`;
+	JSON.stringify(actual) === JSON.stringify(expected)
+		? undefined
+		: `${JSON.stringify(actual)} instead of ${JSON.stringify(expected)}`;
 
 /** Packets sent and lost. */
 function ping(from: string, to: string, more = '-c 3 -i 0.05'): string {
 	try {
-		const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(runIn(from, `ping -W 2 ${more} ${to}`)) ?? [];
+		const [, sent, received] =
+			/(\d+) packets transmitted, (\d+) received/.exec(runIn(from, `ping -W 2 ${more} ${to}`)) ?? [];
 		return sent === received ? 'all' : `${received} of ${sent}`;
 	} catch (error) {
 		return `none: ${String(error)}`;
@@ -95,7 +105,7 @@ const expectedA = [
 	`blackhole 192.168.1.0/26 metric 1024`,
 ];
 
-/** Waits for what must come; whoever started us ends a wait in vain. */
+/** Waits for an expected state; the parent process ends a wait in vain. */
 async function until(condition: () => boolean): Promise<void> {
 	while (!condition()) await new Promise((resolve) => setTimeout(resolve, 20));
 }
@@ -132,7 +142,7 @@ const statements: readonly Statement[] = [
 		},
 	},
 	{
-		title: 'pods across subnets reach each other through the tunnel, over a router that knows no pod',
+		title: 'pods across subnets reach each other through the tunnel, over a router without routes to pods',
 		async check() {
 			const before = tunnelledPackets('a');
 			const podRoutes = lines(runIn('router', 'ip route show')).filter((line) => line.includes('192.168.'));
@@ -141,13 +151,23 @@ const statements: readonly Statement[] = [
 	},
 	{
 		title: 'a node reaches a pod across subnets under its tunnel address',
-		check: async () => expectEqual([ping('a', planC.pod), runIn('a', `ip route get ${planC.pod}`).includes('src 192.168.1.0')], ['all', true]),
+		check: async () =>
+			expectEqual(
+				[ping('a', planC.pod), runIn('a', `ip route get ${planC.pod}`).includes('src 192.168.1.0')],
+				['all', true],
+			),
 	},
 	{
 		title: 'a packet of the tunnel’s MTU passes whole, one byte more does not',
 		// 28 bytes are the headers of IP and ICMP.
 		check: async () =>
-			expectEqual([ping('pod-a', planC.pod, '-c 2 -i 0.05 -M do -s 1452'), ping('pod-a', planC.pod, '-c 1 -M do -s 1453').slice(0, 4)], ['all', 'none']),
+			expectEqual(
+				[
+					ping('pod-a', planC.pod, '-c 2 -i 0.05 -M do -s 1452'),
+					ping('pod-a', planC.pod, '-c 1 -M do -s 1453').slice(0, 4),
+				],
+				['all', 'none'],
+			),
 	},
 	{
 		title: 'an address of the own block without a pod is answered by the blackhole, not sent in a loop',
@@ -181,9 +201,12 @@ const statements: readonly Statement[] = [
 		},
 	},
 	{
-		title: 'kill -9 of the programming process leaves the routes, and a restart loses no packet and writes nothing anew',
+		title:
+			'kill -9 of the programming process leaves the routes, and a restart loses no packet and writes nothing anew',
 		async check() {
-			const pinging = spawn('ip', ['netns', 'exec', 'pod-a', 'ping', '-q', '-i', '0.05', '-c', '150', planC.pod], { stdio: ['ignore', 'pipe', 'inherit'] });
+			const pinging = spawn('ip', ['netns', 'exec', 'pod-a', 'ping', '-q', '-i', '0.05', '-c', '150', planC.pod], {
+				stdio: ['ignore', 'pipe', 'inherit'],
+			});
 			const pinged = once(pinging, 'exit');
 			let output = '';
 			pinging.stdout.on('data', (chunk) => {
@@ -191,7 +214,9 @@ const statements: readonly Statement[] = [
 			});
 			await a.kill();
 			const left = routesOf('a');
-			const monitor = spawn('ip', ['netns', 'exec', 'a', 'ip', 'monitor', 'route'], { stdio: ['ignore', 'pipe', 'inherit'] });
+			const monitor = spawn('ip', ['netns', 'exec', 'a', 'ip', 'monitor', 'route'], {
+				stdio: ['ignore', 'pipe', 'inherit'],
+			});
 			let changes = '';
 			monitor.stdout.on('data', (chunk) => {
 				changes += chunk;
@@ -202,7 +227,10 @@ const statements: readonly Statement[] = [
 			await a.tell({ type: 'in-sync' });
 			await pinged;
 			monitor.kill();
-			return expectEqual([left, routesOf('a'), /(\d+ received)/.exec(output)?.[1], changes], [expectedA, expectedA, '150 received', '']);
+			return expectEqual(
+				[left, routesOf('a'), /(\d+ received)/.exec(output)?.[1], changes],
+				[expectedA, expectedA, '150 received', ''],
+			);
 		},
 	},
 	{
@@ -219,16 +247,22 @@ const statements: readonly Statement[] = [
 		},
 	},
 	{
-		title: 'a tunl0 that somebody spoils is set up again, with its routes',
+		title: 'a tunl0 that another program changes is set up again, with its routes',
 		async check() {
 			runIn('a', 'ip addr flush dev tunl0');
 			runIn('a', 'ip addr add 172.20.0.1/24 dev tunl0');
 			runIn('a', 'ip link set tunl0 mtu 1000');
 			runIn('a', 'ip link set tunl0 down');
-			await until(() => routesOf('a').length === expectedA.length && runIn('a', 'ip addr show dev tunl0').includes('192.168.1.0/32'));
+			await until(
+				() =>
+					routesOf('a').length === expectedA.length && runIn('a', 'ip addr show dev tunl0').includes('192.168.1.0/32'),
+			);
 			await a.tell({ type: 'look' });
 			const text = runIn('a', 'ip addr show dev tunl0');
-			return expectEqual([routesOf('a'), text.includes('172.20.0.1'), text.includes('mtu 1480'), ping('pod-a', planC.pod)], [expectedA, false, true, 'all']);
+			return expectEqual(
+				[routesOf('a'), text.includes('172.20.0.1'), text.includes('mtu 1480'), ping('pod-a', planC.pod)],
+				[expectedA, false, true, 'all'],
+			);
 		},
 	},
 	{
@@ -258,7 +292,7 @@ const statements: readonly Statement[] = [
 		},
 	},
 	{
-		title: 'without nftables the missing guard is told once, and everything else works',
+		title: 'without nftables the missing guard is reported once, and everything else works',
 		async check() {
 			const said = c.log.split('\n').filter((line) => line.includes('"rules":"guard"'));
 			return expectEqual([said.length, said[0]?.includes('"warn"')], [1, true]);
@@ -270,7 +304,9 @@ async function main(): Promise<void> {
 	buildTopology();
 	[a, b, c] = [new NodeProcess(planA), new NodeProcess(planB), new NodeProcess(planC)];
 	for (const { title, check } of statements) {
-		const problem = await check().catch((error: unknown) => (error instanceof Error ? (error.stack ?? error.message) : String(error)));
+		const problem = await check().catch((error: unknown) =>
+			error instanceof Error ? (error.stack ?? error.message) : String(error),
+		);
 		process.stdout.write(`${JSON.stringify({ title, problem })}\n`);
 	}
 	run('true');

@@ -1,12 +1,26 @@
-/** A node's kernel side by itself, told what to do by lines of JSON: FIB and tunnel as the daemon composes them. Runs inside user-mode-linux. */
+/**
+ * The kernel side of one node, controlled by lines of JSON: FIB and tunnel as the daemon composes
+ * them. Runs inside user-mode-linux.
+ */
 import { createInterface } from 'node:readline';
 import { type Logger, prefixKey, type RouteChange, systemClock } from '../../../src/core/index.ts';
+import { encapsulation, type InterfaceAddress, type TunnelPool } from '../../../src/encapsulation/index.ts';
 import { Fib, openNetlinkKernel } from '../../../src/fib/index.ts';
-import { encapsulation, IpipMesh, loadByNft, openNetlinkLinks, type TunnelPool } from '../../../src/ipip/index.ts';
+import { IpipMesh } from '../../../src/ipip/index.ts';
+import { loadRuleset, openNetlinkLinks } from '../../../src/linux/index.ts';
+import { guardRules, natRules, RuleKeeper } from '../../../src/nftables/index.ts';
 
-/** What a node is told; every line is answered by one line, `{ "done": true, "view": FibView }`. */
+/**
+ * The commands of a node; every line gets one line in response, `{ "done": true, "view": FibView
+ * }`.
+ */
 export type NodeCommand =
-	| { readonly type: 'start'; readonly pools: readonly TunnelPool[]; readonly tunnelAddress: string; readonly blocks: readonly string[] }
+	| {
+			readonly type: 'start';
+			readonly pools: readonly TunnelPool[];
+			readonly tunnelAddress: string;
+			readonly blocks: readonly string[];
+	  }
 	| { readonly type: 'routes'; readonly changes: readonly { readonly prefix: string; readonly nextHop?: string }[] }
 	| { readonly type: 'in-sync' }
 	| { readonly type: 'look' };
@@ -16,7 +30,13 @@ function stderrLogger(): Logger {
 		(level: string) =>
 		(message: string, fields = {}) =>
 			void process.stderr.write(`${JSON.stringify({ level, message, ...fields })}\n`);
-	const logger: Logger = { error: at('error'), warn: at('warn'), info: at('info'), debug: at('debug'), child: () => logger };
+	const logger: Logger = {
+		error: at('error'),
+		warn: at('warn'),
+		info: at('info'),
+		debug: at('debug'),
+		child: () => logger,
+	};
 	return logger;
 }
 
@@ -24,25 +44,51 @@ function stderrLogger(): Logger {
 export async function runNode(): Promise<void> {
 	const log = stderrLogger();
 	const common = { clock: systemClock, random: Math.random, log };
+	const where: { pools: readonly TunnelPool[]; interfaces: readonly InterfaceAddress[] } = {
+		pools: [],
+		interfaces: [],
+	};
+	const encapsulate = () => fib.setEncapsulate(encapsulation({ ...where, tunnelDevice: 'tunl0' }));
+	const guard = new RuleKeeper('guard', { ...common, load: loadRuleset });
+	const nat = new RuleKeeper('nat', { ...common, load: loadRuleset });
+	const setPools = (pools: readonly TunnelPool[]) => {
+		where.pools = pools;
+		nat.set(
+			natRules(pools),
+			pools.some(({ natOutgoing }) => natOutgoing),
+		);
+		encapsulate();
+	};
 	const fib = new Fib(
 		{ routeProtocol: 80 },
 		{
 			...common,
 			kernel: openNetlinkKernel({ routeProtocol: 80 }, log),
 			encapsulate: encapsulation({ interfaces: [], pools: [], tunnelDevice: 'tunl0' }),
-			onTunnelEnds: (addresses) => mesh.setTunnelEnds(addresses),
+			onTunnelEnds: (addresses) => guard.set(guardRules({ ipip: addresses })),
 		},
 	);
 	const mesh = new IpipMesh(
 		{},
-		{ ...common, links: openNetlinkLinks(), loadRules: loadByNft, onEncapsulate: (encapsulate) => fib.setEncapsulate(encapsulate) },
+		{
+			...common,
+			links: openNetlinkLinks(),
+			onInterfaces: (interfaces) => {
+				where.interfaces = interfaces;
+				encapsulate();
+			},
+		},
 	);
-	// Keeps the process alive: watching alone does not.
+	// Keeps the process alive: a watch by itself does not.
 	const alive = setInterval(() => {}, 60_000);
 	for await (const line of createInterface({ input: process.stdin })) {
-		await carryOut(JSON.parse(line) as NodeCommand, fib, mesh);
+		const command = JSON.parse(line) as NodeCommand;
+		if (command.type === 'start') setPools(command.pools);
+		await carryOut(command, fib, mesh);
 		await mesh.whenIdle();
 		await fib.whenIdle();
+		await guard.whenIdle();
+		await nat.whenIdle();
 		process.stdout.write(`${JSON.stringify({ done: true, view: fib.view() })}\n`);
 	}
 	clearInterval(alive);
@@ -74,5 +120,8 @@ async function carryOut(command: NodeCommand, fib: Fib, mesh: IpipMesh): Promise
 function toChange(text: string, nextHop: string | undefined): RouteChange {
 	const prefix = prefixKey(text);
 	if (nextHop === undefined) return { type: 'remove', prefix };
-	return { type: 'install', route: { prefix, family: 'ipv4', nextHop, source: 'internal', peer: 'mesh', localPref: 100 } };
+	return {
+		type: 'install',
+		route: { prefix, family: 'ipv4', nextHop, source: 'internal', peer: 'mesh', localPref: 100 },
+	};
 }

@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process';
 
-/** Runs a command; gives what it printed. @throws with what it said */
+/** Runs a command; returns its output. @throws with its output */
 export function run(words: string): string {
 	const [command = '', ...args] = words.split(' ');
 	const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
@@ -30,10 +30,10 @@ const plan = (name: string, subnet: 1 | 2, host: number, block: number): NodePla
 	tunnelAddress: `192.168.${block}.0`,
 });
 
-/** Two nodes in one subnet and one in another, behind a router that knows no pod. */
+/** Two nodes in one subnet and one in another, behind a router without routes to pods. */
 export const nodes: readonly NodePlan[] = [plan('a', 1, 2, 1), plan('b', 1, 3, 2), plan('c', 2, 2, 3)];
 
-/** Makes router, nodes, and a pod on each node with the route that a CNI plugin would make. */
+/** Creates router, nodes, and a pod on each node with the route of a CNI plugin. */
 export function buildTopology(): void {
 	run('ip netns add router');
 	forward('router');
@@ -60,7 +60,7 @@ function addNode({ name, subnet, address, pod }: NodePlan): void {
 	runIn(`pod-${name}`, 'ip link set lo up');
 	runIn(`pod-${name}`, 'ip route add 169.254.1.1 dev eth0');
 	runIn(`pod-${name}`, 'ip route add default via 169.254.1.1');
-	// The node answers for the pod's gateway, without the usual delay.
+	// The node responds for the pod's gateway, without the usual delay.
 	runIn(name, 'sysctl -qw net.ipv4.conf.cali0.proxy_arp=1 net.ipv4.neigh.cali0.proxy_delay=0');
 	runIn(name, 'ip link set cali0 up');
 	runIn(name, `ip route add ${pod}/32 dev cali0 proto boot`);

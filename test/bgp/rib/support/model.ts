@@ -1,13 +1,13 @@
 /**
- * What every peer must hold at the end, computed from what every peer has said, in the plainest way: lists of objects, all
- * decided anew. Shares no code with the engine.
+ * The expected state of every peer at the end, computed from the announcements of all peers in the
+ * plainest way: lists of objects, each decision made anew. Shares no code with the engine.
  */
 import type { PathAttributes } from 'bgp-packet';
 
-/** Policy as the model applies it: a route, or nothing. */
+/** Policy as the model applies it: a route, or `undefined`. */
 export type ModelPolicy = (attributes: PathAttributes, prefix: string) => PathAttributes | undefined;
 
-/** Results of policies that set MULTI_EXIT_DISC: it goes to external peers too. */
+/** Results of policies that set MULTI_EXIT_DISC: it is sent to external peers too. */
 export const medSet = new WeakSet<PathAttributes>();
 
 export interface ModelPeer {
@@ -22,6 +22,7 @@ export interface ModelPeer {
 	exportPolicy: ModelPolicy | undefined;
 	readonly addPathSend: boolean;
 	readonly addPathLimit: number;
+	readonly secondBestPath: boolean;
 }
 
 export interface ModelPath {
@@ -47,7 +48,7 @@ const local4 = Uint8Array.of(10, 0, 0, 1);
 const has = (attributes: PathAttributes, community: number) => attributes.communities?.includes(community) ?? false;
 const flat = (attributes: PathAttributes) => (attributes.asPath ?? []).flatMap(({ asNumbers }) => [...asNumbers]);
 
-/** What import makes of a path; `undefined`: not eligible. */
+/** The path after import; `undefined`: not eligible. */
 function imported(self: ModelSelf, { peer, attributes }: ModelPath, prefix: string): PathAttributes | undefined {
 	if (peer === undefined) return attributes;
 	let kept = attributes;
@@ -75,8 +76,12 @@ const localPrefOf = ({ path, attributes }: Candidate): number => {
 	return attributes.localPref ?? 100;
 };
 const lengthOf = (attributes: PathAttributes) =>
-	(attributes.asPath ?? []).reduce((sum, { type, asNumbers }) => sum + (type === 'sequence' ? asNumbers.length : type === 'set' ? 1 : 0), 0);
-const neighborOf = (attributes: PathAttributes) => (attributes.asPath?.[0]?.type === 'sequence' ? attributes.asPath[0].asNumbers[0] : 0);
+	(attributes.asPath ?? []).reduce(
+		(sum, { type, asNumbers }) => sum + (type === 'sequence' ? asNumbers.length : type === 'set' ? 1 : 0),
+		0,
+	);
+const neighborOf = (attributes: PathAttributes) =>
+	attributes.asPath?.[0]?.type === 'sequence' ? attributes.asPath[0].asNumbers[0] : 0;
 
 function keepLowest(candidates: readonly Candidate[], of: (candidate: Candidate) => number): Candidate[] {
 	const lowest = Math.min(...candidates.map(of));
@@ -91,7 +96,11 @@ function best(candidates: readonly Candidate[]): Candidate | undefined {
 	left = keepLowest(left, ({ attributes }) => lengthOf(attributes));
 	left = keepLowest(left, ({ attributes }) => origins.indexOf(attributes.origin ?? 'igp'));
 	left = left.filter((one) =>
-		left.every((other) => neighborOf(other.attributes) !== neighborOf(one.attributes) || (other.attributes.med ?? 0) >= (one.attributes.med ?? 0)),
+		left.every(
+			(other) =>
+				neighborOf(other.attributes) !== neighborOf(one.attributes) ||
+				(other.attributes.med ?? 0) >= (one.attributes.med ?? 0),
+		),
 	);
 	left = keepLowest(left, ({ path }) => (path.peer?.external ? 0 : 1));
 	left = keepLowest(left, ({ path, attributes }) => attributes.originatorId ?? path.peer?.routerId ?? 0);
@@ -116,8 +125,13 @@ export function ranking(self: ModelSelf, paths: readonly ModelPath[], prefix: st
 	return ranked;
 }
 
-/** What a peer is sent of a path; `undefined`: nothing. */
-export function exported(self: ModelSelf, { path, attributes }: Candidate, to: ModelPeer, prefix: string): PathAttributes | undefined {
+/** The path as sent to a peer; `undefined`: not sent. */
+export function exported(
+	self: ModelSelf,
+	{ path, attributes }: Candidate,
+	to: ModelPeer,
+	prefix: string,
+): PathAttributes | undefined {
 	const { peer } = path;
 	if (peer === to) return undefined;
 	if (has(attributes, noAdvertise)) return undefined;
@@ -129,10 +143,11 @@ export function exported(self: ModelSelf, { path, attributes }: Candidate, to: M
 	}
 	const policed = to.exportPolicy === undefined ? attributes : to.exportPolicy(attributes, prefix);
 	if (policed === undefined) return undefined;
-	if (has(policed, noAdvertise) || (to.external && noExport.some((community) => has(policed, community)))) return undefined;
+	if (has(policed, noAdvertise) || (to.external && noExport.some((community) => has(policed, community))))
+		return undefined;
 	const ipv6 = prefix.includes(':');
 	if (to.external) {
-		// The session runs over IPv4: there is no address of ours for IPv6 routes.
+		// The session runs over IPv4: this node has no address for IPv6 routes.
 		if (ipv6) return undefined;
 		const { localPref: _l, originatorId: _o, clusterList: _c, med, ...rest } = policed;
 		const medOurs = peer === undefined || (medSet.has(policed) && policed !== attributes);
@@ -144,18 +159,36 @@ export function exported(self: ModelSelf, { path, attributes }: Candidate, to: M
 		return { ...rest, ...(medOurs && med !== undefined ? { med } : {}), asPath, nextHop: local4 };
 	}
 	if (ipv6 && policed.nextHop === undefined) return undefined;
-	const sent = { ...policed, localPref: policed.localPref ?? localPrefOf({ path, attributes: policed }), nextHop: policed.nextHop ?? local4 };
+	const sent = {
+		...policed,
+		// RFC 8326 §4.1: 0 also if export policy set another one.
+		localPref: localPrefOf({ path, attributes: policed }),
+		nextHop: policed.nextHop ?? local4,
+	};
 	if (!inside) return sent;
-	return { ...sent, originatorId: policed.originatorId ?? peer.routerId, clusterList: [self.clusterId, ...(policed.clusterList ?? [])] };
+	return {
+		...sent,
+		originatorId: policed.originatorId ?? peer.routerId,
+		clusterList: [self.clusterId, ...(policed.clusterList ?? [])],
+	};
 }
 
-/** What a peer holds in the end, by prefix; with add-path the paths of each prefix in any order, since their identifiers are ours to choose. */
-export function expected(self: ModelSelf, paths: ReadonlyMap<string, readonly ModelPath[]>, to: ModelPeer): Map<string, PathAttributes[]> {
+/**
+ * The routes of a peer at the end, by prefix; with add-path the paths of each prefix in any order,
+ * since we choose their identifiers.
+ */
+export function expected(
+	self: ModelSelf,
+	paths: ReadonlyMap<string, readonly ModelPath[]>,
+	to: ModelPeer,
+): Map<string, PathAttributes[]> {
 	const held = new Map<string, PathAttributes[]>();
 	for (const [prefix, all] of paths) {
 		const ranked = ranking(self, all, prefix);
-		const wanted = to.addPathSend ? ranked.slice(0, to.addPathLimit || undefined) : ranked.slice(0, 1);
-		const sent = wanted.flatMap((candidate) => exported(self, candidate, to, prefix) ?? []);
+		// Without add-path the best path is sent, or none; limits count the paths that may be sent.
+		const wanted = to.addPathSend || to.secondBestPath ? ranked : ranked.slice(0, 1);
+		const most = to.addPathSend ? to.addPathLimit || undefined : 1;
+		const sent = wanted.flatMap((candidate) => exported(self, candidate, to, prefix) ?? []).slice(0, most);
 		if (sent.length > 0) held.set(prefix, sent);
 	}
 	return held;

@@ -30,18 +30,28 @@ const prefixes = [
 const reject = { action: 'reject', operations: [] } as const;
 const community = 65000 * 0x1_0000 + 7;
 
-/** Policies as data, and what they mean. */
+/** Policies as data, and their effect. */
 const policies: readonly { readonly policy: Policy; readonly model: ModelPolicy }[] = [
 	{ policy: { name: 'all', terms: [], otherwise: 'accept' }, model: (attributes) => attributes },
 	{ policy: { name: 'none', terms: [], otherwise: 'reject' }, model: () => undefined },
 	{
-		policy: { name: 'not 10.1', terms: [{ match: { prefixes: [{ prefix: '10.1.0.0/16' as PrefixKey, operator: 'in' }] }, ...reject }], otherwise: 'accept' },
+		policy: {
+			name: 'not 10.1',
+			terms: [{ match: { prefixes: [{ prefix: '10.1.0.0/16' as PrefixKey, operator: 'in' }] }, ...reject }],
+			otherwise: 'accept',
+		},
 		model: (attributes, prefix) => (prefix.startsWith('10.1.') ? undefined : attributes),
 	},
 	{
-		policy: { name: 'mark', terms: [{ match: {}, action: 'accept', operations: [{ type: 'add-community', value: '65000:7' }] }], otherwise: 'reject' },
+		policy: {
+			name: 'mark',
+			terms: [{ match: {}, action: 'accept', operations: [{ type: 'add-community', value: '65000:7' }] }],
+			otherwise: 'reject',
+		},
 		model: (attributes) =>
-			attributes.communities?.includes(community) ? attributes : { ...attributes, communities: [...(attributes.communities ?? []), community] },
+			attributes.communities?.includes(community)
+				? attributes
+				: { ...attributes, communities: [...(attributes.communities ?? []), community] },
 	},
 	{
 		policy: {
@@ -75,28 +85,33 @@ interface Live {
 	readonly addPathReceive: boolean;
 	readonly options: RibPeerOptions;
 	alive: boolean;
-	/** What it has announced, by `prefix pathId`. */
+	/** Its announcements, by `prefix pathId`. */
 	readonly said: Map<string, PathAttributes>;
 }
 
-/** How rough a scenario is; the counts are tuned so that rare steps meet. */
+/** The rates of the steps; the counts are tuned so that rare steps coincide. */
 export interface ScenarioOptions {
 	readonly steps: number;
 	readonly addPath: boolean;
 }
 
-/** Plays a random scenario; returns what is wrong, nothing if all is as the model says. */
+/** Plays a random scenario; returns the difference from the model, `undefined` if there is none. */
 export function playScenario(seed: number, { steps, addPath }: ScenarioOptions): string[] {
 	const random = seeded(seed);
 	const pick = <T>(values: readonly T[]): T => values[Math.trunc(random() * values.length)] as T;
 	const chance = (probability: number) => random() < probability;
 	const self = { asNumber: 64512, routerId: 0x0a000001, clusterId: 0x0a0000ff, clientToClient: chance(0.8) };
-	const bench = new RibBench({ clusterId: self.clusterId, clientToClientReflection: self.clientToClient }, random, silentLogger, {
-		chunkBytes: pick([400, 1000]),
-		behindBytes: pick([100, 400, 100_000]),
-		walkPrefixes: pick([2, 5]),
-		missedPrefixes: pick([1, 3]),
-	});
+	const bench = new RibBench(
+		{ clusterId: self.clusterId, clientToClientReflection: self.clientToClient },
+		random,
+		silentLogger,
+		{
+			chunkBytes: pick([400, 1000]),
+			behindBytes: pick([100, 400, 100_000]),
+			walkPrefixes: pick([2, 5]),
+			missedPrefixes: pick([1, 3]),
+		},
+	);
 	const peers: Live[] = [];
 	const local = new Map<string, PathAttributes>();
 
@@ -109,11 +124,22 @@ export function playScenario(seed: number, { steps, addPath }: ScenarioOptions):
 		const name = `peer-${index}`;
 		const [addPathReceive, addPathSend] = [addPath && chance(0.5), addPath && chance(0.5)];
 		const addPathLimit = pick([0, 0, 2]);
+		const secondBestPath = chance(0.3);
 		const asNumber = external ? pick([65101, 65102]) : self.asNumber;
 		const test = bench.peer(name, {
-			options: { reflectorClient: client, addPathLimit, ...(policed ? { importPolicies: [importing.policy], exportPolicies: [exporting.policy] } : {}) },
+			options: {
+				reflectorClient: client,
+				addPathLimit,
+				secondBestPath,
+				...(policed ? { importPolicies: [importing.policy], exportPolicies: [exporting.policy] } : {}),
+			},
 			negotiated: external ? { kind: 'external', peerAsNumber: asNumber, fourOctetAs: chance(0.7) } : {},
-			families: (['ipv4', 'ipv6'] as const).map((family) => ({ family, addPathReceive, addPathSend, gracefulRestart: { forwarding: true } })),
+			families: (['ipv4', 'ipv6'] as const).map((family) => ({
+				family,
+				addPathReceive,
+				addPathSend,
+				gracefulRestart: { forwarding: true },
+			})),
 		});
 		const model: ModelPeer = {
 			name,
@@ -126,6 +152,7 @@ export function playScenario(seed: number, { steps, addPath }: ScenarioOptions):
 			exportPolicy: policed ? exporting.model : undefined,
 			addPathSend,
 			addPathLimit,
+			secondBestPath,
 		};
 		peers.push({ model, test, addPathReceive, options: test.options, alive: true, said: new Map() });
 	};
@@ -141,7 +168,9 @@ export function playScenario(seed: number, { steps, addPath }: ScenarioOptions):
 			...(chance(0.5) ? { med: pick([1, 2, 3]) } : {}),
 			...(peer.model.external ? {} : { localPref: pick([100, 100, 100, 200]) }),
 			...(communities.length > 0 ? { communities } : {}),
-			...(!peer.model.external && chance(0.15) ? { originatorId: pick([5, 6, self.routerId]), clusterList: pick([[9], [9, 8], [self.clusterId]]) } : {}),
+			...(!peer.model.external && chance(0.15)
+				? { originatorId: pick([5, 6, self.routerId]), clusterList: pick([[9], [9, 8], [self.clusterId]]) }
+				: {}),
 		};
 	};
 
@@ -152,7 +181,9 @@ export function playScenario(seed: number, { steps, addPath }: ScenarioOptions):
 			const family = chosen.filter((prefix) => prefix.includes(':') === ipv6);
 			if (family.length === 0) continue;
 			const pathId = peer.addPathReceive ? pick([1, 2, 3]) : undefined;
-			const sent = ipv6 ? { ...given, nextHop: Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, pick([1, 2])) } : given;
+			const sent = ipv6
+				? { ...given, nextHop: Uint8Array.of(0x20, 1, 0xd, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, pick([1, 2])) }
+				: given;
 			peer.test.announce(family, sent, pathId);
 			for (const prefix of family) peer.said.set(`${prefix} ${pathId ?? 0}`, sent);
 		}
@@ -172,7 +203,11 @@ export function playScenario(seed: number, { steps, addPath }: ScenarioOptions):
 		const [importing, exporting] = [pick(policies), pick(policies)];
 		peer.model.importPolicy = importing.model;
 		peer.model.exportPolicy = exporting.model;
-		bench.rib.reconfigure(peer.model.name, { ...peer.options, importPolicies: [importing.policy], exportPolicies: [exporting.policy] });
+		bench.rib.reconfigure(peer.model.name, {
+			...peer.options,
+			importPolicies: [importing.policy],
+			exportPolicies: [exporting.policy],
+		});
 		Object.assign(peer.test.options, { importPolicies: [importing.policy], exportPolicies: [exporting.policy] });
 	};
 
@@ -201,7 +236,8 @@ export function playScenario(seed: number, { steps, addPath }: ScenarioOptions):
 			peer.said.clear();
 			peer.test.end('forget');
 		} else if (roll < 0.53) {
-			// A restart that the routes outlive: back at once, some said again, the rest swept.
+			// A restart with preserved routes: immediate reconnect, some routes announced again,
+			// the rest swept.
 			peer.test.end('retain');
 			if (chance(0.5)) bench.run();
 			peer.test.restart();
@@ -237,25 +273,29 @@ export function playScenario(seed: number, { steps, addPath }: ScenarioOptions):
 	const problems: string[] = [];
 	for (const peer of peers) {
 		if (!peer.alive) continue;
-		const wanted = [...expected(self, paths, peer.model)].flatMap(([prefix, all]) => all.map((one) => `${prefix} ${text(one)}`)).sort();
+		const wanted = [...expected(self, paths, peer.model)]
+			.flatMap(([prefix, all]) => all.map((one) => `${prefix} ${text(one)}`))
+			.sort();
 		const held = [...peer.test.held].map(([key, one]) => `${key.split(' ')[0]} ${text(one)}`).sort();
 		for (const line of wanted) if (!held.includes(line)) problems.push(`${peer.model.name} lacks ${line}`);
 		for (const line of held) if (!wanted.includes(line)) problems.push(`${peer.model.name} holds ${line}`);
-		if (wanted.length !== held.length) problems.push(`${peer.model.name} holds ${held.length} paths, not ${wanted.length}`);
+		if (wanted.length !== held.length)
+			problems.push(`${peer.model.name} holds ${held.length} paths, not ${wanted.length}`);
 	}
 	for (const peer of peers) if (peer.alive) peer.test.end('forget');
 	for (const prefix of local.keys()) bench.rib.withdrawOrigin(prefix as PrefixKey);
 	bench.run();
 	const { prefixes: left, paths: pathsLeft, attributeSets } = bench.rib.statistics();
 	if (left.ipv4 + left.ipv6 + pathsLeft.ipv4 + pathsLeft.ipv6 + attributeSets > 0) {
-		problems.push(`something is left when everybody has gone: ${JSON.stringify(bench.rib.statistics())}`);
+		problems.push(`something is left when every peer has gone: ${JSON.stringify(bench.rib.statistics())}`);
 	}
 	return problems;
 }
 
 /** Attributes with keys in one order and bytes as numbers. */
 function text(attributes: PathAttributes): string {
-	return JSON.stringify(Object.fromEntries(Object.entries(attributes).sort(([left], [right]) => (left < right ? -1 : 1))), (_, value: unknown) =>
-		value instanceof Uint8Array ? [...value].join('.') : value,
+	return JSON.stringify(
+		Object.fromEntries(Object.entries(attributes).sort(([left], [right]) => (left < right ? -1 : 1))),
+		(_, value: unknown) => (value instanceof Uint8Array ? [...value].join('.') : value),
 	);
 }

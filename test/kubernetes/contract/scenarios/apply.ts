@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../../../src/kubernetes/index.ts';
+import type { JsonObject } from '../../../../src/json/index.ts';
 import type { Step } from '../transcript.ts';
 import { configMap, define, namespace, widget } from './objects.ts';
 
@@ -46,7 +46,13 @@ export const apply: readonly Step[] = [
 	},
 	put('what an update changed is a conflict', 'two', { c: '5' }),
 	put('labels are applied too', 'three', {}, '', { labels: { l: 'n', k: 'o' } }),
-	{ title: 'without a manager nothing is applied', method: 'PATCH', path: `${maps}/a`, contentType: 'application/apply-patch+yaml', body: configMap('a') },
+	{
+		title: 'without a manager nothing is applied',
+		method: 'PATCH',
+		path: `${maps}/a`,
+		contentType: 'application/apply-patch+yaml',
+		body: configMap('a'),
+	},
 	{
 		title: 'managers are not applied',
 		method: 'PATCH',
@@ -79,8 +85,19 @@ export const apply: readonly Step[] = [
 		only: ['metadata.managedFields'],
 	},
 	...define(group),
-	shape('a custom resource is applied', 'one', { size: 1, tags: ['a', 'b'], parts: [{ name: 'x', note: 'n' }], labels: { a: 'b' }, slots: [1, null] }),
-	shape('lists are merged by key and by value', 'two', { size: 1, tags: ['c'], parts: [{ name: 'y' }], labels: { c: 'd' } }),
+	shape('a custom resource is applied', 'one', {
+		size: 1,
+		tags: ['a', 'b'],
+		parts: [{ name: 'x', note: 'n' }],
+		labels: { a: 'b' },
+		slots: [1, null],
+	}),
+	shape('lists are merged by key and by value', 'two', {
+		size: 1,
+		tags: ['c'],
+		parts: [{ name: 'y' }],
+		labels: { c: 'd' },
+	}),
 	shape('a member of an item is a conflict', 'two', { size: 1, tags: ['c'], parts: [{ name: 'x', note: 'other' }] }),
 	shape('items that are no longer applied go', 'one', { size: 1, tags: ['a'], parts: [], labels: {} }),
 	shape('an atomic list is one field', 'three', { size: 1, slots: [2] }),
@@ -106,15 +123,25 @@ export const apply: readonly Step[] = [
 		method: 'PATCH',
 		path: '/api/v1/namespaces/applies/services/s?fieldManager=one',
 		contentType: 'application/apply-patch+yaml',
-		body: { apiVersion: 'v1', kind: 'Service', metadata: { name: 's' }, spec: { selector: { a: 'b' }, ports: [{ port: 80, name: 'w' }] } },
+		body: {
+			apiVersion: 'v1',
+			kind: 'Service',
+			metadata: { name: 's' },
+			spec: { selector: { a: 'b' }, ports: [{ port: 80, name: 'w' }] },
+		},
 		only: ['spec.ports', 'metadata.managedFields'],
 	},
 	{
-		title: 'ports are told apart by number and protocol',
+		title: 'ports are distinguished by number and protocol',
 		method: 'PATCH',
 		path: '/api/v1/namespaces/applies/services/s?fieldManager=two',
 		contentType: 'application/apply-patch+yaml',
-		body: { apiVersion: 'v1', kind: 'Service', metadata: { name: 's' }, spec: { ports: [{ port: 90, name: 'x', protocol: 'TCP' }] } },
+		body: {
+			apiVersion: 'v1',
+			kind: 'Service',
+			metadata: { name: 's' },
+			spec: { ports: [{ port: 90, name: 'x', protocol: 'TCP' }] },
+		},
 		only: ['spec.ports', 'metadata.managedFields'],
 	},
 ];

@@ -14,8 +14,9 @@ import { scaling } from './scale.ts';
 import { surroundings } from './surroundings.ts';
 import { validation } from './validation.ts';
 import { watches } from './watches.ts';
+import { workloads } from './workloads.ts';
 
-/** What both servers are asked, by the behaviour it is about. */
+/** The requests to both servers, by the tested behaviour. */
 export const scenarios: Readonly<Record<string, readonly Step[]>> = {
 	access,
 	'built-in kinds': builtIn,
@@ -32,4 +33,5 @@ export const scenarios: Readonly<Record<string, readonly Step[]>> = {
 	scale: scaling,
 	surroundings,
 	'roles and bindings': rightsObjects,
+	workloads,
 };

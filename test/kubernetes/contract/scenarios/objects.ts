@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../../../src/kubernetes/index.ts';
+import type { JsonObject } from '../../../../src/json/index.ts';
 import type { Step } from '../transcript.ts';
 
 export const configMap = (name: string, data: JsonObject = { a: '1' }, metadata: JsonObject = {}): JsonObject => ({
@@ -16,7 +16,7 @@ export const namespace = (name: string): Step => ({
 	only: ['metadata.name', 'status.phase', 'spec.finalizers.0'],
 });
 
-/** A definition whose schema has something of everything. */
+/** A definition whose schema contains every type of member. */
 export function widgets(group: string, spec: JsonObject = {}): JsonObject {
 	return {
 		apiVersion: 'apiextensions.k8s.io/v1',
@@ -61,12 +61,20 @@ export function widgets(group: string, spec: JsonObject = {}): JsonObject {
 											items: {
 												type: 'object',
 												required: ['name'],
-												properties: { name: { type: 'string' }, weight: { type: 'integer', default: 7 }, note: { type: 'string' } },
+												properties: {
+													name: { type: 'string' },
+													weight: { type: 'integer', default: 7 },
+													note: { type: 'string' },
+												},
 											},
 										},
 										labels: { type: 'object', additionalProperties: { type: 'string' } },
 										free: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true },
-										limits: { type: 'object', default: { low: 1 }, properties: { low: { type: 'integer' }, high: { type: 'integer', default: 9 } } },
+										limits: {
+											type: 'object',
+											default: { low: 1 },
+											properties: { low: { type: 'integer' }, high: { type: 'integer', default: 9 } },
+										},
 									},
 								},
 								status: { type: 'object', properties: { phase: { type: 'string' } } },

@@ -27,14 +27,23 @@ const definition = {
 				name: 'v1',
 				served: true,
 				storage: true,
-				schema: { openAPIV3Schema: { type: 'object', properties: { spec: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } } } },
+				schema: {
+					openAPIV3Schema: {
+						type: 'object',
+						properties: { spec: { type: 'object', 'x-kubernetes-preserve-unknown-fields': true } },
+					},
+				},
 			},
 		],
 	},
 };
-const thing = (spec: string): string => `{"apiVersion":"options.example.com/v1","kind":"Thing","metadata":{"name":"t"},"spec":${spec}}`;
+const thing = (spec: string): string =>
+	`{"apiVersion":"options.example.com/v1","kind":"Thing","metadata":{"name":"t"},"spec":${spec}}`;
 
-/** What a request says beside its object: how to delete, dry runs, what of fields that are unknown or said twice, bodies that are none. */
+/**
+ * Options of a request beside its object: deletion options, dry runs, unknown and duplicate fields,
+ * invalid bodies.
+ */
 export const options: readonly Step[] = [
 	namespace('options'),
 	{ title: 'an object', method: 'POST', path: maps, body: configMap('kept'), only: ['kind'] },
@@ -51,9 +60,24 @@ export const options: readonly Step[] = [
 	remove('another identity', { gracePeriodSeconds: -5, preconditions: { uid: 'nope' } }),
 	{ title: 'a grace period that is no number', method: 'DELETE', path: `${one}?gracePeriodSeconds=soon` },
 	{ title: 'all namespaces at once', method: 'DELETE', path: '/api/v1/namespaces' },
-	{ title: 'a creation as a dry run of an unknown kind', method: 'POST', path: `${maps}?dryRun=Some`, body: configMap('a') },
-	{ title: 'an unknown way to look at fields', method: 'POST', path: `${maps}?fieldValidation=Sometimes`, body: configMap('a') },
-	{ title: 'a manager of too long a name', method: 'PUT', path: `${one}?fieldManager=${'m'.repeat(129)}`, body: configMap('kept') },
+	{
+		title: 'a creation as a dry run of an unknown kind',
+		method: 'POST',
+		path: `${maps}?dryRun=Some`,
+		body: configMap('a'),
+	},
+	{
+		title: 'an unknown way to look at fields',
+		method: 'POST',
+		path: `${maps}?fieldValidation=Sometimes`,
+		body: configMap('a'),
+	},
+	{
+		title: 'a manager of too long a name',
+		method: 'PUT',
+		path: `${one}?fieldManager=${'m'.repeat(129)}`,
+		body: configMap('kept'),
+	},
 	{
 		title: 'a manager that cannot be printed',
 		method: 'PATCH',
@@ -61,15 +85,20 @@ export const options: readonly Step[] = [
 		body: {},
 		contentType: 'application/merge-patch+json',
 	},
-	{ title: 'a member said twice', method: 'POST', path: maps, body: '{"metadata":{"name":"twice"},"data":{"a":"1","a":"2"}}' },
 	{
-		title: 'a member said twice, strictly',
+		title: 'a member given twice',
+		method: 'POST',
+		path: maps,
+		body: '{"metadata":{"name":"twice"},"data":{"a":"1","a":"2"}}',
+	},
+	{
+		title: 'a member given twice, strictly',
 		method: 'POST',
 		path: `${maps}?fieldValidation=Strict`,
 		body: '{"metadata":{"name":"strict"},"data":{"a":"1","a":"2"},"more":1}',
 	},
 	{
-		title: 'a member said twice, and nobody minds',
+		title: 'a member given twice, without a check',
 		method: 'POST',
 		path: `${maps}?fieldValidation=Ignore`,
 		body: '{"metadata":{"name":"any"},"data":{"a":"1","a":"2"},"b":0}',
@@ -82,18 +111,46 @@ export const options: readonly Step[] = [
 	{ title: 'a number with too many zeros', method: 'POST', path: maps, body: '{"data":{"a":01}}' },
 	{ title: 'a text of two lines', method: 'POST', path: maps, body: '{"data":{"a":"\n"}}' },
 	{ title: 'nothing', method: 'POST', path: maps, body: '' },
-	{ title: 'a merge patch that is no JSON', method: 'PATCH', path: one, body: 'x', contentType: 'application/merge-patch+json' },
-	{ title: 'a merge patch that is an array', method: 'PATCH', path: one, body: [], contentType: 'application/merge-patch+json' },
-	{ title: 'a method that is none', method: 'PATCH', path: maps, body: {}, contentType: 'application/merge-patch+json' },
+	{
+		title: 'a merge patch that is no JSON',
+		method: 'PATCH',
+		path: one,
+		body: 'x',
+		contentType: 'application/merge-patch+json',
+	},
+	{
+		title: 'a merge patch that is an array',
+		method: 'PATCH',
+		path: one,
+		body: [],
+		contentType: 'application/merge-patch+json',
+	},
+	{
+		title: 'a method that is none',
+		method: 'PATCH',
+		path: maps,
+		body: {},
+		contentType: 'application/merge-patch+json',
+	},
 	{ title: 'a body of a format that is none', method: 'POST', path: maps, body: '{}', contentType: 'text/plain' },
 	{ title: 'a definition', method: 'POST', path: crds, body: definition, only: ['kind'] },
 	{ title: 'its resource appears', path: things, until: 200, only: ['kind'] },
 	{ title: 'a custom object without a kind', method: 'POST', path: things, body: '{}' },
-	{ title: 'a custom object nested too deeply', method: 'POST', path: things, body: thing(`{"a":${'['.repeat(20_000)}${']'.repeat(20_000)}}`) },
-	{ title: 'a custom object that is too large', method: 'POST', path: things, body: thing(`{"a":"${'x'.repeat(1_600_000)}"}`) },
+	{
+		title: 'a custom object nested too deeply',
+		method: 'POST',
+		path: things,
+		body: thing(`{"a":${'['.repeat(20_000)}${']'.repeat(20_000)}}`),
+	},
+	{
+		title: 'a custom object that is too large',
+		method: 'POST',
+		path: things,
+		body: thing(`{"a":"${'x'.repeat(1_600_000)}"}`),
+	},
 	{ title: 'nothing came of them', path: things, only: ['items'] },
 	{
-		title: 'a custom object of members said twice, in arrays too',
+		title: 'a custom object of members given twice, in arrays too',
 		method: 'POST',
 		path: `${things}?fieldValidation=Strict`,
 		body: thing('{"a":[{"b":1,"b":2}],"c":1,"c":2}'),

@@ -1,10 +1,14 @@
-import type { JsonValue } from '../../../../src/kubernetes/index.ts';
+import type { JsonValue } from '../../../../src/json/index.ts';
 import type { Step } from '../transcript.ts';
 import { configMap, namespace } from './objects.ts';
 
 const maps = '/api/v1/namespaces/patches/configmaps';
 const pods = '/api/v1/namespaces/patches/pods';
-const json = (title: string, body: JsonValue, only: readonly string[] = ['data', 'metadata.labels', 'reason', 'code', 'message']): Step => ({
+const json = (
+	title: string,
+	body: JsonValue,
+	only: readonly string[] = ['data', 'metadata.labels', 'reason', 'code', 'message'],
+): Step => ({
 	title,
 	method: 'PATCH',
 	path: `${maps}/p`,
@@ -47,7 +51,10 @@ const nodeStatus = (title: string, status: JsonValue): Step => ({
 	body: { status },
 	only: ['status.addresses', 'status.capacity', 'status.allocatable'],
 });
-const full = (title: string, spec: JsonValue): Step => ({ ...strategic(title, { spec }, [...said, 'details.causes']), path: `${pods}/full` });
+const full = (title: string, spec: JsonValue): Step => ({
+	...strategic(title, { spec }, [...said, 'details.causes']),
+	path: `${pods}/full`,
+});
 
 export const patches: readonly Step[] = [
 	namespace('patches'),
@@ -131,8 +138,13 @@ export const patches: readonly Step[] = [
 		'spec.containers.2',
 	]),
 	strategic('finalizers are added to', { metadata: { finalizers: ['example.com/b'] } }, ['metadata.finalizers']),
-	strategic('finalizers are taken from', { metadata: { '$deleteFromPrimitiveList/finalizers': ['example.com/a'] } }, ['metadata.finalizers']),
-	strategic('tolerations are replaced', { spec: { tolerations: [{ key: 'k', operator: 'Exists' }] } }, ['reason', 'code']),
+	strategic('finalizers are taken from', { metadata: { '$deleteFromPrimitiveList/finalizers': ['example.com/a'] } }, [
+		'metadata.finalizers',
+	]),
+	strategic('tolerations are replaced', { spec: { tolerations: [{ key: 'k', operator: 'Exists' }] } }, [
+		'reason',
+		'code',
+	]),
 	{
 		title: 'a service',
 		method: 'POST',
@@ -153,7 +165,9 @@ export const patches: readonly Step[] = [
 	},
 	service('ports are merged by number', { spec: { ports: [{ port: 90, name: 'y' }] } }),
 	service('a port is deleted', { spec: { ports: [{ port: 80, $patch: 'delete' }] } }),
-	service('ports are put in order', { spec: { '$setElementOrder/ports': [{ port: 70 }, { port: 90 }], ports: [{ port: 70, name: 'z' }] } }),
+	service('ports are put in order', {
+		spec: { '$setElementOrder/ports': [{ port: 70 }, { port: 90 }], ports: [{ port: 70, name: 'z' }] },
+	}),
 	service('a selector is replaced', { spec: { selector: { $patch: 'replace', c: 'd' } } }),
 	service('ports are replaced', { spec: { ports: [{ $patch: 'replace' }, { port: 60, name: 'only' }] } }),
 	service('an item without its key', { spec: { ports: [{ name: 'nothing' }] } }),
@@ -161,7 +175,9 @@ export const patches: readonly Step[] = [
 		spec: { '$setElementOrder/ports': [{ port: 60 }], ports: [{ port: 61, name: 'more' }] },
 	}),
 	service('a directive that is none, in an item', { spec: { ports: [{ port: 60, $patch: 'nonsense' }] } }),
-	service('keys that are retained, and others that are set', { spec: { $retainKeys: ['selector'], ports: [{ port: 60 }] } }),
+	service('keys that are retained, and others that are set', {
+		spec: { $retainKeys: ['selector'], ports: [{ port: 60 }] },
+	}),
 	service('a kind that is another one', { kind: 'Pod', apiVersion: 'v2', spec: { selector: { c: 'd' } } }),
 	service('a service that has no name any more', { metadata: { name: null } }),
 	service('nothing at all', null),
@@ -172,7 +188,11 @@ export const patches: readonly Step[] = [
 	json('an operation that is none', [{ op: 'nonsense', path: '/data/a' }], said),
 	json('an operation without a name', [{ path: '/data/a', value: '1' }], said),
 	json('no list of operations', {}, said),
-	json('a value takes a place that is empty', [{ op: 'replace', path: '/metadata/labels/none', value: 'y' }], ['metadata.labels']),
+	json(
+		'a value takes a place that is empty',
+		[{ op: 'replace', path: '/metadata/labels/none', value: 'y' }],
+		['metadata.labels'],
+	),
 	{
 		title: 'a node',
 		method: 'POST',
@@ -226,7 +246,13 @@ export const patches: readonly Step[] = [
 		title: 'a slice',
 		method: 'POST',
 		path: slices,
-		body: { apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', metadata: { name: 'e' }, addressType: 'IPv4', endpoints: [{ addresses: ['10.0.0.1'] }] },
+		body: {
+			apiVersion: 'discovery.k8s.io/v1',
+			kind: 'EndpointSlice',
+			metadata: { name: 'e' },
+			addressType: 'IPv4',
+			endpoints: [{ addresses: ['10.0.0.1'] }],
+		},
 		only: ['kind'],
 	},
 	{

@@ -8,7 +8,7 @@ const select = (selector: string, refused = false): Step => ({
 	...(refused ? {} : { only: ['items.0.metadata.name', 'items.1.metadata.name', 'items.2.metadata.name'] }),
 });
 
-/** What a list, a watch or a GET may ask, and how it is told that it may not. */
+/** Parameters of lists, watches and GETs, and the errors for invalid ones. */
 export const questions: readonly Step[] = [
 	namespace('questions'),
 	...['a', 'b', 'c'].map(
@@ -59,13 +59,29 @@ export const questions: readonly Step[] = [
 	{ title: 'a version that is none', path: `${maps}?resourceVersion=new` },
 	{ title: 'a watch from a version that is none', path: `${maps}?watch=true&resourceVersion=new` },
 	{ title: 'an object of a version that is none', path: `${maps}/a?resourceVersion=new` },
-	{ title: 'an object of a version nobody has reached', path: `${maps}/a?resourceVersion=999999999`, only: ['code', 'reason', 'details'] },
-	{ title: 'a list of a version nobody has reached', path: `${maps}?resourceVersion=999999999`, only: ['code', 'reason', 'details'] },
+	{
+		title: 'an object of a version that is not reached yet',
+		path: `${maps}/a?resourceVersion=999999999`,
+		only: ['code', 'reason', 'details'],
+	},
+	{
+		title: 'a list of a version that is not reached yet',
+		path: `${maps}?resourceVersion=999999999`,
+		only: ['code', 'reason', 'details'],
+	},
 	{ title: 'an object at least as new', path: `${maps}/a?resourceVersion={{version}}`, only: ['metadata.name'] },
-	{ title: 'pages of any version', path: `${maps}?resourceVersion=0&limit=1`, only: ['items.2.metadata.name', 'metadata.continue'] },
+	{
+		title: 'pages of any version',
+		path: `${maps}?resourceVersion=0&limit=1`,
+		only: ['items.2.metadata.name', 'metadata.continue'],
+	},
 	{ title: 'exactly any version', path: `${maps}?resourceVersion=0&resourceVersionMatch=Exact` },
 	{ title: 'a list that begins as a watch', path: `${maps}?sendInitialEvents=true` },
-	{ title: 'a watch that says how it begins, not how new', path: `${maps}?watch=true&sendInitialEvents=true` },
-	{ title: 'a watch spelled otherwise', path: `${maps}?watch=yes&resourceVersion={{version}}&timeoutSeconds=1`, lines: 1 },
+	{ title: 'a watch with its beginning, without its version', path: `${maps}?watch=true&sendInitialEvents=true` },
+	{
+		title: 'a watch spelled otherwise',
+		path: `${maps}?watch=yes&resourceVersion={{version}}&timeoutSeconds=1`,
+		lines: 1,
+	},
 	{ title: 'a method that the version does not know', method: 'POST', path: '/version', body: {} },
 ];

@@ -1,4 +1,4 @@
-import type { JsonObject } from '../../../../src/kubernetes/index.ts';
+import type { JsonObject } from '../../../../src/json/index.ts';
 import type { Step } from '../transcript.ts';
 import { namespace } from './objects.ts';
 
@@ -23,12 +23,23 @@ const binding = (name: string, roleRef: JsonObject, subjects: readonly JsonObjec
 const toRole = { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'rights' };
 const account = { kind: 'ServiceAccount', name: 'a', namespace: 'rights' };
 
-/** Roles and bindings as objects: that manifests with them can be applied. */
+/** Roles and bindings as objects, so that manifests that contain them can be applied. */
 export const rightsObjects: readonly Step[] = [
 	namespace('rights'),
 	{ title: 'a role of the cluster', method: 'POST', path: `${root}/clusterroles`, body: role('rights', [rule]) },
-	{ title: 'a name with what only a path forbids', method: 'POST', path: `${root}/clusterroles`, body: role('Rights:of_all', [rule]), only: ['metadata.name'] },
-	{ title: 'a name that is two parts of a path', method: 'POST', path: `${root}/clusterroles`, body: role('a/b', [rule]) },
+	{
+		title: 'a name with what only a path forbids',
+		method: 'POST',
+		path: `${root}/clusterroles`,
+		body: role('Rights:of_all', [rule]),
+		only: ['metadata.name'],
+	},
+	{
+		title: 'a name that is two parts of a path',
+		method: 'POST',
+		path: `${root}/clusterroles`,
+		body: role('a/b', [rule]),
+	},
 	{
 		title: 'rules that say too little',
 		method: 'POST',
@@ -56,7 +67,12 @@ export const rightsObjects: readonly Step[] = [
 		path: `${spaced}/roles`,
 		body: { ...role('paths', [{ nonResourceURLs: ['/metrics'], verbs: ['get'] }]), kind: 'Role' },
 	},
-	{ title: 'a role of a namespace', method: 'POST', path: `${spaced}/roles`, body: { ...role('here', [rule]), kind: 'Role' } },
+	{
+		title: 'a role of a namespace',
+		method: 'POST',
+		path: `${spaced}/roles`,
+		body: { ...role('here', [rule]), kind: 'Role' },
+	},
 	{
 		title: 'a role grows by a patch',
 		method: 'PATCH',
@@ -69,7 +85,11 @@ export const rightsObjects: readonly Step[] = [
 		title: 'a binding, with the group of users and of the role filled in',
 		method: 'POST',
 		path: `${root}/clusterrolebindings`,
-		body: binding('rights', { kind: 'ClusterRole', name: 'rights' }, [account, { kind: 'User', name: 'u' }, { kind: 'Group', name: 'g' }]),
+		body: binding('rights', { kind: 'ClusterRole', name: 'rights' }, [
+			account,
+			{ kind: 'User', name: 'u' },
+			{ kind: 'Group', name: 'g' },
+		]),
 	},
 	{
 		title: 'a binding to a role of one namespace',
@@ -78,7 +98,7 @@ export const rightsObjects: readonly Step[] = [
 		body: binding('other', { ...toRole, kind: 'Role' }, [account]),
 	},
 	{
-		title: 'a binding to nothing, of nobody',
+		title: 'a binding to nothing, of no subject',
 		method: 'POST',
 		path: `${root}/clusterrolebindings`,
 		body: binding('nothing', { ...toRole, name: '' }, [
@@ -91,7 +111,10 @@ export const rightsObjects: readonly Step[] = [
 		title: 'a binding of a namespace',
 		method: 'POST',
 		path: `${spaced}/rolebindings`,
-		body: { ...binding('here', { ...toRole, kind: 'Role', name: 'here' }, [{ kind: 'ServiceAccount', name: 'a' }]), kind: 'RoleBinding' },
+		body: {
+			...binding('here', { ...toRole, kind: 'Role', name: 'here' }, [{ kind: 'ServiceAccount', name: 'a' }]),
+			kind: 'RoleBinding',
+		},
 	},
 	{
 		title: 'a binding turns to another role',
@@ -104,7 +127,13 @@ export const rightsObjects: readonly Step[] = [
 		title: 'bindings as a table',
 		path: `${spaced}/rolebindings`,
 		accept: 'application/json;as=Table;g=meta.k8s.io;v=v1',
-		only: ['rows.0.cells', 'columnDefinitions.1.name', 'columnDefinitions.3.name', 'columnDefinitions.4.name', 'columnDefinitions.5.name'],
+		only: [
+			'rows.0.cells',
+			'columnDefinitions.1.name',
+			'columnDefinitions.3.name',
+			'columnDefinitions.4.name',
+			'columnDefinitions.5.name',
+		],
 	},
 	{
 		title: 'bindings of the cluster as a table',
@@ -118,7 +147,11 @@ export const rightsObjects: readonly Step[] = [
 		accept: 'application/json;as=Table;g=meta.k8s.io;v=v1',
 		only: ['rows.0.cells', 'columnDefinitions.1.name'],
 	},
-	{ title: 'which kinds there are', path: root, only: ['resources.0.name', 'resources.1.name', 'resources.2.name', 'resources.3.name'] },
+	{
+		title: 'which kinds there are',
+		path: root,
+		only: ['resources.0.name', 'resources.1.name', 'resources.2.name', 'resources.3.name'],
+	},
 	{ title: 'a role goes', method: 'DELETE', path: `${root}/clusterroles/rights` },
 	{ title: 'a binding goes', method: 'DELETE', path: `${root}/clusterrolebindings/rights` },
 ];

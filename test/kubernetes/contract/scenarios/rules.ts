@@ -1,11 +1,16 @@
-import type { JsonObject } from '../../../../src/kubernetes/index.ts';
+import type { JsonObject } from '../../../../src/json/index.ts';
 import type { Step } from '../transcript.ts';
 import { widget, widgets } from './objects.ts';
 
 const group = 'rules.example.com';
 const path = `/apis/${group}/v1/widgets`;
 const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
-const refuse = (title: string, spec: JsonObject): Step => ({ title, method: 'POST', path, body: widget(group, 'bad', spec) });
+const refuse = (title: string, spec: JsonObject): Step => ({
+	title,
+	method: 'POST',
+	path,
+	body: widget(group, 'bad', spec),
+});
 const merge = (title: string, body: JsonObject, more: Partial<Step> = {}): Step => ({
 	title,
 	method: 'PATCH',
@@ -18,7 +23,9 @@ const texts = { type: 'array', maxItems: 5, items: { type: 'string', maxLength: 
 
 /** A definition of one version with the schema. */
 const defined = (of: string, openAPIV3Schema: JsonObject): JsonObject =>
-	widgets(of, { versions: [{ name: 'v1', served: true, storage: true, subresources: { status: {} }, schema: { openAPIV3Schema } }] });
+	widgets(of, {
+		versions: [{ name: 'v1', served: true, storage: true, subresources: { status: {} }, schema: { openAPIV3Schema } }],
+	});
 
 const schema: JsonObject = {
 	type: 'object',
@@ -29,11 +36,16 @@ const schema: JsonObject = {
 			'x-kubernetes-validations': [
 				{ rule: 'self.low <= self.high', message: 'low must not be above high' },
 				{ rule: '!has(self.mode) || self.mode != "Both"' },
-				{ rule: 'self.low < 90', messageExpression: '"at most 89 with " + self.mode', message: 'at most 89', reason: 'FieldValueForbidden' },
+				{
+					rule: 'self.low < 90',
+					messageExpression: '"at most 89 with " + self.mode',
+					message: 'at most 89',
+					reason: 'FieldValueForbidden',
+				},
 				{ rule: 'self.high != 55', message: 'fifty-five', fieldPath: '.high', reason: 'FieldValueDuplicate' },
 				{ rule: '!has(self.names) || self.names.all(n, n.startsWith("n"))', message: 'every name begins with n' },
 				{ rule: '!has(self.names) || self.names.exists(n, n.matches("^n[0-9]+$"))', message: 'one name has a number' },
-				{ rule: '!has(self.labels) || self.labels.all(key, self.labels[key] != "no")', message: 'no label says no' },
+				{ rule: '!has(self.labels) || self.labels.all(key, self.labels[key] != "no")', message: 'no label is no' },
 				{ rule: 'self.low != 77 || self.names[3] == "x"', message: 'not evaluated' },
 			],
 			required: ['low', 'high'],
@@ -45,33 +57,53 @@ const schema: JsonObject = {
 				labels: { type: 'object', maxProperties: 4, additionalProperties: { type: 'string', maxLength: 10 } },
 				port: {
 					'x-kubernetes-int-or-string': true,
-					'x-kubernetes-validations': [{ rule: 'type(self) == int ? self < 1000 : self.size() < 4', message: 'a small port' }],
+					'x-kubernetes-validations': [
+						{ rule: 'type(self) == int ? self < 1000 : self.size() < 4', message: 'a small port' },
+					],
 				},
-				fixed: { type: 'string', maxLength: 10, 'x-kubernetes-validations': [{ rule: 'self == oldSelf', message: 'it never changes' }] },
+				fixed: {
+					type: 'string',
+					maxLength: 10,
+					'x-kubernetes-validations': [{ rule: 'self == oldSelf', message: 'it never changes' }],
+				},
 				fresh: {
 					type: 'integer',
-					'x-kubernetes-validations': [{ rule: 'oldSelf.hasValue() || self == 1', optionalOldSelf: true, message: 'it begins with one' }],
+					'x-kubernetes-validations': [
+						{ rule: 'oldSelf.hasValue() || self == 1', optionalOldSelf: true, message: 'it begins with one' },
+					],
 				},
 				'dashed-name': { type: 'integer' },
 				when: { type: 'string', format: 'date-time' },
 				amount: {
 					type: 'string',
 					maxLength: 20,
-					'x-kubernetes-validations': [{ rule: 'isQuantity(self) && quantity(self).isLessThan(quantity("2Gi"))', message: 'less than 2Gi' }],
+					'x-kubernetes-validations': [
+						{ rule: 'isQuantity(self) && quantity(self).isLessThan(quantity("2Gi"))', message: 'less than 2Gi' },
+					],
 				},
 				cidr: {
 					type: 'string',
 					maxLength: 43,
 					'x-kubernetes-validations': [
-						{ rule: 'isCIDR(self) && cidr(self).prefixLength() <= 24 && cidr("10.0.0.0/8").containsCIDR(self)', message: 'a part of 10.0.0.0/8' },
+						{
+							rule: 'isCIDR(self) && cidr(self).prefixLength() <= 24 && cidr("10.0.0.0/8").containsCIDR(self)',
+							message: 'a part of 10.0.0.0/8',
+						},
 					],
 				},
 				address: {
 					type: 'string',
 					maxLength: 39,
-					'x-kubernetes-validations': [{ rule: 'isIP(self) && ip(self).family() == 4 && !ip(self).isLoopback()', message: 'an IPv4 address' }],
+					'x-kubernetes-validations': [
+						{ rule: 'isIP(self) && ip(self).family() == 4 && !ip(self).isLoopback()', message: 'an IPv4 address' },
+					],
 				},
-				sorted: { ...texts, 'x-kubernetes-validations': [{ rule: 'self.isSorted() && self.map(x, size(x)).sum() < 10', message: 'sorted and short' }] },
+				sorted: {
+					...texts,
+					'x-kubernetes-validations': [
+						{ rule: 'self.isSorted() && self.map(x, size(x)).sum() < 10', message: 'sorted and short' },
+					],
+				},
 				parts: {
 					type: 'array',
 					maxItems: 4,
@@ -105,7 +137,7 @@ const schema: JsonObject = {
 	},
 };
 
-/** A definition whose only rule stands at `spec`. */
+/** A definition whose only rule is at `spec`. */
 const withRule = (rule: JsonObject): JsonObject =>
 	defined('wrong.example.com', {
 		type: 'object',
@@ -121,7 +153,7 @@ const withRule = (rule: JsonObject): JsonObject =>
 			},
 		},
 	});
-/** How a compiler words it is its own. */
+/** The wording of a compiler error is specific to the implementation. */
 const refused = ['reason', 'code', 'details.causes.0.reason', 'details.causes.0.field', 'details.causes.1.field'];
 const definition = (title: string, rule: JsonObject, only: readonly string[] = refused): Step => ({
 	title,
@@ -131,7 +163,9 @@ const definition = (title: string, rule: JsonObject, only: readonly string[] = r
 	only,
 });
 
-/** Questions to the library: the answer lists those that are answered with no, or not at all. */
+/**
+ * Expressions for the library: the response lists those that evaluate to false, or do not compile.
+ */
 const questions = [
 	'"äöü".charAt(1) == "ö" && "äöü".size() == 3',
 	'"tacocat".indexOf("ac") == 1 && "tacocat".indexOf("z") == -1 && "tacocat".lastIndexOf("a") == 5',
@@ -219,9 +253,13 @@ const questions = [
 	'self.embedded.metadata.name == "e" && self.embedded.kind == "K"',
 ];
 
-const partsSchema: JsonObject = { type: 'array', maxItems: 3, items: { type: 'object', properties: { name: { type: 'string', maxLength: 5 } } } };
+const partsSchema: JsonObject = {
+	type: 'array',
+	maxItems: 3,
+	items: { type: 'object', properties: { name: { type: 'string', maxLength: 5 } } },
+};
 
-/** A definition whose rules are the questions, one each, so that each is answered. */
+/** A definition with one rule per expression, so that each is evaluated. */
 const library = defined('library.example.com', {
 	type: 'object',
 	properties: {
@@ -250,7 +288,11 @@ const library = defined('library.example.com', {
 				numbers: { type: 'array', maxItems: 4, items: { type: 'integer' } },
 				none: { type: 'array', maxItems: 4, items: { type: 'integer' } },
 				halves: { type: 'array', maxItems: 4, items: { type: 'number' } },
-				embedded: { type: 'object', 'x-kubernetes-embedded-resource': true, 'x-kubernetes-preserve-unknown-fields': true },
+				embedded: {
+					type: 'object',
+					'x-kubernetes-embedded-resource': true,
+					'x-kubernetes-preserve-unknown-fields': true,
+				},
 				tags: { type: 'array', maxItems: 4, 'x-kubernetes-list-type': 'set', items: { type: 'string', maxLength: 5 } },
 			},
 		},
@@ -258,7 +300,13 @@ const library = defined('library.example.com', {
 });
 
 const answers: readonly Step[] = [
-	{ title: 'the definition with all questions is made', method: 'POST', path: definitions, body: library, only: ['metadata.name', 'details.causes'] },
+	{
+		title: 'the definition with all questions is made',
+		method: 'POST',
+		path: definitions,
+		body: library,
+		only: ['metadata.name', 'details.causes'],
+	},
 	{ title: 'its resource is served', path: '/apis/library.example.com/v1/widgets', until: 200, only: ['kind'] },
 	{
 		title: 'the questions that are not answered with yes',
@@ -293,19 +341,31 @@ const answers: readonly Step[] = [
 ];
 
 export const rules: readonly Step[] = [
-	{ title: 'the definition is made', method: 'POST', path: definitions, body: defined(group, schema), only: ['metadata.name', 'details.causes'] },
+	{
+		title: 'the definition is made',
+		method: 'POST',
+		path: definitions,
+		body: defined(group, schema),
+		only: ['metadata.name', 'details.causes'],
+	},
 	{ title: 'the resource is served', path, until: 200, only: ['kind', 'items'] },
 	{
 		title: 'what obeys all rules is made',
 		method: 'POST',
 		path,
-		body: widget(group, 'one', { low: 1, fixed: 'a', fresh: 1, names: ['n1', 'nn'], parts: [{ name: 'a', weight: 3 }] }),
+		body: widget(group, 'one', {
+			low: 1,
+			fixed: 'a',
+			fresh: 1,
+			names: ['n1', 'nn'],
+			parts: [{ name: 'a', weight: 3 }],
+		}),
 		only: ['kind', 'spec'],
 	},
 	refuse('a rule of two members is broken', { low: 20 }),
 	refuse('a rule without a message names itself', { low: 1, mode: 'Both' }),
 	refuse('a rule words its own message, and its reason', { low: 95, high: 99, mode: 'Fast' }),
-	refuse('a rule whose words can not be found says what it has', { low: 95, high: 99 }),
+	refuse('a rule whose words can not be found shows what it has', { low: 95, high: 99 }),
 	refuse('a rule is about another field', { low: 1, high: 55 }),
 	refuse('a rule about every element', { low: 1, names: ['n1', 'x'] }),
 	refuse('a rule about one element', { low: 1, names: ['nn'] }),
@@ -314,7 +374,7 @@ export const rules: readonly Step[] = [
 	refuse('a number where a rule looks at its type', { low: 1, port: 2000 }),
 	refuse('a text where a rule looks at its type', { low: 1, port: 'https' }),
 	refuse('a rule at an element of a list', { low: 1, parts: [{ name: 'a' }, { name: 'x' }] }),
-	refuse('a rule that knows that there was nothing', { low: 1, fresh: 2 }),
+	refuse('a rule of an object that was not there', { low: 1, fresh: 2 }),
 	refuse('a quantity that is none', { low: 1, amount: 'much' }),
 	refuse('a quantity that is too much', { low: 1, amount: '3Gi' }),
 	{ ...refuse('a quantity that is fine', { low: 1, amount: '2000M' }), path: `${path}?dryRun=All`, only: ['kind'] },
@@ -335,7 +395,11 @@ export const rules: readonly Step[] = [
 	merge('and comes again as another', { spec: { fixed: 'b' } }, { only: ['spec.fixed'] }),
 	merge('what began may go on', { spec: { fresh: 5 } }, { only: ['spec.fresh'] }),
 	merge('an element known by its key shrinks', { spec: { parts: [{ name: 'b' }, { name: 'a', weight: 2 }] } }),
-	merge('an element known by its key grows', { spec: { parts: [{ name: 'b' }, { name: 'a', weight: 4 }] } }, { only: ['spec.parts'] }),
+	merge(
+		'an element known by its key grows',
+		{ spec: { parts: [{ name: 'b' }, { name: 'a', weight: 4 }] } },
+		{ only: ['spec.parts'] },
+	),
 	merge('a status breaks a rule', { status: { count: -1 } }, { path: `${path}/one/status` }),
 	merge('a status obeys', { status: { count: 3 } }, { path: `${path}/one/status`, only: ['status'] }),
 	merge('a status counts down', { status: { count: 2 } }, { path: `${path}/one/status` }),
@@ -346,11 +410,17 @@ export const rules: readonly Step[] = [
 		contentType: 'application/apply-patch+yaml',
 		body: widget(group, 'applied', { low: 20 }),
 	},
-	{ title: 'a dry run breaks a rule', method: 'POST', path: `${path}?dryRun=All`, body: widget(group, 'dry', { low: 20 }), only: ['reason', 'code'] },
+	{
+		title: 'a dry run breaks a rule',
+		method: 'POST',
+		path: `${path}?dryRun=All`,
+		body: widget(group, 'dry', { low: 20 }),
+		only: ['reason', 'code'],
+	},
 	definition('a rule that does not parse', { rule: 'self.low >' }),
 	definition('a rule about a member that is not there', { rule: 'self.lost > 1' }),
 	definition('a rule whose types do not fit', { rule: 'self.low + self.name == "a"' }),
-	definition('a rule that says no yes or no', { rule: 'self.low' }),
+	definition('a rule without a boolean result', { rule: 'self.low' }),
 	definition('a rule that is empty', { rule: '' }),
 	definition('a rule with an unknown variable', { rule: 'other > 1' }),
 	definition('a rule with an unknown function', { rule: 'self.name.shout() == "A"' }),
@@ -360,14 +430,23 @@ export const rules: readonly Step[] = [
 	definition('a rule of several lines with one', { rule: 'self.low >\n1', message: 'low' }, ['kind']),
 	definition('a reason that there is not', { rule: 'self.low > 1', reason: 'Whim' }),
 	definition('a path to a member that is not there', { rule: 'self.low > 1', fieldPath: '.lost' }),
-	definition('a message of several lines', { rule: 'self.low > 1', message: 'a\nb' }, [...refused, 'details.causes.0.message']),
+	definition('a message of several lines', { rule: 'self.low > 1', message: 'a\nb' }, [
+		...refused,
+		'details.causes.0.message',
+	]),
 	{
-		title: 'an old value where elements can not be told apart',
+		title: 'an old value where elements can not be distinguished',
 		method: 'POST',
 		path: definitions,
 		body: defined('wrong.example.com', {
 			type: 'object',
-			properties: { spec: { type: 'array', maxItems: 3, items: { type: 'string', maxLength: 5, 'x-kubernetes-validations': [{ rule: 'self == oldSelf' }] } } },
+			properties: {
+				spec: {
+					type: 'array',
+					maxItems: 3,
+					items: { type: 'string', maxLength: 5, 'x-kubernetes-validations': [{ rule: 'self == oldSelf' }] },
+				},
+			},
 		}),
 		only: refused,
 	},

@@ -17,6 +17,11 @@ const review = (
 	token,
 	only,
 });
+/**
+ * In the middle of a day of age: the server prints `10d` on any date and for any duration of the
+ * suite.
+ */
+const tenDaysAgo = new Date(Date.now() - 10.5 * 86_400_000).toISOString().replace(/\.\d+/, '');
 const attributes = { resourceAttributes: { verb: 'get', resource: 'nodes' } };
 const inNamespace = (kind: string) => `/api/v1/namespaces/around/${kind}`;
 const container = (resources: Step['body']) => ({ name: 'c', image: 'i:1', resources: resources ?? {} });
@@ -40,11 +45,24 @@ const secret = (name: string, type: string, data = {}): Step => ({
 	only: ['kind', 'code', 'details', 'message'],
 });
 
-/** What stands around the objects: health, who may what; and what objects of built-in kinds become that do not say everything. */
+/**
+ * Endpoints beside the objects: health and authorization; and defaults of incomplete objects of
+ * built-in kinds.
+ */
 export const surroundings: readonly Step[] = [
 	{ title: 'OpenAPI v2 as JSON', path: '/openapi/v2', only: ['swagger'] },
-	{ title: 'OpenAPI v2 in binary', path: '/openapi/v2', accept: 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf', only: [] },
-	{ title: 'OpenAPI v2 in binary, by its newer name', path: '/openapi/v2', accept: 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf', only: [] },
+	{
+		title: 'OpenAPI v2 in binary',
+		path: '/openapi/v2',
+		accept: 'application/com.github.proto-openapi.spec.v2@v1.0+protobuf',
+		only: [],
+	},
+	{
+		title: 'OpenAPI v2 in binary, by its newer name',
+		path: '/openapi/v2',
+		accept: 'application/com.github.proto-openapi.spec.v2.v1.0+protobuf',
+		only: [],
+	},
 	{ title: 'OpenAPI v2 as what it is not', path: '/openapi/v2', accept: 'text/html' },
 	{ title: 'one check of health', path: '/healthz/ping' },
 	{ title: 'where objects are kept is well', path: '/readyz/etcd' },
@@ -56,21 +74,24 @@ export const surroundings: readonly Step[] = [
 	review('may a stranger', 'SelfSubjectAccessReview', attributes, 'stranger'),
 	review('may I what', 'SelfSubjectAccessReview', {}, 'admin', ['code', 'reason', 'details']),
 	review('may members of the group', 'SubjectAccessReview', { user: 'x', groups: ['system:masters'], ...attributes }),
-	review('may somebody', 'SubjectAccessReview', { user: 'nobody', ...attributes }),
-	review('may nobody', 'SubjectAccessReview', attributes, 'admin', ['code', 'reason', 'details']),
-	review('a stranger asks about others', 'SubjectAccessReview', { user: 'admin', ...attributes }, 'stranger', ['code', 'reason']),
+	review('may a user', 'SubjectAccessReview', { user: 'visitor', ...attributes }),
+	review('may no user', 'SubjectAccessReview', attributes, 'admin', ['code', 'reason', 'details']),
+	review('a stranger asks about others', 'SubjectAccessReview', { user: 'admin', ...attributes }, 'stranger', [
+		'code',
+		'reason',
+	]),
 	review('what may I', 'SelfSubjectRulesReview', { namespace: 'default' }, 'admin', ['kind', 'status.incomplete']),
 	namespace('around'),
-	pod('wants-nothing', {}),
-	pod('wants-some', { requests: { cpu: '100m' } }),
+	pod('asks-nothing', {}),
+	pod('asks-some', { requests: { cpu: '100m' } }),
 	pod('is-limited', { limits: { cpu: '1', memory: '1Gi' } }),
 	pod('is-limited-in-part', { limits: { cpu: '1' } }),
-	pod('wants-other-than-limits', { limits: { cpu: '1', memory: '1Gi' }, requests: { cpu: '500m' } }),
-	pod('wants-some-in-one', { limits: { cpu: '1', memory: '1Gi' } }, {}),
+	pod('asks-other-than-limits', { limits: { cpu: '1', memory: '1Gi' }, requests: { cpu: '500m' } }),
+	pod('asks-some-in-one', { limits: { cpu: '1', memory: '1Gi' } }, {}),
 	secret('tls', 'kubernetes.io/tls', { a: 'Yg==' }),
 	secret('ssh', 'kubernetes.io/ssh-auth'),
 	{
-		title: 'an endpoint slice that says little',
+		title: 'an endpoint slice of few fields',
 		method: 'POST',
 		path: '/apis/discovery.k8s.io/v1/namespaces/around/endpointslices',
 		body: {
@@ -85,7 +106,7 @@ export const surroundings: readonly Step[] = [
 	},
 	...[{ podSelector: {} }, { podSelector: {}, egress: [{ ports: [{ port: 53 }] }] }].map(
 		(spec, index): Step => ({
-			title: `a policy that says little ${index}`,
+			title: `a policy of few fields ${index}`,
 			method: 'POST',
 			path: '/apis/networking.k8s.io/v1/namespaces/around/networkpolicies',
 			body: { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { name: `policy-${index}` }, spec },
@@ -105,8 +126,8 @@ export const surroundings: readonly Step[] = [
 			message: 'it started',
 			type: 'Normal',
 			count: 3,
-			firstTimestamp: '2020-01-01T00:00:00Z',
-			lastTimestamp: '2020-01-01T00:00:00Z',
+			firstTimestamp: tenDaysAgo,
+			lastTimestamp: tenDaysAgo,
 			source: { component: 'kubelet', host: 'n' },
 		},
 		only: ['kind'],
@@ -115,6 +136,10 @@ export const surroundings: readonly Step[] = [
 		title: 'the columns of events',
 		path: inNamespace('events'),
 		accept: asTable,
-		only: ['rows.0.cells', ...[4, 5, 6, 7, 8, 9].map((index) => `columnDefinitions.${index}.name`), 'columnDefinitions.8.priority'],
+		only: [
+			'rows.0.cells',
+			...[4, 5, 6, 7, 8, 9].map((index) => `columnDefinitions.${index}.name`),
+			'columnDefinitions.8.priority',
+		],
 	},
 ];

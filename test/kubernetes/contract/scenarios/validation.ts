@@ -1,10 +1,15 @@
-import type { JsonObject } from '../../../../src/kubernetes/index.ts';
+import type { JsonObject } from '../../../../src/json/index.ts';
 import type { Step } from '../transcript.ts';
 import { define, widget, widgets } from './objects.ts';
 
 const group = 'validation.example.com';
 const path = `/apis/${group}/v1/widgets`;
-const refuse = (title: string, spec: JsonObject): Step => ({ title, method: 'POST', path, body: widget(group, 'bad', spec) });
+const refuse = (title: string, spec: JsonObject): Step => ({
+	title,
+	method: 'POST',
+	path,
+	body: widget(group, 'bad', spec),
+});
 const definitions = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
 
 export const validation: readonly Step[] = [
@@ -34,7 +39,13 @@ export const validation: readonly Step[] = [
 	refuse('a null where a text belongs', { size: 1, name: null }),
 	refuse('a boolean for an integer or text', { size: 1, port: true }),
 	{ ...refuse('several things at once', { size: 0, mode: 'Medium', name: 'A' }), only: ['reason', 'code'] },
-	{ title: 'a null where there is a default', method: 'POST', path, body: widget(group, 'nulls', { size: 1, mode: null }), only: ['spec'] },
+	{
+		title: 'a null where there is a default',
+		method: 'POST',
+		path,
+		body: widget(group, 'nulls', { size: 1, mode: null }),
+		only: ['spec'],
+	},
 	{ title: 'a name that is none', method: 'POST', path, body: widget(group, 'Not_A_Name', { size: 1 }) },
 	{ title: 'status is checked too', method: 'POST', path, body: widget(group, 'status', { size: 1 }), only: ['kind'] },
 	{
@@ -63,7 +74,9 @@ export const validation: readonly Step[] = [
 		title: 'a definition without a version to store',
 		method: 'POST',
 		path: definitions,
-		body: widgets('stored.example.com', { versions: [{ name: 'v1', served: true, storage: false, schema: { openAPIV3Schema: { type: 'object' } } }] }),
+		body: widgets('stored.example.com', {
+			versions: [{ name: 'v1', served: true, storage: false, schema: { openAPIV3Schema: { type: 'object' } } }],
+		}),
 		only: ['reason', 'code'],
 	},
 ];

@@ -7,7 +7,13 @@ const group = 'watches.example.com';
 export const watches: readonly Step[] = [
 	namespace('watches'),
 	{ title: 'where it begins', path: maps, only: ['kind'], capture: { start: 'metadata.resourceVersion' } },
-	{ title: 'one is made', method: 'POST', path: maps, body: configMap('w', { a: '1' }, { labels: { on: 'yes' } }), only: ['kind'] },
+	{
+		title: 'one is made',
+		method: 'POST',
+		path: maps,
+		body: configMap('w', { a: '1' }, { labels: { on: 'yes' } }),
+		only: ['kind'],
+	},
 	{
 		title: 'and changed',
 		method: 'PATCH',
@@ -54,10 +60,25 @@ export const watches: readonly Step[] = [
 		only: ['0.type', '0.object.metadata.name'],
 	},
 	{ title: 'another is made', method: 'POST', path: maps, body: configMap('v', { a: '1' }), only: ['kind'] },
-	{ title: 'a watch from nowhere begins with what is there', path: `${maps}?watch=true`, lines: 1, only: ['0.type', '0.object.metadata.name'] },
-	{ title: 'so does a watch from 0', path: `${maps}?watch=true&resourceVersion=0`, lines: 1, only: ['0.type', '0.object.metadata.name'] },
+	{
+		title: 'a watch from nowhere begins with what is there',
+		path: `${maps}?watch=true`,
+		lines: 1,
+		only: ['0.type', '0.object.metadata.name'],
+	},
+	{
+		title: 'so does a watch from 0',
+		path: `${maps}?watch=true&resourceVersion=0`,
+		lines: 1,
+		only: ['0.type', '0.object.metadata.name'],
+	},
 	...define(group),
-	{ title: 'where custom resources begin', path: `/apis/${group}/v1/widgets`, only: ['kind'], capture: { custom: 'metadata.resourceVersion' } },
+	{
+		title: 'where custom resources begin',
+		path: `/apis/${group}/v1/widgets`,
+		only: ['kind'],
+		capture: { custom: 'metadata.resourceVersion' },
+	},
 	{
 		title: 'a custom resource',
 		method: 'POST',
@@ -65,5 +86,10 @@ export const watches: readonly Step[] = [
 		body: widget(group, 'w', { size: 1, sequence: 1780000000123456789n }),
 		only: ['kind'],
 	},
-	{ title: 'its event', path: `/apis/${group}/v1/widgets?watch=true&resourceVersion={{custom}}`, lines: 1, only: ['0.type', '0.object.spec', '0.object.kind'] },
+	{
+		title: 'its event',
+		path: `/apis/${group}/v1/widgets?watch=true&resourceVersion={{custom}}`,
+		lines: 1,
+		only: ['0.type', '0.object.spec', '0.object.kind'],
+	},
 ];

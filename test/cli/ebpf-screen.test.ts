@@ -1,0 +1,56 @@
+import test from 'ava';
+import { renderEbpf } from '../../src/cli/render/ebpf.ts';
+import type { EbpfView } from '../../src/control/index.ts';
+
+const screen = { colours: false, nowMs: 0 };
+const view: EbpfView = {
+	dataplane: 'ebpf',
+	attachment: 'tcx',
+	pinDirectory: '/sys/fs/bpf/bgpmesh',
+	pods: [{ pod: 'prod/web', interface: 'cali1234', instructions: { ingress: 512, egress: 420 } }],
+	maps: [
+		{ name: 'connections', type: 'lruHash', used: 20000, more: true, most: 262144 },
+		{ name: 'events', type: 'ringBuffer', most: 1048576 },
+	],
+	counters: [{ direction: 'ingress', action: 'deny', decidedBy: 'end of tier default', packets: 7 }],
+};
+
+test('programs, maps and counters on one screen', (t) => {
+	t.is(
+		renderEbpf(screen, view),
+		`Pods by      eBPF programs
+Attached by  TCX links
+Pins         /sys/fs/bpf/bgpmesh
+
+Programs, instructions
+POD       INTERFACE  INGRESS  EGRESS
+prod/web  cali1234       512     420
+
+Maps
+MAP          TYPE          USED     MOST
+connections  lruHash     20000+   262144
+events       ringBuffer          1048576
+
+First packets of connections
+DECISION             DIRECTION  ACTION  PACKETS
+end of tier default  ingress    deny          7
+`,
+	);
+});
+
+test('the screen names the interfaces of services from outside, or why nftables translates', (t) => {
+	const text = (outside: NonNullable<EbpfView['outside']>) => renderEbpf(screen, { ...view, outside });
+	t.regex(text({ interfaces: ['eth0', 'eth1'] }), /Services from outside +programs at eth0, eth1/);
+	t.regex(text({ interfaces: [] }), /programs at no interface/);
+	t.regex(
+		text({ interfaces: ['eth0'], leftFor: 'node-a-eth0' }),
+		/nftables, for the early policy of host endpoint node-a/,
+	);
+});
+
+test('without eBPF the screen has the reason', (t) => {
+	const { attachment: _, ...rest } = view;
+	const text = renderEbpf(screen, { ...rest, dataplane: 'nftables', problem: 'kernel 5.4 is older than 5.10' });
+	t.regex(text, /kernel 5\.4 is older than 5\.10/);
+	t.notRegex(text, /Maps/);
+});

@@ -1,0 +1,384 @@
+import { execFileSync } from 'node:child_process';
+import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, rmdirSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { ethernetFrame, ipPacket, readPacket } from '../../lab/frames/packets.ts';
+import { namespacePath } from '../../lab/frames/sockets.ts';
+import { NodeNetwork, openWireNamespace } from '../../lab/policy-table/frames-network.ts';
+import type { PolicyDropEvent } from '../../src/control/index.ts';
+import { type Clock, parseAddress, silentLogger, systemClock } from '../../src/core/index.ts';
+import { PolicyBackends } from '../../src/daemon/policy/backends.ts';
+import { EbpfUnavailableError, openEbpf, removeEbpf } from '../../src/daemon/policy/ebpf.ts';
+import { ProgramEvents } from '../../src/daemon/policy/program-events.ts';
+import { policyMapDefinitions } from '../../src/ebpf/index.ts';
+import { Conntrack, check, libc, loadRuleset, systemEnvironment } from '../../src/linux/index.ts';
+import { NftablesPolicy } from '../../src/nftables/index.ts';
+import type { NodePolicy } from '../../src/policy/index.ts';
+import { noBpf } from '../ebpf/support.ts';
+import { FakeClock } from '../fakes/clock.ts';
+import { noChange, nodePolicy, policy, rule, workload } from '../nftables/fixtures.ts';
+import { eventually } from '../support/eventually.ts';
+import { noNamespaces } from '../support/namespace.ts';
+
+const missing = noBpf ?? noNamespaces;
+if (missing !== undefined) console.warn(`SKIPPED: nftables and eBPF as one data plane: ${missing}`);
+const kernelTest = missing === undefined ? test.serial : test.skip;
+
+const cloneNewNet = 0x40000000;
+const prefix = `bmd${process.pid}`;
+const run = (command: string, ...words: string[]) => execFileSync(command, words, { env: systemEnvironment() });
+const [a, b] = ['10.1.0.2', '10.1.0.3'] as const;
+type Pod = typeof a | typeof b;
+
+const port = (number: number) => ({ ports: { ranges: [{ first: number, last: number }], sets: [] } });
+const dns = rule('allow', { protocol: 17, destination: port(53) });
+/** Pod a asks pod b, and b may only answer. */
+const asks = policy('asks', [], [dns]);
+const answers = policy('answers', [dns], []);
+const closed = policy('closed', [], []);
+const state: NodePolicy = nodePolicy(
+	[workload('a', a, [closed], [asks]), workload('b', b, [answers], [closed])],
+	[asks, answers, closed],
+	[],
+);
+
+/** A node with two pods; this process is in its namespace from now on. */
+function openNode(t: ExecutionContext, letter: string): Traffic {
+	const wires = openWireNamespace(`${prefix}${letter}w`);
+	let index = 0;
+	const network = new NodeNetwork(`${prefix}${letter}n`, `${prefix}${letter}w`, () => index++);
+	t.teardown(() => {
+		network.close();
+		wires.close();
+	});
+	network.setPods([
+		{ interfaceName: 'calia', address: a },
+		{ interfaceName: 'calib', address: b },
+	]);
+	const fd = openSync(namespacePath(network.namespace), 'r');
+	check('setns', libc().setns(fd, cloneNewNet));
+	closeSync(fd);
+	return new Traffic(network);
+}
+
+/** UDP between the pods, counted. */
+class Traffic {
+	readonly #network: NodeNetwork;
+	#denied = 10_000;
+	readonly sent = { asked: 0, answered: 0 };
+	readonly received = { asked: 0, answered: 0, denied: 0 };
+
+	constructor(network: NodeNetwork) {
+		this.#network = network;
+	}
+
+	/** One packet of the connection in each direction, the answer first, and packets that no rule allows. */
+	exchange(): void {
+		if (this.sent.asked > 0) {
+			this.#send(b, a, 53, 4000);
+			this.sent.answered++;
+		}
+		this.#send(a, b, 4000, 53);
+		this.sent.asked++;
+		this.#denied = this.#denied >= 60_000 ? 10_000 : this.#denied + 1;
+		this.#send(b, a, this.#denied, 53);
+		this.#send(a, b, this.#denied, 54);
+		this.count();
+	}
+
+	/** Exchanges until the work is done. */
+	async during<T>(work: Promise<T>): Promise<T> {
+		let done = false;
+		const finished = work.finally(() => {
+			done = true;
+		});
+		while (!done) {
+			this.exchange();
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+		return finished;
+	}
+
+	/** Reads what arrived. */
+	count(): void {
+		for (const { wire } of this.#network.pods.values())
+			for (let frame = wire.receive(); frame !== undefined; frame = wire.receive()) {
+				const facts = readPacket(frame.subarray(14));
+				// The kernel speaks of itself by ICMPv6.
+				if (facts?.protocol !== 17) continue;
+				if (facts.sourcePort === 4000 && facts.destinationPort === 53) this.received.asked++;
+				else if (facts.sourcePort === 53 && facts.destinationPort === 4000) this.received.answered++;
+				else this.received.denied++;
+			}
+	}
+
+	#send(from: Pod, to: Pod, sourcePort: number, destinationPort: number): void {
+		const port = this.#network.podPort(from);
+		if (port === undefined) throw new Error(`no pod ${from}`);
+		const packet = ipPacket({
+			...{ source: parseAddress(from), destination: parseAddress(to), protocol: 17 },
+			...{ sourcePort, destinationPort },
+		});
+		port.wire.send(ethernetFrame(port.from, port.to, packet));
+	}
+}
+
+/** Packets that were sent have not all arrived. */
+const isUnderway = ({ sent, received }: Traffic): boolean =>
+	received.asked < sent.asked || received.answered < sent.answered;
+
+function mountBpffs(t: ExecutionContext): string {
+	const mount = mkdtempSync(join(tmpdir(), 'bgpmesh-bpffs-'));
+	run('mount', '-t', 'bpf', 'bpf', mount);
+	t.teardown(() => {
+		run('umount', mount);
+		rmdirSync(mount);
+	});
+	return join(mount, 'bgpmesh');
+}
+
+function openBackends(pins: string, clock: Clock = systemClock, retry = () => {}): PolicyBackends {
+	return new PolicyBackends({
+		nftables: new NftablesPolicy({}, { load: loadRuleset }),
+		openEbpf: async () => openEbpf(pins, new Conntrack()),
+		removeEbpf: () => removeEbpf(pins),
+		cutter: undefined,
+		retry,
+		clock,
+		log: silentLogger,
+	});
+}
+
+kernelTest(
+	'nftables to eBPF, a restart and back: no packet of a connection is lost, none that is denied passes',
+	async (t) => {
+		t.timeout(60_000);
+		const traffic = openNode(t, 's');
+		const pins = mountBpffs(t);
+		const first = openBackends(pins);
+		await first.sync(state);
+		for (let round = 0; round < 20; round++) traffic.exchange();
+
+		first.want('ebpf');
+		await traffic.during(first.sync(state));
+		t.is(first.name, 'ebpf');
+		t.true(await first.isIntact(state));
+		t.deepEqual([...(first.ebpf?.kernel.attached ?? [])], ['ns/a', 'ns/b']);
+		t.true(readdirSync(join(pins, 'v1')).length >= 5);
+
+		first.close();
+		for (let round = 0; round < 20; round++) traffic.exchange();
+		const second = openBackends(pins);
+		second.want('ebpf');
+		await traffic.during(second.sync(state));
+		t.is(second.name, 'ebpf');
+
+		second.want('nftables');
+		await traffic.during(second.sync(state));
+		t.is(second.name, 'nftables');
+		for (let round = 0; round < 20; round++) traffic.exchange();
+		t.false(existsSync(pins), 'all pins are removed');
+		t.deepEqual(await removeEbpf(pins), []);
+		second.close();
+
+		// What is on its way arrives within a moment.
+		for (let tries = 0; tries < 50 && isUnderway(traffic); tries++) {
+			await new Promise((resolve) => setTimeout(resolve, 10));
+			traffic.count();
+		}
+		t.log(`${traffic.sent.asked} packets in each direction`);
+		t.deepEqual(traffic.received, { ...traffic.sent, denied: 0 });
+	},
+);
+
+/** The policies of `state`, and a rule of pod a that is too large for a program. */
+const large = policy(
+	'asks',
+	[],
+	[
+		dns,
+		rule('allow', {
+			protocol: 6,
+			destination: {
+				ports: {
+					ranges: Array.from({ length: 30_000 }, (_, index) => ({ first: 2 * index + 1, last: 2 * index + 1 })),
+					sets: [],
+				},
+			},
+		}),
+	],
+);
+const tooLarge: NodePolicy = nodePolicy(
+	[workload('a', a, [closed], [large]), workload('b', b, [answers], [closed])],
+	[large, answers, closed],
+	[],
+);
+
+kernelTest('a policy that does not fit: nftables enforces it without a lost packet, and eBPF comes back', async (t) => {
+	t.timeout(60_000);
+	const traffic = openNode(t, 'f');
+	const pins = mountBpffs(t);
+	const clock = new FakeClock();
+	let retries = 0;
+	const backends = openBackends(pins, clock, () => retries++);
+	backends.want('ebpf');
+	await backends.sync(state);
+	for (let round = 0; round < 20; round++) traffic.exchange();
+	t.is(backends.name, 'ebpf');
+
+	await traffic.during(backends.apply({ ...noChange, policies: [large] }, tooLarge));
+	t.is(backends.name, 'nftables');
+	t.is(backends.problem?.type, 'does-not-fit');
+	t.regex(backends.problem?.reason ?? '', /network-policy\/asks egress rule 1 \(rule\)/);
+	t.false(existsSync(pins), 'no program of the earlier policy is left');
+	for (let round = 0; round < 20; round++) traffic.exchange();
+	await backends.sync(tooLarge);
+	t.is(backends.name, 'nftables', 'the next try has its time');
+
+	clock.advance(30_000);
+	t.is(retries, 1);
+	await traffic.during(backends.sync(tooLarge));
+	t.is(backends.name, 'nftables', 'the try does not reach the pods');
+	t.is(backends.problem?.type, 'does-not-fit');
+
+	await backends.apply({ ...noChange, policies: [asks] }, state);
+	clock.advance(5_000);
+	t.is(retries, 2, 'a change leads to a try soon');
+	await traffic.during(backends.sync(state));
+	t.is(backends.name, 'ebpf');
+	t.is(backends.problem, undefined);
+	for (let round = 0; round < 20; round++) traffic.exchange();
+	for (let tries = 0; tries < 50 && isUnderway(traffic); tries++) {
+		await new Promise((resolve) => setTimeout(resolve, 10));
+		traffic.count();
+	}
+	t.deepEqual(traffic.received, { ...traffic.sent, denied: 0 });
+	await backends.sync(nodePolicy([], [], []));
+	await removeEbpf(pins);
+	backends.close();
+});
+
+kernelTest('programs, links and pins that an earlier process left are listed and removed', async (t) => {
+	const traffic = openNode(t, 'c');
+	const pins = mountBpffs(t);
+	const backends = openBackends(pins);
+	backends.want('ebpf');
+	await backends.sync(state);
+	traffic.exchange();
+	backends.close();
+	const found = await removeEbpf(pins, { dryRun: true });
+	t.deepEqual(
+		found.map((line) => line.replace(/_\d+_/, '_N_').replace(pins, 'PINS')).sort(),
+		[
+			...Object.keys(policyMapDefinitions()).map((name) => `map PINS/v1/${name}`),
+			...['calia', 'calib'].flatMap((name) =>
+				['egress', 'ingress'].map((hook) => `link PINS/v1/link_${name}_N_${hook}`),
+			),
+		].sort(),
+	);
+	t.is((await removeEbpf(pins, { dryRun: true })).length, found.length, 'a dry run changes nothing');
+	// Links pinned by an earlier process are removed by a start with nftables.
+	const next = openBackends(pins);
+	await next.sync(state);
+	t.false(existsSync(pins));
+	next.close();
+});
+
+kernelTest('where eBPF is not possible nftables enforces, and the reason is named', async (t) => {
+	const traffic = openNode(t, 'n');
+	const kernel = new PolicyBackends({
+		nftables: new NftablesPolicy({}, { load: loadRuleset }),
+		openEbpf: async () => {
+			throw new EbpfUnavailableError(['kernel 5.4.0 is older than 5.10', 'the capability CAP_BPF is missing']);
+		},
+		removeEbpf: async () => [],
+		cutter: undefined,
+		retry: () => {},
+		clock: systemClock,
+		log: silentLogger,
+	});
+	t.true(kernel.want('ebpf'));
+	t.false(kernel.want('ebpf'));
+	await kernel.sync(state);
+	t.is(kernel.name, 'nftables');
+	t.deepEqual(kernel.problem, {
+		type: 'unavailable',
+		reason: 'kernel 5.4.0 is older than 5.10; the capability CAP_BPF is missing',
+	});
+	for (let round = 0; round < 5; round++) traffic.exchange();
+	t.deepEqual(traffic.received, { asked: 5, answered: 4, denied: 0 });
+	kernel.close();
+	t.throws(() => openEbpf('/tmp/not-bpffs', new Conntrack()), {
+		instanceOf: EbpfUnavailableError,
+		message: /is not in a BPF file system; mount one/,
+	});
+});
+
+kernelTest('a pod whose interface appears later is closed until its programs are attached', async (t) => {
+	const traffic = openNode(t, 'l');
+	const pins = mountBpffs(t);
+	const backends = openBackends(pins);
+	backends.want('ebpf');
+	run('ip', 'link', 'set', 'calib', 'down');
+	run('ip', 'link', 'set', 'calib', 'name', 'calix');
+	await backends.sync(state);
+	t.deepEqual([...(backends.ebpf?.kernel.attached ?? [])], ['ns/a']);
+	t.true(await backends.isIntact(state));
+	run('ip', 'link', 'set', 'calix', 'name', 'calib');
+	run('ip', 'link', 'set', 'calib', 'up');
+	run('ip', 'route', 'replace', b, 'dev', 'calib');
+	t.false(await backends.isIntact(state), 'the interface is there without programs');
+	for (let round = 0; round < 5; round++) traffic.exchange();
+	t.is(traffic.received.asked, 0);
+	await backends.sync(state);
+	t.true(await backends.isIntact(state));
+	const network = traffic.received.asked;
+	t.is(network, 0);
+	await backends.sync(nodePolicy([], [], []));
+	await removeEbpf(pins);
+	backends.close();
+});
+
+kernelTest('flows and drops of programs name pods, verdict and rule, and policies are counted', async (t) => {
+	const traffic = openNode(t, 'e');
+	const pins = mountBpffs(t);
+	const backends = openBackends(pins);
+	const events = new ProgramEvents({
+		ebpf: () => backends.ebpf,
+		nameOf: (address) => (address === a ? 'ns/a' : address === b ? 'ns/b' : address),
+		clock: systemClock,
+		log: silentLogger,
+	});
+	const [flows, drops]: [PolicyDropEvent[], PolicyDropEvent[]] = [[], []];
+	// Watched before the programs are there: the source follows the data plane.
+	const sources = [events.source('flows')((event) => flows.push(event))];
+	sources.push(events.source('drops')((event) => drops.push(event)));
+	backends.want('ebpf');
+	await backends.sync(state);
+	await eventually('the maps are watched', () => {
+		const value = backends.ebpf?.maps.get('switches')?.get(new Uint8Array(4));
+		return value?.[0] === 1;
+	});
+	for (let round = 0; round < 3; round++) traffic.exchange();
+	await eventually('events arrive', () => flows.length >= 8 && drops.length >= 6);
+	const line = ({ action, direction, from, to, protocol, port, decidedBy }: PolicyDropEvent) =>
+		`${action} ${direction} ${from} to ${to} ${protocol} ${port}: ${decidedBy}`;
+	t.deepEqual([...new Set(flows.map(line))].sort(), [
+		'allow egress ns/a to ns/b UDP 53: NetworkPolicy (Calico) asks rule',
+		'allow ingress ns/a to ns/b UDP 53: NetworkPolicy (Calico) answers rule',
+		'deny egress ns/a to ns/b UDP 54: end of tier default',
+		'deny egress ns/b to ns/a UDP 53: end of tier default',
+	]);
+	t.deepEqual(new Set(drops.map(({ action }) => action)), new Set(['deny']));
+	t.deepEqual(
+		(await backends.counters())
+			.filter(({ policy: key }) => key !== undefined)
+			.map(({ policy: key, action, packets }) => `${key} ${action} ${packets}`)
+			.sort(),
+		['network-policy/answers allow 1', 'network-policy/asks allow 1'],
+	);
+	for (const source of sources) source.close();
+	await removeEbpf(pins);
+	backends.close();
+});

@@ -1,0 +1,99 @@
+/**
+ * Runs inside another kernel: loads programs, compares verdicts; prints one line of JSON.
+ * Arguments: scenes, seed.
+ */
+import * as fc from 'fast-check';
+import {
+	compileEntry,
+	compileNatProgram,
+	LoadedProgram,
+	loadProbe,
+	openNatMaps,
+	openSocketMaps,
+} from '../../../src/ebpf/index.ts';
+import type { Direction } from '../../../src/policy/index.ts';
+import { direction, nets, nodePolicy, policy, rule, settings } from '../../nftables/fixtures.ts';
+import { closeMaps, openMaps, TestEndpoint } from '../bench.ts';
+import { disagreement, scene, type Tally } from '../scenes.ts';
+
+const [count, seed] = process.argv.slice(2).map(Number);
+/**
+ * Kernels before 5.12 run no packet that came in at an interface (`ingress_ifindex`); without one it
+ * is of this node.
+ */
+function runsIngress(): boolean {
+	const program = loadProbe();
+	try {
+		program.testRun(new Uint8Array(64), { ingressIndex: 3 });
+		return true;
+	} catch {
+		return false;
+	} finally {
+		program.close();
+	}
+}
+
+const directions: readonly Direction[] = runsIngress() ? ['ingress', 'egress'] : ['egress'];
+const tally: Tally = { allowed: 0, denied: 0, packets: 0 };
+let problem: string | undefined;
+for (const drawn of fc.sample(scene, { numRuns: count ?? 1, ...(seed === undefined ? {} : { seed }) })) {
+	problem ??= disagreement(drawn, tally, undefined, directions);
+}
+
+/** The verifier accepts the programs of services from outside, and those that redirect between pods. */
+function loadsOthers(): string | undefined {
+	const natMaps = openNatMaps(undefined, { frontends: 16, sources: 16, flows: 64 });
+	const pools = openSocketMaps(undefined, { frontends: 16, backends: 16, sockets: 16 });
+	const policyMaps = openMaps();
+	const type = 'schedClassifier';
+	try {
+		for (const hook of ['ingress', 'egress'] as const) {
+			const maps = new Map([...natMaps, ...pools]);
+			LoadedProgram.load(compileNatProgram({ hook, masqueradeMark: 1 }), { name: hook, type, maps }).close();
+			const entry = compileEntry({ direction: hook, settings, redirects: true });
+			LoadedProgram.load(entry, { name: hook, type, maps: policyMaps }).close();
+		}
+		return undefined;
+	} catch (error) {
+		return error instanceof Error ? error.message : String(error);
+	} finally {
+		for (const map of [...natMaps.values(), ...pools.values()]) map.close();
+		closeMaps(policyMaps);
+	}
+}
+problem ??= loadsOthers();
+
+/** A policy of so many rules: does the last one decide, and the one before it? */
+function decides(count: number): boolean {
+	const many = policy(
+		'many',
+		[],
+		[
+			...Array.from({ length: count - 1 }, (_, index) =>
+				rule('deny', { protocol: 6, destination: { nets: nets(`172.16.${index >> 8}.${index & 255}/32`) } }),
+			),
+			rule('allow', { protocol: 6 }),
+		],
+	);
+	const maps = openMaps();
+	const endpoint = new TestEndpoint({
+		maps,
+		ingress: direction('ingress', []),
+		egress: direction('egress', [many]),
+		book: nodePolicy([], [many], []),
+		addresses: ['10.1.0.2'],
+	});
+	try {
+		const frame = { source: '10.1.0.2', protocol: 6, sourcePort: 40_000, destinationPort: 80 };
+		const last = count - 2;
+		return (
+			endpoint.passes('egress', { ...frame, destination: '10.2.0.9' }) &&
+			!endpoint.passes('egress', { ...frame, destination: `172.16.${last >> 8}.${last & 255}` })
+		);
+	} finally {
+		endpoint.close();
+		closeMaps(maps);
+	}
+}
+
+process.stdout.write(`${JSON.stringify({ ...tally, problem, directions, largest: [1000, 4000].filter(decides) })}\n`);

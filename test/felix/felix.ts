@@ -1,0 +1,57 @@
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { systemEnvironment } from '../../src/linux/index.ts';
+
+const module = resolve(fileURLToPath(import.meta.url), '../../../../test/felix');
+const version = /projectcalico\/calico (v\S+)/.exec(readFileSync(join(module, 'go.mod'), 'utf8'))?.[1] ?? '';
+const felix = join(homedir(), '.cache/bgpmesh/felix', version, 'felix');
+
+/** The reason why Felix cannot run here; `undefined`: it can. */
+export function missingFelix(): string | undefined {
+	if (!existsSync(felix)) return 'npm run setup:felix';
+	for (const command of ['iptables-nft', 'ipset'])
+		try {
+			execFileSync(command, ['--version'], { stdio: 'ignore', env: systemEnvironment() });
+		} catch {
+			return `install: ${command === 'ipset' ? 'ipset' : 'iptables'}`;
+		}
+	return undefined;
+}
+
+/**
+ * Starts Felix as the agent of a node in the network namespace of the process `pid`, with `more`
+ * environment.
+ */
+export function startFelix(
+	pid: number,
+	node: string,
+	kubeconfig: string,
+	more: Readonly<Record<string, string>> = {},
+): { readonly child: ChildProcess; log(): string } {
+	const settings = {
+		DATASTORE_TYPE: 'kubernetes',
+		FELIX_DATASTORETYPE: 'kubernetes',
+		FELIX_FELIXHOSTNAME: node,
+		FELIX_HEALTHENABLED: 'false',
+		FELIX_IPTABLESBACKEND: 'nft',
+		FELIX_IPV6SUPPORT: 'false',
+		FELIX_LOGFILEPATH: 'none',
+		FELIX_LOGSEVERITYSCREEN: 'warning',
+		FELIX_USAGEREPORTINGENABLED: 'false',
+		KUBECONFIG: kubeconfig,
+		...more,
+	};
+	const child = spawn('nsenter', ['-t', String(pid), '-n', felix], {
+		stdio: ['ignore', 'pipe', 'pipe'],
+		env: { ...systemEnvironment(), ...settings },
+	});
+	let text = '';
+	for (const stream of [child.stdout, child.stderr])
+		stream.setEncoding('utf8').on('data', (chunk: string) => {
+			text = (text + chunk).slice(-20_000);
+		});
+	return { child, log: () => text };
+}

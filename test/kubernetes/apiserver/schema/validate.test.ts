@@ -1,9 +1,0 @@
-import test from 'ava';
-import { Schema, validate } from '../../../../src/kubernetes/apiserver/schema/index.ts';
-
-test('the format of a number binds nobody: an AS number of 32 bits fits into what a definition calls int32', (t) => {
-	const schema = new Schema({ type: 'object', properties: { asNumber: { type: 'integer', format: 'int32', minimum: 1 } } });
-	t.deepEqual(validate(schema, { asNumber: 4200000000 }), []);
-	t.is(validate(schema, { asNumber: 0 }).length, 1);
-	t.is(validate(schema, { asNumber: 1.5 }).length, 1);
-});

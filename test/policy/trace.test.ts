@@ -1,0 +1,172 @@
+import test from 'ava';
+import {
+	defaultNodeSettings,
+	PolicyCalculator,
+	PolicyFeed,
+	PolicyTracer,
+	plan,
+	policyResourceOf,
+	type TraceEnd,
+	UnknownEndError,
+} from '../../src/policy/index.ts';
+
+const pod = (namespace: string, name: string, labels: Record<string, string>, node: string, podIP: string) => ({
+	apiVersion: 'v1',
+	kind: 'Pod',
+	metadata: { namespace, name, labels },
+	spec: { nodeName: node },
+	status: { phase: 'Running', podIP },
+});
+const fromWeb = {
+	apiVersion: 'networking.k8s.io/v1',
+	kind: 'NetworkPolicy',
+	metadata: { namespace: 'prod', name: 'db' },
+	spec: {
+		podSelector: { matchLabels: { app: 'db' } },
+		ingress: [{ from: [{ podSelector: { matchLabels: { app: 'web' } } }], ports: [{ port: 5432 }] }],
+	},
+};
+const noEgress = {
+	apiVersion: 'networking.k8s.io/v1',
+	kind: 'NetworkPolicy',
+	metadata: { namespace: 'prod', name: 'web' },
+	spec: { podSelector: { matchLabels: { app: 'web' } }, policyTypes: ['Egress'] },
+};
+
+function world() {
+	const calculator = new PolicyCalculator({ node: 'node-a', settings: defaultNodeSettings });
+	const feed = new PolicyFeed(calculator);
+	for (const object of [
+		pod('prod', 'web', { app: 'web' }, 'node-a', '10.0.1.1'),
+		// Both ends are on other nodes: this node's kernel has no rules for them.
+		pod('prod', 'db', { app: 'db' }, 'node-b', '10.0.2.1'),
+		pod('dev', 'job', { app: 'job' }, 'node-c', '10.0.3.1'),
+		{
+			apiVersion: 'v1',
+			kind: 'Node',
+			metadata: { name: 'node-b' },
+			status: { addresses: [{ type: 'InternalIP', address: '10.9.0.2' }] },
+		},
+		fromWeb,
+	])
+		feed.put(object);
+	calculator.takeChange();
+	return { calculator, feed };
+}
+
+const rows: readonly { title: string; from: TraceEnd; to: TraceEnd; port: number; denied: string }[] = [
+	{
+		title: 'a pod that the rule names',
+		from: { type: 'pod', name: 'prod/web' },
+		to: { type: 'pod', name: 'prod/db' },
+		port: 5432,
+		denied: '',
+	},
+	{
+		title: 'the same pod, another port',
+		from: { type: 'pod', name: 'prod/web' },
+		to: { type: 'pod', name: 'prod/db' },
+		port: 80,
+		denied: 'receiver',
+	},
+	{
+		title: 'by addresses',
+		from: { type: 'address', address: '10.0.1.1' },
+		to: { type: 'address', address: '10.0.2.1' },
+		port: 5432,
+		denied: '',
+	},
+	{
+		title: 'two pods of other nodes',
+		from: { type: 'pod', name: 'dev/job' },
+		to: { type: 'pod', name: 'prod/db' },
+		port: 5432,
+		denied: 'receiver',
+	},
+	{
+		title: 'a hypothetical pod that the rule would name',
+		from: { type: 'hypothetical', namespace: 'prod', labels: { app: 'web' } },
+		to: { type: 'pod', name: 'prod/db' },
+		port: 5432,
+		denied: '',
+	},
+	{
+		title: 'a hypothetical pod of another namespace',
+		from: { type: 'hypothetical', namespace: 'dev', labels: { app: 'web' } },
+		to: { type: 'pod', name: 'prod/db' },
+		port: 5432,
+		denied: 'receiver',
+	},
+	{
+		title: 'to a hypothetical pod',
+		from: { type: 'pod', name: 'dev/job' },
+		to: { type: 'hypothetical', namespace: 'prod', labels: { app: 'db' } },
+		port: 5432,
+		denied: 'receiver',
+	},
+	{
+		title: 'the own node of a pod',
+		from: { type: 'node', name: 'node-b' },
+		to: { type: 'pod', name: 'prod/db' },
+		port: 80,
+		denied: '',
+	},
+	{
+		title: 'from outside',
+		from: { type: 'address', address: '203.0.113.1' },
+		to: { type: 'pod', name: 'prod/db' },
+		port: 5432,
+		denied: 'receiver',
+	},
+];
+for (const { title, from, to, port, denied } of rows) {
+	test(`trace: ${title}`, (t) => {
+		const { calculator, feed } = world();
+		const tracer = new PolicyTracer(calculator, feed.policies);
+		const result = tracer.journey(
+			tracer.resolve(from),
+			tracer.resolve(to),
+			{ protocol: 6, sourcePort: 40000, destinationPort: port },
+			'eth0',
+		);
+		t.is([result.deniedBySender ? 'sender' : '', result.deniedByReceiver ? 'receiver' : ''].join(''), denied);
+	});
+}
+
+test('a pod that does not exist is an error, not a verdict', (t) => {
+	const { calculator, feed } = world();
+	t.throws(() => new PolicyTracer(calculator, feed.policies).resolve({ type: 'pod', name: 'prod/gone' }), {
+		instanceOf: UnknownEndError,
+	});
+});
+
+test('a plan lists only the newly denied traffic of a policy', (t) => {
+	const { calculator, feed } = world();
+	const conversion = policyResourceOf(noEgress)?.convert(noEgress);
+	if (conversion?.type !== 'policy') return t.fail();
+	const after = new Map(feed.policies).set(conversion.policy.key, conversion.policy);
+	const { changes, changed, kinds } = plan(calculator, feed.policies, after, {
+		uplink: 'eth0',
+		mostKinds: 10,
+		mostChanges: 100,
+	});
+	t.is(kinds, 3);
+	t.is(changed, changes.length);
+	t.true(
+		changes.every(({ from, before, after: then }) => from === 'prod/web' && before === 'allowed' && then === 'denied'),
+	);
+	const toDb = changes.filter(({ to }) => to === 'prod/db').map(({ protocol, port }) => `${protocol} ${port}`);
+	t.deepEqual(toDb, ['TCP 5432']);
+	t.is(changes.filter(({ to }) => to === 'dev/job').length, 3);
+	return undefined;
+});
+
+test('a plan without a difference changes nothing', (t) => {
+	const { calculator, feed } = world();
+	const { changed } = plan(calculator, feed.policies, feed.policies, {
+		uplink: 'eth0',
+		mostKinds: 10,
+		mostChanges: 100,
+	});
+	t.is(changed, 0);
+});
