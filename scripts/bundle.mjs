@@ -1,5 +1,9 @@
-/** `node scripts/bundle.mjs`, after compiling: the CNI plugin as one file, and what is needed of @kubernetes/client-node as another. */
+/**
+ * `node scripts/bundle.mjs`, after compiling: bundles the CNI plugin into one file, the used
+ * parts of @kubernetes/client-node into another, and the daemon for packages.
+ */
 import { bundleClient } from './lib/bundle-client.mjs';
+import { bundleDaemon } from './lib/bundle-daemon.mjs';
 import { bundlePlugin } from './lib/bundle-plugin.mjs';
 
-await Promise.all([bundlePlugin(), bundleClient()]);
+await Promise.all([bundlePlugin(), bundleClient(), bundleDaemon()]);

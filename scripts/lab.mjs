@@ -1,10 +1,10 @@
-/** `npm run lab [-- OPTIONS]`: sets up what is missing, compiles, and starts the laboratory. */
+/** `npm run lab [-- OPTIONS]`: sets up missing parts, compiles, and starts the laboratory. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { handOver, root } from './lib/run.mjs';
 import { setUp } from './lib/setup.mjs';
 
 const main = join(root, 'dist/lab/main.js');
-// A laboratory that is up was set up: looking into it does not wait for that again.
+// A running laboratory was set up already: `exec` does not repeat the setup.
 if (process.argv[2] !== 'exec' || !existsSync(main)) await setUp();
 process.exitCode = await handOver(process.execPath, ['--enable-source-maps', main, ...process.argv.slice(2)]);

@@ -1,4 +1,4 @@
-/** `npm run setup`: installs and compiles what a fresh clone lacks, and nothing else. */
+/** `npm run setup`: installs and compiles the parts that a fresh clone lacks, and nothing else. */
 import { setUp } from './lib/setup.mjs';
 
 await setUp();

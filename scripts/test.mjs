@@ -1,22 +1,29 @@
 /**
- * `npm test [-- FILE|FOLDER... AVA-FLAGS...]`: sets up what is missing, compiles, runs the tests, and ends with the line
- * `N passed, N failed, N skipped`. `--node BINARY` runs them with another Node.js; `--quick` leaves out the suites that are marked long.
+ * `npm test [-- FILE|FOLDER... AVA-FLAGS...]`: sets up missing parts, compiles, runs the tests, and
+ * ends with the line `N passed, N failed, N skipped`. `--node BINARY` runs them with another
+ * Node.js; `--quick` skips the suites marked long, `--unit` all that start real daemons or kernels.
+ * `--peers sid` runs the daemons of Debian unstable (npm run setup:peers) instead of the installed
+ * ones.
  */
 import { runAva } from './lib/ava.mjs';
-import { bold, red, say } from './lib/say.mjs';
+import { root } from './lib/run.mjs';
+import { skippedSummary, slowestFiles } from './lib/run-report.mjs';
+import { bold, dim, red, say } from './lib/say.mjs';
 import { setUp } from './lib/setup.mjs';
-import { chooseFiles, compiledPath, testFiles } from './lib/suites.mjs';
+import { chooseFiles, compiledPath, minutesOf, testFiles, unitMinutes } from './lib/suites.mjs';
 
 const flagsWithValue = new Set(['--match', '-m', '--timeout', '-T', '--node-arguments']);
 
-/** Own options, what goes on to ava, and paths. */
+/** Own options, flags for ava, and paths. */
 function parseArguments(given) {
-	const parsed = { node: process.execPath, quick: false, flags: [], paths: [] };
+	const parsed = { node: process.execPath, quick: false, unit: false, peers: 'host', flags: [], paths: [] };
 	const rest = [...given];
 	while (rest.length > 0) {
 		const word = rest.shift();
 		if (word === '--node') parsed.node = rest.shift() ?? parsed.node;
 		else if (word === '--quick') parsed.quick = true;
+		else if (word === '--unit') parsed.unit = true;
+		else if (word === '--peers') parsed.peers = rest.shift() ?? 'host';
 		else if (flagsWithValue.has(word)) parsed.flags.push(word, rest.shift() ?? '');
 		else if (word.startsWith('-')) parsed.flags.push(word);
 		else parsed.paths.push(compiledPath(word));
@@ -24,25 +31,40 @@ function parseArguments(given) {
 	return parsed;
 }
 
-const { node, quick, flags, paths } = parseArguments(process.argv.slice(2));
+const { node, quick, unit, flags, paths, peers } = parseArguments(process.argv.slice(2));
+if (peers === 'sid') process.env.BGPMESH_PEERS = 'sid';
+else if (peers !== 'host') {
+	say(red(`--peers takes host or sid, not ${peers}`));
+	process.exit(2);
+}
 await setUp();
 
 const total = { passed: 0, failed: 0, skipped: 0 };
-const { together, serial } = chooseFiles(testFiles(), paths, { quick });
-const run = async (files, concurrency) => {
-	const counts = await runAva(files, { node, concurrency, flags });
+const { together, serial } = chooseFiles(testFiles(), paths, { quick, unit });
+const skippedTitles = [];
+const times = [];
+const run = async (files, concurrency, mostMinutes) => {
+	const counts = await runAva(files, { node, concurrency, flags, mostMinutes });
+	skippedTitles.push(...counts.skippedTitles);
+	times.push(...counts.times);
 	for (const key of Object.keys(total)) total[key] += counts[key];
 };
 if (together.length > 0) {
 	say(bold(`\ntests: ${together.length} files`));
-	await run(together, 2);
+	await run(together, 2, unitMinutes);
 }
 if (serial.length > 0) {
 	say(bold(`\ntests with real daemons and kernels, one file at a time: ${serial.length} files`));
-	// A runner for each: one that never ends is named, and takes no other with it.
-	for (const file of serial) await run([file], 1);
+	// A separate runner for each: one that never ends is named, and does not affect the others.
+	for (const [index, file] of serial.entries()) {
+		say(dim(`  ${index + 1} of ${serial.length}`));
+		await run([file], 1, minutesOf(file));
+	}
 }
+if (times.length > 1) say(`${bold('\nslowest files')}\n${slowestFiles(times, root).join('\n')}`);
+if (skippedTitles.length > 0)
+	say(`${bold(`\nskipped: ${skippedTitles.length} tests`)}\n${skippedSummary(skippedTitles).join('\n')}`);
 if (total.passed + total.failed === 0) say(red('no test ran'));
 process.exitCode = total.failed > 0 || total.passed === 0 ? 1 : 0;
-// The closing line stays alone on standard output, and last.
+// Only the closing line is on standard output, and last.
 process.stdout.write(`${total.passed} passed, ${total.failed} failed, ${total.skipped} skipped\n`);

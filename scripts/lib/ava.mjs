@@ -1,27 +1,60 @@
 import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './run.mjs';
+import { progressLine, readTimes } from './run-report.mjs';
 import { dim, green, red, say, yellow } from './say.mjs';
 import { TapReader } from './tap.mjs';
 
+const progressMs = 10_000;
+const killAfterMs = 10_000;
+
 /**
- * Runs ava on `files` with the Node.js binary `node` and tells failures and skips as they come, and progress now and then. Gives
- * `{ passed, failed, skipped }`; a runner that dies counts as a failure, whatever it had printed.
+ * Runs ava on `files` with the Node.js binary `node`. Failures are shown at once, progress every 10
+ * s. The run is stopped after `mostMinutes`, which is a failure, as is a crashed runner. Returns `{
+ * passed, failed, skipped, skippedTitles, times }`.
  */
-export async function runAva(files, { node = process.execPath, concurrency, flags = [] }) {
+export async function runAva(files, { node = process.execPath, concurrency, flags = [], mostMinutes }) {
 	const started = performance.now();
+	const folder = mkdtempSync(join(tmpdir(), 'bgpmesh-test-times-'));
+	const timesFile = join(folder, 'times');
+	const times = () => {
+		try {
+			return readTimes(readFileSync(timesFile, 'utf8'));
+		} catch {
+			// No file has ended yet.
+			return [];
+		}
+	};
 	let finished = 0;
-	let told = started;
+	let failed = 0;
+	const skippedTitles = [];
 	const reader = new TapReader(({ outcome, title, detail }) => {
 		finished++;
-		if (outcome === 'failed') say(`${red('✗')} ${title}\n${detail.join('\n')}`);
-		if (outcome === 'skipped' || outcome === 'todo') say(`${yellow('-')} ${dim(outcome)} ${title}${detail.length > 0 ? `\n${detail.join('\n')}` : ''}`);
-		if (performance.now() - told < 10_000) return;
-		told = performance.now();
-		say(dim(`  ${finished} tests after ${Math.round((told - started) / 1000)} s`));
+		if (outcome === 'failed') {
+			failed++;
+			say(`${red('✗')} ${title}\n${detail.join('\n')}`);
+		}
+		if (outcome === 'skipped' || outcome === 'todo') skippedTitles.push(title);
 	});
 	const ava = join(root, 'node_modules/ava/entrypoints/cli.mjs');
-	const child = spawn(node, [ava, '--tap', `--concurrency=${concurrency}`, ...flags, ...files], { cwd: root, stdio: ['ignore', 'pipe', 2] });
+	const child = spawn(node, [ava, '--tap', `--concurrency=${concurrency}`, ...flags, ...files], {
+		cwd: root,
+		stdio: ['ignore', 'pipe', 2],
+		env: { ...process.env, BGPMESH_TEST_TIMES: timesFile },
+	});
+	const seconds = () => (performance.now() - started) / 1000;
+	const progress = setInterval(() => {
+		const line = { files: times().length, total: files.length, tests: finished, failed, seconds: seconds() };
+		say(dim(`  ${progressLine(line)}`));
+	}, progressMs);
+	let late = false;
+	const bound = setTimeout(() => {
+		late = true;
+		child.kill('SIGTERM');
+		setTimeout(() => child.kill('SIGKILL'), killAfterMs).unref();
+	}, mostMinutes * 60_000);
 	const passOn = (signal) => child.kill(signal);
 	process.on('SIGTERM', passOn);
 	child.stdout.setEncoding('utf8').on('data', (text) => reader.push(text));
@@ -30,15 +63,24 @@ export async function runAva(files, { node = process.execPath, concurrency, flag
 		child.on('close', (code) => done(code ?? 128));
 	});
 	process.off('SIGTERM', passOn);
+	clearInterval(progress);
+	clearTimeout(bound);
 	reader.end();
-	if (!reader.ended || (status !== 0 && reader.failed === 0)) {
+	if (late || !reader.ended || (status !== 0 && reader.failed === 0)) {
 		reader.failed++;
-		say(`${red('✗')} the test runner ended early (status ${status}) after ${finished} tests of ${named(files)}; a test file that never ends does this`);
+		const why = late
+			? `was ended after its ${mostMinutes} minutes`
+			: `ended early (status ${status}); a test file that never ends does this`;
+		say(`${red('✗')} the run of ${named(files)} ${why}; ${finished} tests had ended`);
 	}
-	const seconds = Math.round((performance.now() - started) / 1000);
-	say(`${reader.failed === 0 ? green('✓') : red('✗')} ${named(files)}, ${finished} tests in ${seconds} s`);
-	return { passed: reader.passed, failed: reader.failed, skipped: reader.skipped };
+	const measured = times();
+	rmSync(folder, { recursive: true, force: true });
+	const skipped = reader.skipped > 0 ? `, ${yellow(`${reader.skipped} skipped`)}` : '';
+	const mark = reader.failed === 0 ? green('✓') : red('✗');
+	say(`${mark} ${named(files)}, ${finished} tests${skipped} in ${Math.round(seconds())} s`);
+	return { passed: reader.passed, failed: reader.failed, skipped: reader.skipped, skippedTitles, times: measured };
 }
 
 /** One file by its name, several by their number. */
-const named = (files) => (files.length === 1 ? files[0].replace(/^dist\//, '').replace(/\.js$/, '.ts') : `${files.length} files`);
+const named = (files) =>
+	files.length === 1 ? files[0].replace(/^dist\//, '').replace(/\.js$/, '.ts') : `${files.length} files`;

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundleClient } from './bundle-client.mjs';
+import { bundleDaemon } from './bundle-daemon.mjs';
 import { bundlePlugin } from './bundle-plugin.mjs';
 import { root, run } from './run.mjs';
 import { say } from './say.mjs';
@@ -10,7 +11,11 @@ const outputs = [
 	{ compiled: 'packages/bgp-packet/dist', source: 'packages/bgp-packet' },
 ];
 
-/** Compiles what changed, makes the CNI plugin and what is needed of @kubernetes/client-node one file each, and removes what was compiled from sources that are gone (a deleted test would run for ever). @throws Error when it does not compile */
+/**
+ * Compiles changed sources, bundles the CNI plugin and the used parts of @kubernetes/client-node
+ * into one file each and the daemon for packages, and removes the output of deleted sources (a
+ * deleted test would run for ever). @throws Error when it does not compile
+ */
 export async function build() {
 	say('compiling (tsc -b)');
 	const { status, text } = await run(join(root, 'node_modules/.bin/tsc'), ['-b'], { stdout: 'capture' });
@@ -19,8 +24,9 @@ export async function build() {
 		const folder = join(root, compiled);
 		if (!existsSync(folder)) continue;
 		for (const file of readdirSync(folder, { recursive: true, encoding: 'utf8' })) {
-			if (file.endsWith('.js') && !existsSync(join(root, source, file.replace(/\.js$/, '.ts')))) rmSync(join(folder, file));
+			if (file.endsWith('.js') && !existsSync(join(root, source, file.replace(/\.js$/, '.ts'))))
+				rmSync(join(folder, file));
 		}
 	}
-	await Promise.all([bundlePlugin(), bundleClient()]);
+	await Promise.all([bundlePlugin(), bundleClient(), bundleDaemon()]);
 }

@@ -3,22 +3,34 @@ import { builtinModules } from 'node:module';
 import { join } from 'node:path';
 import { root } from './run.mjs';
 
-/** What loads: only what is used. That importing a module of Node.js does nothing by itself cannot be seen from outside. */
+/**
+ * Only used modules are loaded. The bundler cannot prove that importing a module of Node.js has no
+ * side effect.
+ */
 const quietBuiltins = {
 	name: 'quiet-builtins',
 	setup({ onResolve }) {
-		onResolve({ filter: /^node:/ }, ({ path }) => ({ path, external: builtinModules.includes(path.slice('node:'.length)), sideEffects: false }));
+		onResolve({ filter: /^node:/ }, ({ path }) => ({
+			path,
+			external: builtinModules.includes(path.slice('node:'.length)),
+			sideEffects: false,
+		}));
 	},
 };
 
 /**
- * Makes the compiled CNI plugin one file that needs nothing beside it: every pod's start waits for it to load, and one
- * CommonJS file loads in a third of the processor time of a dozen modules. Returns the file.
+ * Bundles the compiled CNI plugin into one self-contained file: every pod's start waits for it to
+ * load, and one CommonJS file loads in a third of the processor time of a dozen modules. Returns
+ * the file.
  */
 export async function bundlePlugin(outfile = join(root, 'dist/bgpmesh-ipam.cjs')) {
 	const { build } = await import('esbuild');
 	await build({
-		stdin: { contents: "import { main } from './dist/src/cni/main.js';\nvoid main();\n", resolveDir: root, loader: 'js' },
+		stdin: {
+			contents: "import { main, nodeExchange } from './dist/src/cni/index.js';\nvoid main(nodeExchange);\n",
+			resolveDir: root,
+			loader: 'js',
+		},
 		outfile,
 		bundle: true,
 		platform: 'node',

@@ -10,8 +10,9 @@ const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1', 
 const missingPackages = () => packages.filter(({ file }) => !existsSync(file));
 
 /**
- * Installs the Debian packages that are missing where that is possible (root, Debian, `BGPMESH_INSTALL` not `no`), says which,
- * and gives the rows that are still missing. Nothing it installs is started, now or at the next boot.
+ * Installs missing Debian packages if possible (root, Debian, `BGPMESH_INSTALL` not `no`), lists
+ * them, and returns the rows that are still missing. No installed service is started, now or at the
+ * next boot.
  */
 export async function installPackages() {
 	const missing = missingPackages();
@@ -35,7 +36,7 @@ export async function installPackages() {
 		}
 		if (result.status !== 0) {
 			warn(`apt-get failed; its last words:\n${result.text.trimEnd().split('\n').slice(-6).join('\n')}`);
-			// One package that cannot be had must not take the others with it.
+			// A package that cannot be installed must not block the others.
 			for (const name of names) await run('apt-get', ['install', ...apt, name], { stdout: 'capture', env });
 		}
 		await disableServices(missing.filter(({ file }) => existsSync(file)).flatMap(({ services = [] }) => services));
@@ -54,14 +55,17 @@ function whyNot() {
 	return undefined;
 }
 
-/** Debian starts a service on installation unless this script says no; the machine's own script is left alone. */
+/**
+ * Debian starts a service on installation unless this script forbids it; an existing script of the
+ * machine is left unchanged.
+ */
 function forbidServices() {
 	if (existsSync(policy)) return false;
 	writeFileSync(policy, '#!/bin/sh\nexit 101\n', { mode: 0o755 });
 	return true;
 }
 
-/** A routing daemon that wakes up at the next boot because somebody ran the tests would be a nasty surprise. */
+/** A routing daemon must not start at the next boot because the tests installed it. */
 async function disableServices(services) {
 	if (services.length === 0 || !existsSync('/usr/bin/systemctl')) return;
 	for (const service of services) await run('systemctl', ['disable', `${service}.service`], { stdout: 'capture' });

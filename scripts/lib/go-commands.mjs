@@ -5,8 +5,10 @@ import { join } from 'node:path';
 import { root } from './run.mjs';
 
 /**
- * Builds other projects' commands from a Go module of ours, once for each version, into ~/.cache/bgpmesh/NAME/VERSION. `module` is the folder of the
- * go.mod, `requires` the module whose version counts, `commands` maps file names to packages, `flags` are for the linker. Ends the process where that fails.
+ * Builds other projects' commands from a Go module of ours, once for each version, into
+ * ~/.cache/bgpmesh/NAME/VERSION. `module` is the folder of the go.mod, `requires` the module whose
+ * version counts, `commands` maps file names to packages; a name that ends in `.test` is the
+ * package's test binary. `flags` are for the linker. Exits the process on failure.
  */
 export function buildGoCommands({ name, module, requires, commands, flags = () => [], minutes, without }) {
 	const folderOfModule = join(root, module);
@@ -28,7 +30,8 @@ export function buildGoCommands({ name, module, requires, commands, flags = () =
 	mkdirSync(build, { recursive: true });
 	for (const [command, source] of wanted) {
 		const ldflags = ['-s', '-w', ...flags(version)].join(' ');
-		const result = spawnSync('go', ['build', '-buildvcs=false', '-trimpath', '-ldflags', ldflags, '-o', join(build, command), source], {
+		const verb = command.endsWith('.test') ? ['test', '-c'] : ['build', '-buildvcs=false'];
+		const result = spawnSync('go', [...verb, '-trimpath', '-ldflags', ldflags, '-o', join(build, command), source], {
 			cwd: folderOfModule,
 			stdio: 'inherit',
 			env: { ...process.env, CGO_ENABLED: '0' },

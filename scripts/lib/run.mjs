@@ -6,17 +6,22 @@ import { fileURLToPath } from 'node:url';
 /** The top of the repository. */
 export const root = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
 
-/** Exit status as a shell tells it: the code, or 128 and the number of the signal. */
+/** Exit status as a shell reports it: the code, or 128 and the number of the signal. */
 export const statusOf = (code, signal) => (signal === null ? code : 128 + (constants.signals[signal] ?? 0));
 
 /**
- * Runs a command to its end and gives its exit status; `stdout: 'capture'` collects standard output and error as text
- * instead of showing them. A command that cannot be started has status 127.
+ * Runs a command to its end and returns its exit status; `stdout: 'capture'` collects standard
+ * output and error as text instead of showing them. A command that cannot be started has status
+ * 127.
  */
 export function run(command, args, { stdout = 'inherit', env = process.env, cwd = root, input } = {}) {
 	return new Promise((done) => {
 		const captured = stdout === 'capture';
-		const child = spawn(command, args, { cwd, env, stdio: [input === undefined ? 'ignore' : 'pipe', captured ? 'pipe' : 2, captured ? 'pipe' : 2] });
+		const child = spawn(command, args, {
+			cwd,
+			env,
+			stdio: [input === undefined ? 'ignore' : 'pipe', captured ? 'pipe' : 2, captured ? 'pipe' : 2],
+		});
 		let text = '';
 		child.stdout?.on('data', (chunk) => (text += chunk));
 		child.stderr?.on('data', (chunk) => (text += chunk));
@@ -27,8 +32,9 @@ export function run(command, args, { stdout = 'inherit', env = process.env, cwd 
 }
 
 /**
- * Gives the terminal to a command until it ends, and gives its exit status. Ctrl-C reaches the command (it shares our process group) and a
- * SIGTERM sent to us is passed on; we stay until the command has cleaned up.
+ * Passes the terminal to a command until it ends, and returns its exit status. Ctrl-C reaches the
+ * command (it shares our process group) and a SIGTERM sent to us is passed on; this process waits
+ * until the command has cleaned up.
  */
 export function handOver(command, args, { env = process.env } = {}) {
 	return new Promise((done) => {

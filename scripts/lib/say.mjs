@@ -1,6 +1,6 @@
 /**
- * What the scripts tell a person. Everything goes to standard error, so that standard output belongs to the command
- * that was asked for (`npm run lab -- --json` prints one document there).
+ * Messages of the scripts to the user. All are written to standard error, so that standard output
+ * belongs to the requested command (`npm run lab -- --json` prints one document there).
  */
 const colourful = process.stderr.isTTY === true && !process.env.NO_COLOR;
 const paint = (code) => (text) => (colourful ? `\u001b[${code}m${text}\u001b[0m` : text);
@@ -16,7 +16,7 @@ export function say(text) {
 	process.stderr.write(`${text}\n`);
 }
 
-/** A line that must not be overlooked. */
+/** A highlighted line. */
 export function warn(text) {
 	process.stderr.write(`${yellow('!')} ${text}\n`);
 }

@@ -5,7 +5,10 @@ import { red, say } from './say.mjs';
 
 const oldestNode = [20, 19];
 
-/** Everything a fresh clone lacks: Debian packages, npm packages, compiled code. Ends the process where that fails. */
+/**
+ * Sets up all parts that a fresh clone lacks: Debian packages, npm packages, compiled code. Exits
+ * the process on failure.
+ */
 export async function setUp() {
 	const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 	try {

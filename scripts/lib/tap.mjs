@@ -1,12 +1,13 @@
 /**
- * Reads the TAP that ava writes, line by line, and counts. `onResult` is called once per test with
- * `{ outcome: 'passed' | 'failed' | 'skipped' | 'todo', title, detail }`; `detail` is what the test logged and how it failed.
+ * Reads the TAP output of ava, line by line, and counts. `onResult` is called once per test with `{
+ * outcome: 'passed' | 'failed' | 'skipped' | 'todo', title, detail }`; `detail` contains log lines
+ * and the failure.
  */
 export class TapReader {
 	passed = 0;
 	failed = 0;
 	skipped = 0;
-	/** Did the plan line arrive? Without it the runner died before its end. */
+	/** Did the plan line arrive? Without it the runner crashed. */
 	ended = false;
 	#onResult;
 	#rest = '';
@@ -33,7 +34,8 @@ export class TapReader {
 		if (result !== null) {
 			this.#finish();
 			const [, not, title = '', directive] = result;
-			const outcome = directive === 'SKIP' ? 'skipped' : directive === 'TODO' ? 'todo' : not === undefined ? 'passed' : 'failed';
+			const outcome =
+				directive === 'SKIP' ? 'skipped' : directive === 'TODO' ? 'todo' : not === undefined ? 'passed' : 'failed';
 			this.#current = { outcome, title, detail: [] };
 			return;
 		}
@@ -51,7 +53,7 @@ export class TapReader {
 		if (current === undefined) return;
 		if (current.outcome === 'passed') this.passed++;
 		else if (current.outcome === 'failed') this.failed++;
-		// A test that is only announced ran as little as one that was skipped.
+		// An announced test (todo) counts as skipped.
 		else this.skipped++;
 		this.#onResult(current);
 	}
