@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { fileOf } from './failures.mjs';
 import { root } from './run.mjs';
 import { progressLine, readTimes } from './run-report.mjs';
 import { dim, green, red, say, yellow } from './say.mjs';
@@ -13,7 +14,8 @@ const killAfterMs = 10_000;
 /**
  * Runs ava on `files` with the Node.js binary `node`. Failures are shown at once, progress every 10
  * s. The run is stopped after `mostMinutes`, which is a failure, as is a crashed runner. Returns `{
- * passed, failed, skipped, skippedTitles, times }`.
+ * passed, failed, skipped, failures: [{ title, detail, file }], skippedTitles, times }`; the file of
+ * a failure is undefined where the run itself failed.
  */
 export async function runAva(files, { node = process.execPath, concurrency, flags = [], mostMinutes }) {
 	const started = performance.now();
@@ -28,12 +30,12 @@ export async function runAva(files, { node = process.execPath, concurrency, flag
 		}
 	};
 	let finished = 0;
-	let failed = 0;
+	const failures = [];
 	const skippedTitles = [];
 	const reader = new TapReader(({ outcome, title, detail }) => {
 		finished++;
 		if (outcome === 'failed') {
-			failed++;
+			failures.push({ title, detail, file: fileOf(title, files) });
 			say(`${red('✗')} ${title}\n${detail.join('\n')}`);
 		}
 		if (outcome === 'skipped' || outcome === 'todo') skippedTitles.push(title);
@@ -46,7 +48,13 @@ export async function runAva(files, { node = process.execPath, concurrency, flag
 	});
 	const seconds = () => (performance.now() - started) / 1000;
 	const progress = setInterval(() => {
-		const line = { files: times().length, total: files.length, tests: finished, failed, seconds: seconds() };
+		const line = {
+			files: times().length,
+			total: files.length,
+			tests: finished,
+			failed: failures.length,
+			seconds: seconds(),
+		};
 		say(dim(`  ${progressLine(line)}`));
 	}, progressMs);
 	let late = false;
@@ -71,14 +79,17 @@ export async function runAva(files, { node = process.execPath, concurrency, flag
 		const why = late
 			? `was ended after its ${mostMinutes} minutes`
 			: `ended early (status ${status}); a test file that never ends does this`;
-		say(`${red('✗')} the run of ${named(files)} ${why}; ${finished} tests had ended`);
+		const title = `the run of ${named(files)} ${why}; ${finished} tests had ended`;
+		failures.push({ title, detail: [], file: undefined });
+		say(`${red('✗')} ${title}`);
 	}
 	const measured = times();
 	rmSync(folder, { recursive: true, force: true });
-	const skipped = reader.skipped > 0 ? `, ${yellow(`${reader.skipped} skipped`)}` : '';
+	const skippedPart = reader.skipped > 0 ? `, ${yellow(`${reader.skipped} skipped`)}` : '';
 	const mark = reader.failed === 0 ? green('✓') : red('✗');
-	say(`${mark} ${named(files)}, ${finished} tests${skipped} in ${Math.round(seconds())} s`);
-	return { passed: reader.passed, failed: reader.failed, skipped: reader.skipped, skippedTitles, times: measured };
+	say(`${mark} ${named(files)}, ${finished} tests${skippedPart} in ${Math.round(seconds())} s`);
+	const { passed, failed, skipped } = reader;
+	return { passed, failed, skipped, failures, skippedTitles, times: measured };
 }
 
 /** One file by its name, several by their number. */

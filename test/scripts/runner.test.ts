@@ -38,6 +38,12 @@ const report = (await import(resolve('scripts/lib/run-report.mjs'))) as {
 	skippedSummary: (titles: readonly string[]) => string[];
 };
 
+const failures = (await import(resolve('scripts/lib/failures.mjs'))) as {
+	mostFilesAgain: number;
+	fileOf: (title: string, files: readonly string[]) => string | undefined;
+	filesAgain: (failures: readonly { readonly file: string | undefined }[]) => string[];
+};
+
 const text = `TAP version 13
 ok 1 - a › skipped one # SKIP
 not ok 2 - a › later # TODO
@@ -155,4 +161,34 @@ test('skipped tests are one line for each reason', (t) => {
 
 test('a truncated line of times is ignored', (t) => {
 	t.deepEqual(report.readTimes('{"file":"a","seconds":1}\n{"fi'), [{ file: 'a', seconds: 1 }]);
+});
+
+const avaFiles = [
+	'dist/test/fib/lost-events.test.js',
+	'dist/test/daemon/fib/lost-events.test.js',
+	'dist/test/a.test.js',
+];
+
+for (const [title, expected] of [
+	['fib › lost-events › one resync', avaFiles[0]],
+	['daemon › fib › lost-events › one resync', avaFiles[1]],
+	['a › title › fib › lost-events › x', avaFiles[2]],
+	['dist/test/a.test.js exited with a non-zero exit code: 1', avaFiles[2]],
+	['b › unknown', undefined],
+] as const)
+	test(`the file of a failed test: ${title}`, (t) => {
+		t.is(failures.fileOf(title, avaFiles), expected);
+	});
+
+test('the file of a failed test in a run of one file', (t) => {
+	t.is(failures.fileOf('no path in the title', ['dist/test/a.test.js']), 'dist/test/a.test.js');
+});
+
+test('files with failures run again, unless the runner failed or they are too many', (t) => {
+	t.deepEqual(failures.filesAgain([{ file: 'a' }, { file: 'b' }, { file: 'a' }]), ['a', 'b']);
+	t.deepEqual(failures.filesAgain([{ file: 'a' }, { file: undefined }]), []);
+	t.deepEqual(
+		failures.filesAgain(Array.from({ length: failures.mostFilesAgain + 1 }, (_, n) => ({ file: `${n}` }))),
+		[],
+	);
 });
