@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { nearest } from '../core/index.ts';
 import { alternatives, expectation, member, schemaAt, shapeOf } from '../schema/index.ts';
 import { configSchema } from './schema.ts';
+import { ourNameOf } from './synonyms.ts';
 
 /** A path in the file's values. */
 export type Path = readonly PropertyKey[];
@@ -20,7 +21,7 @@ export function describe(issue: z.core.$ZodIssue, prefix: Path, values: unknown)
 	if (issue.code === 'unrecognized_keys') {
 		const known = Object.keys(shapeOf(schemaAt(configSchema, path, values) ?? configSchema));
 		return issue.keys.map((name) => {
-			const close = nearest(name, known);
+			const close = nearest(name, known) ?? ourNameOf(name, known);
 			const expected =
 				close === undefined ? `one of the keys ${known.join(', ')}` : `a known key; did you mean ${close}?`;
 			return { path: [...path, name], target: 'key', found: 'an unknown key', expected };

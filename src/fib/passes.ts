@@ -1,4 +1,5 @@
 import type { Backoff, Clock, Logger } from '../core/index.ts';
+import { DumpInterruptedError } from '../linux/index.ts';
 import type { Pending } from './pending.ts';
 import { afterEvents, Timers } from './timers.ts';
 
@@ -15,6 +16,11 @@ export interface PassesDependencies {
 	readonly log: Logger;
 }
 
+/** A table that changes during more passes in a row, some ten seconds, is worth a warning. */
+const normalInterruptions = 10;
+/** A burst of changes is short: the pass after an interrupted one does not wait for longer. */
+const mostInterruptedDelayMs = 1000;
+
 /**
  * When the kernel is compared with the desired state: at once for changes, after bursts of events,
  * regularly as an audit, and again after a failure. Passes never overlap.
@@ -27,6 +33,8 @@ export class Passes {
 	#isStopped = false;
 	/** Passes that failed since the last complete one. */
 	#failures = 0;
+	/** The last of them that failed for the same reason: interrupted dumps. */
+	#interruptions = 0;
 	/** Duration of the last pass with an audit. */
 	#auditPassMs = 0;
 
@@ -84,11 +92,15 @@ export class Passes {
 				await pass();
 				if (withAudit) this.#auditPassMs = clock.monotonicMs() - startedAtMs;
 				this.#failures = 0;
+				this.#interruptions = 0;
 			} catch (error) {
 				this.#failures++;
+				this.#interruptions = error instanceof DumpInterruptedError ? this.#interruptions + 1 : 0;
 				pending.wantAudit();
 				pending.wantForeign();
-				log.warn('the kernel could not be read or written', {
+				// Interrupted: no error as long as it ends. Many pods are created or deleted at once.
+				const isNormal = this.#interruptions > 0 && this.#interruptions <= normalInterruptions;
+				log[isNormal ? 'debug' : 'warn']('the kernel could not be read or written', {
 					error: error instanceof Error ? error.message : String(error),
 				});
 				return;
@@ -111,7 +123,8 @@ export class Passes {
 		if (this.#isStopped) return;
 		const { pending, retry, retryInMs } = this.#dependencies;
 		if (this.#failures > 0) {
-			const delayMs = Math.min(retry.mostMs, retry.firstMs * 2 ** Math.min(this.#failures, 20));
+			const mostMs = this.#interruptions > 0 ? mostInterruptedDelayMs : retry.mostMs;
+			const delayMs = Math.min(mostMs, retry.firstMs * 2 ** Math.min(this.#failures, 20));
 			this.#timers.arm('retry', delayMs, () => this.request());
 			return;
 		}

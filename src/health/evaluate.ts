@@ -88,6 +88,8 @@ const mtuKeys: Readonly<Record<string, string>> = {
 	'vxlan-v6.calico': '`vxlan.mtuIpv6Bytes`, or `vxlanMTUV6` of FelixConfiguration',
 };
 
+const mostPortsNamed = 4;
+
 function sessionFindings({ peers }: HealthFacts): Finding[] {
 	const configured = peers.filter(({ enabled, dynamic }) => enabled && !dynamic);
 	const down = configured.filter(({ state }) => state !== 'established');
@@ -95,13 +97,22 @@ function sessionFindings({ peers }: HealthFacts): Finding[] {
 		...(configured.length > 0 &&
 		down.length === configured.length &&
 		!peers.some(({ state }) => state === 'established')
-			? [{ id: 'no-session', subject: '', reason: `0 of ${configured.length} sessions are established` } as const]
+			? [noSession(down)]
 			: []),
 		...down.slice(0, mostListed).flatMap((peer) => sessionFinding(peer) ?? []),
 		...(down.length > mostListed
 			? [{ id: 'session-down', subject: 'others', reason: `${down.length - mostListed} more sessions` } as const]
 			: []),
 	];
+}
+
+/** All sessions are down: the remedy names the ports to which this node connects. */
+function noSession(down: readonly PeerFact[]): Finding {
+	const ports = [...new Set(down.filter(({ passive }) => !passive).map(({ port }) => port))].sort((a, b) => a - b);
+	const found = { id: 'no-session', subject: '', reason: `0 of ${down.length} sessions are established` } as const;
+	if (ports.length === 0 || ports.length > mostPortsNamed) return found;
+	const named = `TCP port${ports.length === 1 ? '' : 's'} ${ports.join(', ')}`;
+	return { ...found, remedy: `Check ${named} to the peers, AS numbers and passwords: \`bgpmesh peers\`.` };
 }
 
 /**
@@ -134,7 +145,7 @@ export function peerFindings({
 			({ peer, range }): Finding => ({
 				id: 'peer-key-missing',
 				subject: peer,
-				reason: `range ${range} has md5Key, the peer has none`,
+				reason: `range ${range} has an MD5 key, the peer has none`,
 			}),
 		),
 	];

@@ -5,6 +5,10 @@ import type { SettingCheck } from './host-settings.ts';
 export interface PeerFact {
 	readonly name: string;
 	readonly address: string;
+	/** Of the peer, for connections to it. */
+	readonly port: number;
+	/** `true`: only the peer connects. */
+	readonly passive: boolean;
 	readonly state: string;
 	readonly enabled: boolean;
 	readonly dynamic: boolean;

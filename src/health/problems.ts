@@ -179,7 +179,7 @@ export const problems = {
 		severity: 'error',
 		blocks: ['ready'],
 		text: 'None of the configured sessions is established: the node learns no route.',
-		remedy: 'Check TCP port 179 to the peers, AS numbers and passwords: `bgpmesh peers`.',
+		remedy: 'Check the TCP port of each session, AS numbers and passwords: `bgpmesh peers`.',
 		docs: 'reference/bgpmesh.md',
 	},
 	'next-hop-unreachable': {

@@ -136,6 +136,22 @@ const mistakes: readonly { title: string; text: string; messages: readonly strin
 		messages: ['x.yaml:3:3: bgp.routerID: found an unknown key, expected a known key; did you mean routerId?'],
 	},
 	{
+		title: 'a key by the name that other daemons give it, at the top of the speaker',
+		text: 'bgp:\n  local-as: 1\n  asNumber: 1\n  neighbours: []\n',
+		messages: [
+			'x.yaml:2:3: bgp.local-as: found an unknown key, expected a known key; did you mean asNumber?',
+			'x.yaml:4:3: bgp.neighbours: found an unknown key, expected a known key; did you mean peers?',
+		],
+	},
+	{
+		title: 'a key by the name that other daemons give it, in a peer',
+		text: 'bgp:\n  asNumber: 1\n  peers: [{ address: 10.0.0.2, asNumber: 2, local-as: 1, ebgp_multihop: 2 }]\n',
+		messages: [
+			'x.yaml:3:45: bgp.peers[0].local-as: found an unknown key, expected a known key; did you mean localAsNumber?',
+			'x.yaml:3:58: bgp.peers[0].ebgp_multihop: found an unknown key, expected a known key; did you mean multihopTtl?',
+		],
+	},
+	{
 		title: 'an unknown key without one',
 		text: `${minimal}fib: { frobnicate: 1 }\n`,
 		messages: [

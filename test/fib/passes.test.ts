@@ -2,8 +2,11 @@ import test from 'ava';
 import { prefixKey } from '../../src/core/index.ts';
 import { Passes } from '../../src/fib/passes.ts';
 import { Pending } from '../../src/fib/pending.ts';
+import { DumpInterruptedError } from '../../src/linux/index.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { recordingLogger } from '../fakes/log.ts';
+
+const interrupted = () => new DumpInterruptedError('the table changed during each of 5 dumps');
 
 const prefix = prefixKey('10.0.0.0/26');
 
@@ -85,6 +88,37 @@ test('a pass that fails is repeated with back-off, and reads the kernel again', 
 	clock.advance(800);
 	await runner.running;
 	t.deepEqual(done, [{ audit: true, prefixes: 0 }]);
+});
+
+test('a table that changes while it is read is read again soon, without a warning', async (t) => {
+	let interruptions = 6;
+	const { clock, log, done, runner } = passes({
+		pass: () => (interruptions-- > 0 ? Promise.reject(interrupted()) : Promise.resolve()),
+	});
+	runner.start();
+	await runner.running;
+	t.deepEqual(done, []);
+	for (const delayMs of [400, 800, 1000, 1000, 1000, 1000]) {
+		clock.advance(delayMs);
+		await runner.running;
+	}
+	t.deepEqual(done, [{ audit: true, prefixes: 0 }]);
+	t.deepEqual(new Set(log.lines.map(({ level }) => level)), new Set(['debug']));
+});
+
+test('a table that never stays the same while it is read is a warning', async (t) => {
+	const { clock, log, done, runner } = passes({ pass: () => Promise.reject(interrupted()) });
+	runner.start();
+	for (let pass = 0; pass < 11; pass++) {
+		await runner.running;
+		clock.advance(1000);
+	}
+	await runner.running;
+	t.deepEqual(done, []);
+	t.deepEqual(
+		log.lines.map(({ level }) => level),
+		[...Array<string>(10).fill('debug'), 'warn', 'warn'],
+	);
 });
 
 test('a refused route is retried when due, after a read of the kernel', async (t) => {

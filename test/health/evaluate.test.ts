@@ -5,6 +5,7 @@ import {
 	evaluate,
 	type HealthFacts,
 	HealthTracker,
+	type PeerFact,
 	type ProblemId,
 	problems,
 	settingName,
@@ -15,6 +16,8 @@ import {
 const established = {
 	name: 'tor',
 	address: '10.0.1.1',
+	port: 179,
+	passive: false,
 	state: 'established',
 	enabled: true,
 	dynamic: false,
@@ -417,4 +420,14 @@ test('a problem that was reported at the start stays reported before its patienc
 	t.deepEqual(sustained([device, route], [], -9000), []);
 	t.deepEqual(sustained([device, route], [device], 4000), [device, route]);
 	t.deepEqual(sustained([], [device], 4000), []);
+});
+
+test('without any session the remedy names the ports to which this node connects', (t) => {
+	const remedyOf = (...peers: Partial<PeerFact>[]) =>
+		evaluate({ ...well, peers: peers.map((peer) => ({ ...down, ...peer })) }).find(({ id }) => id === 'no-session')
+			?.remedy ?? '';
+	t.regex(remedyOf({}), /^Check TCP port 179 to the peers/);
+	t.regex(remedyOf({ port: 1179 }, { port: 179 }, { port: 1179 }), /^Check TCP ports 179, 1179 to the peers/);
+	t.regex(remedyOf({ port: 1179 }, { passive: true }), /^Check TCP port 1179 to the peers/);
+	t.is(remedyOf({ passive: true }), '');
 });
