@@ -63,8 +63,25 @@ export async function connects(
 	address: string,
 	to: number,
 	count: number,
-	pause: (made: number) => Promise<unknown> = () => new Promise((resolve) => setTimeout(resolve, 5)),
+	pause?: (made: number) => Promise<unknown>,
 ): Promise<Pick<ConnectResult, 'p50Us' | 'p99Us'>> {
+	return percentiles(await connectDurations(address, to, count, pause));
+}
+
+/** Median and 99th percentile, with one decimal. */
+export function percentiles(durationsUs: readonly number[]): Pick<ConnectResult, 'p50Us' | 'p99Us'> {
+	const sorted = [...durationsUs].sort((left, right) => left - right);
+	const at = (share: number) => Math.round((sorted[Math.floor(sorted.length * share)] ?? 0) * 10) / 10;
+	return { p50Us: at(0.5), p99Us: at(0.99) };
+}
+
+/** See `connects`; as measured, in microseconds. */
+export async function connectDurations(
+	address: string,
+	to: number,
+	count: number,
+	pause: (made: number) => Promise<unknown> = () => new Promise((resolve) => setTimeout(resolve, 5)),
+): Promise<number[]> {
 	const [inet, stream] = [2, 1];
 	const bytes = new Uint8Array(16);
 	const view = new DataView(bytes.buffer);
@@ -83,9 +100,7 @@ export async function connects(
 		durations.push(Number(end - start) / 1000);
 		if (index % 50 === 49) await pause(index + 1);
 	}
-	durations.sort((left, right) => left - right);
-	const at = (share: number) => Math.round((durations[Math.floor(durations.length * share)] ?? 0) * 10) / 10;
-	return { p50Us: at(0.5), p99Us: at(0.99) };
+	return durations;
 }
 
 /** All ways in one namespace, in turns against drift of the machine; the last turn counts. */

@@ -12,6 +12,8 @@ import { benchConnect } from './connect.ts';
 import { benchPodConnect } from './connect-pods.ts';
 import { benchPods } from './pods.ts';
 
+const parts = ['packets', 'pods', 'connect', 'connectPods'] as const;
+
 const options = await yargs(hideBin(process.argv))
 	.scriptName('npm run bench:ebpf --')
 	.option('pods', { type: 'number', default: 110, describe: 'pods of the node' })
@@ -20,6 +22,7 @@ const options = await yargs(hideBin(process.argv))
 	.option('rounds', { type: 'number', default: 7, describe: 'rounds of packets' })
 	.option('connections', { type: 'number', default: 2000, describe: 'connections of each kind' })
 	.option('services', { type: 'number', default: 1000, describe: 'services beside the measured one' })
+	.option('only', { type: 'string', choices: parts, array: true, describe: 'these parts alone' })
 	.option('json', { type: 'boolean', default: false, describe: 'the result as one JSON document' })
 	.example('npm run bench:ebpf -- --json', 'everything, for programs')
 	.strict()
@@ -29,17 +32,20 @@ const loadAverage = (): string => readFileSync('/proc/loadavg', 'utf8').split(' 
 
 try {
 	const loadBefore = loadAverage();
-	const result = {
-		packets: {
+	const measures: Readonly<Record<(typeof parts)[number], () => Promise<unknown>>> = {
+		packets: async () => ({
 			nftables: await benchPackets(['none', 0, 100, 1000], options),
 			ebpf: await benchPackets(['none', 0, 100, 1000], options, (namespace) => openEbpf(namespace)),
-		},
-		pods: await benchPods(options),
-		connect: await benchConnect(options),
-		connectPods: await benchPodConnect(options),
-		load: { before: loadBefore, after: loadAverage() },
+		}),
+		pods: () => benchPods(options),
+		connect: () => benchConnect(options),
+		connectPods: () => benchPodConnect(options),
 	};
-	process.stdout.write(`${JSON.stringify(result, undefined, options.json ? undefined : 2)}\n`);
+	const result: Record<string, unknown> = {};
+	for (const part of parts)
+		if (options.only === undefined || options.only.includes(part)) result[part] = await measures[part]();
+	const load = { before: loadBefore, after: loadAverage() };
+	process.stdout.write(`${JSON.stringify({ ...result, load }, undefined, options.json ? undefined : 2)}\n`);
 } catch (error) {
 	process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
 	process.exitCode = 2;
