@@ -149,9 +149,10 @@ export class Daemon {
 
 	/**
 	 * Ends every session (CEASE 6/2, or silently if neighbours should bridge a restart); kernel
-	 * routes stay.
+	 * routes stay. Pods whose deletion has begun are served to their end.
 	 */
 	async stop(reason: string, graceful: boolean): Promise<void> {
+		await this.#rooms?.cluster?.untilPodsEnded();
 		const rooms = this.#rooms;
 		this.#rooms = undefined;
 		if (rooms !== undefined) {

@@ -19,6 +19,7 @@ import { clusterAddresses } from './cluster-addresses.ts';
 import { lintCluster } from './cluster-lint.ts';
 import { connect } from './connect.ts';
 import { type ClusterCopies, clusterCopies, watchBlock } from './copies.ts';
+import { podsOfNode, untilPodsEnded } from './ending-pods.ts';
 import { FollowedResources } from './followed-resources.ts';
 import { type GarbageCollectionMode, GarbageService } from './garbage-service.ts';
 import { HeldAddresses } from './held-addresses.ts';
@@ -58,6 +59,8 @@ export interface ClusterDependencies {
 
 const patienceMs = 5000;
 const lastWritesMs = 2000;
+/** A pod has 30 s to end unless its specification has another time, and the daemon 60 s. */
+const endingPodsMs = 35_000;
 
 /** One node's view of the cluster: follows its desired state, and runs the node's duties. */
 export class Cluster {
@@ -348,6 +351,18 @@ export class Cluster {
 	report(sources: () => NodeStatusSources): void {
 		this.#copies.statusRequests.start();
 		this.#reporter.start(sources);
+	}
+
+	/**
+	 * Before `stop`, while requests are still served: waits for the release of the addresses of pods
+	 * in deletion, at most 35 s.
+	 */
+	async untilPodsEnded(): Promise<void> {
+		const { clock, log } = this.#dependencies;
+		const pods = () => podsOfNode(this.#client, this.#options.node, clock);
+		// Without the API server nothing is released, and the shutdown is not delayed.
+		const held = () => (this.awaySinceMs() === undefined ? this.#held.addresses : new Set<string>());
+		await untilPodsEnded({ pods, held, clock, log }, endingPodsMs);
 	}
 
 	/** `leaving`: no restart is expected, and the Node's condition is set. */
