@@ -7,7 +7,7 @@ import { meshScenarios } from './mesh.ts';
 import { stormScenarios } from './storm.ts';
 import { tableScenarios } from './tables.ts';
 
-export { problemOf, StepFailedError } from './steps.ts';
+export { StepFailedError } from './steps.ts';
 
 export const scenarios: readonly Scenario[] = [
 	...tableScenarios.slice(0, 2),

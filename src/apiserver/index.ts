@@ -8,7 +8,6 @@
  * them.
  */
 export { type Certificate, parseTokenFile, selfSigned, TokenFileError, type TokenUser } from './http/index.ts';
-export { type KubeconfigEntry, kubeconfigOf } from './kubeconfig.ts';
+export { kubeconfigOf } from './kubeconfig.ts';
 export { packagedDefinitions } from './packaged-definitions.ts';
 export * from './server.ts';
-export type { HistoryLimits } from './store/index.ts';

@@ -2,15 +2,13 @@
  * The command `bgpmesh`: a thin client of the control socket. A verb asks, a renderer shows;
  * renderers are pure and tested by whole screens. With `--json` it prints the answer of the daemon.
  */
-export { ExitCode, main, type Process } from './main.ts';
+export { main } from './main.ts';
 export {
 	type ApiServerRequest,
 	type Applied,
 	type ApplyRequest,
-	type CheckHost,
 	type CleanedPlane,
 	type CleanUp,
-	type ClusterAccess,
 	ClusterAccessError,
 	type GetAnswer,
 	type GetRequest,

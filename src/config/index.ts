@@ -4,7 +4,6 @@
  * and text of the manual.
  */
 
-export type { ReloadEffect } from '../schema/index.ts';
 export { type ConfigChange, diffConfig, diffSteps, type KeyChange } from './diff.ts';
 export { ConfigError, type ConfigProblem, formatProblem } from './errors.ts';
 export { defaultConfigFile, loadConfig } from './load.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { type Policy, regularExpressionProblem } from '../bgp/index.ts';
+import { regularExpressionProblem } from '../bgp/index.ts';
 import {
 	address,
 	asNumber,
@@ -148,6 +148,3 @@ export const policySchema = expects(
 	}),
 	'a policy such as { terms: [...], otherwise: accept }',
 );
-
-/** A policy of the file; the speaker's own type, except for the name. */
-export type PolicyConfig = Omit<Policy, 'name'>;

@@ -9,9 +9,6 @@ export { Line } from './answer.ts';
 export {
 	type AnswerOf,
 	ControlError,
-	type Endpoint,
-	type EndpointName,
-	type ErrorDetails,
 	endpoints,
 	errorAnswer,
 	type Handlers,
@@ -19,14 +16,14 @@ export {
 	type ListingName,
 	type RequestOf,
 } from './api.ts';
-export { ControlClient, CutOffError, type Listed, NoDaemonError } from './client.ts';
+export { ControlClient, CutOffError, NoDaemonError } from './client.ts';
 export type * from './cni-views.ts';
 export type * from './ipam-views.ts';
-export type { Produced, Producing } from './json-text.ts';
+export type { Producing } from './json-text.ts';
 export type * from './lint-views.ts';
 export type * from './policy-views.ts';
 export { defaultReleaseDirectory, releaseSuffix, writeRelease } from './release-file.ts';
-export { ControlServer, type ControlServerDependencies, type MetricsText } from './server.ts';
+export { ControlServer, type MetricsText } from './server.ts';
 export type * from './services-views.ts';
 export { SocketInUseError, SocketPathError } from './socket.ts';
 export type * from './views.ts';

@@ -4,7 +4,7 @@
  * hop and its tunnel address. The answer (`Encapsulation` of `core`) is carried out by `fib`; the
  * devices are kept by `ipip` and `vxlan`.
  */
-export { type EncapsulationInputs, encapsulation, familyDevice } from './encapsulation.ts';
+export { encapsulation } from './encapsulation.ts';
 export { interfaceAddresses } from './interfaces.ts';
 export { tunnelMtuBytes, tunnelOverheadBytes } from './mtu.ts';
 export type * from './types.ts';

@@ -10,12 +10,12 @@
  * and interface: for the selection of routes and for the routes in the kernel.
  */
 
-export { type DesiredInputs, desired, type Wanted, wantedRoute } from './desired.ts';
+export { type DesiredInputs, desired, wantedRoute } from './desired.ts';
 export { diff, sameRoute } from './diff.ts';
 export { besideFelixProtocol, felixProtocol } from './felix.ts';
 export { Fib } from './fib.ts';
 export * from './kernel.ts';
-export { type NetlinkKernelOptions, openNetlinkKernel } from './kernel-netlink.ts';
+export { openNetlinkKernel } from './kernel-netlink.ts';
 export { removeNextHopObjects } from './next-hop-objects.ts';
 export type * from './next-hops/kernel.ts';
 export { openNeighbouringKernel } from './next-hops/kernel-netlink.ts';
@@ -24,8 +24,8 @@ export * from './next-hops/resolve.ts';
 export { NextHopTracker } from './next-hops/tracker.ts';
 export type { Way } from './next-hops/way.ts';
 export type * from './options.ts';
-export { findOthers, noTerritory, type Territory } from './others.ts';
-export { type ReconcileReport, type ReconcileState, reconcile } from './reconcile.ts';
+export { findOthers, type Territory } from './others.ts';
+export { reconcile } from './reconcile.ts';
 export type { StaticRoute } from './statics.ts';
 export type { FibCounts, FibOverview } from './view.ts';
 export { routeMapOf, wayBy } from './ways.ts';

@@ -9,8 +9,6 @@ export { evaluate, peerFindings, sessionFinding } from './evaluate.ts';
 export type { HealthFacts, PeerFact } from './facts.ts';
 export {
 	checkSettings,
-	type HostSetting,
-	hostSettings,
 	type SettingCheck,
 	type SettingNeeds,
 	settingName,

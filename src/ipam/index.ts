@@ -21,7 +21,7 @@ export * from './handle.ts';
 export * from './host-local.ts';
 export * from './interfaces.ts';
 export * from './names.ts';
-export { foreignSizes, overlappedBlocks, overlappingBlocks, overlappingPairs } from './overlaps.ts';
+export { overlappingPairs } from './overlaps.ts';
 export * from './pool.ts';
 export * from './release.ts';
 export * from './report.ts';

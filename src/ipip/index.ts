@@ -4,4 +4,4 @@
  * packets it accepts.
  */
 export { type DeviceStep, deviceSteps, type WantedDevice } from './device.ts';
-export { type IpipDependencies, IpipMesh, type IpipOptions } from './mesh.ts';
+export { IpipMesh, type IpipOptions } from './mesh.ts';

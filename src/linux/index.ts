@@ -23,7 +23,6 @@ export {
 	setMinimumTtl,
 	setTrafficClass,
 	setTtl,
-	setUserTimeout,
 } from './socket-options.ts';
 export { ipv6Interfaces, readSetting, writeSetting } from './sysctl.ts';
 export { isJournal, notifySystemd, watchdogIntervalMs } from './systemd.ts';

@@ -18,7 +18,6 @@ const ipv6TrafficClass = 67;
 const ipv6MinHopCount = 73;
 const soBindToDevice = 25;
 const tcpMd5Sig = 14;
-const tcpUserTimeout = 18;
 const tcpMd5SigExt = 32;
 const md5FlagPrefix = 1;
 const md5SigBytes = 216;
@@ -118,14 +117,6 @@ export function setMinimumTtl(fd: number, socketFamily: Family, minimum: number)
 export function setTrafficClass(fd: number, socketFamily: Family, octet: number): void {
 	if (socketFamily === 'ipv6') setInteger(fd, solIpv6, ipv6TrafficClass, octet, 'IPV6_TCLASS');
 	setInteger(fd, solIp, ipTos, octet, 'IP_TOS');
-}
-
-/**
- * Maximum time of unacknowledged data before the kernel closes the connection. @throws
- * SystemCallError
- */
-export function setUserTimeout(fd: number, milliseconds: number): void {
-	setInteger(fd, solTcp, tcpUserTimeout, milliseconds, 'TCP_USER_TIMEOUT');
 }
 
 /** Packets are sent and received only through this device. @throws SystemCallError: ENODEV */

@@ -6,20 +6,19 @@
  * masquerade are small tables, each replaced as a whole in one transaction and kept loaded by a
  * `RuleKeeper`. Tables of others are never touched.
  */
-export type { CounterReference, DropReference, LogSettings } from './policy/chains.ts';
+export type { DropReference } from './policy/chains.ts';
 export { Mark } from './policy/chains.ts';
-export { ConnectionCutter, type ConnectionCutterDependencies, isDenied, type OwnAddresses } from './policy/cut.ts';
+export { ConnectionCutter } from './policy/cut.ts';
 export {
 	defaultLogGroup,
 	NftablesPolicy,
-	type NftablesPolicyDependencies,
 	type NftablesPolicyOptions,
 	type PolicyCounter,
 	policyTable,
 } from './policy/kernel.ts';
 export { RuleKeeper } from './rule-keeper.ts';
-export { type Guard, guardRules, guardTable, type NatPool, natRules, natTable, noGuardRules } from './rules.ts';
+export { guardRules, type NatPool, natRules, noGuardRules } from './rules.ts';
 export { ServiceConntrack } from './services/conntrack.ts';
 export { HandoverTable, handoverTables } from './services/handover.ts';
-export { NftablesServices, type NftablesServicesDependencies, servicesTable } from './services/kernel.ts';
-export { TableWatch, type TableWatchDependencies } from './table-watch.ts';
+export { NftablesServices, servicesTable } from './services/kernel.ts';
+export { TableWatch } from './table-watch.ts';

@@ -14,8 +14,7 @@ export {
 	type AttachRequest,
 	PodInterfaceError,
 	PodInterfaces,
-	type PodInterfacesDependencies,
 } from './interfaces.ts';
-export type { HostInterface, InterfacePlan, PodEnd, PodKernel } from './kernel.ts';
+
 export { openPodKernel } from './kernel-netlink.ts';
-export { formatOwner, hostInterfaceName, type PodOwner, parseOwner } from './names.ts';
+export { formatOwner, hostInterfaceName, parseOwner } from './names.ts';

@@ -15,15 +15,9 @@ export * from './feed.ts';
 export * from './felix.ts';
 export * from './journey.ts';
 export * from './lint.ts';
-export {
-	builtInTiers,
-	type Conversion,
-	nodesSet,
-	type PolicyModel,
-	type PolicyProblem,
-	type PolicyStage,
-	type SetDefinition,
-	type TierModel,
+export type {
+	PolicyModel,
+	PolicyProblem,
 } from './model.ts';
 export * from './plan.ts';
 export * from './plane/gated-kernel.ts';

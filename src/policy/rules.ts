@@ -45,12 +45,6 @@ export type SetId = string;
 export type PolicyKey = string;
 
 /**
- * Members of a set of type `nets`: prefixes of both families, canonical, always with a length
- * (`10.1.2.3/32`). They may overlap (network sets); a backend with intervals merges or splits them.
- */
-export type NetMember = PrefixKey;
-
-/**
  * Members of a set of type `address-ports`: `ADDRESS,PROTOCOL,PORT`, e.g. `10.1.2.3,6,8080` or
  * `fd00::1,17,53`. `formatAddressPort` and `parseAddressPort` convert.
  */
@@ -64,6 +58,11 @@ export interface IpSet {
 	 * What the set contains, for people and for `policy show`: a selector, a named port, a service.
 	 */
 	readonly meaning: string;
+	/**
+	 * `nets`: prefixes of both families, canonical, always with a length (`10.1.2.3/32`). They may
+	 * overlap (network sets); a backend with intervals merges or splits them. `address-ports`:
+	 * `AddressPortMember`.
+	 */
 	readonly members: ReadonlySet<string>;
 }
 

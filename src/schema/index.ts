@@ -9,7 +9,6 @@ export {
 	bare,
 	expectation,
 	expects,
-	type KeyInfo,
 	key,
 	keyInfo,
 	member,

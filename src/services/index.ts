@@ -28,9 +28,7 @@ export * from './beside/removal.ts';
 export {
 	type Candidate,
 	chooseEndpoints,
-	type EndpointChoice,
 	type EndpointUse,
-	type NodeTopology,
 	useOf,
 } from './compile/endpoints.ts';
 export { type ServiceNode, servicePortKey } from './compile/service.ts';
@@ -45,6 +43,6 @@ export * from './plane/health-servers.ts';
 export * from './plane/kernel.ts';
 export * from './plane/plane.ts';
 export { type EndpointSlice, pruneEndpointSlice } from './resources/endpoint-slice.ts';
-export { type Ignored, pruneService } from './resources/service.ts';
+export { pruneService } from './resources/service.ts';
 export * from './settings.ts';
 export * from './state.ts';

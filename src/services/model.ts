@@ -77,9 +77,6 @@ export type FrontendAction =
  */
 export type Origin = 'pod' | 'node' | 'outside';
 
-/** Why an address belongs to a service. */
-export type FrontendType = 'cluster-ip' | 'external-ip' | 'load-balancer-ip' | 'node-port';
-
 /**
  * `ADDRESS|PROTOCOL|PORT`, or `node-port-FAMILY|PROTOCOL|PORT` for a node port. Unique in a model.
  */

@@ -4,5 +4,5 @@
  * cannot report, and names the size that passes.
  */
 export { checksum, decodeEchoReply, encodeEchoRequest, leastEchoBytes } from './echo.ts';
-export { TunnelProbe, type TunnelProbeDependencies } from './tunnel-probe.ts';
-export type { MtuHole, ProbeTarget } from './types.ts';
+export { TunnelProbe } from './tunnel-probe.ts';
+export type { ProbeTarget } from './types.ts';

@@ -7,8 +7,8 @@
  * right by events and a slow audit.
  */
 export { deviceSteps, type VxlanDevice, type VxlanStep } from './device.ts';
-export { diffEntries, type EntryChange, type RemoteEnd, remoteEntries } from './entries.ts';
-export { openVxlanKernel, type VxlanKernel } from './kernel.ts';
+export { diffEntries, type RemoteEnd, remoteEntries } from './entries.ts';
+export { openVxlanKernel } from './kernel.ts';
 export { macOf, macText, parseMac } from './mac.ts';
-export { type VxlanDependencies, VxlanMesh, type VxlanOptions, type VxlanState } from './mesh.ts';
+export { VxlanMesh, type VxlanOptions, type VxlanState } from './mesh.ts';
 export { type LocalEnd, vxlanDefaults, vxlanDeviceNames } from './types.ts';

@@ -6,9 +6,9 @@
  * brings late and slow peers up to date.
  */
 export { type ExportTerms, exportTerms, ownNextHop } from './export-terms.ts';
-export { UpdateGroup } from './group.ts';
-export { type GroupDependencies, groupTuning } from './group-dependencies.ts';
+
+export { groupTuning } from './group-dependencies.ts';
 export { Groups } from './groups.ts';
 export { ChunkPool } from './log.ts';
-export type { Member } from './member.ts';
+
 export { endOfRibBytes } from './update-writer.ts';

@@ -2,4 +2,4 @@ export * from './api-client.ts';
 export * from './credentials.ts';
 export * from './errors.ts';
 export { type ServerAddress, ServerAddresses } from './server-addresses.ts';
-export { type Follower, ServerState, serverStateOf } from './server-state.ts';
+export { serverStateOf } from './server-state.ts';

@@ -13,8 +13,8 @@ export {
 	type TableFamily,
 	type Verdict,
 } from './elements.ts';
-export type { Expression, MetaKey, Operator, Register } from './expressions.ts';
-export { type CounterInfo, NfTables, NfTablesError, type SetInfo } from './nf-tables.ts';
-export { type LoggedPacket, PacketLog, type PacketLogOptions } from './packet-log.ts';
+export type { Expression } from './expressions.ts';
+export { type CounterInfo, NfTables, NfTablesError } from './nf-tables.ts';
+export { type LoggedPacket, PacketLog } from './packet-log.ts';
 export { type LoadRules, loadByNft, loadRuleset, NftablesMissingError, RulesetError } from './ruleset-loader.ts';
 export type { SetField, StructureChange } from './structure.ts';

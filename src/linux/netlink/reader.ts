@@ -1,4 +1,4 @@
-import { ErrorAttribute, headerLength, MessageFlag, MessageType } from './constants.ts';
+import { ErrorAttribute, headerLength, MessageFlag } from './constants.ts';
 import { aligned, littleEndian } from './writer.ts';
 
 /** Bytes that are not a netlink message. */
@@ -119,6 +119,3 @@ export function decodeAcknowledgement(message: Message): Acknowledgement {
 	}
 	return attributeOffset === undefined ? { errno, sentence } : { errno, sentence, attributeOffset };
 }
-
-/** Does this message end a dump, or report its failure? */
-export const endsDump = ({ type }: Message): boolean => type === MessageType.done || type === MessageType.error;
