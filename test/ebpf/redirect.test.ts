@@ -3,6 +3,8 @@ import test, { type ExecutionContext } from 'ava';
 import { addRouterNamespace, ipBatch, removeNamespace } from '../../lab/frames/namespaces.ts';
 import { inside } from '../../lab/frames/sockets.ts';
 import { createPolicyMaps, EbpfPolicy, TcxAttacher } from '../../src/ebpf/index.ts';
+import { Flag } from '../../src/ebpf/policy/connection.ts';
+import { Layout } from '../../src/ebpf/policy/maps.ts';
 import { Conntrack, loadRuleset } from '../../src/linux/index.ts';
 import { NftablesServices } from '../../src/nftables/index.ts';
 import { addressFrontendKey, emptyModel, type Frontend } from '../../src/services/index.ts';
@@ -105,8 +107,41 @@ async function open(t: ExecutionContext) {
 		const flows = [...(await conntrack.list('ipv4')), ...(await conntrack.list('ipv6'))];
 		return flows.filter(({ original }) => [6, 17].includes(original.protocol)).length;
 	};
-	return { client, redirect, tracked };
+	/** Flags of the connections of TCP over IPv4, by interface. */
+	const flags = () => {
+		const connections = maps.get('connections');
+		const at = Layout.connection;
+		const found = [...(connections?.keys() ?? [])].filter((key) => key[at.protocol] === 6 && key[at.family] === 4);
+		return found.map((key) => {
+			const value = connections?.get(key);
+			return [
+				new DataView(key.buffer, key.byteOffset).getUint32(0, true),
+				value === undefined ? 0 : new DataView(value.buffer).getUint32(Layout.connectionValue.flags, true),
+			];
+		});
+	};
+	return { client, redirect, tracked, flags };
 }
+
+kernelTest(
+	'what goes into a pod at once is seen at both interfaces: answers, and the end of a connection',
+	async (t) => {
+		const { client, redirect, flags } = await open(t);
+		await redirect(true);
+		const { received, error } = await client.ask('tcp', second.ipv4, tcpPort, { send: 100_000, answer: 200_000 });
+		t.is(received, 200_000, error);
+		const ended = Flag.answered | Flag.finOfOpener | Flag.finOfResponder;
+		const isEnded = () => flags().every(([, bits]) => bits === ended);
+		for (let tries = 0; tries < 200 && !isEnded(); tries++) await new Promise((resolve) => setTimeout(resolve, 20));
+		t.deepEqual(
+			flags().sort(([left = 0], [right = 0]) => left - right),
+			[
+				[first.index, ended],
+				[second.index, ended],
+			],
+		);
+	},
+);
 
 kernelTest('packets between pods pass the kernel by, are judged, and answers of nftables find their way', async (t) => {
 	const { client, redirect, tracked } = await open(t);

@@ -73,6 +73,7 @@ export const Helper = {
 	netnsCookie: 122, // 5.7
 	ringBufferOutput: 130, // 5.8
 	redirectNeigh: 152, // 5.10
+	redirectPeer: 155, // 5.10
 } as const;
 export type HelperName = keyof typeof Helper;
 

@@ -104,7 +104,7 @@ class ChainCompiler {
 		emitEnds(this.#verdict, {
 			deniesToHost: policy.direction === 'egress' && settings.endpointToHostAction === 'drop',
 			// Without a pod in the map it costs the first packet of a connection one look-up.
-			redirects: policy.direction === 'egress',
+			redirects: policy.direction === 'egress' ? 'begun' : 'none',
 		});
 		this.#programs.push(this.#assembler.assemble());
 	}

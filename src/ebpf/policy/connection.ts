@@ -8,6 +8,7 @@ import {
 	type Frame,
 	icmpOf,
 	protocolRegister,
+	sourcePortRegister,
 	storeEndpoint,
 } from './frame.ts';
 import { Layout } from './maps.ts';
@@ -62,6 +63,11 @@ export interface ConnectionTargets {
 	readonly invalid: string;
 }
 
+export interface KnownTargets extends Pick<ConnectionTargets, 'established' | 'fresh'> {
+	/** No packet for too long: the connection is none any more. */
+	readonly expired: string;
+}
+
 const nanoseconds = (seconds: number): bigint => BigInt(seconds) * 1_000_000_000n;
 
 /**
@@ -87,12 +93,27 @@ export function emitFindConnection(options: ConnectionOptions, targets: Connecti
 		assembler.load('h', r1, fp, frame.transport + destination);
 		assembler.store('h', fp, key + Layout.connection.destinationPort, r1);
 	}
-	assembler.label(look).lookup('connections', frame.connection).mov(r5, imm(0));
-	assembler.jumpIf(r0, '!=', imm(0), stem('known'));
-	assembler.lookup('connections', frame.reverse).mov(r5, imm(1));
-	assembler.jumpIf(r0, '!=', imm(0), stem('known')).jump(stem('unknown'));
-	assembler.label(stem('known'));
-	emitKnown(options, stem, targets);
+	const [opened, answers] = [
+		{ key: frame.connection, answers: 0 },
+		{ key: frame.reverse, answers: 1 },
+	] as const;
+	const lookUp = ({ key, answers: side }: typeof opened | typeof answers) =>
+		assembler.lookup('connections', key).mov(r5, imm(side)).jumpIf(r0, '!=', imm(0), stem('known'));
+	// SYN alone is no answer: in a simultaneous open (RFC 9293 §3.5) SYN with ACK follows it.
+	// Answers come from the lower port, most often: one look-up is enough then.
+	const [fromPorts, forth] = [stem('look-up-by-ports'), stem('look-up-opened')];
+	assembler.label(look).jumpIf(protocolRegister, '!=', imm(6), fromPorts);
+	assembler.load('b', r1, fp, frame.transport + 13).op('and', r1, imm(Tcp.syn | Tcp.ack));
+	assembler.jumpIf(r1, '!=', imm(Tcp.syn), fromPorts);
+	lookUp(opened);
+	assembler.jump(stem('unknown')).label(fromPorts);
+	assembler.jumpIf(sourcePortRegister, '>=', destinationPortRegister, forth);
+	for (const side of [answers, opened]) lookUp(side);
+	assembler.jump(stem('unknown')).label(forth);
+	for (const side of [opened, answers]) lookUp(side);
+	assembler.jump(stem('unknown'));
+	assembler.label(stem('known')).store('dw', fp, frame.answers, r5);
+	emitKnown(options, stem, { ...targets, expired: stem('unknown') });
 	assembler.label(stem('unknown'));
 	// A packet of TCP begins a connection with SYN, or takes up one that is older than this table
 	// with ACK alone.
@@ -142,12 +163,12 @@ function emitIcmpKeys({ assembler, frame, family }: ConnectionOptions, look: str
 
 /**
  * Register 0: the value; register 5: 0 for a packet of the side that opened the connection. Calls
- * nothing.
+ * nothing, and loses registers 1 to 4.
  */
-function emitKnown(
-	{ assembler, frame }: ConnectionOptions,
+export function emitKnown(
+	{ assembler, frame }: Pick<ConnectionOptions, 'assembler' | 'frame'>,
 	stem: (name: string) => string,
-	targets: ConnectionTargets,
+	targets: KnownTargets,
 ): void {
 	const flags = Layout.connectionValue.flags;
 	assembler.load('dw', r1, fp, frame.now).load('dw', r2, r0, 0).op('sub', r1, r2).load('w', r3, r0, flags);
@@ -167,13 +188,13 @@ function emitKnown(
 		.op('and', r4, imm(Tcp.syn | Tcp.ack));
 	assembler.jumpIf(r4, '==', imm(Tcp.syn), targets.fresh);
 	assembler.label(stem('known-open')).load('b', r4, fp, frame.transport + 13);
-	assembler.jumpIf(r1, '>', r2, stem('unknown'));
+	assembler.jumpIf(r1, '>', r2, targets.expired);
 	emitTcpFlags(assembler, r3, r4);
 	assembler.jump(check);
 	assembler.label(other).loadWide(r2, nanoseconds(timeoutSeconds.otherUnanswered)).mov(r4, r3);
 	assembler.op('and', r4, imm(Flag.answered));
 	assembler.when(r4, '!=', imm(0), () => assembler.loadWide(r2, nanoseconds(timeoutSeconds.otherAnswered)));
-	assembler.jumpIf(r1, '>', r2, stem('unknown'));
+	assembler.jumpIf(r1, '>', r2, targets.expired);
 	assembler.label(check).when(r5, '==', imm(1), () => assembler.op('or', r3, imm(Flag.answered)));
 	assembler.load('dw', r1, fp, frame.now).store('dw', r0, 0, r1).store('w', r0, flags, r3).jump(targets.established);
 }

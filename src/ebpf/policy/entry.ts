@@ -67,7 +67,7 @@ class EntryCompiler {
 		emitDispatch(assembler, { ipv4: 'ipv4', ipv6: 'ipv6', arp: 'pass', other: 'drop' });
 		for (const family of ['ipv4', 'ipv6'] as const) this.#family(family);
 		const { direction, redirects = false } = this.#options;
-		emitEnds(this.#verdict, { deniesToHost: false, redirects: redirects && direction === 'egress' });
+		emitEnds(this.#verdict, { deniesToHost: false, redirects: redirects && direction === 'egress' ? 'known' : 'none' });
 		return assembler.assemble();
 	}
 
@@ -85,22 +85,28 @@ class EntryCompiler {
 		};
 		assembler.label(family);
 		emitParseNetwork(assembler, frame, family, parse);
-		emitFragmentKey(connection);
 		emitParseTransport(assembler, frame, family, parse);
-		assembler.label(stem('parsed'));
+		assembler.label(stem('parsed')).load('dw', r1, fp, frame.fragmented);
+		assembler.when(r1, '!=', imm(0), () => emitFragmentKey(connection));
 		if (family === 'ipv6') this.#neighbourDiscovery();
+		// The source of a connection was the pod's own when it began.
+		emitFindConnection(connection, targets);
+		emitIcmpError(connection, { ...targets, established: stem('icmp-established') });
+		assembler.label(stem('icmp-established'));
 		this.#beginEvent(family);
 		if (direction === 'egress') this.#requireSource(family, 'deny');
-		emitFindConnection(connection, targets);
-		emitIcmpError(connection, targets);
-		assembler.label(stem('later-fragment'));
+		assembler.jump('established').label(stem('later-fragment'));
 		if (direction === 'egress') this.#requireSource(family, 'drop');
 		emitLaterFragment(connection, 'pass', 'drop');
 		assembler.label(stem('invalid'));
+		this.#beginEvent(family);
+		if (direction === 'egress') this.#requireSource(family, 'deny');
 		if (direction === 'ingress') this.#allowLocal();
 		if (settings.dropInvalid) emitDecide(this.#verdict, { type: 'invalid' }, 'deny');
 		else assembler.jump(stem('judge'));
 		assembler.label(stem('fresh'));
+		this.#beginEvent(family);
+		if (direction === 'egress') this.#requireSource(family, 'deny');
 		if (direction === 'ingress') this.#allowLocal();
 		assembler.label(stem('judge'));
 		if (direction === 'egress') this.#tunnels();

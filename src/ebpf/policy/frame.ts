@@ -59,6 +59,8 @@ export function makeFrame(assembler: Assembler) {
 		count: slot('count', 8),
 		/** `struct bpf_fib_lookup`. */
 		route: slot('route', 64),
+		/** 1: the packet is of the side that did not open its connection. */
+		answers: slot('answers', 8),
 	} as const;
 }
 

@@ -5,7 +5,7 @@ import { emitKeep, emitKeepFragments } from './connection.ts';
 import { counterKey, EventAction, type ProgramDecision, ProgramResult } from './decision.ts';
 import { copyAddress, type Frame, packetRegister, protocolRegister } from './frame.ts';
 import { Layout, Switch } from './maps.ts';
-import { emitRedirect } from './redirect.ts';
+import { emitRedirectBegun, emitRedirectKnown } from './redirect.ts';
 
 export interface VerdictOptions {
 	readonly assembler: Assembler;
@@ -30,11 +30,11 @@ export function emitDecide(options: VerdictOptions, decision: ProgramDecision, t
  * The ends of a program, as labels: `allow` keeps the connection, `established` lets the packet
  * pass, from a pod by the shortest way, `pass` lets it pass, `deny` reports it, `drop` is silent.
  * `deniesToHost`: what the routes of this node deliver to itself is denied in place of allowed.
- * `redirects`: see `emitRedirect`.
+ * `redirects`: packets to other pods, of connections that begin here, or that are known.
  */
 export function emitEnds(
 	options: VerdictOptions,
-	{ deniesToHost, redirects }: { readonly deniesToHost: boolean; readonly redirects: boolean },
+	{ deniesToHost, redirects }: { readonly deniesToHost: boolean; readonly redirects: 'none' | 'begun' | 'known' },
 ): void {
 	const { assembler, frame } = options;
 	assembler.label('allow');
@@ -45,7 +45,8 @@ export function emitEnds(
 	});
 	assembler.label('established');
 	emitKeepFragments({ assembler, frame });
-	if (redirects) emitRedirect(assembler, frame);
+	if (redirects === 'begun') emitRedirectBegun(assembler, frame);
+	else if (redirects === 'known') emitRedirectKnown(assembler, frame);
 	assembler.label('pass').mov(r0, imm(-1)).exit();
 	assembler.label('deny');
 	emitCount(options);
