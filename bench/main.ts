@@ -4,8 +4,8 @@ import { hideBin } from 'yargs/helpers';
 import { abandon, measure } from './measure.ts';
 import { renderRun, renderTable } from './render.ts';
 import { chooseScenarios, scenarios } from './scenarios/index.ts';
-import { subjects } from './subjects/index.ts';
-import { type Result, type Run, subjectNames } from './types.ts';
+import { forms, subjectsWith } from './subjects/index.ts';
+import { type Result, type Run, type Subject, subjectNames } from './types.ts';
 
 const say = (text: string): void => void process.stderr.write(`${text}\n`);
 
@@ -24,6 +24,11 @@ const options = await yargs(hideBin(process.argv))
 	.option('json', { type: 'string', describe: 'write the results to this file, too' })
 	.option('scale', { type: 'number', default: 1, describe: 'share of the full size' })
 	.option('bound', { type: 'number', default: 180, describe: 'seconds after which a run is given up' })
+	.option('form', {
+		choices: forms,
+		default: forms[0],
+		describe: 'the code of bgpmesh: bundled as in a package, or the compiled files',
+	})
 	.option('without-bgpmesh', { type: 'boolean', default: false, describe: 'measure the others alone' })
 	.example('$0 full-table fan-out --peers bird,frr --runs 3', 'two scenarios beside BIRD and FRR')
 	.example('$0 full-table --peers bird,bird@sid,bird3@sid', 'BIRD of Debian 12 beside BIRD 2 and 3 of Debian unstable')
@@ -40,6 +45,7 @@ for (const [signal, status] of [
 	process.once(signal, () => void abandon().finally(() => process.exit(status)));
 }
 
+const subjects = subjectsWith(options.form ?? 'bundle');
 const wanted = options.peers.split(',').filter((name) => name !== '');
 const unknown = wanted.filter((name) => !subjects.some((subject) => subject.name === name));
 try {
@@ -60,7 +66,7 @@ try {
  * The subjects take turns within a scenario, so that a change of the machine's load affects all of
  * them. Returns 1 if a run of ours was not verified.
  */
-async function benchmark(chosen: ReturnType<typeof chooseScenarios>, measuring: typeof subjects): Promise<number> {
+async function benchmark(chosen: ReturnType<typeof chooseScenarios>, measuring: readonly Subject[]): Promise<number> {
 	const present = measuring.filter((subject) => {
 		const reason = subject.missing();
 		if (reason !== undefined) say(`not measured: ${subject.name}: ${reason}`);

@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Generator, GeneratorEndedError } from './generator.ts';
+import { claimNetwork } from './network.ts';
 import { StepFailedError } from './scenarios/index.ts';
 import { SubjectFailedError, SubjectProcess } from './subject-process.ts';
 import type { Layout, Measured, Run, Scenario, Subject, SubjectOptions } from './types.ts';
@@ -27,9 +28,6 @@ export async function abandon(): Promise<void> {
 	for (const end of ongoing) await end();
 }
 
-/** A number that no concurrent benchmark has, for addresses in 127.16.0.0/12 and above. */
-let nextNetwork = process.pid;
-
 /**
  * Starts the subject afresh, loads it, and returns the measurement. A subject that fails is a run
  * that is not verified.
@@ -40,13 +38,15 @@ export async function measure(
 	{ scale, boundSeconds }: MeasureOptions,
 ): Promise<Run> {
 	const layout = scenario.layout(scale);
-	const options = subjectOptions(layout);
+	const network = await claimNetwork();
+	const options = subjectOptions(layout, network.octet);
 	const generator = new Generator();
 	let started: SubjectProcess | undefined;
 	const cleanUp = async (): Promise<void> => {
 		ongoing.delete(cleanUp);
 		generator.stop();
 		await started?.stop();
+		await network.release();
 		if (process.env['BGPMESH_BENCH_KEEP'] === undefined) rmSync(options.folder, { recursive: true, force: true });
 	};
 	ongoing.add(cleanUp);
@@ -64,6 +64,7 @@ export async function measure(
 			layout,
 			scale,
 			tell,
+			start: running.start,
 			remainingMs: () => Math.max(1, end - performance.now()),
 			usage: () => running.usage(),
 			attributeMemory: async () => (await subject.attributeMemory?.(options)) ?? null,
@@ -102,8 +103,7 @@ function failure(error: unknown, subject: SubjectProcess, boundSeconds: number):
 	throw error;
 }
 
-function subjectOptions(layout: Layout): SubjectOptions {
-	const network = 16 + (nextNetwork++ % 200);
+function subjectOptions(layout: Layout, network: number): SubjectOptions {
 	const clients = Array.from(
 		{ length: layout.sessions },
 		(_, index) => `127.${network}.${(index + 1) >> 8}.${(index + 1) & 255}`,

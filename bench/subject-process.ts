@@ -36,6 +36,8 @@ export function reasonIn(log: string): string {
 
 const nobody = 65534;
 const ticksPerSecond = 100;
+/** Also the precision of the time of a start. */
+const listenPollMs = 20;
 
 /**
  * A started subject. Its figures come from /proc and count its children too (OpenBGPD has three
@@ -45,6 +47,8 @@ export class SubjectProcess {
 	readonly #process: ChildProcess;
 	readonly #logFile: string;
 	readonly #name: string;
+
+	#start = { seconds: 0, cpuSeconds: 0 };
 
 	private constructor(name: string, process: ChildProcess, logFile: string) {
 		this.#name = name;
@@ -65,6 +69,7 @@ export class SubjectProcess {
 			folder: options.folder,
 			...(unprivileged ? { user: nobody } : {}),
 		});
+		const startedAtMs = performance.now();
 		const child = spawn(command, args, {
 			cwd: options.folder,
 			stdio: ['ignore', log, log],
@@ -84,13 +89,20 @@ export class SubjectProcess {
 						`${subject.name} does not listen at ${options.address}:${options.port}`,
 						started.lastWords(),
 					);
-				await Promise.race([sleep(20), failed]);
+				await Promise.race([sleep(listenPollMs), failed]);
 			}
 		} catch (error) {
 			await started.stop();
 			throw error;
 		}
+		const { cpuSeconds } = started.usage();
+		started.#start = { seconds: (performance.now() - startedAtMs) / 1000, cpuSeconds };
 		return started;
+	}
+
+	/** From the start of its process until it listened. */
+	get start(): { readonly seconds: number; readonly cpuSeconds: number } {
+		return this.#start;
 	}
 
 	/** CPU seconds so far, current and peak memory, of all its processes. */

@@ -149,6 +149,8 @@ export interface Bench {
 	remainingMs(): number;
 	/** Sends one command to the generator. */
 	tell(command: string): Promise<Answer>;
+	/** From the start of the subject's process until it listened. */
+	readonly start: { readonly seconds: number; readonly cpuSeconds: number };
 	/** CPU seconds and resident bytes of the subject now. */
 	usage(): { readonly cpuSeconds: number; readonly rssBytes: number };
 	/** `null`: the subject does not report it. */

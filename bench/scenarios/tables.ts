@@ -35,6 +35,28 @@ const fanOut = (universe: Universe, scale: number): Layout => ({
 	sessions: 1 + scaled(100, Math.max(scale, 0.1), 3),
 });
 
+/**
+ * A table of which the first announcement is mostly paid in code that runs for the first time:
+ * withdrawn and announced again, it shows the share. The time of the start is a figure of its own.
+ */
+async function smallTable(bench: Bench): Promise<Measured> {
+	const { prefixes, sessions } = bench.layout;
+	const first = await feed(bench);
+	await bench.tell(`withdraw 0 0 ${prefixes}`);
+	await converge(bench, 0, sessions);
+	await bench.tell(`announce 0 0 ${prefixes} 1`);
+	const again = await converge(bench, 0, sessions);
+	return {
+		...first,
+		figures: {
+			...first.figures,
+			startSeconds: bench.start.seconds,
+			startCpuSeconds: bench.start.cpuSeconds,
+			againSeconds: again.seconds ?? 0,
+		},
+	};
+}
+
 /** Scenarios with a table shaped like the Internet's. */
 export const tableScenarios: readonly Scenario[] = [
 	{
@@ -42,6 +64,12 @@ export const tableScenarios: readonly Scenario[] = [
 		about: '1M prefixes from one client to another',
 		layout: (scale) => fullTable('table4', scale),
 		run: feed,
+	},
+	{
+		name: 'small-table',
+		about: '50k prefixes from one client to another, after a start; once more when withdrawn',
+		layout: (scale) => ({ ...fullTable('table4', scale), prefixes: scaled(50_000, scale, 17) }),
+		run: smallTable,
 	},
 	{
 		name: 'fan-out',

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { repository } from '../compile.ts';
@@ -6,10 +6,17 @@ import type { AttributeMemory, Subject, SubjectOptions } from '../types.ts';
 
 const program = join(repository, 'bin/bgpmeshd.js');
 
+/** The daemon's code: the bundle that packages have, or the compiled files that a checkout runs. */
+export type Form = 'bundle' | 'files';
+export const forms: readonly Form[] = ['bundle', 'files'];
+
 /** Our daemon as a user starts it: one range of reflector clients, log level info. */
-export const bgpmesh: Subject = {
+export const bgpmesh = (form: Form): Subject => ({
 	name: 'bgpmesh',
-	missing: () => (existsSync(program) ? undefined : 'bin/bgpmeshd.js is not there'),
+	missing: () => {
+		const needed = form === 'files' ? 'dist/src/daemon/index.js' : 'dist/bgpmeshd/index.mjs';
+		return existsSync(join(repository, needed)) ? undefined : `${needed} is not there: npm run build`;
+	},
 	launch: ({ address, port, asNumber, clusterId, clientRange, holdTimeSeconds, denied, folder }) => {
 		const policy = `policies:
   towards-clients:
@@ -33,8 +40,9 @@ log: { level: info }
 		// As a user starts it: its own first line has the flags of Node.js. Flags such as
 		// --cpu-prof follow those.
 		const flags = process.env['BGPMESH_BENCH_NODE_FLAGS'];
-		const start = flags === undefined ? [program] : [process.execPath, ...ownFlags(), ...flags.split(' '), program];
-		const [command = program, ...args] = start;
+		const first = form === 'files' ? program : packagedProgram();
+		const start = flags === undefined ? [first] : [process.execPath, ...ownFlags(), ...flags.split(' '), first];
+		const [command = first, ...args] = start;
 		return { command, args: [...args, '--config', 'bgpmesh.yaml'], files: { 'bgpmesh.yaml': text } };
 	},
 	async longestBlockMs(options) {
@@ -42,7 +50,18 @@ log: { level: info }
 		return longestBlockSeconds === undefined ? null : longestBlockSeconds * 1000;
 	},
 	attributeMemory: async (options) => (await statusOf(options)).rib?.attributeMemory ?? null,
-};
+});
+
+/** The program in a folder like an installed package, without sources: there it runs the bundle. */
+function packagedProgram(): string {
+	const folder = join(repository, 'dist/packaged');
+	mkdirSync(join(folder, 'bin'), { recursive: true });
+	const packaged = join(folder, 'bin/bgpmeshd.js');
+	copyFileSync(program, packaged);
+	copyFileSync(join(repository, 'package.json'), join(folder, 'package.json'));
+	if (!existsSync(join(folder, 'dist'))) symlinkSync('..', join(folder, 'dist'));
+	return packaged;
+}
 
 /** The measured fields of the status; absent in older versions. */
 interface MeasuredStatus {

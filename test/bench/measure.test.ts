@@ -1,5 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { measure } from '../../bench/measure.ts';
+import { claimNetwork } from '../../bench/network.ts';
 import { chooseScenarios, scenarios } from '../../bench/scenarios/index.ts';
 import { nullReflector, subjects } from '../../bench/subjects/index.ts';
 import type { Scenario, Subject, SubjectName } from '../../bench/types.ts';
@@ -25,6 +26,13 @@ function testWith(missing: string | undefined, title: string, body: (t: Executio
 	if (missing === undefined) test.serial(title, body);
 	else test.skip(`${title} (${missing})`, body);
 }
+
+test.serial('benchmarks at the same time have networks of their own, and give them back', async (t) => {
+	const claimed = await Promise.all([claimNetwork(), claimNetwork(), claimNetwork()]);
+	t.is(new Set(claimed.map(({ octet }) => octet)).size, 3);
+	for (const { release } of claimed) await release();
+	await (await claimNetwork()).release();
+});
 
 // Scenarios that wait or have thousands of sessions are too slow for a smoke test even when scaled.
 const quick = scenarios.filter(

@@ -72,3 +72,16 @@ test('the DaemonSet drops all capabilities and adds those that the reference exp
 	const folder = containers[0]?.env?.find(({ name }) => name === 'BGPMESH_NET_SETTINGS')?.value;
 	t.true(containers[0]?.volumeMounts.some(({ mountPath }) => mountPath === folder));
 });
+
+test('compiled code is kept on a volume of the node, so that the next container starts with it', (t) => {
+	const text = readFileSync(join(root, 'config/daemonset.yaml'), 'utf8');
+	const folder = /name: CACHE_DIRECTORY, value: (\S+) /.exec(text)?.[1] ?? '';
+	const volume = [...text.matchAll(/name: (\S+), mountPath: (\S+?)[ ,}]/g)].find(
+		([, , path = '-']) => folder === path || folder.startsWith(`${path}/`),
+	)?.[1];
+	t.regex(text, new RegExp(`name: ${volume}\\n +hostPath: \\{ path: \\S+, type: DirectoryOrCreate`));
+	t.regex(
+		readFileSync(join(root, 'bin/bgpmeshd.js'), 'utf8'),
+		/enableCompileCache\?\.\(process\.env\.CACHE_DIRECTORY\)/,
+	);
+});
