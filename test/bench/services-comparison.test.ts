@@ -12,7 +12,7 @@ const comparisonTest = missing === undefined ? test.serial : test.serial.skip;
 
 // Hundreds of cases: `npm run services:compare -- --cases 500`.
 comparisonTest('packets to random Services have the same fate as with a real kube-proxy', async (t) => {
-	t.timeout(180_000);
+	t.timeout(300_000);
 	enterNewNamespace();
 	const { packets, verdicts, differences } = await compareWithKubeProxy({ seed: 1, cases: 5 });
 	t.deepEqual(differences, []);

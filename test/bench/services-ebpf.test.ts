@@ -22,7 +22,7 @@ const given = readCases<ServicesCase>([join(root, 'test/services/data/cases.json
 kernelTest(
 	'sockets get every verdict of the cases in this repository, by programs or by the rules beside them',
 	async (t) => {
-		t.timeout(120_000);
+		t.timeout(300_000);
 		const backend = openEbpf();
 		t.teardown(() => backend.close());
 		const answer = await runCases('ebpf', backend, given);
@@ -35,7 +35,7 @@ kernelTest(
 );
 
 kernelTest('the table notices sockets that go to other backends', async (t) => {
-	t.timeout(120_000);
+	t.timeout(300_000);
 	const backend = openEbpf(undefined, ({ address, port, ...rest }) => ({ ...rest, address, port: port + 1 }));
 	t.teardown(() => backend.close());
 	const { wrong } = await runCases('ebpf', backend, given);

@@ -153,7 +153,7 @@ function openBackends(pins: string, clock: Clock = systemClock, retry = () => {}
 kernelTest(
 	'nftables to eBPF, a restart and back: no packet of a connection is lost, none that is denied passes',
 	async (t) => {
-		t.timeout(60_000);
+		t.timeout(300_000);
 		const traffic = openNode(t, 's');
 		const pins = mountBpffs(t);
 		const first = openBackends(pins);
@@ -216,7 +216,7 @@ const tooLarge: NodePolicy = nodePolicy(
 );
 
 kernelTest('a policy that does not fit: nftables enforces it without a lost packet, and eBPF comes back', async (t) => {
-	t.timeout(60_000);
+	t.timeout(300_000);
 	const traffic = openNode(t, 'f');
 	const pins = mountBpffs(t);
 	const clock = new FakeClock();

@@ -166,7 +166,7 @@ for (const mode of ['nftables', 'iptables'] as const)
 	(withoutProxy === undefined ? test.serial : test.serial.skip)(
 		`services takeover replaces a real kube-proxy in mode ${mode} without a lost connection`,
 		async (t) => {
-			t.timeout(120_000);
+			t.timeout(300_000);
 			await enterServiceNode(t);
 			const daemon = new RunningDaemon();
 			const { folder, socket, configFile } = daemon;

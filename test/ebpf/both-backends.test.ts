@@ -205,7 +205,7 @@ async function difference(nodes: Nodes, drawn: Scene, tally: Tally): Promise<str
 }
 
 kernelTest('rules and programs pass the same frames for random policies', async (t) => {
-	t.timeout(runs * 2000 + 60_000);
+	t.timeout(runs * 2000 + 300_000);
 	const seed = seedText === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(seedText);
 	t.log(`seed ${seed}; again with EBPF_SEED=${seed}, more with EBPF_RUNS`);
 	const nodes = new Nodes(t);
@@ -232,7 +232,7 @@ kernelTest('rules and programs pass the same frames for random policies', async 
 });
 
 kernelTest('the frames notice a difference between rules and programs', async (t) => {
-	t.timeout(60_000);
+	t.timeout(300_000);
 	const nodes = new Nodes(t);
 	const [sample] = fc.sample(scene, { numRuns: 1, seed: 1 });
 	if (sample === undefined) return t.fail('nothing was drawn');

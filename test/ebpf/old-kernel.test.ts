@@ -7,7 +7,7 @@ import { umlTest } from '../support/uml.ts';
 
 /** Verifiers of newer kernels accept more: each program is loaded by an older one, too. */
 umlTest('the kernel of user-mode-linux accepts the programs and gives the verdicts of evaluate', async (t) => {
-	t.timeout(240_000);
+	t.timeout(300_000);
 	const seed = Math.floor(Math.random() * 2 ** 31);
 	t.log(`seed ${seed}`);
 	const folder = await mkdtemp(join(tmpdir(), 'bgpmesh-ebpf-'));

@@ -22,7 +22,7 @@ for (const [name, attachment, redirect] of [
 	['policy-k8s.jsonl', 'best', true],
 ] as const)
 	namespaceTest(`real frames: ${name}, attachment ${attachment}${redirect ? ', past the kernel' : ''}`, async (t) => {
-		t.timeout(180_000);
+		t.timeout(300_000);
 		const backend = new FramesBackend(`bme${process.pid}`, (namespace) =>
 			openEbpf(namespace, attachment, { redirect }),
 		);
@@ -40,7 +40,7 @@ for (const [action, row] of [
 	namespaceTest(
 		`pods reach each other, their node and others with defaultEndpointToHostAction ${action}: ${row}`,
 		async (t) => {
-			t.timeout(60_000);
+			t.timeout(300_000);
 			const backend = new FramesBackend(`bme${process.pid}h`, (namespace) => openEbpf(namespace));
 			t.teardown(() => backend.close());
 			const cluster: CaseCluster = {
@@ -77,7 +77,7 @@ for (const [action, row] of [
 	);
 
 namespaceTest('the frames notice programs that are not attached', async (t) => {
-	t.timeout(180_000);
+	t.timeout(300_000);
 	const backend = new FramesBackend(`bme${process.pid}`, (namespace) => {
 		const enforcer = openEbpf(namespace);
 		const nothing = { name: 'none', sync: async () => ({ added: 0, removed: 0 }), apply: async () => undefined };

@@ -25,7 +25,7 @@ const felixTunnel = '10.50.1.0';
 felixTest(
 	'a node of ours and a node with Felix exchange packets over VXLAN, and no route is removed again',
 	async (t) => {
-		t.timeout(240_000);
+		t.timeout(300_000);
 		enterRouting();
 		const holder = spawn('sleep', ['600'], { stdio: 'ignore', env: systemEnvironment() });
 		t.teardown(() => holder.kill());

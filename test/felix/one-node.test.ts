@@ -29,7 +29,7 @@ const block = (node: string, cidr: string): JsonObject => ({
 });
 
 felixTest('Felix and our daemon on one node: each keeps its own routes, and none is removed', async (t) => {
-	t.timeout(240_000);
+	t.timeout(300_000);
 	// Another node with a BGP speaker.
 	enterRouting();
 	const far = new RunningDaemon();

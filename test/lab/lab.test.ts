@@ -115,7 +115,7 @@ for (const { args, mode, sessions } of layouts) {
 
 for (const signal of ['SIGINT', 'SIGTERM'] as const) {
 	labTest(`a laboratory that gets ${signal} while it works leaves nothing behind${title}`, async (t) => {
-		t.timeout(120_000);
+		t.timeout(300_000);
 		const before = labFolders();
 		const { status, pid } = await runLab([], (line, kill) => {
 			if (line.includes('network:')) kill(signal);

@@ -49,7 +49,7 @@ for (let index = 0; index < 8; index++) more();
 `;
 
 namespaceTest('no packet passes a policy that denies it before and after a change', async (t) => {
-	t.timeout(120_000);
+	t.timeout(300_000);
 	enterRouting();
 	const pod = spawn('unshare', ['-n', process.execPath, '-e', 'process.stdin.resume()'], {
 		stdio: ['pipe', 'ignore', 'inherit'],

@@ -27,7 +27,7 @@ const runs: readonly { readonly name: string; readonly leastGain?: number }[] = 
 for (const { name, ...options } of runs) {
 	const how = options.leastGain === undefined ? '' : ', looked up';
 	namespaceTest(`real frames through our rules${how}: ${name}`, async (t) => {
-		t.timeout(180_000);
+		t.timeout(300_000);
 		const backend = new FramesBackend(`bmf${process.pid}`, (namespace) => openNftables(namespace, options));
 		t.teardown(() => backend.close());
 		const { cells, wrong } = await runTable(readTable(join(folder, name)), backend);
@@ -90,7 +90,7 @@ function without(side: Rule['source'], ...fields: readonly (keyof Rule['source']
 
 for (const { title, spoil } of faults) {
 	namespaceTest(`the frames detect an inserted fault: ${title}`, async (t) => {
-		t.timeout(180_000);
+		t.timeout(300_000);
 		const backend = spoiled(new FramesBackend(`bmf${process.pid}`), spoil);
 		t.teardown(() => backend.close());
 		const { wrong } = await runTable(readTable(join(folder, 'policy-calico.jsonl')), backend);

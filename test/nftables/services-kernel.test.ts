@@ -100,7 +100,7 @@ const pools = (model: Pick<ServicesModel, 'pools'>) =>
 		.sort();
 
 namespaceTest('after any sequence of changes the table equals that of a start with the last model', async (t) => {
-	t.timeout(180_000);
+	t.timeout(300_000);
 	await fc.assert(
 		fc.asyncProperty(fc.array(sample, { minLength: 2, maxLength: 8 }), async (samples) => {
 			enterNewNamespace();

@@ -28,7 +28,7 @@ const withoutEndpoints = given.flatMap((item): ServicesCase[] => {
 const cases = [...given, ...withoutEndpoints];
 
 namespaceTest('real frames through our rules get every verdict of the cases in this repository', async (t) => {
-	t.timeout(120_000);
+	t.timeout(300_000);
 	const backend = openNftables(`bms${process.pid}`);
 	t.teardown(() => backend.close());
 	const answer = await runCases('nftables', backend, cases);
@@ -77,7 +77,7 @@ const faults: readonly { readonly title: string; readonly spoil: (frontend: Fron
 
 for (const { title, spoil } of faults) {
 	namespaceTest(`the frames detect an inserted fault: ${title}`, async (t) => {
-		t.timeout(120_000);
+		t.timeout(300_000);
 		const node = new ServiceNode(`bms${process.pid}`);
 		const backend = new ServiceFrames(node, new Spoiled(node.namespace, spoil));
 		t.teardown(() => backend.close());

@@ -34,7 +34,7 @@ if (shared === undefined) {
 } else {
 	for (const file of tablesIn(shared)) {
 		test(`whole truth table ${file.slice(shared.length + 1)}`, async (t) => {
-			t.timeout(120_000);
+			t.timeout(300_000);
 			const { cases, cells, wrong } = await runTable(readTable(file), new EvaluateBackend());
 			t.true(cases > 0 && cells > cases);
 			t.deepEqual(wrong.slice(0, 10), []);

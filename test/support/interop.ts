@@ -31,7 +31,7 @@ export function interopTest(
 	if (reasons.length > 0) test.serial.skip(`${title} (skipped: ${reasons.join(', ')})`, body);
 	else
 		test.serial(title, async (t) => {
-			t.timeout(180_000);
+			t.timeout(300_000);
 			await body(t);
 		});
 }
