@@ -31,7 +31,7 @@ async function run(): Promise<unknown> {
 		case 'services':
 			return benchServices(options);
 		case 'packets':
-			return benchPackets(['none', 'conntrack', 0, 10, 100, 1000], options);
+			return benchPackets(['none', 'conntrack', 0, 10, 100, 1000, 'mixed 10', 'mixed 100', 'mixed 1000'], options);
 		default:
 			throw new Error(`'${what[0]}' is none of policy, services, packets`);
 	}

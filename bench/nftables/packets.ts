@@ -3,7 +3,7 @@ import { ethernetFrame, ipPacket } from '../../lab/frames/packets.ts';
 import { inside } from '../../lab/frames/sockets.ts';
 import { NodeNetwork, openWireNamespace, type Port } from '../../lab/policy-table/frames-network.ts';
 import { parseAddress, prefixKey } from '../../src/core/index.ts';
-import { loadRuleset } from '../../src/linux/index.ts';
+import { Conntrack, loadRuleset } from '../../src/linux/index.ts';
 import { NftablesPolicy } from '../../src/nftables/index.ts';
 import {
 	type DirectionPolicy,
@@ -13,12 +13,14 @@ import {
 	type PolicyKernel,
 } from '../../src/policy/index.ts';
 import { round } from './measures.ts';
+import { mixedPolicy, probedPort } from './mix.ts';
 
 /**
- * `none`: no table at all. `conntrack`: nothing but one rule that accepts established connections,
- * as any node has that tracks connections for Services or masquerading.
+ * A number: that many policies that differ by network. `mixed`: policies of all shapes, see
+ * `mixedPolicy`. `none`: no table at all. `conntrack`: nothing but one rule that accepts established
+ * connections, as any node has that tracks connections for Services or masquerading.
  */
-export type Enforced = number | 'none' | 'conntrack';
+export type Enforced = number | `mixed ${number}` | 'none' | 'conntrack';
 
 export interface PacketsResult {
 	readonly policies: Enforced;
@@ -98,7 +100,9 @@ function send({ wire, from, to }: Port, drain: Port, packets: readonly Uint8Arra
 	const before = process.cpuUsage();
 	for (let index = 0; index < count; index++) wire.send(frames[index % frames.length] as Uint8Array);
 	const { user, system } = process.cpuUsage(before);
-	while (drain.wire.receive() !== undefined);
+	let arrived = 0;
+	while (drain.wire.receive() !== undefined) arrived++;
+	if (arrived === 0) throw new Error('no packet arrived');
 	return (user + system) / count;
 }
 
@@ -123,7 +127,83 @@ const trackingTable = `table inet bmtracking {
 }
 `;
 
-/** One row each; `none` is the first of them or absent, `conntrack` follows it or is absent. */
+const policyOf = (enforced: Exclude<Enforced, 'none' | 'conntrack'>): NodePolicy =>
+	typeof enforced === 'number' ? nodePolicy(enforced) : mixedPolicy(Number(enforced.slice('mixed '.length)), addresses);
+
+const packet = (source: string, destination: string, sourcePort: number, destinationPort: number): Uint8Array =>
+	ipPacket({
+		source: parseAddress(source),
+		destination: parseAddress(destination),
+		protocol: 17,
+		sourcePort,
+		destinationPort,
+	});
+
+/** A node of its own with one policy. */
+class Row {
+	readonly #policies: Enforced;
+	readonly #network: NodeNetwork;
+	readonly #conntrack: Conntrack;
+	#enforcer: BenchEnforcer | undefined;
+	#ends: { readonly here: Port; readonly there: Port } | undefined;
+	readonly #established: number[] = [];
+	readonly #first: number[] = [];
+
+	constructor(policies: Enforced, network: NodeNetwork) {
+		this.#policies = policies;
+		this.#network = network;
+		this.#conntrack = inside(network.namespace, () => new Conntrack());
+	}
+
+	async prepare(open: (namespace: string) => BenchEnforcer): Promise<void> {
+		const { namespace } = this.#network;
+		const policy =
+			typeof this.#policies === 'number' || this.#policies.startsWith('mixed') ? this.#policies : undefined;
+		// Checked above.
+		const state = policyOf((policy ?? 0) as Exclude<Enforced, 'none' | 'conntrack'>);
+		this.#network.setPods(
+			[...state.workloads.values()].map(({ interfaceName, addresses: [address = ''] }) => ({ interfaceName, address })),
+		);
+		const [here, there] = [this.#network.podPort(addresses.from), this.#network.podPort(addresses.to)];
+		if (here === undefined || there === undefined) throw new Error('the pods have no links');
+		this.#ends = { here, there };
+		if (this.#policies === 'conntrack') await inside(namespace, () => loadRuleset(trackingTable));
+		if (policy === undefined) return;
+		this.#enforcer = open(namespace);
+		await this.#enforcer.kernel.sync(state);
+	}
+
+	async measure(packets: number): Promise<void> {
+		if (this.#ends === undefined) throw new Error('not prepared');
+		const { here, there } = this.#ends;
+		const connection = packet(addresses.from, addresses.to, 999, probedPort);
+		send(here, there, [connection], 10);
+		send(there, here, [packet(addresses.to, addresses.from, probedPort, 999)], 10);
+		this.#established.push(send(here, there, [connection], packets));
+		const fresh = Array.from({ length: packets / 10 }, (_, number) =>
+			packet(addresses.from, addresses.to, 1024 + number, probedPort),
+		);
+		this.#first.push(send(here, there, fresh, fresh.length));
+		// Connections of earlier rounds would make later ones slower.
+		await this.#conntrack.flush('ipv4');
+	}
+
+	get result(): PacketsResult {
+		const summary = (values: readonly number[]) => {
+			const sorted = [...values].sort((a, b) => a - b);
+			return { leastUs: round(sorted[0] ?? 0), medianUs: round(sorted[sorted.length >> 1] ?? 0) };
+		};
+		return { policies: this.#policies, established: summary(this.#established), first: summary(this.#first) };
+	}
+
+	close(): void {
+		this.#enforcer?.close();
+		this.#conntrack.close();
+		this.#network.close();
+	}
+}
+
+/** One row each, measured by turns. */
 export async function benchPackets(
 	numbers: readonly Enforced[],
 	{ packets, rounds }: { readonly packets: number; readonly rounds: number },
@@ -132,53 +212,17 @@ export async function benchPackets(
 	const prefix = `bmb${process.pid}`;
 	const wires = openWireNamespace(`${prefix}w`);
 	let index = 0;
-	let enforcer: BenchEnforcer | undefined;
-	const network = new NodeNetwork(`${prefix}n`, `${prefix}w`, () => index++);
+	const rows: Row[] = [];
 	try {
-		network.setPods([
-			{ interfaceName: 'calia', address: addresses.from },
-			{ interfaceName: 'calib', address: addresses.to },
-		]);
-		const [here, there] = [network.podPort(addresses.from), network.podPort(addresses.to)];
-		if (here === undefined || there === undefined) throw new Error('the pods have no links');
-		const packet = (source: string, destination: string, sourcePort: number, destinationPort: number) =>
-			ipPacket({
-				source: parseAddress(source),
-				destination: parseAddress(destination),
-				protocol: 17,
-				sourcePort,
-				destinationPort,
-			});
-		const results: PacketsResult[] = [];
 		for (const policies of numbers) {
-			if (policies === 'conntrack') await inside(network.namespace, () => loadRuleset(trackingTable));
-			else if (policies !== 'none') {
-				if (results.at(-1)?.policies === 'conntrack')
-					await inside(network.namespace, () => loadRuleset('delete table inet bmtracking\n'));
-				enforcer ??= open(network.namespace);
-				await enforcer.kernel.sync(nodePolicy(policies));
-			}
-			send(here, there, [packet(addresses.from, addresses.to, 999, 53)], 10);
-			send(there, here, [packet(addresses.to, addresses.from, 53, 999)], 10);
-			const established: number[] = [];
-			const first: number[] = [];
-			for (let round = 0; round < rounds; round++) {
-				established.push(send(here, there, [packet(addresses.from, addresses.to, 999, 53)], packets));
-				const fresh = Array.from({ length: packets / 10 }, (_, number) =>
-					packet(addresses.from, addresses.to, 1024 + number, 1000 + round + 10 * results.length),
-				);
-				first.push(send(here, there, fresh, fresh.length));
-			}
-			const summary = (values: readonly number[]) => {
-				const sorted = [...values].sort((a, b) => a - b);
-				return { leastUs: round(sorted[0] ?? 0), medianUs: round(sorted[sorted.length >> 1] ?? 0) };
-			};
-			results.push({ policies, established: summary(established), first: summary(first) });
+			const row = new Row(policies, new NodeNetwork(`${prefix}n${rows.length}`, `${prefix}w`, () => index++));
+			rows.push(row);
+			await row.prepare(open);
 		}
-		return results;
+		for (let round = 0; round < rounds; round++) for (const row of rows) await row.measure(packets);
+		return rows.map(({ result }) => result);
 	} finally {
-		enforcer?.close();
-		network.close();
+		for (const row of rows) row.close();
 		wires.close();
 	}
 }

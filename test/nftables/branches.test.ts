@@ -122,7 +122,7 @@ const steps = fc
 		const one = fc.tuple(at, of).map(([a, b]): Reach => ({ ...a, ...b }));
 		return fc.array(fc.array(one, { minLength: 1, maxLength: 2 }), { minLength: 12, maxLength: 60 });
 	})
-	.map((all) => all.map((reaches, index): Step => ({ text: `rule ${index}`, reaches })));
+	.map((all) => all.map((reaches, index): Step => ({ text: `rule ${index}`, reaches, effect: 'other' })));
 const packet: fc.Arbitrary<Packet> = fc.record({
 	address: fc.oneof(
 		net4.map((net) => net.split('/')[0] ?? ''),
@@ -160,7 +160,7 @@ test('a packet matches the same rules in the same order through the tree as one 
 });
 
 const thousand = (reachOf: (index: number) => Reach): Step[] =>
-	Array.from({ length: 1000 }, (_, index) => ({ text: `rule ${index}`, reaches: [reachOf(index)] }));
+	Array.from({ length: 1000 }, (_, index) => ({ text: `rule ${index}`, reaches: [reachOf(index)], effect: 'other' }));
 const cases: readonly { readonly title: string; readonly steps: readonly Step[]; readonly most: number }[] = [
 	{
 		title: 'by network',

@@ -65,6 +65,15 @@ const ports = policy(
 		rule('allow', { protocol: 6, destination: { ports: { ranges: [{ first: index, last: index }], sets: [] } } }),
 	),
 );
+/** So many selectors that the sender is looked up. */
+const chosen = Array.from({ length: 12 }, (_, index) =>
+	policy(`chosen${index}`, [rule('allow', { protocol: 6, source: { sets: [`schosen${index}`] } })]),
+);
+const chosenSets = chosen.map((_, index) =>
+	set(`schosen${index}`, [`10.3.0.${index}/32`, '10.3.1.1/32', `fd00:3::${index + 1}/128`]),
+);
+const selected = nodePolicy([workload('a', '10.2.0.1', chosen)], chosen, chosenSets);
+
 const crowded = nodePolicy([workload('a', '10.2.0.1', many, [ports])], [ports, ...many], [clients]);
 
 const states: readonly {
@@ -131,6 +140,18 @@ const states: readonly {
 		},
 	},
 	{
+		title: 'policies that come in such a number that the sender is looked up',
+		after: selected,
+		change: {
+			newSets: chosenSets,
+			policies: chosen,
+			removedPolicies: [web.key, other.key, staged.key],
+			removedSets: [clients.id, named.id],
+			workloads: [...selected.workloads.values()],
+			removedWorkloads: ['ns/b'],
+		},
+	},
+	{
 		title: 'settings',
 		after: { ...before, settings: { ...settings, endpointToHostAction: 'drop', dropInvalid: false } },
 		change: { settings: { ...settings, endpointToHostAction: 'drop', dropInvalid: false } },
@@ -170,6 +191,33 @@ for (const { title, after, change } of states) {
 		restarted.close();
 	});
 }
+
+namespaceTest(
+	'after a change of members that are looked up the table equals that of a start with the same state',
+	async (t) => {
+		const members = ['10.3.0.0/32', '10.3.0.1/32', '10.3.2.2/32', 'fd00:3::8/128'];
+		const after = { ...selected, sets: new Map([...selected.sets, ['schosen0', set('schosen0', members)]]) };
+		enterNewNamespace();
+		const whole = open();
+		await whole.sync(after);
+		const expected = listing();
+		t.is(expected.filter((line) => /ip6? saddr vmap @of-/.test(line)).length, 2);
+		whole.close();
+		enterNewNamespace();
+		const stepwise = open();
+		await stepwise.sync(selected);
+		const joined = ['10.3.0.1/32', '10.3.2.2/32', 'fd00:3::8/128'];
+		const left = ['10.3.1.1/32', 'fd00:3::1/128'];
+		await stepwise.apply(
+			{ ...noChange, changedSets: [{ id: 'schosen0', type: 'nets', added: joined, removed: left }] },
+			after,
+		);
+		await stepwise.settled();
+		t.deepEqual(listing(), expected);
+		t.deepEqual(await stepwise.sync(after), { added: 0, removed: 0 });
+		stepwise.close();
+	},
+);
 
 namespaceTest('a table that another program flushes is detected and created again', async (t) => {
 	enterNewNamespace();

@@ -11,9 +11,16 @@ import { type SetSpec, shortHash } from '../table.ts';
 import type { Reach } from './match.ts';
 import { followingAddress } from './sets.ts';
 
+/**
+ * What a step does to a packet that it matches: it ends with one verdict, or does something else.
+ * Steps of one verdict in a row may be evaluated again, or in another order.
+ */
+export type Effect = 'allow' | 'deny' | 'other';
+
 /** One rule, or a jump to several. */
 export interface Step {
 	readonly text: string;
+	readonly effect: Effect;
 	/** A packet that none of them contains cannot match. */
 	readonly reaches: readonly Reach[];
 }
@@ -37,7 +44,7 @@ export const defaultLeastGain = 8;
 /** Ranges that are wider are not looked up by port. */
 const widestRange = 16;
 /** The chains of all branches hold at most this many rules. */
-const mostCopies = (steps: number): number => 8 * steps + 512;
+export const mostCopies = (steps: number): number => 8 * steps + 512;
 
 /**
  * Rules for packets with one of these keys; a range of keys begins at the first and ends before the
@@ -63,21 +70,29 @@ interface Split {
 	readonly rest: readonly Step[];
 }
 
-/** Rules that have the effect of `steps` one after another and `end` behind them. */
-export function branch(steps: readonly Step[], end: readonly string[], context: BranchContext): readonly string[] {
+/**
+ * Rules that have the effect of `steps` one after another and `end` behind them. `jump`: other
+ * rules follow; then there is no `end`, and no step has the effect `other`.
+ */
+export function branch(
+	steps: readonly Step[],
+	end: readonly string[],
+	context: BranchContext,
+	type: 'goto' | 'jump' = 'goto',
+): readonly string[] {
 	const split = bestSplit(steps, context);
 	if (split === undefined) return [...steps.map(({ text }) => text), ...end];
 	const lookUps = split.lookUps.map(({ match, declaration, branches }) => {
 		const elements = branches.flatMap(({ steps: own, keys }): SetElement[] => {
 			const chain = context.chain('b', branch(own, end, context));
 			return keys.flatMap(({ first, behind }): SetElement[] => [
-				{ key: first, data: { type: 'goto', chain } },
+				{ key: first, data: { type, chain } },
 				...(behind === undefined ? [] : [{ key: behind, intervalEnd: true }]),
 			]);
 		});
 		return `${match} vmap @${context.map(mapNamed(declaration, elements))}`;
 	});
-	return [...lookUps, ...branch(split.rest, end, context)];
+	return [...lookUps, ...branch(split.rest, end, context, type)];
 }
 
 const sizes = ({ lookUps, rest }: Split): number[] => [
@@ -121,13 +136,14 @@ class Branches {
 	}
 }
 
-const merged = (...lists: readonly (readonly number[])[]): number[] => [...new Set(lists.flat())].sort((a, b) => a - b);
+export const mergedIndices = (...lists: readonly (readonly number[])[]): number[] =>
+	[...new Set(lists.flat())].sort((a, b) => a - b);
 
 /** Indices of steps with a reach for which the predicate holds. */
 const indicesOf = (steps: readonly Step[], holds: (reach: Reach) => boolean): number[] =>
 	steps.flatMap(({ reaches }, index) => (reaches.some(holds) ? [index] : []));
 
-const addressWords = {
+export const addressWords = {
 	ipv4: { word: 'ip', type: 'ipv4_addr' },
 	ipv6: { word: 'ip6', type: 'ipv6_addr' },
 } as const;
@@ -142,7 +158,7 @@ function splitByNets(steps: readonly Step[], direction: Direction): Split | unde
 		if (everywhere.length * users.size > mostCopies(steps.length)) return undefined;
 		const branches = new Branches(steps);
 		for (const { prefixes, ...range } of rangesOf([...users.keys()]))
-			branches.add(merged(everywhere, ...prefixes.map((prefix) => users.get(prefix) ?? [])), range);
+			branches.add(mergedIndices(everywhere, ...prefixes.map((prefix) => users.get(prefix) ?? [])), range);
 		const { word, type } = addressWords[family];
 		lookUps.push({
 			match: `meta nfproto ${family} ${word} ${direction === 'ingress' ? 'saddr' : 'daddr'}`,
@@ -232,7 +248,7 @@ function splitByPort(steps: readonly Step[]): Split | undefined {
 	const branches = new Branches(steps);
 	for (const [key, { protocol, port }] of keys) {
 		const reaching = others.filter((index) => steps[index]?.reaches.some((reach) => contains(reach, protocol, port)));
-		branches.add(merged(reaching, byKey.get(key) ?? []), {
+		branches.add(mergedIndices(reaching, byKey.get(key) ?? []), {
 			first: concatenate(Uint8Array.of(protocol), portKey(port)),
 		});
 	}
@@ -258,7 +274,7 @@ function mapNamed(declaration: string, elements: readonly SetElement[]): SetSpec
 		[
 			Buffer.from(key).toString('hex'),
 			intervalEnd === true,
-			data !== undefined && 'chain' in data && data.chain,
+			data !== undefined && 'chain' in data && `${data.type} ${data.chain}`,
 		].join(),
 	);
 	return { name: `by-${shortHash([declaration, ...text].join(' '))}`, kind: 'map', declaration, elements };

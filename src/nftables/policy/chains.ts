@@ -9,7 +9,8 @@ import type {
 	TierPolicies,
 } from '../../policy/index.ts';
 import { type ChainSpec, chainNamed, type SetSpec, shortHash } from '../table.ts';
-import { branch, type Step } from './branches.ts';
+import type { Effect, Step } from './branches.ts';
+import { type AddressesOf, branchByMember, type MemberPlan } from './by-member.ts';
 import { ruleMatches, type SetNames } from './match.ts';
 import { netsSet, portsSet } from './sets.ts';
 
@@ -76,11 +77,14 @@ export interface ChainGroup {
 	readonly drops: ReadonlyMap<string, DropReference>;
 	/** Sets of ports and prefixes that rules name. */
 	readonly sets: ReadonlyMap<string, SetSpec>;
+	/** Maps whose elements follow the members of the policy's sets. */
+	readonly memberMaps: ReadonlyMap<string, MemberPlan>;
 }
 
 export interface ChainContext {
 	readonly book: RuleBook;
 	readonly setName: SetNames['of'];
+	readonly addressesOf: AddressesOf;
 	readonly log: LogSettings;
 	/** Rules that a look-up must spare each packet, see `branch`. */
 	readonly leastGain: number;
@@ -96,6 +100,7 @@ class Group {
 	readonly counters = new Map<string, CounterReference>();
 	readonly drops = new Map<string, DropReference>();
 	readonly sets = new Map<string, SetSpec>();
+	readonly memberMaps = new Map<string, MemberPlan>();
 	readonly #names: SetNames;
 	readonly #context: ChainContext;
 	readonly #direction: Direction;
@@ -159,6 +164,7 @@ class Group {
 			return matches.map(({ text, reach }) => ({
 				text: text === '' ? statement : `${text} ${statement}`,
 				reaches: [reach],
+				effect: effectOf(policy, rule),
 			}));
 		});
 	}
@@ -168,13 +174,18 @@ class Group {
 	 * them.
 	 */
 	#branched(steps: readonly Step[], end: readonly string[]): readonly string[] {
-		return branch(steps, end, {
+		return branchByMember(steps, end, {
 			direction: this.#direction,
 			leastGain: this.#context.leastGain,
+			addressesOf: this.#context.addressesOf,
 			chain: (prefix, rules) => this.add(prefix, rules),
 			map: (map) => {
 				this.sets.set(map.name, map);
 				return map.name;
+			},
+			memberMap: (plan) => {
+				this.memberMaps.set(plan.name, plan);
+				return plan.name;
 			},
 		});
 	}
@@ -185,9 +196,26 @@ class Group {
 		// `pass` leaves the tier, thus its rules stand in the tier's own chain. The rules of a staged
 		// policy need one of their own; others get one so that endpoints share it.
 		const passes = !policy.staged && policy[this.#direction].some(({ action }) => action === 'pass');
-		if (passes || steps.length === 0 || (steps.length === 1 && !policy.staged)) return steps;
+		if (passes) return steps;
+		if (policy.staged) return this.#jump(steps, true);
+		if (!steps.every(({ effect }) => effect === 'allow')) return this.#jump(steps);
+		// Apart, so that each part can be looked up by what its rules have in common.
+		const isByMember = ({ reaches }: Step) => reaches.every(({ members }) => members !== undefined);
+		return [...this.#jump(steps.filter(isByMember)), ...this.#jump(steps.filter((step) => !isByMember(step)))];
+	}
+
+	/** Steps as one, in a chain that endpoints share; a single one stays as it is unless `always`. */
+	#jump(steps: readonly Step[], always = false): readonly Step[] {
+		if (steps.length === 0 || (steps.length === 1 && !always)) return steps;
+		const [effect = 'other', ...others] = new Set(steps.map((step) => step.effect));
 		const chain = this.add('p', this.#branched(steps, []));
-		return [{ text: `jump ${chain}`, reaches: steps.flatMap(({ reaches }) => reaches) }];
+		return [
+			{
+				text: `jump ${chain}`,
+				reaches: steps.flatMap(({ reaches }) => reaches),
+				effect: others.length === 0 ? effect : 'other',
+			},
+		];
 	}
 
 	#statement(policy: Policy, { action, origin }: Rule, index: number): string {
@@ -226,6 +254,9 @@ class Group {
 	}
 }
 
+const effectOf = ({ staged }: Policy, { action }: Rule): Effect =>
+	!staged && (action === 'allow' || action === 'deny') ? action : 'other';
+
 /** What `allow` does. */
 export const allowStatements: Readonly<Record<Stage, string>> = {
 	filter: 'accept',
@@ -256,7 +287,14 @@ export function renderDirection(policy: DirectionPolicy, stage: Stage, context: 
 			policy.otherwise satisfies never;
 	}
 	const root = group.add(`d${letter[policy.direction]}`, rules);
-	return { root, chains: group.chains, counters: group.counters, drops: group.drops, sets: group.sets };
+	return {
+		root,
+		chains: group.chains,
+		counters: group.counters,
+		drops: group.drops,
+		sets: group.sets,
+		memberMaps: group.memberMaps,
+	};
 }
 
 /** A direction names a policy that the state does not have. */

@@ -31,6 +31,8 @@ export interface Reach {
 	 * `/0`.
 	 */
 	readonly nets?: readonly PrefixKey[];
+	/** The peer is a member of this set of type `nets`; only together with `family`. */
+	readonly members?: SetId;
 }
 
 /** A match in nft's language, and packets that contain all those that it matches. */
@@ -62,6 +64,7 @@ export function ruleMatches(rule: Rule, direction: Direction, names: SetNames): 
 		];
 		const peer = rule[direction === 'ingress' ? 'source' : 'destination'];
 		const nets = family === undefined ? undefined : ownNets(peer.nets, family);
+		const [members] = (family === undefined ? undefined : peer.sets) ?? [];
 		return source.flatMap((from) =>
 			destination.map((to) => ({
 				text: [...common, ...from.texts, ...to.texts].join(' '),
@@ -70,6 +73,7 @@ export function ruleMatches(rule: Rule, direction: Direction, names: SetNames): 
 					...(rule.protocol === undefined ? {} : { protocol: rule.protocol }),
 					...(to.ports === undefined ? {} : { ports: to.ports }),
 					...(nets === undefined || nets.some(isEverything) ? {} : { nets }),
+					...(members === undefined ? {} : { members }),
 				},
 			})),
 		);

@@ -33,6 +33,7 @@ import {
 	type Stage,
 } from './chains.ts';
 import { dispatchChanges, everyInterface, fixedSets, sourceChanges } from './fixed-sets.ts';
+import { MemberMaps } from './member-maps.ts';
 import { PolicySet } from './sets.ts';
 import { Tracked } from './tracked.ts';
 
@@ -70,6 +71,16 @@ export class PolicyRuleset {
 	readonly #drops = new Tracked<DropReference>(() => true);
 	/** Sets of ports and prefixes that rules name. */
 	readonly #constants = new Tracked<SetSpec>(() => true);
+	readonly #memberMaps = new MemberMaps((set, family) => this.#sets.get(set)?.addresses(family), {
+		hold: ({ chains, sets }) => {
+			for (const [name, chain] of chains) this.#chains.hold(name, chain);
+			for (const [name, set] of sets) this.#constants.hold(name, set);
+		},
+		release: ({ chains, sets }) => {
+			for (const [name] of chains) this.#chains.release(name);
+			for (const [name] of sets) this.#constants.release(name);
+		},
+	});
 	/** By `MAP INTERFACE`: the chain. */
 	readonly #dispatch = new Tracked<string>();
 	/** By `SET INTERFACE ADDRESS`. */
@@ -107,6 +118,7 @@ export class PolicyRuleset {
 		const add = (spec: SetSpec) => sets.set(spec.name, spec);
 		for (const set of this.#sets.values()) set.specs().forEach(add);
 		for (const [, set] of this.#constants.entries()) add(set);
+		for (const set of this.#memberMaps.specs()) add(set);
 		for (const set of fixedSets(this.#dispatch, this.#mayUse)) add(set);
 		return {
 			chains: new Map(this.#chains.entries()),
@@ -162,14 +174,20 @@ export class PolicyRuleset {
 			for (const [id, { stage }] of this.#groups) if (stage === 'pre-dnat') dirty.add(id);
 		for (const id of dirty) this.#renderAgain(id);
 		this.#renderBase();
+		const memberMaps = this.#memberMaps.finish(change.changedSets);
 		return {
 			...nothingChanges,
 			addCounters: this.#counters.added().map(([name]) => name),
-			addSets: [...sets.added, ...this.#constants.added().map(([, set]) => set)],
+			addSets: [...sets.added, ...this.#constants.added().map(([, set]) => set), ...memberMaps.added],
 			addChains: this.#chains.added().map(([, chain]) => chain),
-			elements: [...sets.elements, ...dispatchChanges(this.#dispatch), ...sourceChanges(this.#mayUse)],
+			elements: [
+				...sets.elements,
+				...memberMaps.elements,
+				...dispatchChanges(this.#dispatch),
+				...sourceChanges(this.#mayUse),
+			],
 			removeChains: this.#chains.removed().map(([, chain]) => chain),
-			removeSets: [...sets.removed, ...this.#constants.removed().map(([, set]) => set)],
+			removeSets: [...sets.removed, ...this.#constants.removed().map(([, set]) => set), ...memberMaps.removed],
 			removeCounters: this.#counters.removed().map(([name]) => name),
 		};
 	}
@@ -218,17 +236,19 @@ export class PolicyRuleset {
 		return renderDirection(policy, stage, {
 			book,
 			setName: this.#setName,
+			addressesOf: (set, family) => this.#sets.get(set)?.addresses(family),
 			log: this.#options.log,
 			leastGain: this.#options.leastGain,
 			preface: stage === 'pre-dnat' ? failsafesBeforeDnat(book.settings) : [],
 		});
 	}
 
-	#hold({ chains, counters, drops, sets }: ChainGroup, verb: 'hold' | 'release'): void {
+	#hold({ chains, counters, drops, sets, memberMaps }: ChainGroup, verb: 'hold' | 'release'): void {
 		for (const [name, chain] of chains) this.#chains[verb](name, chain);
 		for (const [name, reference] of counters) this.#counters[verb](name, reference);
 		for (const [name, reference] of drops) this.#drops[verb](name, reference);
 		for (const [name, set] of sets) this.#constants[verb](name, set);
+		for (const plan of memberMaps.values()) this.#memberMaps[verb](plan);
 	}
 
 	#renderAgain(id: string): void {

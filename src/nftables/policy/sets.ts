@@ -32,6 +32,14 @@ export class PolicySet {
 		return `${this.id}-${family === 'ipv4' ? 4 : 6}${this.#wide[family] > 0 ? 'i' : ''}`;
 	}
 
+	/**
+	 * Members of a family, each a single address as a prefix of full length; `undefined`: there are
+	 * wider prefixes among them, or ports.
+	 */
+	addresses(family: Family): ReadonlySet<string> | undefined {
+		return this.type === 'nets' && this.#wide[family] === 0 ? this.#members[family] : undefined;
+	}
+
 	/** Both sets as they should be. */
 	specs(): SetSpec[] {
 		return families.flatMap((family) => {
