@@ -76,28 +76,33 @@ class NetlinkKernel implements RouteKernel {
 
 	async list(): Promise<readonly KernelRoute[]> {
 		await this.#learnLinks(true);
-		const routes: KernelRoute[] = [];
 		const objects = new Set<number>();
-		for (const family of families) await this.#listProtocol(family, this.#protocol, routes, objects);
+		const lists: (readonly KernelRoute[])[] = [];
+		for (const family of families) lists.push(await this.#listProtocol(family, this.#protocol, objects));
 		if (this.#former !== undefined) {
-			const before = routes.length;
-			for (const family of families) await this.#listProtocol(family, this.#former, routes, objects);
-			if (routes.length === before) this.#former = undefined;
+			const former: (readonly KernelRoute[])[] = [];
+			for (const family of families) former.push(await this.#listProtocol(family, this.#former, objects));
+			if (former.every((list) => list.length === 0)) this.#former = undefined;
+			lists.push(...former);
 		}
 		await this.#objects.learn(objects);
-		return routes;
+		const filled = lists.filter((list) => list.length > 0);
+		return filled.length === 1 ? (filled[0] ?? []) : filled.flat();
 	}
 
-	async #listProtocol(family: Family, protocol: number, routes: KernelRoute[], objects: Set<number>): Promise<void> {
-		for (const slice of slices(await this.#netlink.routes({ family, table: this.#table, protocol }))) {
-			for (const message of slice) {
-				const route = this.#messages.decode(message);
-				if (!this.#isOurs(route, protocol)) continue;
-				routes.push(protocol === this.#protocol ? route : { ...route, protocol });
-				if (message.nextHopId !== undefined) objects.add(message.nextHopId);
-			}
-			await othersFirst();
-		}
+	#listProtocol(family: Family, protocol: number, objects: Set<number>): Promise<KernelRoute[]> {
+		const own = (route: KernelRoute, nextHopId: number): KernelRoute | undefined => {
+			if (!this.#isOurs(route, protocol)) return undefined;
+			if (nextHopId !== 0) objects.add(nextHopId);
+			return protocol === this.#protocol ? route : { ...route, protocol };
+		};
+		return this.#netlink.listRoutes<KernelRoute>(
+			{ family, table: this.#table, protocol },
+			{
+				full: (message) => own(this.#messages.decode(message), message.nextHopId ?? 0),
+				plain: (listed) => own(this.#messages.decodeListed(listed), listed.nextHopId),
+			},
+		);
 	}
 
 	async listForeign(): Promise<readonly ForeignRoute[]> {
@@ -155,9 +160,26 @@ class NetlinkKernel implements RouteKernel {
 
 	async apply(operations: readonly RouteOperation[]): Promise<readonly RouteFailure[]> {
 		await this.#learnLinks(false);
+		if (operations.length <= operationsPerPart) return this.#applyPart(operations);
 		const failures: RouteFailure[] = [];
-		const steps = (await this.#isPlain(operations)) ? operations : this.#stepsOf(operations, failures);
-		const sharing = await this.#share(operations);
+		let before: Promise<readonly RouteFailure[]> = Promise.resolve([]);
+		for (let start = 0; start < operations.length; start += operationsPerPart) {
+			const part = this.#applyPart(operations.slice(start, start + operationsPerPart));
+			// A failure is thrown by the next `await before`.
+			part.catch(() => undefined);
+			failures.push(...(await before));
+			before = part;
+		}
+		return [...failures, ...(await before)];
+	}
+
+	/** Two parts may be in progress: one is prepared while the kernel works on the other. */
+	async #applyPart(operations: readonly RouteOperation[]): Promise<readonly RouteFailure[]> {
+		const failures: RouteFailure[] = [];
+		const steps = this.#isPlain(operations) ? operations : this.#stepsOf(operations, failures);
+		const shared = this.#sharedHops(operations);
+		const sharing = shared.size >= fewestSharedHops;
+		if (sharing) await this.#objects.ensure(shared.values());
 		const refused = await this.#netlink.streamMessages(steps.length, (writer, position, sequence) => {
 			const step = steps[position];
 			if (step !== undefined)
@@ -175,7 +197,7 @@ class NetlinkKernel implements RouteKernel {
 			const reason = code === 'EEXIST' ? 'a route of another owner holds this prefix and metric' : sentence;
 			failures.push({ operation: 'of' in step ? step.of : step, error: new RouteError(code, reason) });
 		}
-		await this.#removeOtherwise(gone);
+		if (gone.length > 0) await this.#removeOtherwise(gone);
 		return failures;
 	}
 
@@ -183,12 +205,10 @@ class NetlinkKernel implements RouteKernel {
 	 * True if each operation is one message: all devices exist, and no route of another owner is in
 	 * the place of a replaced one. Neighbouring operations mostly have one device.
 	 */
-	async #isPlain(operations: readonly RouteOperation[]): Promise<boolean> {
+	#isPlain(operations: readonly RouteOperation[]): boolean {
 		const foreign = this.#foreignMetrics;
 		let device: string | undefined;
-		let position = 0;
 		for (const { type, route } of operations) {
-			if (isTurn(position++)) await othersFirst();
 			if (route.others !== undefined || (route.device !== device && this.#missingDevice(route) !== undefined))
 				return false;
 			device = route.device;
@@ -212,21 +232,17 @@ class NetlinkKernel implements RouteKernel {
 		return steps;
 	}
 
-	/** Creates next hop objects if there are many next hops. `true`: routes use them. */
-	async #share(operations: readonly RouteOperation[]): Promise<boolean> {
+	/** The next hops that could be objects, each once. Many of them are created as objects. */
+	#sharedHops(operations: readonly RouteOperation[]): ReadonlyMap<string, SharedHop> {
 		const shared = new Map<string, SharedHop>();
 		let last: string | undefined;
-		let position = 0;
 		for (const operation of operations) {
-			if (isTurn(position++)) await othersFirst();
 			// Operations are grouped by next hop.
 			if (operation.route.via === last) continue;
 			last = operation.route.via;
 			this.#noteShared(operation, shared);
 		}
-		if (shared.size < fewestSharedHops) return false;
-		await this.#objects.ensure(shared.values());
-		return true;
+		return shared;
 	}
 
 	/** If no route has this gateway, the route may have an object, or the other way round. */
@@ -345,8 +361,8 @@ class NetlinkKernel implements RouteKernel {
 	}
 }
 
-/** Loops over many operations yield to the event loop at these positions. */
-const isTurn = (position: number): boolean => position % 8192 === 8191;
+/** Operations that are checked and written in one turn of the event loop: some 3 milliseconds. */
+const operationsPerPart = 8000;
 
 /** A message, and the operation that it implements in part. */
 type Step =

@@ -8,10 +8,11 @@ import { othersFirst, slices } from './slices.ts';
  * write in progress is not late.
  */
 const prefixesPerTurn = 250;
-/**
- * Operations per write: several batches, so that one is encoded while the kernel processes another.
- */
+/** The kernel begins early. */
+const operationsOfFirstWrite = 1000;
 const operationsPerWrite = 4000;
+/** Writes that the kernel has not finished: one in progress, and one that follows it at once. */
+const writesUnderWay = 2;
 
 /** The desired state, and the known state of the kernel. */
 export interface ReconcileState {
@@ -69,32 +70,37 @@ export async function reconcile(
 		failures.push(...refused);
 	};
 	/**
-	 * While the kernel processes one write, the results of the previous one are recorded and the
-	 * differences of the next one computed: a prefix is in one write only.
+	 * While the kernel processes one write, the next one waits, and the results of earlier ones are
+	 * recorded: a prefix is in one write only.
 	 */
 	const inPipeline = async (all: Iterable<PrefixKey>, phase: 'make' | 'break') => {
-		let written: readonly RouteOperation[] = [];
-		let underWay: Promise<readonly RouteFailure[]> = Promise.resolve([]);
+		const underWay: {
+			readonly written: readonly RouteOperation[];
+			readonly result: Promise<readonly RouteFailure[]>;
+		}[] = [];
 		let now: RouteOperation[] = [];
+		let most = operationsOfFirstWrite;
+		const finish = async () => {
+			const oldest = underWay.shift();
+			if (oldest !== undefined) settle(oldest.written, await oldest.result);
+		};
 		const write = async () => {
-			const [before, refused] = [written, await underWay];
-			written = now.length === 0 ? now : ordered(now);
-			underWay = written.length === 0 ? Promise.resolve([]) : kernel.apply(written);
-			// The next `await underWay` throws the failure.
-			underWay.catch(() => undefined);
+			const written = ordered(now);
+			const result = kernel.apply(written);
+			// `finish` throws the failure.
+			result.catch(() => undefined);
+			underWay.push({ written, result });
 			now = [];
-			if (before.length === 0) return;
-			// The kernel has the next write first.
-			await othersFirst();
-			settle(before, refused);
+			most = operationsPerWrite;
+			if (underWay.length > writesUnderWay) await finish();
 		};
 		for (const slice of slices(all, prefixesPerTurn)) {
 			collect(slice, phase, now);
-			if (now.length >= operationsPerWrite) await write();
+			if (now.length >= most) await write();
 			await othersFirst();
 		}
-		await write();
-		settle(written, await underWay);
+		if (now.length > 0) await write();
+		while (underWay.length > 0) await finish();
 	};
 	await inPipeline(prefixes, 'make');
 	// Skips removals for a prefix whose new route was refused: it would be left without a route.

@@ -2,6 +2,7 @@ import { addressBytes, formatAddress, formatPrefix, parseAddress, parsePrefix } 
 import {
 	encodePlainRoute,
 	encodeRouteChange,
+	type ListedRoute,
 	type MessageWriter,
 	type NextHop,
 	type RouteMessage,
@@ -18,6 +19,8 @@ export class RouteMessages {
 	readonly #links: Links;
 	/** Cache of addresses as bytes; there are few gateways. */
 	readonly #addresses = new Map<string, Uint8Array>();
+	/** Cache of addresses as text, by number. */
+	readonly #gateways = new Map<number, string>();
 	/** The last one: messages are grouped by next hop. */
 	#last: { readonly address: string; readonly bytes: Uint8Array } = { address: '', bytes: new Uint8Array() };
 
@@ -100,6 +103,30 @@ export class RouteMessages {
 		if (first === undefined)
 			return { ...base, type: 'unicast', via: undefined, device: undefined, onlink: false, ...ofSource };
 		return { ...base, type: 'unicast', ...first, ...(others.length === 0 ? {} : { others }), ...ofSource };
+	}
+
+	/** A listed route of the common form: as `decode` for its message. */
+	decodeListed(listed: ListedRoute): KernelRoute {
+		const { destination, length, priority: metric, isBlackhole, gateway, outInterface } = listed;
+		const hasHop = !isBlackhole && (gateway !== 0 || outInterface !== 0);
+		return {
+			prefix: formatPrefix(destination, length),
+			family: 'ipv4',
+			type: isBlackhole ? 'blackhole' : 'unicast',
+			via: hasHop && gateway !== 0 ? this.#gatewayText(gateway) : undefined,
+			device: hasHop && outInterface !== 0 ? this.#links.nameOf(outInterface) : undefined,
+			onlink: hasHop && listed.onlink,
+			metric,
+		};
+	}
+
+	#gatewayText(gateway: number): string {
+		let text = this.#gateways.get(gateway);
+		if (text === undefined) {
+			text = formatAddress(Uint8Array.of(gateway >>> 24, gateway >>> 16, gateway >>> 8, gateway));
+			this.#gateways.set(gateway, text);
+		}
+		return text;
 	}
 
 	/** Gateway and interface as text. */

@@ -7,8 +7,9 @@ import {
 	RouteScope,
 	RouteType,
 } from './constants.ts';
+import type { Message } from './reader.ts';
 import { type RouteVerb, verbFlags } from './route.ts';
-import type { MessageWriter } from './writer.ts';
+import { littleEndian, type MessageWriter } from './writer.ts';
 
 /** The common form of an IPv4 route: one next hop or a blackhole, a table below 256. */
 export interface PlainRoute {
@@ -125,4 +126,93 @@ function writeDottedQuad(octets: Uint8Array, at: number, text: string, end: numb
 		} else value = value * 10 + code - 0x30;
 	}
 	octets[offset] = value;
+}
+
+/** An IPv4 route with at most one next hop, as the kernel lists it. */
+export interface ListedRoute {
+	/** 4 bytes, host bits zero. */
+	readonly destination: Uint8Array;
+	readonly length: number;
+	readonly table: number;
+	readonly protocol: number;
+	readonly priority: number;
+	readonly isBlackhole: boolean;
+	/** As a number, its first octet the highest; 0: none. */
+	readonly gateway: number;
+	/** 0: none. */
+	readonly outInterface: number;
+	readonly onlink: boolean;
+	/** 0: none. */
+	readonly nextHopId: number;
+}
+
+/**
+ * Decodes the common form of IPv4 routes without new objects: for 100,000 routes these and their
+ * collection take most of the time of a list.
+ */
+export class PlainRouteReader {
+	readonly #route: { -readonly [Field in keyof ListedRoute]: ListedRoute[Field] } = {
+		destination: new Uint8Array(4),
+		length: 0,
+		table: 0,
+		protocol: 0,
+		priority: 0,
+		isBlackhole: false,
+		gateway: 0,
+		outInterface: 0,
+		onlink: false,
+		nextHopId: 0,
+	};
+
+	/**
+	 * The route of RTM_NEWROUTE, valid until the next call; `undefined` for every other form, also a
+	 * malformed one: `decodeRoute` decodes it or refuses it.
+	 */
+	read({ view, bodyStart, bodyEnd }: Message): ListedRoute | undefined {
+		if (bodyEnd - bodyStart < routeHeaderLength || view.getUint8(bodyStart) !== ipv4) return undefined;
+		const route = this.#route;
+		const type = view.getUint8(bodyStart + 7);
+		const flags = view.getUint32(bodyStart + 8, littleEndian);
+		if ((type !== RouteType.unicast && type !== RouteType.blackhole) || (flags & RouteFlag.cloned) !== 0)
+			return undefined;
+		route.length = view.getUint8(bodyStart + 1);
+		route.table = view.getUint8(bodyStart + 4);
+		route.protocol = view.getUint8(bodyStart + 5);
+		route.isBlackhole = type === RouteType.blackhole;
+		route.onlink = (flags & RouteFlag.onlink) !== 0;
+		route.priority = 0;
+		route.gateway = 0;
+		route.outInterface = 0;
+		route.nextHopId = 0;
+		let destination = 0;
+		for (let offset = bodyStart + routeHeaderLength; offset < bodyEnd; offset += attributeLength) {
+			if (offset + attributeLength > bodyEnd || view.getUint16(offset, littleEndian) !== attributeLength)
+				return undefined;
+			const value = offset + 4;
+			switch (view.getUint16(offset + 2, littleEndian)) {
+				case RouteAttribute.destination:
+					destination = view.getUint32(value);
+					break;
+				case RouteAttribute.gateway:
+					route.gateway = view.getUint32(value);
+					break;
+				case RouteAttribute.outInterface:
+					route.outInterface = view.getUint32(value, littleEndian);
+					break;
+				case RouteAttribute.priority:
+					route.priority = view.getUint32(value, littleEndian);
+					break;
+				case RouteAttribute.table:
+					route.table = view.getUint32(value, littleEndian);
+					break;
+				case RouteAttribute.nextHopId:
+					route.nextHopId = view.getUint32(value, littleEndian);
+					break;
+				default:
+					return undefined;
+			}
+		}
+		for (let index = 0; index < 4; index++) route.destination[index] = destination >>> (24 - 8 * index);
+		return route;
+	}
 }

@@ -28,6 +28,8 @@ import {
 	encodeNextHopRemove,
 	type NextHopObject,
 } from './next-hop.ts';
+import { type ListedRoute, PlainRouteReader } from './plain-route.ts';
+import type { Message } from './reader.ts';
 import {
 	decodeRoute,
 	encodeRouteChange,
@@ -46,7 +48,7 @@ import type { MessageWriter } from './writer.ts';
  * Messages in one `send`: between two the kernel waits for a turn of this process; the responses
  * must fit the receive buffer.
  */
-const mostPerBatch = 2000;
+const mostPerBatch = 4000;
 
 /** One change to a routing table. */
 export interface RouteChangeRequest {
@@ -128,16 +130,41 @@ export class Rtnetlink {
 	 * The routes of one family, table and (if given) protocol. The kernel creates a table with its
 	 * first route; one that does not exist has no routes.
 	 */
-	async routes(filter: RouteFilter): Promise<RouteMessage[]> {
-		let routes: RouteMessage[] = [];
+	routes(filter: RouteFilter): Promise<RouteMessage[]> {
+		return this.listRoutes(filter, { full: (route) => route, plain: undefined });
+	}
+
+	/**
+	 * The same routes as `full` and `plain` make them, without those that they make `undefined`.
+	 * `plain` gets the routes of the common form, each valid during the call: for long lists.
+	 */
+	async listRoutes<T>(
+		filter: RouteFilter,
+		{
+			full,
+			plain,
+		}: {
+			readonly full: (route: RouteMessage) => T | undefined;
+			readonly plain: ((route: ListedRoute) => T | undefined) | undefined;
+		},
+	): Promise<T[]> {
+		let routes: T[] = [];
+		const reader = new PlainRouteReader();
+		const matches = ({ table, protocol }: { readonly table: number; readonly protocol: number }) =>
+			table === filter.table && (filter.protocol === undefined || protocol === filter.protocol);
+		const made = (message: Message): T | undefined => {
+			const listed = plain === undefined || filter.family !== 'ipv4' ? undefined : reader.read(message);
+			if (plain !== undefined && listed !== undefined) return matches(listed) ? plain(listed) : undefined;
+			const route = decodeRoute(message);
+			return route?.family === filter.family && matches(route) ? full(route) : undefined;
+		};
 		const dumped = this.#socket.dump(
 			(writer, sequence) => encodeRouteDump(writer, filter, sequence),
 			(message) => {
 				if (message.type !== MessageType.newRoute) return;
 				if (routeProtocolOf(message) === filter.exceptProtocol && filter.unless?.(message) !== true) return;
-				const route = decodeRoute(message);
-				if (route?.family !== filter.family || route.table !== filter.table) return;
-				if (filter.protocol === undefined || route.protocol === filter.protocol) routes.push(route);
+				const route = made(message);
+				if (route !== undefined) routes.push(route);
 			},
 			() => {
 				routes = [];

@@ -103,9 +103,9 @@ export class NetlinkSocket {
 	readonly portId: number;
 	#fd: number | undefined;
 	#sequence = 0;
-	#writer = new MessageWriter();
-	/** Written while the kernel reads the other one. */
-	readonly #spare = new MessageWriter();
+	readonly #writer = new MessageWriter();
+	/** Buffers of streams that are not in use. */
+	readonly #spare: MessageWriter[] = [];
 	#received = new Uint8Array(receiveBytes);
 	#last: Promise<unknown> = Promise.resolve();
 
@@ -133,7 +133,8 @@ export class NetlinkSocket {
 			await this.#send(write);
 			const failures = new Map<number, NetlinkError>();
 			const visit = (message: Message) => {
-				if (message.type === MessageType.error) this.#collectFailure(message, first, failures);
+				if (message.type === MessageType.error)
+					this.#collectFailure(message, first, (sequence, error) => failures.set(sequence, error));
 				else onMessage?.(message);
 			};
 			while (this.#receive(visit));
@@ -143,8 +144,9 @@ export class NetlinkSocket {
 
 	/**
 	 * Sends `count` messages, `size` in one call, in order: while the kernel works on one batch,
-	 * the next one is written. Returns the refused ones, by position. `write` appends exactly one
-	 * message.
+	 * the next one is written. The first batch is written at once, also if an earlier exchange is in
+	 * progress: two streams follow each other without a pause. Returns the refused ones, by
+	 * position. `write` appends exactly one message.
 	 * @throws SystemCallError if the responses were lost (ENOBUFS), so that the result is unknown
 	 */
 	stream(
@@ -152,32 +154,44 @@ export class NetlinkSocket {
 		size: number,
 		write: (writer: MessageWriter, position: number, sequence: number) => void,
 	): Promise<ReadonlyMap<number, NetlinkError>> {
+		if (count === 0) return Promise.resolve(new Map());
+		let batch = this.#fill(0, Math.min(size, count), write);
 		return this.#exclusive(async () => {
-			const first = (this.#sequence + 1) >>> 0;
 			const failures = new Map<number, NetlinkError>();
-			const collect = (message: Message) => this.#collectFailure(message, first, failures);
-			let [writing, sending] = [this.#writer, this.#spare];
-			const fill = (from: number) => {
-				writing.clear();
-				const end = Math.min(from + size, count);
-				for (let position = from; position < end; position++) {
-					this.#sequence = (this.#sequence + 1) >>> 0;
-					write(writing, position, this.#sequence);
-				}
-			};
-			if (count > 0) fill(0);
 			for (let start = 0; start < count; start += size) {
-				[writing, sending] = [sending, writing];
-				const sent = this.#transmit(sending.bytes);
+				const { writer, firstSequence } = batch;
+				const sent = this.#transmit(writer.bytes);
+				const next = start + size;
 				try {
-					if (start + size < count) fill(start + size);
+					if (next < count) batch = this.#fill(next, Math.min(next + size, count), write);
 				} finally {
 					await sent;
 				}
+				const collect = (message: Message) =>
+					this.#collectFailure(message, firstSequence, (sequence, error) =>
+						failures.set(start + ((sequence - firstSequence) >>> 0), error),
+					);
 				while (this.#receive(collect));
+				this.#spare.push(writer);
 			}
-			return new Map([...failures].map(([sequence, error]) => [(sequence - first) >>> 0, error]));
+			return failures;
 		});
+	}
+
+	/** The messages of these positions in a buffer of their own. */
+	#fill(
+		from: number,
+		to: number,
+		write: (writer: MessageWriter, position: number, sequence: number) => void,
+	): { readonly writer: MessageWriter; readonly firstSequence: number } {
+		const writer = this.#spare.pop() ?? new MessageWriter();
+		writer.clear();
+		const firstSequence = (this.#sequence + 1) >>> 0;
+		for (let position = from; position < to; position++) {
+			this.#sequence = (this.#sequence + 1) >>> 0;
+			write(writer, position, this.#sequence);
+		}
+		return { writer, firstSequence };
 	}
 
 	/**
@@ -192,8 +206,12 @@ export class NetlinkSocket {
 		return this.#exclusive(async () => {
 			for (let attempt = 1; attempt <= mostDumpAttempts; attempt++) {
 				if (attempt > 1) onRestart();
-				await this.#send((writer, nextSequence) => write(writer, nextSequence()));
-				if (await this.#readDump(this.#sequence, onMessage)) return;
+				let sequence = 0;
+				await this.#send((writer, nextSequence) => {
+					sequence = nextSequence();
+					write(writer, sequence);
+				});
+				if (await this.#readDump(sequence, onMessage)) return;
 			}
 			throw new DumpInterruptedError(`the table changed during each of ${mostDumpAttempts} dumps`);
 		});
@@ -268,10 +286,10 @@ export class NetlinkSocket {
 		return true;
 	}
 
-	#collectFailure(message: Message, first: number, failures: Map<number, NetlinkError>): void {
+	#collectFailure(message: Message, first: number, file: (sequence: number, error: NetlinkError) => void): void {
 		if (message.type !== MessageType.error || message.sequence < first) return;
 		const { errno, sentence, attributeOffset } = decodeAcknowledgement(message);
-		if (errno !== 0) failures.set(message.sequence, new NetlinkError(errno, sentence, attributeOffset));
+		if (errno !== 0) file(message.sequence, new NetlinkError(errno, sentence, attributeOffset));
 	}
 
 	#open(): number {
