@@ -63,6 +63,34 @@ if (noNamespaces !== undefined) {
 		},
 	);
 
+	test.serial('each of several writes under way reports its own refusals', async (t) => {
+		enterNewNamespace();
+		addInterface('left', ['10.7.0.1/24']);
+		const kernel = openNetlinkKernel({ routeProtocol: ourProtocol }, silentLogger);
+		// More than one part each; every 1,500th next hop is unreachable.
+		const write = (second: number) =>
+			Array.from({ length: 9000 }, (_, index) => ({
+				type: 'add' as const,
+				route: unicast(
+					`100.${second}.${index >> 6}.${(index & 63) << 2}/30`,
+					index % 1500 === second ? '10.99.0.1' : '10.7.0.2',
+					'left',
+				),
+			}));
+		const writes = [write(1), write(2), write(3)];
+		const refused = await Promise.all(writes.map((each) => kernel.apply(each)));
+		t.deepEqual(
+			refused.map((each) => each.map(({ operation, error }) => [operation.route.prefix, error.code])),
+			writes.map((each) =>
+				each
+					.filter(({ route: { via } }) => via === '10.99.0.1')
+					.map(({ route: { prefix } }) => [prefix, 'ENETUNREACH']),
+			),
+		);
+		t.is((await kernel.list()).length, 3 * 9000 - 18);
+		kernel.close();
+	});
+
 	test.serial('throw and prohibit routes of other owners, and other tables, are never changed', async (t) => {
 		enterNewNamespace();
 		addInterface('left', ['10.7.0.1/24']);
