@@ -11,7 +11,12 @@ import { enterNewNamespace, noNamespaces } from '../support/namespace.ts';
 if (noNamespaces !== undefined) console.warn(`SKIPPED: services in the kernel: ${noNamespaces}`);
 const namespaceTest = noNamespaces === undefined ? test.serial : test.skip;
 
-const open = () => new NftablesServices({ load: loadRuleset });
+let loads = 0;
+const load: typeof loadRuleset = (rules) => {
+	loads++;
+	return loadRuleset(rules);
+};
+const open = () => new NftablesServices({ load });
 const listing = () =>
 	execFileSync('nft', ['list', 'table', 'inet', 'bgpmesh_services'], { encoding: 'utf8', env: systemEnvironment() })
 		.replaceAll(/expires \S+/g, '')
@@ -107,11 +112,13 @@ namespaceTest('after any sequence of changes the table equals that of a start wi
 			const stepwise = open();
 			const state = newState();
 			await stepwise.sync(state.model);
+			loads = 0;
 			for (const one of samples) {
 				put(state, one);
 				await stepwise.apply(state.settle(), state.model);
 			}
 			await stepwise.settled();
+			t.is(loads, 0, 'a change of Services went by text');
 			const actual = listing();
 			// A restart reuses the numbers of the backends, and writes nothing.
 			const restarted = open();

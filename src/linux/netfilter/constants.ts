@@ -47,11 +47,15 @@ export const SetAttribute = {
 	keyLength: 5,
 	dataType: 6,
 	dataLength: 7,
+	description: 9,
 	id: 10,
+	timeout: 11,
 	userData: 13,
 } as const;
 export const SetFlag = { anonymous: 1, constant: 2, interval: 4, map: 8, timeout: 16, evaluated: 32 } as const;
-export const ElementListAttribute = { table: 1, set: 2, elements: 3 } as const;
+/** NFTA_SET_DESC_SIZE. */
+export const SetDescription = { size: 1 } as const;
+export const ElementListAttribute = { table: 1, set: 2, elements: 3, setId: 4 } as const;
 export const ElementAttribute = {
 	key: 1,
 	data: 2,

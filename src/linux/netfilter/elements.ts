@@ -103,6 +103,12 @@ function writeElement(writer: MessageWriter, element: SetElement): void {
 	});
 }
 
+/** Appends NFTA_SET_ELEM_LIST_ELEMENTS, for few elements. */
+export const writeElements = (writer: MessageWriter, elements: readonly SetElement[]): void =>
+	writer.nested(nestedFlag | ElementListAttribute.elements, () => {
+		for (const element of elements) writeElement(writer, element);
+	});
+
 /**
  * Appends the messages of a change; a long one has several. Returns the index after the last
  * element of each message, by sequence number, so that a failure can be traced to an element.

@@ -163,7 +163,7 @@ export class NfTables {
 		const failures = await this.#socket.batch((writer, nextSequence) => {
 			writeBatchMark(writer, BatchMessage.begin, nextSequence(), generation);
 			for (const [index, change] of (structure?.changes ?? []).entries())
-				if (structure !== undefined) encodeStructureChange(writer, structure, change, nextSequence(), index + 1);
+				if (structure !== undefined) encodeStructureChange(writer, structure, change, nextSequence, index + 1);
 			for (const change of changes)
 				encodeElementChange(writer, change, nextSequence, (sequence, offsets, first) =>
 					messages.set(sequence, { change, offsets, first }),

@@ -84,6 +84,10 @@ export function fixedSets(): SetSpec[] {
 	});
 }
 
+/** The types of `lookup`. */
+const frontType = (family: Family, kind: FrontendKind): string =>
+	`${kind === 'address' ? `${family}_addr . ` : ''}inet_proto . inet_service`;
+
 /** The map of backends of pools of one size. */
 export const sizeMapSpec = (family: Family, kind: FrontendKind, variant: Variant, size: number): SetSpec =>
 	empty(
@@ -98,16 +102,15 @@ export const sizeMapSpec = (family: Family, kind: FrontendKind, variant: Variant
  * affinity share this map, and the chain of each comes later than the map.
  */
 export const pickMapSpec = (family: Family, kind: FrontendKind, variant: Variant, index: number): SetSpec => {
-	const address = `${family}_addr`;
-	const front = `${kind === 'address' ? `${address} . ` : ''}inet_proto . inet_service`;
-	return empty('map', pickMap(family, kind, variant, index), `type ${front} : ${address} . inet_service;`);
+	const declaration = `type ${frontType(family, kind)} : ${family}_addr . inet_service;`;
+	return empty('map', pickMap(family, kind, variant, index), declaration);
 };
 
 export const stickySetSpec = (family: Family, kind: FrontendKind, variant: Variant, index: number): SetSpec => ({
 	...empty(
 		'set',
 		stickySet(family, kind, variant, index),
-		`typeof ${headers[family]} saddr . ${lookup(family, kind)}; flags dynamic,timeout; timeout 3h; size 262144;`,
+		`type ${family}_addr . ${frontType(family, kind)}; flags dynamic,timeout; timeout 3h; size 262144;`,
 	),
 	dynamic: true,
 });
