@@ -61,7 +61,7 @@ const setFields: readonly string[] = [
 const areFields = (names: readonly string[]): names is SetField[] => names.every((name) => setFields.includes(name));
 
 /**
- * `type A . B; flags interval;`, `type A . B : verdict; …` or `: C . D;` of a map, and the two forms
+ * `type A . B; flags interval;`, `type A . B : verdict; …` or `: C . D;` of a map, and the forms
  * below. Intervals only of one field.
  */
 function setChange(set: SetSpec): StructureChange | undefined {
@@ -90,12 +90,12 @@ function dynamicSet({ name, kind, declaration }: SetSpec): StructureChange | und
 	return { type: 'add-set', name, fields, interval: false, dynamic };
 }
 
+const drawnDeclaration =
+	/^typeof (?:(ip6?) daddr \. )?meta l4proto \. th dport \. numgen random mod (\d+) : (ip6?) daddr \. th dport;$/;
+
 /** `typeof [ip daddr .] meta l4proto . th dport . numgen random mod 3 : ip daddr . th dport;` */
 function drawnMap({ name, kind, declaration }: SetSpec): StructureChange | undefined {
-	const match =
-		/^typeof (?:(ip6?) daddr \. )?meta l4proto \. th dport \. numgen random mod (\d+) : (ip6?) daddr \. th dport;$/.exec(
-			declaration,
-		);
+	const match = drawnDeclaration.exec(declaration);
 	const [, key, below, value] = match ?? [];
 	if (match === null || kind !== 'map' || (key !== undefined && key !== value)) return undefined;
 	const family = value === 'ip' ? 'ipv4' : 'ipv6';

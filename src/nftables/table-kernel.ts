@@ -11,6 +11,7 @@ import {
 	basePrefix,
 	type ChainSpec,
 	changeTexts,
+	elementKey,
 	type SetElementsChange,
 	type SetSpec,
 	type TableChange,
@@ -32,6 +33,8 @@ export class TableKernel {
 	readonly #tables = new NfTables();
 	/** What nothing refers to any more and is still there, by name. */
 	readonly #orphans = new Map<string, Partial<Pick<TableChange, 'removeChains' | 'removeSets' | 'removeCounters'>>>();
+	/** Elements that no rule leads to any more and are still there, by set and key. */
+	readonly #elements = new Map<string, Map<string, SetElement>>();
 	#timer: NodeJS.Timeout | undefined;
 	/** The generation of the ruleset at which the table was last seen to be whole. */
 	#intactAt: number | undefined;
@@ -116,10 +119,11 @@ export class TableKernel {
 	/**
 	 * Writes a change. Packets see it at one point, the transaction with all elements; new sets and
 	 * chains stand before it and base chains are replaced behind it. What nothing refers to any more
-	 * goes some time later. The order matters: a packet that is judged during a commit sees the rules
-	 * of before and the elements of after, thus a chain that comes in the transaction of the element
-	 * that leads to it is empty for this packet, and lets it pass. @throws RulesetError,
-	 * NfTablesError: the change is partly done and the table must be read again
+	 * goes some time later, and so do elements that no rule leads to. The order matters: a packet
+	 * that is judged during a commit sees the rules of before and the elements of after, thus a
+	 * chain that comes in the transaction of the element that leads to it is empty for this packet,
+	 * and lets it pass. @throws RulesetError, NfTablesError: the change is partly done and the table
+	 * must be read again
 	 */
 	change(change: TableChange): Promise<void> {
 		return this.#exclusive(() => this.#write(change));
@@ -138,6 +142,7 @@ export class TableKernel {
 		const structure = prepare === '' ? undefined : additions(change);
 		const common = { family: this.family, table: this.name } as const;
 		const elements: ElementChange[] = [
+			...this.#returning(change.elements),
 			...change.addSets.map((set) => ({ ...common, verb: 'add' as const, set: set.name, elements: set.elements })),
 			...change.elements.map((part) => ({ ...common, ...part })),
 		].filter((part) => part.elements.length > 0);
@@ -149,12 +154,28 @@ export class TableKernel {
 		this.#orphan(change);
 	}
 
-	#orphan({ removeChains, removeSets, removeCounters }: TableChange): void {
+	/** What is about to go and is added again: it goes in the same transaction, before that. */
+	#returning(changes: TableChange['elements']): ElementChange[] {
+		return changes.flatMap(({ verb, set, elements }) => {
+			const leaving = this.#elements.get(set);
+			if (verb === 'remove' || leaving === undefined) return [];
+			const returning = elements.filter((element) => leaving.delete(elementKey(element)));
+			const common = { family: this.family, table: this.name, set, verb: 'remove' } as const;
+			return returning.length === 0 ? [] : [{ ...common, elements: returning.map(({ key }) => ({ key })) }];
+		});
+	}
+
+	#orphan({ removeChains, removeSets, removeCounters, removeElements = [] }: TableChange): void {
+		for (const { set, elements } of removeElements) {
+			const leaving = this.#elements.get(set) ?? new Map<string, SetElement>();
+			for (const element of elements) leaving.set(elementKey(element), element);
+			this.#elements.set(set, leaving);
+		}
 		for (const chain of removeChains)
 			if (!chain.name.startsWith(basePrefix)) this.#orphans.set(chain.name, { removeChains: [chain] });
 		for (const set of removeSets) this.#orphans.set(set.name, { removeSets: [set] });
 		for (const name of removeCounters) this.#orphans.set(name, { removeCounters: [name] });
-		if (this.#orphans.size === 0) return;
+		if (this.#orphans.size === 0 && this.#elements.size === 0) return;
 		this.#timer ??= setTimeout(() => {
 			// A failure leaves what the next reading finds.
 			void this.settled().catch(() => undefined);
@@ -164,16 +185,21 @@ export class TableKernel {
 	async #sweep(): Promise<void> {
 		clearTimeout(this.#timer);
 		this.#timer = undefined;
-		if (this.#orphans.size === 0) return;
+		if (this.#orphans.size === 0 && this.#elements.size === 0) return;
 		const all = [...this.#orphans.values()];
+		const common = { family: this.family, table: this.name } as const;
+		// A set that goes takes its elements along.
+		const elements = [...this.#elements]
+			.filter(([set, leaving]) => leaving.size > 0 && !this.#orphans.has(set))
+			.map(([set, leaving]) => ({ ...common, verb: 'remove' as const, set, elements: [...leaving.values()] }));
 		this.#orphans.clear();
+		this.#elements.clear();
 		const changes = removals({
 			removeChains: all.flatMap(({ removeChains = [] }) => removeChains),
 			removeSets: all.flatMap(({ removeSets = [] }) => removeSets),
 			removeCounters: all.flatMap(({ removeCounters = [] }) => removeCounters),
 		});
-		const structure = { family: this.family, table: this.name, changes };
-		await this.#tables.transaction([], { structure });
+		await this.#tables.transaction(elements, { structure: { ...common, changes } });
 	}
 
 	#exclusive<T>(work: () => Promise<T>): Promise<T> {
@@ -191,6 +217,7 @@ export class TableKernel {
 		clearTimeout(this.#timer);
 		this.#timer = undefined;
 		this.#orphans.clear();
+		this.#elements.clear();
 		if (!(await this.#tables.tables(this.family)).includes(this.name)) return false;
 		await this.#load(`delete table ${this.family} ${this.name}\n`);
 		return true;

@@ -41,6 +41,8 @@ export interface TableChange {
 	readonly removeChains: readonly ChainSpec[];
 	readonly removeSets: readonly Pick<SetSpec, 'name' | 'kind'>[];
 	readonly removeCounters: readonly string[];
+	/** Absent: none. Elements that no rule leads to after the change. */
+	readonly removeElements?: readonly Pick<SetElementsChange, 'set' | 'elements'>[];
 }
 
 /** A table as it should be. */
@@ -70,12 +72,18 @@ export const nothingChanges: TableChange = {
 
 /** How many objects and elements a change adds and removes. */
 export function sizeOf(change: TableChange): { readonly added: number; readonly removed: number } {
-	const elements = (verb: SetElementsChange['verb']) =>
-		change.elements.filter((part) => part.verb === verb).reduce((sum, part) => sum + part.elements.length, 0);
+	const count = (parts: readonly Pick<SetElementsChange, 'elements'>[]) =>
+		parts.reduce((sum, part) => sum + part.elements.length, 0);
+	const elements = (verb: SetElementsChange['verb']) => count(change.elements.filter((part) => part.verb === verb));
 	const filled = change.addSets.reduce((sum, { elements: initial }) => sum + initial.length, 0);
 	return {
 		added: change.addCounters.length + change.addSets.length + change.addChains.length + filled + elements('add'),
-		removed: change.removeCounters.length + change.removeSets.length + change.removeChains.length + elements('remove'),
+		removed:
+			change.removeCounters.length +
+			change.removeSets.length +
+			change.removeChains.length +
+			count(change.removeElements ?? []) +
+			elements('remove'),
 	};
 }
 
@@ -93,6 +101,32 @@ export const elementKey = ({ key, keyEnd, intervalEnd }: SetElement): string => 
 	const end = keyEnd === undefined ? '' : `|${Buffer.from(keyEnd).toString('latin1')}`;
 	return `${Buffer.from(key).toString('latin1')}${intervalEnd === true ? '|end' : ''}${end}`;
 };
+
+/**
+ * Removals from these sets happen later, those of keys that come back at once excepted. A packet
+ * that is on its way when a change is committed has found the way of before in one map, and looks
+ * up in the next one after it.
+ */
+export function removedLater(change: TableChange, isLater: (set: string) => boolean): TableChange {
+	const later = change.elements.filter(({ verb, set }) => verb === 'remove' && isLater(set));
+	if (later.length === 0) return change;
+	const added = new Map<string, Set<string>>();
+	for (const { verb, set, elements } of change.elements)
+		if (verb === 'add') added.set(set, new Set([...(added.get(set) ?? []), ...elements.map(elementKey)]));
+	const returns = (set: string) => (element: SetElement) => added.get(set)?.has(elementKey(element)) === true;
+	return {
+		...change,
+		elements: change.elements.flatMap((part) => {
+			if (!later.includes(part)) return [part];
+			const elements = part.elements.filter(returns(part.set));
+			return elements.length === 0 ? [] : [{ ...part, elements }];
+		}),
+		removeElements: later.flatMap(({ set, elements }) => {
+			const gone = elements.filter((element) => !returns(set)(element));
+			return gone.length === 0 ? [] : [{ set, elements: gone }];
+		}),
+	};
+}
 
 const dataKey = ({ data }: SetElement): string =>
 	data === undefined

@@ -210,3 +210,28 @@ namespaceTest('a chain that others removed comes back, though nft cannot read it
 	t.deepEqual(listing(), whole);
 	kernel.close();
 });
+
+namespaceTest('backends under the old number of endpoints stay until packets on their way have passed', async (t) => {
+	enterNewNamespace();
+	const kernel = open();
+	t.teardown(() => kernel.close());
+	const state = newState();
+	const web: Sample = {
+		...{ id: 1, endpoints: [1, 2], local: false, affinity: false, type: 'ClusterIP', ranges: false, protocol: 'TCP' },
+	};
+	put(state, web);
+	state.settle();
+	await kernel.sync(state.model);
+	const of = (size: number) =>
+		listing().filter((line) => line.includes(`tcp . 80 . `) && line.endsWith(`8080`)).length - size;
+	put(state, { ...web, endpoints: [1, 2, 3] });
+	await kernel.apply(state.settle(), state.model);
+	t.is(of(3), 2, 'both numbers');
+	// They come back before they went.
+	put(state, { ...web, endpoints: [1, 4] });
+	await kernel.apply(state.settle(), state.model);
+	t.is(of(2), 3);
+	await kernel.settled();
+	t.is(of(2), 0);
+	t.true(listing().some((line) => line.includes('10.1.0.4 . 8080')));
+});

@@ -94,7 +94,7 @@ const protocols = { ipv4: 2, ipv6: 10 } as const;
  */
 const registerNumber = (register: Register): number => (register % 4 === 0 ? 1 + register / 4 : 8 + register);
 
-/** Appends the elements of NFTA_RULE_EXPRESSIONS. `ownSetId` is the number of the rule's own set. */
+/** Appends the elements of NFTA_RULE_EXPRESSIONS. `ownSetId`: number of the rule's own set. */
 export function writeExpressions(writer: MessageWriter, expressions: readonly Expression[], ownSetId: number): void {
 	for (const expression of expressions) writeExpression(writer, expression, ownSetId);
 }

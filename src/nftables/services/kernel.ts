@@ -12,10 +12,10 @@ import type {
 	ServicesModel,
 	SyncReport,
 } from '../../services/index.ts';
-import { sizeOf, type TableContent, tableDifference } from '../table.ts';
+import { removedLater, sizeOf, type TableContent, tableDifference } from '../table.ts';
 import { TableKernel } from '../table-kernel.ts';
 import { frontendKeyBytes, frontendKeyOf, readDrawn } from './elements.ts';
-import { countedSet, type FrontendKind, families, frontMap, kindOf } from './names.ts';
+import { countedSet, type FrontendKind, families, frontMap, isBackendMap, kindOf } from './names.ts';
 import { ServicesRuleset } from './ruleset.ts';
 
 /** Our table of services: it holds nothing but services, and survives the daemon. */
@@ -91,7 +91,7 @@ export class NftablesServices implements ServiceKernel, ServiceCounters {
 
 	async sync(model: ServicesModel): Promise<SyncReport> {
 		this.#ruleset.replace(model);
-		const change = tableDifference(await this.#table.read(), this.#ruleset.spec());
+		const change = removedLater(tableDifference(await this.#table.read(), this.#ruleset.spec()), isBackendMap);
 		try {
 			await this.#table.change(change);
 		} catch (error) {

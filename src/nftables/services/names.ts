@@ -32,6 +32,8 @@ export const sizeMap = (family: Family, kind: FrontendKind, variant: Variant, si
 /** The backend with one number, for pools with affinity. */
 export const pickMap = (family: Family, kind: FrontendKind, variant: Variant, index: number): string =>
 	`${kind === 'address' ? 'pick' : 'port-pick'}-${digits[family]}-${variant}-${index}`;
+/** A map of backends: look-ups in it follow one in the map of frontends. */
+export const isBackendMap = (set: string): boolean => /^(port-)?(to|pick)-/.test(set);
 /** Clients whose connections go to the backend with one number. */
 export const stickySet = (family: Family, kind: FrontendKind, variant: Variant, index: number): string =>
 	`${kind === 'address' ? 'stick' : 'port-stick'}-${digits[family]}-${variant}-${index}`;

@@ -17,6 +17,7 @@ import {
 	type ChainSpec,
 	elementsDifference,
 	nothingChanges,
+	removedLater,
 	type SetElementsChange,
 	type SetSpec,
 	type TableChange,
@@ -29,6 +30,7 @@ import {
 	families,
 	fixedSets,
 	hairpinSet,
+	isBackendMap,
 	kindOf,
 	nodeAddressesSet,
 	podsSet,
@@ -167,7 +169,7 @@ export class ServicesRuleset {
 		const added = new Set(addSets.map(({ name }) => name));
 		const removedSets = this.#sets.removed().map(([, set]) => set);
 		const gone = new Set(removedSets.map(({ name }) => name));
-		return {
+		const change: TableChange = {
 			...nothingChanges,
 			addSets: addSets.map((set) => ({
 				...set,
@@ -181,6 +183,7 @@ export class ServicesRuleset {
 			removeChains: this.#chains.removed().map(([, chain]) => chain),
 			removeSets: removedSets,
 		};
+		return removedLater(change, isBackendMap);
 	}
 
 	#pool = (key: PoolKey): Pool | undefined => this.#pools.get(key);
