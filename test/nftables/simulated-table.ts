@@ -1,7 +1,7 @@
 /** A table as the kernel carries it out: expressions of rules on bytes of a packet. */
 import { formatAddress } from '../../src/core/index.ts';
 import type { Expression, SetElement } from '../../src/linux/index.ts';
-import { ruleExpressions } from '../../src/nftables/structure.ts';
+import { ruleExpressions } from '../../src/nftables/rule-expressions.ts';
 import { elementKey, type SetSpec, type TableChange, type TableSpec } from '../../src/nftables/table.ts';
 import type { Packet } from '../../src/policy/index.ts';
 
