@@ -4,9 +4,14 @@ import {
 	ClsactAttacher,
 	createPolicyMaps,
 	EbpfPolicy,
+	hostLinks,
+	hostPurpose,
+	hostsForPrograms,
 	imm,
 	LoadedProgram,
 	openAttacher,
+	type Purpose,
+	policyPurpose,
 	r0,
 } from '../../src/ebpf/index.ts';
 import { Conntrack, loadRuleset, Rtnetlink } from '../../src/linux/index.ts';
@@ -40,15 +45,18 @@ export function openEbpf(
 	return inside(namespace, () => {
 		const maps = createPolicyMaps(sizes);
 		const netlink = new Rtnetlink();
+		const attach = (purpose = policyPurpose) =>
+			attachment === 'clsact' ? new ClsactAttacher({ purpose }) : bestAttacher(namespace, purpose);
 		const programs = new EbpfPolicy({
 			maps,
-			attacher: attachment === 'clsact' ? new ClsactAttacher() : bestAttacher(namespace),
+			attacher: attach(),
+			hosts: { attacher: attach(hostPurpose), links: async () => hostLinks(await netlink.links()) },
 			interfaces: async () => new Map((await netlink.links()).map(({ name, index }) => [name, index])),
 		});
 		const gate = new NftablesPolicy({}, { load: (rules) => inside(namespace, () => loadRuleset(rules)) });
 		const conntrack = new Conntrack();
 		return {
-			kernel: redirect ? redirecting(programs, gate) : new GatedKernel(programs, gate),
+			kernel: redirect ? redirecting(programs, gate) : gatedKernel(programs, gate),
 			forgetConnections: async () => {
 				for (const family of ['ipv4', 'ipv6'] as const) await conntrack.flush(family);
 				const connections = maps.get('connections');
@@ -65,9 +73,12 @@ export function openEbpf(
 	});
 }
 
+const gatedKernel = (programs: EbpfPolicy, gate: NftablesPolicy): GatedKernel =>
+	new GatedKernel(programs, gate, (policy) => hostsForPrograms(policy).programs);
+
 /** As the daemon does it with `ebpf.podRedirect`. */
 function redirecting(programs: EbpfPolicy, gate: NftablesPolicy): PolicyKernel {
-	const gated = new GatedKernel(programs, gate);
+	const gated = gatedKernel(programs, gate);
 	return {
 		name: gated.name,
 		async sync(policy) {
@@ -81,14 +92,14 @@ function redirecting(programs: EbpfPolicy, gate: NftablesPolicy): PolicyKernel {
 	};
 }
 
-function bestAttacher(namespace: string): Attacher {
+function bestAttacher(namespace: string, purpose: Purpose): Attacher {
 	const probe = LoadedProgram.load(new Assembler().mov(r0, imm(0)).exit().assemble(), {
 		name: 'probe',
 		type: 'schedClassifier',
 		maps: new Map(),
 	});
 	try {
-		return openAttacher({ inside: (act) => inside(namespace, act) }, probe);
+		return openAttacher({ inside: (act) => inside(namespace, act), purpose }, probe);
 	} finally {
 		probe.close();
 	}

@@ -205,8 +205,19 @@ export interface EbpfView {
 		readonly leftFor?: string;
 	};
 	readonly pods: readonly EbpfPodView[];
+	/** Host endpoints at interfaces, and those that nftables judges. */
+	readonly hosts: readonly EbpfHostView[];
 	readonly maps: readonly EbpfMapView[];
 	readonly counters: readonly EbpfCounterView[];
+}
+
+/** Exactly one of `interface` and `leftFor` is given. */
+export interface EbpfHostView {
+	readonly endpoint: string;
+	/** Programs judge at this interface. */
+	readonly interface?: string;
+	/** Why nftables judges this endpoint. */
+	readonly leftFor?: string;
 }
 
 export interface EbpfPodView {

@@ -14,9 +14,12 @@ export { listProgram } from './assembly/listing.ts';
 export {
 	type Attacher,
 	ClsactAttacher,
+	hostPurpose,
 	natPurpose,
 	openAttacher,
+	type Purpose,
 	policyPurpose,
+	purposes,
 	removePinnedLinks,
 	TcxAttacher,
 } from './kernel/attach.ts';
@@ -35,6 +38,9 @@ export {
 export { EndpointKeeper } from './policy/endpoint-keeper.ts';
 export { compileEntry } from './policy/entry.ts';
 export { decodeEvent, type ProgramEvent } from './policy/events.ts';
+export { hostsForPrograms } from './policy/host-choice.ts';
+export { compileHostEntry, type HostEntryOptions } from './policy/host-entry.ts';
+export { type HostInterfacesDependencies, type HostLink, hostLinks, presentHosts } from './policy/host-interfaces.ts';
 export {
 	EbpfPolicy,
 	isTooMuch,
@@ -51,7 +57,7 @@ export {
 	removeMembers,
 	Switch,
 } from './policy/maps.ts';
-
+export { hostConnectionEntries } from './policy/take-over.ts';
 export { SocketServices } from './services/kernel.ts';
 export {
 	openSocketMaps,

@@ -8,6 +8,7 @@ const view: EbpfView = {
 	attachment: 'tcx',
 	pinDirectory: '/sys/fs/bpf/bgpmesh',
 	pods: [{ pod: 'prod/web', interface: 'cali1234', instructions: { ingress: 512, egress: 420 } }],
+	hosts: [],
 	maps: [
 		{ name: 'connections', type: 'lruHash', used: 20000, more: true, most: 262144 },
 		{ name: 'events', type: 'ringBuffer', most: 1048576 },
@@ -35,6 +36,24 @@ First packets of connections
 DECISION             DIRECTION  ACTION  PACKETS
 end of tier default  ingress    deny          7
 `,
+	);
+});
+
+test('host endpoints have their interface, or the reason why nftables judges', (t) => {
+	const text = renderEbpf(screen, {
+		...view,
+		hosts: [
+			{ endpoint: 'node-a-eth0', interface: 'eth0' },
+			{ endpoint: 'node-a-eth1', leftFor: 'a preDNAT policy' },
+		],
+	});
+	t.true(
+		text.includes(`Host endpoints
+HOST ENDPOINT  INTERFACE  JUDGED BY
+node-a-eth0    eth0       programs
+node-a-eth1    -          nftables: a preDNAT policy
+`),
+		text,
 	);
 });
 

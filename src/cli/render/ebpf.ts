@@ -1,4 +1,4 @@
-import type { EbpfCounterView, EbpfMapView, EbpfPodView, EbpfView } from '../../control/index.ts';
+import type { EbpfCounterView, EbpfHostView, EbpfMapView, EbpfPodView, EbpfView } from '../../control/index.ts';
 import { paint, type Screen, tame } from './screen.ts';
 import { type Column, facts, table } from './table.ts';
 
@@ -7,6 +7,12 @@ const podColumns: readonly Column<EbpfPodView>[] = [
 	{ title: 'INTERFACE', cell: (pod) => pod.interface },
 	{ title: 'INGRESS', align: 'right', cell: ({ instructions }) => instructions.ingress },
 	{ title: 'EGRESS', align: 'right', cell: ({ instructions }) => instructions.egress },
+];
+
+const hostColumns: readonly Column<EbpfHostView>[] = [
+	{ title: 'HOST ENDPOINT', cell: ({ endpoint }) => endpoint },
+	{ title: 'INTERFACE', cell: (host) => host.interface ?? '-' },
+	{ title: 'JUDGED BY', cell: ({ leftFor }) => (leftFor === undefined ? 'programs' : `nftables: ${leftFor}`) },
 ];
 
 const mapColumns: readonly Column<EbpfMapView>[] = [
@@ -25,7 +31,7 @@ const counterColumns: readonly Column<EbpfCounterView>[] = [
 
 /** Programs by pod with their instructions, maps with their fill, packets by decision. */
 export function renderEbpf(screen: Screen, view: EbpfView): string {
-	const { dataplane, problem, attachment, pinDirectory, outside, pods, maps, counters } = view;
+	const { dataplane, problem, attachment, pinDirectory, outside, pods, hosts, maps, counters } = view;
 	const head = facts(screen, [
 		['Pods by', dataplane === 'ebpf' ? 'eBPF programs' : 'nftables'],
 		['eBPF', problem && { text: problem, style: 'bad' }],
@@ -38,6 +44,7 @@ export function renderEbpf(screen: Screen, view: EbpfView): string {
 	return [
 		head,
 		part('Programs, instructions', pods.length === 0 ? 'No pods.\n' : table(screen, podColumns, pods)),
+		...(hosts.length === 0 ? [] : [part('Host endpoints', table(screen, hostColumns, hosts))]),
 		part('Maps', table(screen, mapColumns, maps)),
 		part(
 			'First packets of connections',

@@ -1,5 +1,5 @@
 import type { Clock, Logger } from '../../core/index.ts';
-import { isTooMuch } from '../../ebpf/index.ts';
+import { hostsForPrograms, isTooMuch } from '../../ebpf/index.ts';
 import type { ConnectionCutter, NftablesPolicy, PolicyCounter } from '../../nftables/index.ts';
 import { GatedKernel, type NodePolicy, type NodePolicyChange, type PolicyKernel } from '../../policy/index.ts';
 import type { OpenedEbpf } from './ebpf.ts';
@@ -14,6 +14,8 @@ export interface PolicyBackendsDependencies {
 	readonly openEbpf: () => Promise<OpenedEbpf>;
 	/** Removes what an earlier process left of eBPF; gives what was there. */
 	readonly removeEbpf: () => Promise<readonly string[]>;
+	/** What translates ports of the host to pods, such as the CNI plugin portmap, in words. */
+	readonly hostPorts?: () => Promise<string | undefined>;
 	readonly cutter: ConnectionCutter | undefined;
 	/** The policy that is in force now. */
 	readonly onPolicy?: (policy: NodePolicy) => void;
@@ -56,6 +58,8 @@ export class PolicyBackends implements PolicyKernel {
 	 * away meanwhile.
 	 */
 	#failures = 0;
+	/** What translates ports of the host, as of a generation of the kernel's ruleset. */
+	#hostPorts: { readonly generation: number; readonly by: string | undefined } | undefined;
 	/** What an earlier process left is removed once. */
 	#mayHaveLeftovers = true;
 
@@ -81,6 +85,11 @@ export class PolicyBackends implements PolicyKernel {
 
 	get ebpf(): OpenedEbpf | undefined {
 		return this.#ebpf?.opened;
+	}
+
+	/** Host endpoints that nftables judges beside the programs, with the reason. */
+	hostsLeft(policy: NodePolicy): ReadonlyMap<string, string> {
+		return this.#ebpf === undefined ? new Map() : this.#chooseHosts(this.#ebpf.opened, policy).left;
 	}
 
 	/** From the next `sync` on. `true`: it differs from what was wanted before. */
@@ -132,7 +141,10 @@ export class PolicyBackends implements PolicyKernel {
 	/** `false`: others changed what the kernel holds, or an interface has no programs. */
 	async isIntact(policy: NodePolicy): Promise<boolean> {
 		if (!(await this.#dependencies.nftables.isIntact())) return false;
-		return this.#ebpf === undefined || this.#ebpf.opened.kernel.isIntact(policy);
+		if (this.#ebpf === undefined) return true;
+		if (policy.hosts.size > 0 && (await this.#hostPortsChanged())) return false;
+		const { opened } = this.#ebpf;
+		return opened.kernel.isIntact({ ...policy, hosts: this.#chooseHosts(opened, policy).programs });
 	}
 
 	/** The kernel keeps everything. */
@@ -149,7 +161,8 @@ export class PolicyBackends implements PolicyKernel {
 		if (this.#ebpf === undefined) {
 			try {
 				const opened = await openEbpf();
-				this.#ebpf = { opened, gated: new GatedKernel(opened.kernel, nftables) };
+				const choose = (all: NodePolicy) => this.#chooseHosts(opened, all).programs;
+				this.#ebpf = { opened, gated: new GatedKernel(opened.kernel, nftables, choose) };
 			} catch (error) {
 				const reason = messageOf(error);
 				if (this.#fallback.begin({ type: 'unavailable', reason }))
@@ -159,6 +172,7 @@ export class PolicyBackends implements PolicyKernel {
 		}
 		const { opened, gated } = this.#ebpf;
 		try {
+			if (policy.hosts.size > 0) await this.#hostPortsChanged();
 			this.#redirect(opened, policy);
 			const counts = await gated.sync(policy);
 			this.#failures = 0;
@@ -179,6 +193,21 @@ export class PolicyBackends implements PolicyKernel {
 			}
 			throw error;
 		}
+	}
+
+	#chooseHosts({ translator }: OpenedEbpf, policy: NodePolicy): ReturnType<typeof hostsForPrograms> {
+		return hostsForPrograms(policy, this.#hostPorts?.by ?? translator?.(policy));
+	}
+
+	/** Looks again where anything changed the kernel's ruleset. */
+	async #hostPortsChanged(): Promise<boolean> {
+		const { hostPorts, nftables } = this.#dependencies;
+		if (hostPorts === undefined) return false;
+		const generation = await nftables.generation();
+		if (this.#hostPorts?.generation === generation) return false;
+		const before = this.#hostPorts?.by;
+		this.#hostPorts = { generation, by: await hostPorts() };
+		return this.#hostPorts.by !== before;
 	}
 
 	#redirect({ kernel }: OpenedEbpf, { hosts }: NodePolicy): void {

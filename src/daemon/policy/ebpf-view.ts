@@ -8,7 +8,7 @@ import { decisionText } from './program-events.ts';
 const mostCounted = 20_000;
 
 /** The programs of this node. @throws ControlError where policy is not enforced */
-export function ebpfView({ kernel, pinDirectory }: OpenedPolicy): EbpfView {
+export function ebpfView({ kernel, pinDirectory, side }: OpenedPolicy): EbpfView {
 	if (kernel === undefined)
 		throw new ControlError(
 			409,
@@ -29,6 +29,10 @@ export function ebpfView({ kernel, pinDirectory }: OpenedPolicy): EbpfView {
 			interface: interfaceName,
 			instructions,
 		})),
+		hosts: [
+			...[...(opened?.kernel.hostInterfaces ?? [])].map(([name, endpoint]) => ({ endpoint, interface: name })),
+			...[...kernel.hostsLeft(side.calculator.state)].map(([endpoint, reason]) => ({ endpoint, leftFor: reason })),
+		],
 		maps: [...(opened?.maps.values() ?? []), ...(opened?.serviceMaps?.()?.values() ?? [])].map(mapView),
 		counters: (opened?.kernel.counters() ?? [])
 			.map(({ direction, action, decision, packets }) => ({

@@ -3,17 +3,19 @@ import {
 	ClsactAttacher,
 	checkRequirements,
 	EbpfPolicy,
+	hostLinks,
+	hostPurpose,
 	loadProbe,
-	natPurpose,
 	openAttacher,
 	openPolicyMaps,
 	Pins,
 	type PolicyMaps,
 	policyLayoutVersion,
-	policyPurpose,
+	purposes,
 	removePinnedLinks,
 } from '../../ebpf/index.ts';
 import { type Conntrack, Rtnetlink } from '../../linux/index.ts';
+import type { NodePolicy } from '../../policy/index.ts';
 import type { OutsideServices } from '../services/outside.ts';
 
 /** This machine cannot run the eBPF programs; the message names everything that is missing. */
@@ -34,6 +36,8 @@ export interface OpenedEbpf {
 	readonly serviceMaps?: () => ReadonlyMap<string, BpfMap> | undefined;
 	/** What translates services from outside; `undefined`: nftables. */
 	readonly outside?: () => Pick<OutsideServices, 'interfaces' | 'leftFor'> | undefined;
+	/** What of nftables translates packets from outside, in words; `undefined`: nothing. */
+	readonly translator?: (policy: Pick<NodePolicy, 'hosts'>) => string | undefined;
 	/** Everything stays in the kernel. */
 	close(): void;
 	/** Removes programs, pins and maps. */
@@ -41,9 +45,15 @@ export interface OpenedEbpf {
 }
 
 /**
- * Opens pinned maps, or makes them. @throws EbpfUnavailableError, MapMismatchError, SystemCallError
+ * Opens pinned maps, or makes them. `mayJudge`: at this interface of the host, programs see packets
+ * behind the translation of services; by default at all. @throws EbpfUnavailableError,
+ * MapMismatchError, SystemCallError
  */
-export function openEbpf(pinDirectory: string, conntrack: Conntrack): OpenedEbpf {
+export function openEbpf(
+	pinDirectory: string,
+	conntrack: Conntrack,
+	mayJudge: (interfaceName: string) => boolean = () => true,
+): OpenedEbpf {
 	const missing = checkRequirements();
 	if (missing.length > 0) throw new EbpfUnavailableError(missing);
 	const pins = openPins(pinDirectory);
@@ -51,11 +61,16 @@ export function openEbpf(pinDirectory: string, conntrack: Conntrack): OpenedEbpf
 	const netlink = new Rtnetlink();
 	const probe = loadProbe();
 	const attacher = openAttacher({ pins }, probe);
+	const hostAttacher = openAttacher({ pins, purpose: hostPurpose }, probe);
 	probe.close();
 	const kernel = new EbpfPolicy({
 		maps,
 		attacher,
 		interfaces: async () => new Map((await netlink.links()).map(({ name, index }) => [name, index])),
+		hosts: {
+			attacher: hostAttacher,
+			links: async () => hostLinks(await netlink.links()).filter(({ name }) => mayJudge(name)),
+		},
 		flows: async () => [...(await conntrack.list('ipv4')), ...(await conntrack.list('ipv6'))],
 	});
 	const close = () => {
@@ -100,7 +115,7 @@ export async function removeEbpf(pinDirectory: string, { dryRun = false } = {}):
 	const netlink = new Rtnetlink();
 	try {
 		const names = new Map((await netlink.links()).map(({ name, index }) => [index, name]));
-		for (const purpose of [policyPurpose, natPurpose]) {
+		for (const purpose of purposes) {
 			const classifiers = new ClsactAttacher({ purpose });
 			try {
 				const points = await classifiers.find();

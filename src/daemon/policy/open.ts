@@ -6,7 +6,7 @@ import type { JsonObject } from '../../json/index.ts';
 import { Conntrack, loadRuleset } from '../../linux/index.ts';
 import { ConnectionCutter, NftablesPolicy, type PolicyCounter, policyTable, TableWatch } from '../../nftables/index.ts';
 import type { Cluster } from '../../node/index.ts';
-import { findOtherEngine, type OtherEngine } from '../../policy/index.ts';
+import { findOtherEngine, hostPortsOf, type OtherEngine } from '../../policy/index.ts';
 import { findOtherProxy } from '../../services/index.ts';
 import { readResourceFiles } from '../resource-files.ts';
 import type { Rooms } from '../rooms.ts';
@@ -211,7 +211,15 @@ function openKernel(
 	const kernel = new PolicyBackends({
 		nftables,
 		openEbpf: () =>
-			openWithSockets(() => openEbpf(pinDirectory, conntrack), services?.(), { ...ebpf, conntrack, clock, log }),
+			openWithSockets(
+				() => openEbpf(pinDirectory, conntrack, (name) => services?.()?.outside?.interfaces.includes(name) ?? true),
+				services?.(),
+				{ ...ebpf, conntrack, clock, log },
+			),
+		hostPorts: async () => {
+			const { nftTables, iptablesChains } = await readProxySigns();
+			return hostPortsOf({ nftTables, chains: iptablesChains });
+		},
 		onPolicy: (policy) => services?.()?.followPolicy(policy),
 		redirectsPods: ebpf.podRedirect,
 		removeEbpf: () => removeEbpf(pinDirectory),
@@ -254,6 +262,7 @@ async function openWithSockets(
 		...opened,
 		serviceMaps: () => services?.programMaps,
 		outside: () => services?.outside,
+		translator: (policy) => services?.translationByRules(policy),
 		async remove() {
 			services?.stop();
 			await opened.remove();

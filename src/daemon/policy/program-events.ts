@@ -117,7 +117,7 @@ export class ProgramEvents {
 			at: new Date(clock.wallMs()).toISOString(),
 			action: event.action,
 			direction: event.direction,
-			stage: 'workload',
+			stage: explained.of,
 			from: nameOf(event.source),
 			to: nameOf(event.destination),
 			protocol: protocolName(event.protocol),
@@ -147,7 +147,11 @@ export function decisionText(decision: ProgramDecision): string {
 		case 'own-node':
 			return 'sent by this node';
 		case 'no-policy':
-			return 'no policy selects the pod';
+			return 'no policy selects the endpoint';
+		case 'failsafe':
+			return 'failsafe port';
+		case 'foreign-tunnel':
+			return 'IP in IP from outside of the cluster';
 		default:
 			return decision satisfies never;
 	}

@@ -14,6 +14,7 @@ import type { NodePolicy } from '../../policy/index.ts';
 import type {
 	Backend,
 	ConntrackFlow,
+	Frontend,
 	PoolKey,
 	ServiceConnections,
 	ServiceCounters,
@@ -22,7 +23,7 @@ import type {
 	ServicesModel,
 	SyncReport,
 } from '../../services/index.ts';
-import { OutsideServices } from './outside.ts';
+import { earlyHostPolicy, OutsideServices } from './outside.ts';
 
 /** Where programs at sockets are pinned, and whose sockets they serve. */
 export interface SocketDependencies {
@@ -103,6 +104,24 @@ export class ServicesWithSockets implements ServiceKernel {
 	/** What translates packets from outside; `undefined`: nftables alone. */
 	get outside(): OutsideServices | undefined {
 		return this.#outside;
+	}
+
+	/**
+	 * Why packets from outside may meet a translation of nftables, in words; `undefined`: programs
+	 * translate all of them that any service does.
+	 */
+	translationByRules({ hosts }: Pick<NodePolicy, 'hosts'>): string | undefined {
+		const fromOutside = [...(this.#model?.frontends.values() ?? [])].filter(
+			({ actions }) => actions.outside.type === 'dnat',
+		);
+		if (fromOutside.length === 0) return undefined;
+		if (this.#outside === undefined) return 'nftables translates services from outside';
+		if (earlyHostPolicy({ hosts }) !== undefined)
+			return 'nftables translates services, for a policy before translation';
+		if (fromOutside.some(({ protocol }) => protocol === 'sctp')) return 'nftables translates a service of SCTP';
+		const everywhere = ({ type, family }: Frontend) =>
+			type === 'node-port' && this.#model?.settings.nodePortAddresses[family].type !== 'addresses';
+		return fromOutside.some(everywhere) ? 'nftables translates node ports at all addresses' : undefined;
 	}
 
 	/** Flows of UDP that programs translate, those of earlier programs included. */

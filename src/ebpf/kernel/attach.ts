@@ -20,6 +20,8 @@ import type { LoadedProgram } from './program.ts';
 
 /** BPF_TCX_INGRESS, BPF_TCX_EGRESS. */
 const attachTypes: Readonly<Record<TrafficHook, number>> = { ingress: 46, egress: 47 };
+/** BPF_F_BEFORE, of no program by name: before all. */
+const beforeAll = 1 << 3;
 const trafficHooks = ['ingress', 'egress'] as const;
 
 /**
@@ -31,15 +33,28 @@ export interface Purpose {
 	readonly pinPrefix: string;
 	/** Name of classifiers at clsact. */
 	readonly classifier: string;
-	/** Place of classifiers among those of others. */
-	readonly priority: number;
+	/** Place of classifiers among those of others: lower ones see the packet first. */
+	readonly priority: Readonly<Record<TrafficHook, number>>;
+	/** Where links of TCX stand before those that are there; elsewhere they stand behind. */
+	readonly first?: TrafficHook;
 }
 
 /** Policy at the interfaces of pods. */
-export const policyPurpose: Purpose = { pinPrefix: 'link_', classifier: 'bgpmesh', priority: 10 };
+export const policyPurpose: Purpose = {
+	...{ pinPrefix: 'link_', classifier: 'bgpmesh', priority: { ingress: 10, egress: 10 } },
+};
 /** Translation of services at interfaces to the outside. */
-export const natPurpose: Purpose = { pinPrefix: 'nat_link_', classifier: 'bgpmesh-nat', priority: 11 };
-const purposes = [policyPurpose, natPurpose] as const;
+export const natPurpose: Purpose = {
+	...{ pinPrefix: 'nat_link_', classifier: 'bgpmesh-nat', priority: { ingress: 11, egress: 11 }, first: 'ingress' },
+};
+/**
+ * Policy of host endpoints: it sees the address of the backend, behind translation on the way in, and
+ * before it on the way out.
+ */
+export const hostPurpose: Purpose = {
+	...{ pinPrefix: 'host_link_', classifier: 'bgpmesh-host', priority: { ingress: 12, egress: 10 }, first: 'egress' },
+};
+export const purposes = [policyPurpose, natPurpose, hostPurpose] as const;
 
 /** Where a program is attached. */
 export interface AttachPoint {
@@ -98,17 +113,17 @@ export class TcxAttacher implements Attacher {
 	readonly kind = 'tcx';
 	#pins: Pins | undefined;
 	readonly #inside: <T>(act: () => T) => T;
-	readonly #prefix: string;
+	readonly #purpose: Purpose;
 	readonly #links = new Map<string, number>();
 
 	constructor({ pins, inside = (act) => act(), purpose = policyPurpose }: AttacherOptions = {}) {
 		this.#pins = pins;
 		this.#inside = inside;
-		this.#prefix = purpose.pinPrefix;
+		this.#purpose = purpose;
 	}
 
 	async set(point: AttachPoint, program: LoadedProgram): Promise<void> {
-		const name = linkName(this.#prefix, point);
+		const name = linkName(this.#purpose.pinPrefix, point);
 		const existing = this.#links.get(name) ?? this.#openPinned(name);
 		if (existing !== undefined) {
 			const result = tryBpf(Command.linkUpdate, new Attributes().u32(0, existing).u32(4, program.fd), 16);
@@ -118,6 +133,7 @@ export class TcxAttacher implements Attacher {
 			this.#drop(name);
 		}
 		const attributes = new Attributes().u32(0, program.fd).u32(4, point.interfaceIndex).u32(8, attachTypes[point.hook]);
+		if (this.#purpose.first === point.hook) attributes.u32(12, beforeAll);
 		const link = this.#inside(() => bpf(`link ${name}`, Command.linkCreate, attributes, 64));
 		try {
 			this.#pins?.pin(name, link);
@@ -129,13 +145,13 @@ export class TcxAttacher implements Attacher {
 	}
 
 	async remove(point: AttachPoint): Promise<void> {
-		this.#drop(linkName(this.#prefix, point));
+		this.#drop(linkName(this.#purpose.pinPrefix, point));
 	}
 
 	async prune(kept: readonly AttachPoint[]): Promise<void> {
-		const names = new Set(kept.map((point) => linkName(this.#prefix, point)));
+		const names = new Set(kept.map((point) => linkName(this.#purpose.pinPrefix, point)));
 		for (const name of this.#pins?.names() ?? [])
-			if (name.startsWith(this.#prefix) && !names.has(name)) this.#drop(name);
+			if (name.startsWith(this.#purpose.pinPrefix) && !names.has(name)) this.#drop(name);
 	}
 
 	unpin(): void {
@@ -226,7 +242,7 @@ export class ClsactAttacher implements Attacher {
 		await this.#socket.request((writer, sequence) =>
 			encodeProgramSet(
 				writer,
-				{ interfaceIndex, hook, priority: this.#purpose.priority },
+				{ interfaceIndex, hook, priority: this.#purpose.priority[hook] },
 				{ fd: program.fd, name: this.#purpose.classifier },
 				sequence,
 			),
@@ -236,7 +252,7 @@ export class ClsactAttacher implements Attacher {
 	async remove({ interfaceIndex, hook }: AttachPoint): Promise<void> {
 		await this.#unless(['ENOENT', 'EINVAL', 'ENODEV'], () =>
 			this.#socket.request((writer, sequence) =>
-				encodeProgramRemove(writer, { interfaceIndex, hook, priority: this.#purpose.priority }, sequence),
+				encodeProgramRemove(writer, { interfaceIndex, hook, priority: this.#purpose.priority[hook] }, sequence),
 			),
 		);
 	}

@@ -1,5 +1,5 @@
 import type { Family } from '../../core/index.ts';
-import type { DirectionPolicy, NodePolicy, Policy, PolicyKey } from '../../policy/index.ts';
+import type { DirectionPolicy, NodeSettings, Policy, PolicyKey, RuleBook } from '../../policy/index.ts';
 import type { AssembledProgram } from '../assembly/layout.ts';
 import { LoadedProgram } from '../kernel/program.ts';
 import { compileRuleChain, type RuleChain } from './chain.ts';
@@ -12,6 +12,13 @@ const families = ['ipv4', 'ipv6'] as const;
  * each program.
  */
 const chainsPerTurn = 8;
+
+/** The rules of an endpoint in one direction. */
+export interface ChainRequest {
+	readonly policy: DirectionPolicy;
+	/** What the endpoint may do to its own node, behind these rules; of a host endpoint: `accept`. */
+	readonly toHost: NodeSettings['endpointToHostAction'];
+}
 
 /** A chain whose programs are in the array. */
 export interface KeptChain {
@@ -52,14 +59,14 @@ export class ChainKeeper {
 	}
 
 	/** Equal for equal policies. */
-	idOf(policy: DirectionPolicy, { settings }: Pick<NodePolicy, 'settings'>): string {
+	idOf({ policy, toHost }: ChainRequest): string {
 		let id = this.#ids.get(policy);
 		if (id === undefined) {
 			const { direction, tiers, profiles, otherwise } = policy;
 			id = JSON.stringify([direction, tiers, profiles, otherwise]);
 			this.#ids.set(policy, id);
 		}
-		return policy.direction === 'egress' ? `${settings.endpointToHostAction} ${id}` : id;
+		return policy.direction === 'egress' ? `${toHost} ${id}` : id;
 	}
 
 	get(id: string): KeptChain | undefined {
@@ -75,18 +82,21 @@ export class ChainKeeper {
 	 * compiled before the first pause: the policy may be live. `checked`: what is in place is read
 	 * back. @throws ProgramTooLargeError, VerifierError, SystemCallError
 	 */
-	async prepare(policies: Iterable<DirectionPolicy>, node: NodePolicy, checked: boolean): Promise<PreparedChains> {
+	async prepare(requests: Iterable<ChainRequest>, node: RuleBook, checked: boolean): Promise<PreparedChains> {
 		if (!this.#adopted) this.#slots.adopt();
 		this.#adopted = true;
 		const compiled = new Map<string, Omit<PreparedChain, 'loaded'>>();
-		for (const policy of policies) {
-			const id = this.idOf(policy, node);
+		for (const request of requests) {
+			const id = this.idOf(request);
+			const { policy, toHost } = request;
 			if (compiled.has(id)) continue;
 			const keys = [...policy.tiers.flatMap((tier) => tier.policies), ...policy.profiles];
 			const kept = this.#kept.get(id);
 			const isSame = kept !== undefined && keys.every((key) => kept.policies.get(key) === node.policies.get(key));
 			if (isSame && !checked) continue;
-			const chain = isSame ? kept.chain : compileRuleChain({ policy, book: node, settings: node.settings });
+			const chain = isSame
+				? kept.chain
+				: compileRuleChain({ policy, book: node, settings: { endpointToHostAction: toHost } });
 			compiled.set(id, { id, chain, policies: new Map(keys.map((key) => [key, node.policies.get(key)])) });
 		}
 		const chains: PreparedChain[] = [];

@@ -1,4 +1,5 @@
 import type { Family } from '../../core/index.ts';
+import type { Direction } from '../../policy/index.ts';
 import type { Assembler } from '../assembly/assembler.ts';
 import { fp, imm, type Register, r0, r1, r2, r3, r4, r5 } from '../assembly/instruction.ts';
 import {
@@ -11,7 +12,7 @@ import {
 	sourcePortRegister,
 	storeEndpoint,
 } from './frame.ts';
-import { Layout } from './maps.ts';
+import { hostConnections, Layout } from './maps.ts';
 
 /**
  * Seconds without a packet after which a connection is judged anew; after conntrack's defaults, TCP
@@ -52,7 +53,19 @@ export interface ConnectionOptions {
 	readonly assembler: Assembler;
 	readonly frame: Frame;
 	readonly family: Family;
+	/**
+	 * At an interface of the host: the direction of the hook. All interfaces of the host share their
+	 * connections, so that an answer may come by another one. Absent: at that of a pod.
+	 */
+	readonly host?: Direction;
 }
+
+/** Who keeps the connection of a packet: the interface of a pod, or all of the host. */
+const storeKeeper = ({ assembler, host }: Pick<ConnectionOptions, 'assembler' | 'host'>, to: number): void => {
+	if (host === undefined) storeEndpoint(assembler, to);
+	else assembler.store('w', fp, to, imm(hostConnections[host] | 0));
+};
+const opposite = { ingress: 'egress', egress: 'ingress' } as const;
 
 export interface ConnectionTargets {
 	/** The packet belongs to a connection that was allowed. */
@@ -97,8 +110,12 @@ export function emitFindConnection(options: ConnectionOptions, targets: Connecti
 		{ key: frame.connection, answers: 0 },
 		{ key: frame.reverse, answers: 1 },
 	] as const;
-	const lookUp = ({ key, answers: side }: typeof opened | typeof answers) =>
+	const lookUp = ({ key, answers: side }: typeof opened | typeof answers) => {
 		assembler.lookup('connections', key).mov(r5, imm(side)).jumpIf(r0, '!=', imm(0), stem('known'));
+		if (options.host === undefined || side === 0) return;
+		storeKeeper(options, key);
+		assembler.lookup('connections', key).mov(r5, imm(side)).jumpIf(r0, '!=', imm(0), stem('known'));
+	};
 	// SYN alone is no answer: in a simultaneous open (RFC 9293 §3.5) SYN with ACK follows it.
 	// Answers come from the lower port, most often: one look-up is enough then.
 	const [fromPorts, forth] = [stem('look-up-by-ports'), stem('look-up-opened')];
@@ -123,11 +140,16 @@ export function emitFindConnection(options: ConnectionOptions, targets: Connecti
 	assembler.jump(targets.invalid);
 }
 
-/** Everything but the ports. */
-function emitKeys({ assembler, frame, family }: ConnectionOptions, source: number, destination: number): void {
+/**
+ * Everything but the ports. An answer at an interface of the host is most often that to a connection
+ * which the other hook allowed.
+ */
+function emitKeys(options: ConnectionOptions, source: number, destination: number): void {
+	const { assembler, frame, family, host } = options;
 	const { bytes, protocol, family: familyAt, source: sourceAt, destination: destinationAt } = Layout.connection;
 	for (const key of [frame.connection, frame.reverse]) {
-		storeEndpoint(assembler.zero(key, bytes), key);
+		assembler.zero(key, bytes);
+		storeKeeper(host !== undefined && key === frame.reverse ? { ...options, host: opposite[host] } : options, key);
 		assembler
 			.store('b', fp, key + protocol, protocolRegister)
 			.store('b', fp, key + familyAt, imm(family === 'ipv4' ? 4 : 6));
@@ -244,10 +266,14 @@ export function emitIcmpError(options: ConnectionOptions, targets: ConnectionTar
 		assembler.load('h', r1, fp, frame.value + 2).store('h', fp, key + second, r1);
 	}
 	emitQuotedQuery(options);
-	for (const key of [frame.connection, frame.reverse]) {
-		assembler.lookup('connections', key);
-		assembler.jumpIf(r0, '!=', imm(0), targets.established);
-	}
+	const keys = [frame.connection, frame.reverse];
+	for (const key of keys) assembler.lookup('connections', key).jumpIf(r0, '!=', imm(0), targets.established);
+	const { host } = options;
+	if (host !== undefined)
+		for (const key of keys) {
+			storeKeeper(key === frame.reverse ? options : { ...options, host: opposite[host] }, key);
+			assembler.lookup('connections', key).jumpIf(r0, '!=', imm(0), targets.established);
+		}
 	assembler.jump(targets.invalid);
 }
 

@@ -21,7 +21,11 @@ export type ProgramDecision =
 				/** Sent by this node. */
 				| 'own-node'
 				/** No policy selects the endpoint. */
-				| 'no-policy';
+				| 'no-policy'
+				/** A port of a host endpoint that no policy closes. */
+				| 'failsafe'
+				/** IP in IP, not from a node of the cluster. */
+				| 'foreign-tunnel';
 	  };
 
 /**
@@ -39,6 +43,8 @@ export const commonDecisions: readonly ProgramDecision[] = [
 	{ type: 'to-host' },
 	{ type: 'own-node' },
 	{ type: 'no-policy' },
+	{ type: 'failsafe' },
+	{ type: 'foreign-tunnel' },
 ];
 
 /**

@@ -1,7 +1,7 @@
 import { type Family, parseAddress } from '../../core/index.ts';
 import type { Direction } from '../../policy/index.ts';
 import type { BpfMap } from '../kernel/map.ts';
-import { Layout, type PolicyMaps } from './maps.ts';
+import { Layout, type PolicyMaps, rulesNumber } from './maps.ts';
 
 /** What the entry programs look up for an interface. */
 export interface EndpointState {
@@ -9,10 +9,23 @@ export interface EndpointState {
 	/** What may be the source of its packets. */
 	readonly addresses: readonly string[];
 	/** Place of the first program with rules. */
-	readonly first: Readonly<Record<Direction, Readonly<Record<Family, number>>>>;
+	readonly first: FirstPrograms;
+	/** The same for what is forwarded; of host endpoints alone. */
+	readonly forward?: FirstPrograms;
 }
 
+type FirstPrograms = Readonly<Record<Direction, Readonly<Record<Family, number>>>>;
+
 const directions = ['ingress', 'egress'] as const;
+
+/** The keys of an endpoint with the places of its rules. */
+const rulesOf = ({ interfaceIndex, first, forward }: Omit<EndpointState, 'addresses'>) =>
+	directions.flatMap((direction) => [
+		{ key: endpointKey(interfaceIndex, rulesNumber(direction, 'own')), places: first[direction] },
+		...(forward === undefined
+			? []
+			: [{ key: endpointKey(interfaceIndex, rulesNumber(direction, 'forward')), places: forward[direction] }]),
+	]);
 
 /** The maps of endpoints: their addresses and where their rules begin. */
 export class EndpointKeeper {
@@ -30,16 +43,18 @@ export class EndpointKeeper {
 	}
 
 	/** Each direction changes in one step. @throws MapFullError, SystemCallError */
-	set({ interfaceIndex, addresses, first }: EndpointState, before?: EndpointState): void {
+	set(state: EndpointState, before?: EndpointState): void {
+		const { interfaceIndex, addresses } = state;
 		const here = before?.interfaceIndex === interfaceIndex ? before : undefined;
 		for (const address of addresses)
 			if (here === undefined || !here.addresses.includes(address))
 				this.#sources.set(sourceKey(interfaceIndex, address), Uint8Array.of(1, 0, 0, 0));
-		for (const direction of directions) {
-			const { ipv4, ipv6 } = first[direction];
-			const standing = here?.first[direction];
-			if (standing?.ipv4 !== ipv4 || standing.ipv6 !== ipv6)
-				this.#endpoints.set(endpointKey(interfaceIndex, direction), new Uint8Array(Uint32Array.of(ipv4, ipv6).buffer));
+		const standing = new Map((here === undefined ? [] : rulesOf(here)).map(({ key, places }) => [textOf(key), places]));
+		for (const { key, places } of rulesOf(state)) {
+			const { ipv4, ipv6 } = places;
+			const there = standing.get(textOf(key));
+			if (there?.ipv4 !== ipv4 || there.ipv6 !== ipv6)
+				this.#endpoints.set(key, new Uint8Array(Uint32Array.of(ipv4, ipv6).buffer));
 		}
 		for (const address of here?.addresses ?? [])
 			if (!addresses.includes(address)) this.#sources.delete(sourceKey(interfaceIndex, address));
@@ -62,16 +77,18 @@ export class EndpointKeeper {
 	}
 
 	/** @throws SystemCallError */
-	remove({ interfaceIndex, addresses }: Pick<EndpointState, 'interfaceIndex' | 'addresses'>): void {
-		for (const direction of directions) this.#endpoints.delete(endpointKey(interfaceIndex, direction));
+	remove(state: EndpointState): void {
+		const { interfaceIndex, addresses } = state;
+		for (const { key } of rulesOf(state)) this.#endpoints.delete(key);
 		for (const address of addresses) this.#sources.delete(sourceKey(interfaceIndex, address));
 	}
 
 	/** Removes all others, those of an earlier process. @throws SystemCallError */
 	prune(kept: Iterable<EndpointState>): void {
 		const keys = new Set<string>();
-		for (const { interfaceIndex, addresses } of kept) {
-			for (const direction of directions) keys.add(textOf(endpointKey(interfaceIndex, direction)));
+		for (const state of kept) {
+			const { interfaceIndex, addresses } = state;
+			for (const { key } of rulesOf(state)) keys.add(textOf(key));
 			for (const address of addresses) keys.add(textOf(sourceKey(interfaceIndex, address)));
 		}
 		for (const map of [this.#endpoints, this.#sources])
@@ -91,8 +108,8 @@ function podKey(text: string): Uint8Array {
 }
 
 /** See `Layout.endpoint`. */
-const endpointKey = (interfaceIndex: number, direction: Direction): Uint8Array =>
-	new Uint8Array(Uint32Array.of(interfaceIndex, direction === 'ingress' ? 0 : 1).buffer);
+const endpointKey = (interfaceIndex: number, rules: number): Uint8Array =>
+	new Uint8Array(Uint32Array.of(interfaceIndex, rules).buffer);
 
 function sourceKey(interfaceIndex: number, text: string): Uint8Array {
 	const { family, bytes } = parseAddress(text);

@@ -19,13 +19,12 @@ import {
 	makeFrame,
 	packetRegister,
 	protocolRegister,
-	sourcePortRegister,
 	storeEndpoint,
 } from './frame.ts';
 import { emitToRules } from './hand-over.ts';
-import { Layout } from './maps.ts';
+import { Layout, rulesNumber } from './maps.ts';
 import { emitDispatch, emitParseNetwork, emitParseTransport, type ParseTargets } from './parse.ts';
-import { emitDecide, emitEnds, type VerdictOptions } from './verdict.ts';
+import { emitBeginEvent, emitDecide, emitEnds, type VerdictOptions } from './verdict.ts';
 
 export interface EntryOptions {
 	/** `ingress`: to the pod, at the egress hook of the host's end. */
@@ -93,24 +92,24 @@ class EntryCompiler {
 		emitFindConnection(connection, targets);
 		emitIcmpError(connection, { ...targets, established: stem('icmp-established') });
 		assembler.label(stem('icmp-established'));
-		this.#beginEvent(family);
+		emitBeginEvent(assembler, frame, family, rulesNumber(direction, 'own'));
 		if (direction === 'egress') this.#requireSource(family, 'deny');
 		assembler.jump('established').label(stem('later-fragment'));
 		if (direction === 'egress') this.#requireSource(family, 'drop');
 		emitLaterFragment(connection, 'pass', 'drop');
 		assembler.label(stem('invalid'));
-		this.#beginEvent(family);
+		emitBeginEvent(assembler, frame, family, rulesNumber(direction, 'own'));
 		if (direction === 'egress') this.#requireSource(family, 'deny');
 		if (direction === 'ingress') this.#allowLocal();
 		if (settings.dropInvalid) emitDecide(this.#verdict, { type: 'invalid' }, 'deny');
 		else assembler.jump(stem('judge'));
 		assembler.label(stem('fresh'));
-		this.#beginEvent(family);
+		emitBeginEvent(assembler, frame, family, rulesNumber(direction, 'own'));
 		if (direction === 'egress') this.#requireSource(family, 'deny');
 		if (direction === 'ingress') this.#allowLocal();
 		assembler.label(stem('judge'));
 		if (direction === 'egress') this.#tunnels();
-		emitToRules(assembler, frame, { family, direction, otherwise: 'drop' });
+		emitToRules(assembler, frame, { family, rules: rulesNumber(direction, 'own'), otherwise: 'drop' });
 	}
 
 	/**
@@ -167,20 +166,5 @@ class EntryCompiler {
 		const assembler = this.#assembler;
 		assembler.load('w', r1, packetRegister, 36);
 		assembler.when(r1, '==', imm(0), () => emitDecide(this.#verdict, { type: 'own-node' }, 'allow'));
-	}
-
-	/** All of the event that does not depend on the decision. */
-	#beginEvent(family: Family): void {
-		const assembler = this.#assembler;
-		const { event, source, destination } = this.#frame;
-		const at = Layout.event;
-		storeEndpoint(assembler.zero(event, at.bytes), event + at.endpoint);
-		assembler.store('b', fp, event + at.direction, imm(this.#options.direction === 'ingress' ? 0 : 1));
-		assembler.store('b', fp, event + at.family, imm(family === 'ipv4' ? 4 : 6));
-		assembler.store('b', fp, event + at.protocol, protocolRegister);
-		assembler.store('h', fp, event + at.sourcePort, sourcePortRegister);
-		assembler.store('h', fp, event + at.destinationPort, destinationPortRegister);
-		copyAddress(assembler, event + at.source, source);
-		copyAddress(assembler, event + at.destination, destination);
 	}
 }

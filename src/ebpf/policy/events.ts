@@ -1,7 +1,7 @@
 import { formatAddress } from '../../core/index.ts';
 import type { Direction } from '../../policy/index.ts';
 import { EventAction } from './decision.ts';
-import { Layout } from './maps.ts';
+import { Layout, type RulesOf } from './maps.ts';
 
 /** What a program left in the ring buffer. */
 export interface ProgramEvent {
@@ -11,6 +11,8 @@ export interface ProgramEvent {
 	readonly decision: number;
 	readonly action: keyof typeof EventAction;
 	readonly direction: Direction;
+	/** Which rules of the endpoint decided. */
+	readonly rules: RulesOf;
 	/** IP protocol number. */
 	readonly protocol: number;
 	readonly source: string;
@@ -38,7 +40,8 @@ export function decodeEvent(record: Uint8Array): ProgramEvent | undefined {
 		endpoint: view.getUint32(at.endpoint, true),
 		decision: view.getUint32(at.decision, true),
 		action,
-		direction: view.getUint8(at.direction) === 0 ? 'ingress' : 'egress',
+		direction: (view.getUint8(at.rules) & 1) === 0 ? 'ingress' : 'egress',
+		rules: (view.getUint8(at.rules) & 2) === 0 ? 'own' : 'forward',
 		protocol: view.getUint8(at.protocol),
 		source: address(at.source),
 		destination: address(at.destination),

@@ -12,12 +12,17 @@ export const destinationPortRegister: Register = r8;
 /** Source port in the machine's order; code of ICMP; 0. */
 export const sourcePortRegister: Register = r9;
 
+/** Bytes of an Ethernet header. */
+export const ethernetBytes = 14;
+
 /** Offsets of what parsing a packet keeps on the stack, in every program. */
 export type ParseFrame = ReturnType<typeof makeParseFrame>;
 
-export function makeParseFrame(assembler: Assembler) {
+/** `linkBytes`: of the header before that of IP: 14 for Ethernet, 0 for tunnels of IP. */
+export function makeParseFrame(assembler: Assembler, linkBytes: number = ethernetBytes) {
 	const slot = (name: string, bytes: number) => assembler.slot(name, bytes);
 	return {
+		linkBytes,
 		/** IP header as it is in the packet. */
 		header: slot('header', 40),
 		/** Addresses as in the packet, IPv4: 4 bytes and zeros. */
@@ -36,10 +41,10 @@ export function makeParseFrame(assembler: Assembler) {
 /** Offsets of what a policy program keeps on its stack. */
 export type Frame = ReturnType<typeof makeFrame>;
 
-export function makeFrame(assembler: Assembler) {
+export function makeFrame(assembler: Assembler, linkBytes: number = ethernetBytes) {
 	const slot = (name: string, bytes: number) => assembler.slot(name, bytes);
 	return {
-		...makeParseFrame(assembler),
+		...makeParseFrame(assembler, linkBytes),
 		/** Key of the connection, and key of the connection that this packet would be a reply to. */
 		connection: slot('connection', Layout.connection.bytes),
 		reverse: slot('reverse', Layout.connection.bytes),

@@ -1,5 +1,4 @@
 import type { Family } from '../../core/index.ts';
-import type { Direction } from '../../policy/index.ts';
 import type { Assembler } from '../assembly/assembler.ts';
 import { fp, imm, r0, r1, r2, r3 } from '../assembly/instruction.ts';
 import {
@@ -34,18 +33,17 @@ export const ruleFrame = (frame: Frame): Frame => ({
 	destination: frame.event + Layout.event.destination,
 });
 
-/** Leaves the packet to the rules of its endpoint; jumps to `otherwise` where it has none. */
+/**
+ * Leaves the packet to the rules of its endpoint (`rulesNumber`); jumps to `otherwise` where it has
+ * none.
+ */
 export function emitToRules(
 	assembler: Assembler,
 	frame: Frame,
-	{
-		family,
-		direction,
-		otherwise,
-	}: { readonly family: Family; readonly direction: Direction; readonly otherwise: string },
+	{ family, rules, otherwise }: { readonly family: Family; readonly rules: number; readonly otherwise: string },
 ): void {
 	storeEndpoint(assembler, frame.endpoint);
-	assembler.store('w', fp, frame.endpoint + 4, imm(direction === 'ingress' ? 0 : 1));
+	assembler.store('w', fp, frame.endpoint + 4, imm(rules));
 	assembler.lookup('endpoints', frame.endpoint).jumpIf(r0, '==', imm(0), otherwise);
 	assembler.load('w', r1, r0, family === 'ipv4' ? 0 : 4).store('dw', fp, frame.next, r1);
 	emitScratch(assembler, frame, otherwise);

@@ -13,14 +13,15 @@ import type { Attacher, AttachPoint } from '../kernel/attach.ts';
 import { MapFullError } from '../kernel/map.ts';
 import { LoadedProgram, VerifierError } from '../kernel/program.ts';
 import type { RuleChain } from './chain.ts';
-import { ChainKeeper, type PreparedChains } from './chain-keeper.ts';
+import { ChainKeeper, type ChainRequest, type PreparedChains } from './chain-keeper.ts';
 import { counterKey, type ProgramDecision } from './decision.ts';
 import { EndpointKeeper, type EndpointState } from './endpoint-keeper.ts';
 import { compileEntry } from './entry.ts';
 import type { ProgramEvent } from './events.ts';
+import { HostInterfaces, type HostInterfacesDependencies } from './host-interfaces.ts';
 import type { PolicyMaps } from './maps.ts';
 import { SetKeeper } from './set-keeper.ts';
-import { connectionEntries, endpointAddress } from './take-over.ts';
+import { connectionEntries, endpointAddress, hostConnectionEntries } from './take-over.ts';
 
 /** Directions of an endpoint at the hooks of the host's end of its veth pair. */
 const hooks: Readonly<Record<Direction, TrafficHook>> = { ingress: 'egress', egress: 'ingress' };
@@ -45,6 +46,8 @@ export interface EbpfPolicyDependencies {
 	readonly interfaces: () => Promise<ReadonlyMap<string, number>>;
 	/** The connections that the kernel tracks; the first `sync` takes them over. Absent: none are. */
 	readonly flows?: () => Promise<readonly Flow[]>;
+	/** Absent: host endpoints are refused. */
+	readonly hosts?: HostInterfacesDependencies;
 }
 
 /**
@@ -81,7 +84,7 @@ interface PresentEndpoint {
  * Policy of workloads by programs: one entry for each direction at the interfaces of all pods, and
  * chains of programs with the rules, which pods with the same policies share. All programs of a
  * change are compiled and loaded before the first endpoint uses one, so that a policy that does not
- * fit or is refused leaves everything as it was. Host endpoints are refused.
+ * fit or is refused leaves everything as it was. Host endpoints: `HostInterfaces`.
  */
 export class EbpfPolicy implements PolicyKernel {
 	readonly name = 'ebpf';
@@ -95,12 +98,20 @@ export class EbpfPolicy implements PolicyKernel {
 	/** The interfaces at the last look. */
 	#interfaces: ReadonlyMap<string, number> = new Map();
 	#redirects = false;
+	readonly #hosts: HostInterfaces | undefined;
 
 	constructor(dependencies: EbpfPolicyDependencies) {
 		this.#dependencies = dependencies;
 		this.#sets = new SetKeeper(dependencies.maps);
 		this.#chains = new ChainKeeper(dependencies.maps);
 		this.#endpoints = new EndpointKeeper(dependencies.maps);
+		this.#hosts =
+			dependencies.hosts && new HostInterfaces(dependencies.hosts, dependencies.maps, this.#chains, this.#endpoints);
+	}
+
+	/** Names of interfaces of the host that programs judge, with the keys of their endpoints. */
+	get hostInterfaces(): ReadonlyMap<string, string> {
+		return this.#hosts?.judged ?? new Map();
 	}
 
 	/** Endpoints whose interface did not exist at the last call; the next `sync` attaches them. */
@@ -125,14 +136,19 @@ export class EbpfPolicy implements PolicyKernel {
 	explain({
 		endpoint,
 		direction,
+		rules,
 		decision,
-	}: Pick<ProgramEvent, 'endpoint' | 'direction' | 'decision'>):
-		| { readonly pod: string; readonly decision: ProgramDecision }
+	}: Pick<ProgramEvent, 'endpoint' | 'direction' | 'rules' | 'decision'>):
+		| { readonly endpoint: string; readonly of: 'workload' | 'host' | 'forward'; readonly decision: ProgramDecision }
 		| undefined {
+		const host = this.#hosts?.find(endpoint, rules, direction);
+		const ofHost = host?.chain?.decisions[decision];
+		if (host !== undefined && ofHost !== undefined)
+			return { endpoint: host.endpoint, of: rules === 'own' ? 'host' : 'forward', decision: ofHost };
 		for (const [pod, { interfaceIndex }] of this.#attached) {
 			if (interfaceIndex !== endpoint) continue;
 			const found = this.chainsOf(pod)?.[direction].decisions[decision];
-			return found === undefined ? undefined : { pod, decision: found };
+			return found === undefined ? undefined : { endpoint: pod, of: 'workload', decision: found };
 		}
 		return undefined;
 	}
@@ -178,21 +194,25 @@ export class EbpfPolicy implements PolicyKernel {
 	 * New state first: elements of sets, then programs; then what no program looks up any more goes.
 	 */
 	async sync(policy: NodePolicy): Promise<{ readonly added: number; readonly removed: number }> {
-		requireSupported(policy);
+		this.#requireSupported(policy);
 		const isFirst = this.#attached.size === 0;
+		const isFirstHost = this.hostInterfaces.size === 0;
 		this.#interfaces = await this.#dependencies.interfaces();
+		await this.#hosts?.look(policy);
 		const present = this.#present(policy);
 		const prepared = await this.#prepare(present, policy, true);
 		const extra = prepared.chains.flatMap(({ chain }) => extraSetsOf(chain));
 		const { added, removed, sweep } = this.#sets.fill([...policy.sets.values(), ...extra]);
 		if (isFirst) await this.#takeOver(present);
+		if (isFirstHost) await this.#takeOverHosts(policy);
 		await this.#install(present, prepared, policy, true);
 		await this.#detach([
 			...[...this.#attached.keys()].filter((key) => !policy.workloads.has(key)),
 			...this.#unattached,
 		]);
 		await this.#dependencies.attacher.prune([...this.#attached.values()].flatMap(pointsOf));
-		this.#endpoints.prune(this.#attached.values());
+		await this.#hosts?.prune();
+		this.#endpoints.prune([...this.#attached.values(), ...(this.#hosts?.states ?? [])]);
 		this.#dropChains();
 		sweep();
 		return { added, removed };
@@ -214,16 +234,21 @@ export class EbpfPolicy implements PolicyKernel {
 	 * unless rules or sets change and nothing else.
 	 */
 	async apply(change: NodePolicyChange, policy: NodePolicy): Promise<void> {
-		requireSupported(policy);
+		this.#requireSupported(policy);
 		const before = this.#extraSets();
+		const isFirstHost = this.hostInterfaces.size === 0;
 		// To list the interfaces of many pods takes longer than to change the rules of one.
-		if (!isOfRulesAlone(change)) this.#interfaces = await this.#dependencies.interfaces();
+		if (!isOfRulesAlone(change)) {
+			this.#interfaces = await this.#dependencies.interfaces();
+			await this.#hosts?.look(policy);
+		}
 		const present = this.#present(policy);
 		const prepared = await this.#prepare(present, policy, false);
 		for (const set of change.newSets) this.#sets.add(set);
 		for (const set of change.changedSets) this.#sets.change(set);
 		for (const set of prepared.chains.flatMap(({ chain }) => extraSetsOf(chain)))
 			if (!this.#sets.has(set.id)) this.#sets.add(set);
+		if (isFirstHost) await this.#takeOverHosts(policy);
 		await this.#install(present, prepared, policy, false);
 		await this.#detach([...change.removedWorkloads, ...this.#unattached]);
 		this.#dropChains();
@@ -234,6 +259,7 @@ export class EbpfPolicy implements PolicyKernel {
 	/** Are the programs at the interfaces that exist now? */
 	async isIntact(policy: NodePolicy): Promise<boolean> {
 		const indexes = await this.#dependencies.interfaces();
+		if ((await this.#hosts?.isIntact(policy)) === false) return false;
 		return [...policy.workloads.values()].every(
 			({ key, interfaceName }) => this.#attached.get(key)?.interfaceIndex === indexes.get(interfaceName),
 		);
@@ -243,11 +269,13 @@ export class EbpfPolicy implements PolicyKernel {
 		for (const program of Object.values(this.#entries?.programs ?? {})) program.close();
 		this.#entries = undefined;
 		this.#dependencies.attacher.close();
+		this.#hosts?.close();
 	}
 
 	/** Removes the programs of all endpoints. @throws SystemCallError, NetlinkError */
 	async cleanup(): Promise<void> {
 		await this.#detach([...this.#attached.keys()]);
+		await this.#hosts?.keepOnly([]);
 		this.#dropChains();
 	}
 
@@ -268,6 +296,21 @@ export class EbpfPolicy implements PolicyKernel {
 			connections.add(key, value);
 	}
 
+	/** The same for the interfaces of the host. */
+	async #takeOverHosts(policy: NodePolicy): Promise<void> {
+		const { flows, maps } = this.#dependencies;
+		const connections = maps.get('connections');
+		if (flows === undefined || connections === undefined || this.#hosts?.present(policy).length === 0) return;
+		for (const { key, value } of hostConnectionEntries(await flows(), process.hrtime.bigint()))
+			connections.add(key, value);
+	}
+
+	/** @throws UnsupportedPolicyError */
+	#requireSupported({ hosts }: NodePolicy): void {
+		if (hosts.size > 0 && this.#hosts === undefined)
+			throw new UnsupportedPolicyError(`programs do not judge host endpoints here: ${[...hosts.keys()].join(', ')}`);
+	}
+
 	#present(policy: NodePolicy): PresentEndpoint[] {
 		const unattached = new Set<string>();
 		const present: PresentEndpoint[] = [];
@@ -285,8 +328,11 @@ export class EbpfPolicy implements PolicyKernel {
 	 * SystemCallError
 	 */
 	#prepare(present: readonly PresentEndpoint[], policy: NodePolicy, checked: boolean): Promise<PreparedChains> {
-		const policies = present.flatMap(({ workload }) => directions.map((direction) => workload[direction]));
-		return this.#chains.prepare(policies, policy, checked);
+		const requests = present.flatMap(({ workload }) =>
+			directions.map((direction) => chainOf(workload, direction, policy)),
+		);
+		const ofHosts = this.#hosts?.requests(this.#hosts.present(policy)) ?? [];
+		return this.#chains.prepare([...requests, ...ofHosts], policy, checked);
 	}
 
 	async #install(
@@ -296,9 +342,14 @@ export class EbpfPolicy implements PolicyKernel {
 		checked: boolean,
 	): Promise<void> {
 		const former = this.#entries;
+		const hosts = this.#hosts;
+		const presentHosts = hosts?.present(policy) ?? [];
+		const hostSettings = hosts?.settings ?? '';
+		let closeFormer: (() => void) | undefined;
 		let giveUp: () => void;
 		try {
 			if (present.length > 0) this.#entries = this.#loadEntries(policy.settings);
+			closeFormer = hosts?.load(presentHosts, policy);
 			giveUp = this.#chains.commit(prepared);
 		} finally {
 			// The array refers to the programs in use.
@@ -308,8 +359,8 @@ export class EbpfPolicy implements PolicyKernel {
 		for (const { workload, interfaceIndex } of present) {
 			const { key, interfaceName, addresses } = workload;
 			const chains = {
-				ingress: this.#chains.idOf(workload.ingress, policy),
-				egress: this.#chains.idOf(workload.egress, policy),
+				ingress: this.#chains.idOf(chainOf(workload, 'ingress', policy)),
+				egress: this.#chains.idOf(chainOf(workload, 'egress', policy)),
 			};
 			const first = (direction: Direction) => this.#chains.get(chains[direction])?.first ?? { ipv4: 0, ipv6: 0 };
 			const before = this.#attached.get(key);
@@ -329,6 +380,9 @@ export class EbpfPolicy implements PolicyKernel {
 			this.#attached.set(key, next);
 		}
 		if (entries !== former) for (const program of Object.values(former?.programs ?? {})) program.close();
+		await hosts?.install(presentHosts, checked, hostSettings);
+		await hosts?.keepOnly(presentHosts);
+		closeFormer?.();
 		giveUp();
 		if (this.#redirects || checked) this.#endpoints.redirect(this.#redirects ? this.#attached.values() : []);
 	}
@@ -361,7 +415,8 @@ export class EbpfPolicy implements PolicyKernel {
 	}
 
 	#dropChains(): void {
-		this.#chains.keepOnly(new Set([...this.#attached.values()].flatMap(({ chains }) => Object.values(chains))));
+		const ofPods = [...this.#attached.values()].flatMap(({ chains }) => Object.values(chains));
+		this.#chains.keepOnly(new Set([...ofPods, ...(this.#hosts?.chainIds ?? [])]));
 	}
 
 	#extraSets(): ReadonlySet<SetId> {
@@ -376,13 +431,19 @@ const extraSetsOf = ({ extraSets }: RuleChain) =>
 	[...extraSets].map(([id, members]) => ({ id, type: 'nets' as const, members: new Set<string>(members) }));
 
 /** Endpoints and settings are as before, and something else is not. */
-const isOfRulesAlone = ({ workloads, removedWorkloads, settings, ...rest }: NodePolicyChange): boolean =>
-	workloads.length + removedWorkloads.length === 0 &&
+const isOfRulesAlone = ({
+	workloads,
+	removedWorkloads,
+	hosts,
+	removedHosts,
+	settings,
+	...rest
+}: NodePolicyChange): boolean =>
+	workloads.length + removedWorkloads.length + hosts.length + removedHosts.length === 0 &&
 	settings === undefined &&
 	Object.values(rest).some((part) => part.length > 0);
 
-/** @throws UnsupportedPolicyError */
-function requireSupported({ hosts }: NodePolicy): void {
-	if (hosts.size > 0)
-		throw new UnsupportedPolicyError(`eBPF does not enforce host endpoints: ${[...hosts.keys()].join(', ')}`);
-}
+const chainOf = (workload: WorkloadEndpoint, direction: Direction, { settings }: NodePolicy): ChainRequest => ({
+	policy: workload[direction],
+	toHost: settings.endpointToHostAction,
+});

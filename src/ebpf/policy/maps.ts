@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { type Family, parseAddress, parsePrefix } from '../../core/index.ts';
-import { type IpSet, parseAddressPort, type SetId } from '../../policy/index.ts';
+import { type Direction, type IpSet, parseAddressPort, type SetId } from '../../policy/index.ts';
 import { BpfMap, type MapDefinition } from '../kernel/map.ts';
 import type { Pins } from '../kernel/pins.ts';
 
@@ -57,8 +57,24 @@ export type PolicyMapName =
 	| 'pods'
 	| 'scratch';
 
+/**
+ * Which rules of an endpoint: `own` are those of a pod, or of packets that end at the host or start
+ * there; `forward` those of packets that pass through it.
+ */
+export type RulesOf = 'own' | 'forward';
+
+/** The number of rules in keys and events. */
+export const rulesNumber = (direction: Direction, of: RulesOf): number =>
+	(direction === 'ingress' ? 0 : 1) + (of === 'own' ? 0 : 2);
+
 /** Indexes of the array `switches`; a value that is not 0 turns something on. */
 export const Switch = { flows: 0 } as const;
+
+/**
+ * In connections of the host, in place of the index of an interface: the hook that allowed the first
+ * packet.
+ */
+export const hostConnections = { ingress: 0xffff_fffe, egress: 0xffff_ffff } as const;
 
 /** Offsets inside of keys and values, in bytes; programs and this process agree on them here. */
 export const Layout = {
@@ -76,8 +92,8 @@ export const Layout = {
 	/** Endpoint 4, protocol 1, family 1, zeros 2, source 16, destination 16, identification 4. */
 	fragment: { bytes: 44, protocol: 4, family: 5, source: 8, destination: 24, identification: 40 },
 	/**
-	 * Endpoint 4, direction 4 (0: ingress); the value: the first program of the rules for IPv4 4, for
-	 * IPv6 4.
+	 * Endpoint 4, rules 4 (see `rulesNumber`); the value: the first program of the rules for IPv4 4,
+	 * for IPv6 4.
 	 */
 	endpoint: { bytes: 8, valueBytes: 8 },
 	/** Endpoint 4, family 4, address 16 (IPv4: 4, then zeros). */
@@ -90,15 +106,15 @@ export const Layout = {
 	 */
 	scratch: { bytes: 192, program: 0, behind: 4, slots: 8 },
 	/**
-	 * Nanoseconds since boot 8, endpoint 4, decision 4, action, direction, family, protocol 1 each,
-	 * ports 2 + 2, addresses 16 + 16.
+	 * Nanoseconds since boot 8, endpoint 4, decision 4, action, rules (see `rulesNumber`), family,
+	 * protocol 1 each, ports 2 + 2, addresses 16 + 16.
 	 */
 	event: {
 		bytes: 56,
 		endpoint: 8,
 		decision: 12,
 		action: 16,
-		direction: 17,
+		rules: 17,
 		family: 18,
 		protocol: 19,
 		sourcePort: 20,

@@ -12,8 +12,6 @@ import {
 } from './frame.ts';
 import { Layout } from './maps.ts';
 
-/** Bytes of an Ethernet header. */
-const ethernetBytes = 14;
 /** Extension headers that are looked through; packets with more are dropped. */
 const mostExtensionHeaders = 6;
 /**
@@ -57,11 +55,11 @@ function emitIpv4(
 	{ header, ...frame }: ParseFrame,
 	{ laterFragment, malformed }: ParseTargets,
 ): void {
-	assembler.mov(r2, imm(ethernetBytes));
+	assembler.mov(r2, imm(frame.linkBytes));
 	emitReadPacket(assembler, header, 20, malformed);
 	assembler.load('b', r2, fp, header).mov(r3, r2).op('rsh', r3, imm(4)).jumpIf(r3, '!=', imm(4), malformed);
 	assembler.op('and', r2, imm(0x0f)).jumpIf(r2, '<', imm(5), malformed);
-	assembler.op('lsh', r2, imm(2)).op('add', r2, imm(ethernetBytes)).store('dw', fp, frame.transportOffset, r2);
+	assembler.op('lsh', r2, imm(2)).op('add', r2, imm(frame.linkBytes)).store('dw', fp, frame.transportOffset, r2);
 	assembler.load('b', protocolRegister, fp, header + 9);
 	assembler.load('w', r1, fp, header + 12).store('w', fp, frame.source, r1);
 	assembler.load('w', r1, fp, header + 16).store('w', fp, frame.destination, r1);
@@ -79,7 +77,7 @@ function emitIpv4(
 
 function emitIpv6(assembler: Assembler, frame: ParseFrame, { laterFragment, malformed }: ParseTargets): void {
 	const { header, transport, transportOffset } = frame;
-	assembler.mov(r2, imm(ethernetBytes));
+	assembler.mov(r2, imm(frame.linkBytes));
 	emitReadPacket(assembler, header, 40, malformed);
 	assembler.load('b', r2, fp, header).op('rsh', r2, imm(4)).jumpIf(r2, '!=', imm(6), malformed);
 	for (let at = 0; at < 16; at += 8) {
@@ -87,7 +85,7 @@ function emitIpv6(assembler: Assembler, frame: ParseFrame, { laterFragment, malf
 		assembler.load('dw', r1, fp, header + 24 + at).store('dw', fp, frame.destination + at, r1);
 	}
 	assembler.load('b', protocolRegister, fp, header + 6);
-	assembler.store('dw', fp, transportOffset, imm(ethernetBytes + 40));
+	assembler.store('dw', fp, transportOffset, imm(frame.linkBytes + 40));
 	const end = assembler.freshLabel('transport');
 	const readExtension = (bytes: number) => {
 		assembler.load('dw', r2, fp, transportOffset);

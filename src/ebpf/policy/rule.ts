@@ -121,22 +121,27 @@ function emitNets(context: RuleContext, nets: readonly PrefixKey[], side: Side, 
 	const members = [...new Set(nets)].sort();
 	const id = `nets:${members.join(' ')}`;
 	extraSets.set(id, members);
-	emitSetLookup(context, id, side);
+	emitSetLookup(context, id, side.address);
 	assembler.jumpIf(r0, '!=', imm(0), then);
 }
 
 /** A set of type `nets` of the policy. Leaves 0 in register 0 if the address is no member. */
 function emitNetLookup(context: RuleContext, id: SetId, side: Side): void {
 	requireSet(context, id);
-	emitSetLookup(context, id, side);
+	emitSetLookup(context, id, side.address);
 }
 
-function emitSetLookup({ assembler, frame, family }: RuleContext, id: SetId, side: Side): void {
+/** Leaves 0 in register 0 if the address at this place of the stack is no member of the set. */
+export function emitSetLookup(
+	{ assembler, frame, family }: Pick<RuleContext, 'assembler' | 'frame' | 'family'>,
+	id: SetId,
+	address: number,
+): void {
 	// The trie's key begins with 4 bytes; from `member + 4` on its set is aligned to 8.
 	const key = frame.member + 4;
 	assembler.store('w', fp, key, imm(64 + (family === 'ipv4' ? 32 : 128)));
 	assembler.loadWide(r1, setKey(id, family)).store('dw', fp, key + Layout.nets.set, r1);
-	copyAddress(assembler, key + Layout.nets.address, side.address);
+	copyAddress(assembler, key + Layout.nets.address, address);
 	assembler.lookup('nets', key);
 }
 

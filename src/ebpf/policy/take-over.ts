@@ -1,7 +1,7 @@
 import type { Flow, FlowTuple } from '../../linux/index.ts';
 import { FlowStatus } from '../../linux/index.ts';
 import { Flag } from './connection.ts';
-import { Layout } from './maps.ts';
+import { hostConnections, Layout } from './maps.ts';
 
 /** A connection in the form of the map. */
 export interface ConnectionEntry {
@@ -30,6 +30,21 @@ export function connectionEntries(
 		if (from !== undefined) entries.push({ key: connectionKey(from, flow.family, original), value });
 		if (to !== undefined)
 			entries.push({ key: connectionKey(to, flow.family, { ...original, ...reversed(reply) }), value });
+	}
+	return entries;
+}
+
+/**
+ * The same for interfaces of the host: as packets are before translation on the way in, and behind
+ * it on the way out. Pure.
+ */
+export function hostConnectionEntries(flows: Iterable<Flow>, nowNanoseconds: bigint): ConnectionEntry[] {
+	const entries: ConnectionEntry[] = [];
+	for (const { family, original, reply, status } of flows) {
+		const value = connectionValue(nowNanoseconds, (status & FlowStatus.seenReply) !== 0);
+		const { ingress, egress } = hostConnections;
+		entries.push({ key: connectionKey(ingress, family, original), value });
+		entries.push({ key: connectionKey(egress, family, { ...original, ...reversed(reply) }), value });
 	}
 	return entries;
 }

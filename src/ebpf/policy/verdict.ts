@@ -1,11 +1,20 @@
+import type { Family } from '../../core/index.ts';
 import type { Direction } from '../../policy/index.ts';
 import type { Assembler } from '../assembly/assembler.ts';
 import { fp, imm, r0, r1, r2, r3, r4 } from '../assembly/instruction.ts';
 import { emitKeep, emitKeepFragments } from './connection.ts';
 import { counterKey, EventAction, type ProgramDecision, ProgramResult } from './decision.ts';
-import { copyAddress, type Frame, packetRegister, protocolRegister } from './frame.ts';
+import {
+	copyAddress,
+	destinationPortRegister,
+	type Frame,
+	protocolRegister,
+	sourcePortRegister,
+	storeEndpoint,
+} from './frame.ts';
 import { Layout, Switch } from './maps.ts';
 import { emitRedirectBegun, emitRedirectKnown } from './redirect.ts';
+import { emitIfLocal } from './route.ts';
 
 export interface VerdictOptions {
 	readonly assembler: Assembler;
@@ -65,25 +74,23 @@ export function emitEvent(
 	assembler.call('ringBufferOutput');
 }
 
-/**
- * Denies what the routes of this node deliver to itself. Needs forwarding on the interface; without
- * it all is denied.
- */
+/** Denies what the routes of this node deliver to itself. */
 function emitDenyToHost(options: VerdictOptions): void {
-	const { assembler, frame } = options;
-	const { route, event, source, destination } = frame;
-	assembler.zero(route, 64).load('b', r1, fp, event + Layout.event.family);
-	const [inet, inet6] = [2, 10];
-	assembler.mov(r2, imm(inet)).when(r1, '==', imm(6), () => assembler.mov(r2, imm(inet6)));
-	assembler.store('b', fp, route, r2).store('b', fp, route + 1, protocolRegister);
-	assembler.load('w', r1, packetRegister, 40).store('w', fp, route + 8, r1);
-	copyAddress(assembler, route + 16, source);
-	copyAddress(assembler, route + 32, destination);
-	assembler.mov(r1, packetRegister).address(r2, route).mov(r3, imm(64)).mov(r4, imm(0)).call('fibLookup');
-	// BPF_FIB_LKUP_RET_NOT_FWDED: local, broadcast or multicast; BPF_FIB_LKUP_RET_FWD_DISABLED: not
-	// to be found out.
-	for (const result of [4, 5])
-		assembler.when(r0, '==', imm(result), () => emitDecide(options, { type: 'to-host' }, 'deny'));
+	emitIfLocal(options.assembler, options.frame, () => emitDecide(options, { type: 'to-host' }, 'deny'));
+}
+
+/** All of the event that does not depend on the decision. `rules`: see `rulesNumber`. */
+export function emitBeginEvent(assembler: Assembler, frame: Frame, family: Family, rules: number): void {
+	const { event, source, destination } = frame;
+	const at = Layout.event;
+	storeEndpoint(assembler.zero(event, at.bytes), event + at.endpoint);
+	assembler.store('b', fp, event + at.rules, imm(rules));
+	assembler.store('b', fp, event + at.family, imm(family === 'ipv4' ? 4 : 6));
+	assembler.store('b', fp, event + at.protocol, protocolRegister);
+	assembler.store('h', fp, event + at.sourcePort, sourcePortRegister);
+	assembler.store('h', fp, event + at.destinationPort, destinationPortRegister);
+	copyAddress(assembler, event + at.source, source);
+	copyAddress(assembler, event + at.destination, destination);
 }
 
 /** One more packet of the decision. A map that is full counts no further decisions. */

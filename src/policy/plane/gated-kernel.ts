@@ -17,7 +17,15 @@ import type { PolicyKernel } from './plane.ts';
 export interface WorkloadKernel extends PolicyKernel {
 	/** Keys of the endpoints that it judges now; all others are open or have no interface. */
 	readonly attached: ReadonlySet<string>;
+	/**
+	 * Names of the host's interfaces that it judges now, with the keys of their endpoints; absent: it
+	 * judges none.
+	 */
+	readonly hostInterfaces?: ReadonlyMap<string, string>;
 }
+
+/** Which host endpoints the kernel of workloads is to judge; the gate judges the others. */
+export type ChooseHosts = (policy: NodePolicy) => ReadonlyMap<string, HostEndpoint>;
 
 /** Allows what the other kernel let through. */
 const open = (direction: Direction): DirectionPolicy => ({
@@ -29,8 +37,8 @@ const open = (direction: Direction): DirectionPolicy => ({
 });
 
 /**
- * Two kernels for one policy: `workloads` (eBPF programs) judges packets of pods, `gate` (nftables)
- * those of host endpoints, and keeps the interface of a pod closed until the programs of the pod
+ * Two kernels for one policy: `workloads` (eBPF programs) judges packets of pods, and at host
+ * endpoints that are chosen for it. `gate` (nftables) judges the others, and keeps the interface of a pod closed until the programs of the pod
  * are attached. The gate also keeps the kernel's connection table alive, from which each of the two
  * can take over the work of the other.
  */
@@ -39,10 +47,12 @@ export class GatedKernel implements PolicyKernel {
 	readonly followsInterfaces = true;
 	readonly #workloads: WorkloadKernel;
 	readonly #gate: PolicyKernel;
+	readonly #chooseHosts: ChooseHosts;
 	/** What the gate was given last; `undefined`: not known. */
 	#gatePolicy: NodePolicy | undefined;
 
-	constructor(workloads: WorkloadKernel, gate: PolicyKernel) {
+	constructor(workloads: WorkloadKernel, gate: PolicyKernel, chooseHosts: ChooseHosts = () => new Map()) {
+		this.#chooseHosts = chooseHosts;
 		this.name = workloads.name;
 		this.#workloads = workloads;
 		this.#gate = gate;
@@ -50,8 +60,10 @@ export class GatedKernel implements PolicyKernel {
 
 	async sync(policy: NodePolicy): Promise<{ readonly added: number; readonly removed: number }> {
 		this.#gatePolicy = undefined;
-		const programs = await this.#workloads.sync(withoutHosts(policy));
-		const next = gatePolicy(policy, this.#workloads.attached);
+		const chosen = this.#chooseHosts(policy);
+		await this.#takeBack(policy, chosen);
+		const programs = await this.#workloads.sync({ ...policy, hosts: chosen });
+		const next = gatePolicy(policy, this.#workloads.attached, this.#workloads.hostInterfaces);
 		const gate = await this.#gate.sync(next);
 		this.#gatePolicy = next;
 		return { added: programs.added + gate.added, removed: programs.removed + gate.removed };
@@ -59,9 +71,11 @@ export class GatedKernel implements PolicyKernel {
 
 	async apply(change: NodePolicyChange, policy: NodePolicy): Promise<void> {
 		if (change.removedWorkloads.length > 0) await this.#close(change.removedWorkloads);
-		await this.#workloads.apply({ ...change, hosts: [], removedHosts: [] }, withoutHosts(policy));
+		const chosen = this.#chooseHosts(policy);
+		await this.#takeBack(policy, chosen);
+		await this.#workloads.apply(change, { ...policy, hosts: chosen });
 		const before = this.#gatePolicy;
-		const next = gatePolicy(policy, this.#workloads.attached);
+		const next = gatePolicy(policy, this.#workloads.attached, this.#workloads.hostInterfaces);
 		// Rules of host endpoints are few; the gate reads back what it has.
 		if (before === undefined || before.hosts.size > 0 || next.hosts.size > 0 || before.settings !== next.settings)
 			await this.#gate.sync(next);
@@ -69,6 +83,17 @@ export class GatedKernel implements PolicyKernel {
 			const gateChange = workloadChange(before, next);
 			if (gateChange !== undefined) await this.#gate.apply(gateChange, next);
 		}
+		this.#gatePolicy = next;
+	}
+
+	/** Rules of host endpoints that programs give up stand before these go. */
+	async #takeBack(policy: NodePolicy, chosen: ReadonlyMap<string, HostEndpoint>): Promise<void> {
+		const { attached, hostInterfaces = new Map<string, string>() } = this.#workloads;
+		const kept = new Map([...hostInterfaces].filter(([, key]) => chosen.has(key)));
+		const lost = [...hostInterfaces.values()].some((key) => !chosen.has(key) && policy.hosts.has(key));
+		if (!lost) return;
+		const next = gatePolicy(policy, attached, kept);
+		await this.#gate.sync(next);
 		this.#gatePolicy = next;
 	}
 
@@ -87,26 +112,49 @@ export class GatedKernel implements PolicyKernel {
 	}
 }
 
-const withoutHosts = (policy: NodePolicy): NodePolicy => ({ ...policy, hosts: new Map() });
+/** Judges nothing at an interface that the one for every interface would judge. */
+function openHost(interfaceName: string): HostEndpoint {
+	const both = { ingress: open('ingress'), egress: open('egress') };
+	const early = (direction: Direction): DirectionPolicy => ({ ...open(direction), otherwise: 'continue' });
+	return {
+		...{ type: 'host', key: `open ${interfaceName}`, interfaceName, normal: both, forward: both },
+		preDnat: { ingress: early('ingress') },
+		untracked: { ingress: early('ingress'), egress: early('egress') },
+	};
+}
 
 /**
- * The part of a policy that the gate enforces: host endpoints whole, and workloads that are judged
- * elsewhere as open. Pure.
+ * What the gate enforces of host endpoints: those whose interface is not judged elsewhere. The one for
+ * every interface stays, so that an interface that appears is closed at once. Pure.
  */
-export function gatePolicy(policy: NodePolicy, attached: ReadonlySet<string>): NodePolicy {
+function gateHosts({ hosts }: NodePolicy, judged: ReadonlyMap<string, string>): ReadonlyMap<string, HostEndpoint> {
+	const kept = new Map([...hosts].filter(([, { interfaceName }]) => !judged.has(interfaceName)));
+	if (![...kept.values()].some(({ interfaceName }) => interfaceName === '*')) return kept;
+	for (const name of judged.keys()) kept.set(`open ${name}`, openHost(name));
+	return kept;
+}
+
+/**
+ * The part of a policy that the gate enforces: host endpoints that are not judged elsewhere, and
+ * workloads that are as open. `judged`: interfaces of the host. Pure.
+ */
+export function gatePolicy(
+	policy: NodePolicy,
+	attached: ReadonlySet<string>,
+	judged: ReadonlyMap<string, string> = new Map(),
+): NodePolicy {
 	const workloads = new Map<string, WorkloadEndpoint>();
 	for (const [key, workload] of policy.workloads)
 		if (attached.has(key)) workloads.set(key, { ...workload, ingress: open('ingress'), egress: open('egress') });
-	const { policies, sets } = referencesOf([...policy.hosts.values()], policy);
+	const hosts = gateHosts(policy, judged);
+	const { policies, sets } = referencesOf([...hosts.values()], policy);
 	return {
 		...policy,
-		hosts: new Map(policy.hosts),
+		hosts,
 		workloads,
 		policies: new Map([...policy.policies].filter(([key]) => policies.has(key))),
 		// The nodes' tunnels pass host endpoints.
-		sets: new Map(
-			[...policy.sets].filter(([id]) => sets.has(id) || (policy.hosts.size > 0 && id === policy.settings.nodes)),
-		),
+		sets: new Map([...policy.sets].filter(([id]) => sets.has(id) || (hosts.size > 0 && id === policy.settings.nodes))),
 	};
 }
 

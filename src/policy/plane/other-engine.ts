@@ -56,3 +56,13 @@ export function findOtherEngine({ nftTables, chains }: EngineSigns): OtherEngine
 	}
 	return undefined;
 }
+
+/**
+ * What translates ports of this host to pods, in words: the CNI plugin portmap leaves its chains or
+ * its table. `undefined`: nothing that is known. Pure.
+ */
+export function hostPortsOf({ nftTables, chains }: EngineSigns): string | undefined {
+	const found =
+		chains.find((one) => one.startsWith('CNI-HOSTPORT-')) ?? nftTables.find((one) => / cni_hostport$/.test(one));
+	return found === undefined ? undefined : `host ports are translated by ${found}`;
+}

@@ -1,0 +1,189 @@
+import { type Family, parsePrefix } from '../../core/index.ts';
+import type { Direction, FailsafePort, NodeSettings } from '../../policy/index.ts';
+import { Assembler } from '../assembly/assembler.ts';
+import { fp, imm, r0, r1, r2 } from '../assembly/instruction.ts';
+import type { AssembledProgram } from '../assembly/layout.ts';
+import {
+	type ConnectionOptions,
+	type ConnectionTargets,
+	emitFindConnection,
+	emitFragmentKey,
+	emitIcmpError,
+	emitLaterFragment,
+} from './connection.ts';
+import { commonDecisions } from './decision.ts';
+import {
+	destinationPortRegister,
+	emitInPrefix,
+	ethernetBytes,
+	type Frame,
+	makeFrame,
+	packetRegister,
+	protocolRegister,
+} from './frame.ts';
+import { emitToRules } from './hand-over.ts';
+import { Layout, type RulesOf, rulesNumber } from './maps.ts';
+import { emitDispatch, emitParseNetwork, emitParseTransport, type ParseTargets } from './parse.ts';
+import { emitIfLocal } from './route.ts';
+import { emitSetLookup } from './rule.ts';
+import { emitBeginEvent, emitDecide, emitEnds, type VerdictOptions } from './verdict.ts';
+
+export interface HostEntryOptions {
+	/** `ingress`: at the ingress hook, packets that come in. */
+	readonly direction: Direction;
+	readonly settings: NodeSettings;
+	/** `ip`: no header before that of IP, as with tunl0. */
+	readonly link: 'ethernet' | 'ip';
+	/** The set of the nodes exists. */
+	readonly knowsNodes: boolean;
+}
+
+/** Offsets in `__sk_buff`. */
+const PacketField = { vlanPresent: 20, ingressInterface: 36 } as const;
+/** IANA protocol numbers. */
+const [ipip, udp, icmp6] = [4, 17, 58];
+/** RFC 4861, RFC 2710, RFC 3810: the kernel tracks none of these. */
+const discovery = { first: 130, last: 136, listenerReport: 143 } as const;
+
+/**
+ * The program at the interfaces of host endpoints in one direction. It passes what belongs to a
+ * connection, tunnels between nodes and failsafe ports, and leaves the rest to one of two lists of
+ * rules: for packets that end or start at the host, and for those that are forwarded. Behind the
+ * translation of services on the way in, before it on the way out. Pure.
+ */
+export function compileHostEntry(options: HostEntryOptions): AssembledProgram {
+	return new HostEntryCompiler(options).compile();
+}
+
+class HostEntryCompiler {
+	readonly #options: HostEntryOptions;
+	readonly #assembler = new Assembler();
+	readonly #frame: Frame;
+	readonly #verdict: VerdictOptions;
+
+	constructor(options: HostEntryOptions) {
+		this.#options = options;
+		this.#frame = makeFrame(this.#assembler, options.link === 'ethernet' ? ethernetBytes : 0);
+		this.#verdict = {
+			assembler: this.#assembler,
+			frame: this.#frame,
+			direction: options.direction,
+			numberOf: ({ type }) => commonDecisions.findIndex((one) => one.type === type),
+		};
+	}
+
+	compile(): AssembledProgram {
+		const assembler = this.#assembler;
+		assembler.label('begin');
+		// The tag belongs to another interface, whose endpoint judges the packet.
+		assembler.load('w', r2, r1, PacketField.vlanPresent).jumpIf(r2, '!=', imm(0), 'pass');
+		emitDispatch(assembler, { ipv4: 'ipv4', ipv6: 'ipv6', arp: 'pass', other: 'pass' });
+		for (const family of ['ipv4', 'ipv6'] as const) this.#family(family);
+		emitEnds(this.#verdict, { deniesToHost: false, redirects: 'none' });
+		return assembler.assemble();
+	}
+
+	#family(family: Family): void {
+		const { direction, settings } = this.#options;
+		const assembler = this.#assembler;
+		const frame = this.#frame;
+		const connection: ConnectionOptions = { assembler, frame, family, host: direction };
+		const stem = (name: string) => `${family}-${name}`;
+		const parse: ParseTargets = { next: stem('parsed'), laterFragment: stem('later-fragment'), malformed: 'drop' };
+		const targets: ConnectionTargets = { established: 'established', fresh: stem('fresh'), invalid: stem('invalid') };
+		assembler.label(family);
+		emitParseNetwork(assembler, frame, family, parse);
+		emitParseTransport(assembler, frame, family, parse);
+		assembler.label(stem('parsed')).load('dw', r1, fp, frame.fragmented);
+		assembler.when(r1, '!=', imm(0), () => emitFragmentKey(connection));
+		if (family === 'ipv6') this.#neighbourDiscovery();
+		emitBeginEvent(assembler, frame, family, rulesNumber(direction, 'own'));
+		emitFindConnection(connection, targets);
+		emitIcmpError(connection, targets);
+		assembler.label(stem('later-fragment'));
+		emitLaterFragment(connection, 'pass', 'drop');
+		const forwarded = stem('forwarded');
+		assembler.label(stem('invalid'));
+		if (direction === 'ingress' && settings.dropInvalid) {
+			emitIfLocal(assembler, frame, () => emitDecide(this.#verdict, { type: 'invalid' }, 'deny'));
+			assembler.jump(forwarded);
+		}
+		assembler.label(stem('fresh'));
+		this.#whereOwn(() => {
+			this.#tunnels(family);
+			this.#failsafe(family);
+			this.#toRules(family, 'own');
+		});
+		assembler.label(forwarded);
+		this.#toRules(family, 'forward');
+	}
+
+	/** For packets that end at this host or start there, and are not forwarded. */
+	#whereOwn(then: () => void): void {
+		const assembler = this.#assembler;
+		if (this.#options.direction === 'ingress') emitIfLocal(assembler, this.#frame, then);
+		else assembler.load('w', r1, packetRegister, PacketField.ingressInterface).when(r1, '==', imm(0), then);
+	}
+
+	#toRules(family: Family, of: RulesOf): void {
+		const rules = rulesNumber(this.#options.direction, of);
+		this.#assembler.store('b', fp, this.#frame.event + Layout.event.rules, imm(rules));
+		emitToRules(this.#assembler, this.#frame, { family, rules, otherwise: 'drop' });
+	}
+
+	#neighbourDiscovery(): void {
+		const assembler = this.#assembler;
+		const no = 'ipv6-no-discovery';
+		assembler.jumpIf(protocolRegister, '!=', imm(icmp6), no);
+		assembler.jumpIf(destinationPortRegister, '==', imm(discovery.listenerReport), 'pass');
+		assembler.jumpIf(destinationPortRegister, '<', imm(discovery.first), no);
+		assembler.jumpIf(destinationPortRegister, '<=', imm(discovery.last), 'pass').label(no);
+	}
+
+	/** The other end of the packet, as seen from this host. */
+	get #peer(): number {
+		return this.#options.direction === 'ingress' ? this.#frame.source : this.#frame.destination;
+	}
+
+	/** IP in IP and VXLAN between the nodes of the cluster; IP in IP of others is dropped. */
+	#tunnels(family: Family): void {
+		const { settings, direction, knowsNodes } = this.#options;
+		const assembler = this.#assembler;
+		const passNodes = () => {
+			if (!knowsNodes) return;
+			emitSetLookup({ assembler, frame: this.#frame, family }, settings.nodes, this.#peer);
+			assembler.jumpIf(r0, '!=', imm(0), 'pass');
+		};
+		assembler.when(protocolRegister, '==', imm(ipip), () => {
+			if (family === 'ipv4') passNodes();
+			if (direction === 'ingress') emitDecide(this.#verdict, { type: 'foreign-tunnel' }, 'deny');
+		});
+		assembler.when(protocolRegister, '==', imm(udp), () =>
+			assembler.when(destinationPortRegister, '==', imm(settings.vxlanPort), passNodes),
+		);
+	}
+
+	#failsafe(family: Family): void {
+		const { direction, settings } = this.#options;
+		const assembler = this.#assembler;
+		const found = assembler.freshLabel('failsafe');
+		const none = assembler.freshLabel('no-failsafe');
+		for (const port of direction === 'ingress' ? settings.failsafeInbound : settings.failsafeOutbound)
+			this.#failsafePort(family, port, found);
+		assembler.jump(none).label(found);
+		emitDecide(this.#verdict, { type: 'failsafe' }, 'allow');
+		assembler.label(none);
+	}
+
+	#failsafePort(family: Family, { protocol, port, net }: FailsafePort, found: string): void {
+		const prefix = net === undefined ? undefined : parsePrefix(net);
+		if (prefix !== undefined && prefix.family !== family) return;
+		const assembler = this.#assembler;
+		const next = assembler.freshLabel('next-failsafe');
+		assembler.jumpIf(protocolRegister, '!=', imm(protocol), next);
+		assembler.jumpIf(destinationPortRegister, '!=', imm(port), next);
+		if (prefix === undefined) assembler.jump(found);
+		else emitInPrefix(assembler, this.#peer, prefix, found);
+		assembler.label(next);
+	}
+}
