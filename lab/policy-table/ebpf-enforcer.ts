@@ -33,6 +33,13 @@ const sizes = {
 	sources: 1024,
 };
 
+export interface EbpfEnforcerOptions {
+	/** Packets between pods go from interface to interface. */
+	readonly redirect?: boolean;
+	/** `false`: no rules for host endpoints, so that what programs let pass shows. */
+	readonly rulesOfHosts?: boolean;
+}
+
 /**
  * eBPF programs in a namespace, with host endpoints in nftables, as the daemon does it; without
  * pins, so that they end with the namespace.
@@ -40,7 +47,7 @@ const sizes = {
 export function openEbpf(
 	namespace: string,
 	attachment: 'best' | 'clsact' = 'best',
-	{ redirect = false }: { readonly redirect?: boolean } = {},
+	{ redirect = false, rulesOfHosts = true }: EbpfEnforcerOptions = {},
 ): Enforcer {
 	return inside(namespace, () => {
 		const maps = createPolicyMaps(sizes);
@@ -56,7 +63,7 @@ export function openEbpf(
 		const gate = new NftablesPolicy({}, { load: (rules) => inside(namespace, () => loadRuleset(rules)) });
 		const conntrack = new Conntrack();
 		return {
-			kernel: redirect ? redirecting(programs, gate) : gatedKernel(programs, gate),
+			kernel: redirect ? redirecting(programs, gate) : gatedKernel(programs, rulesOfHosts ? gate : withoutHosts(gate)),
 			forgetConnections: async () => {
 				for (const family of ['ipv4', 'ipv6'] as const) await conntrack.flush(family);
 				const connections = maps.get('connections');
@@ -73,7 +80,13 @@ export function openEbpf(
 	});
 }
 
-const gatedKernel = (programs: EbpfPolicy, gate: NftablesPolicy): GatedKernel =>
+const withoutHosts = (gate: NftablesPolicy): PolicyKernel => ({
+	name: gate.name,
+	sync: (policy) => gate.sync({ ...policy, hosts: new Map() }),
+	apply: (change, policy) => gate.apply({ ...change, hosts: [] }, { ...policy, hosts: new Map() }),
+});
+
+const gatedKernel = (programs: EbpfPolicy, gate: PolicyKernel): GatedKernel =>
 	new GatedKernel(programs, gate, (policy) => hostsForPrograms(policy).programs);
 
 /** As the daemon does it with `ebpf.podRedirect`. */

@@ -14,10 +14,10 @@ import { ProgramEvents } from '../../src/daemon/policy/program-events.ts';
 import { policyMapDefinitions } from '../../src/ebpf/index.ts';
 import { Conntrack, check, libc, loadRuleset, systemEnvironment } from '../../src/linux/index.ts';
 import { NftablesPolicy } from '../../src/nftables/index.ts';
-import type { NodePolicy } from '../../src/policy/index.ts';
+import type { HostEndpoint, NodePolicy, Policy } from '../../src/policy/index.ts';
 import { noBpf } from '../ebpf/support.ts';
 import { FakeClock } from '../fakes/clock.ts';
-import { noChange, nodePolicy, policy, rule, workload } from '../nftables/fixtures.ts';
+import { direction, noChange, nodePolicy, policy, rule, workload } from '../nftables/fixtures.ts';
 import { eventually } from '../support/eventually.ts';
 import { noNamespaces } from '../support/namespace.ts';
 
@@ -45,6 +45,18 @@ const state: NodePolicy = nodePolicy(
 
 /** A node with two pods; this process is in its namespace from now on. */
 function openNode(t: ExecutionContext, letter: string): Traffic {
+	const network = openNetwork(t, letter, [
+		{ interfaceName: 'calia', address: a },
+		{ interfaceName: 'calib', address: b },
+	]);
+	return new Traffic(network);
+}
+
+function openNetwork(
+	t: ExecutionContext,
+	letter: string,
+	pods: Parameters<NodeNetwork['setPods']>[0] = [],
+): NodeNetwork {
 	const wires = openWireNamespace(`${prefix}${letter}w`);
 	let index = 0;
 	const network = new NodeNetwork(`${prefix}${letter}n`, `${prefix}${letter}w`, () => index++);
@@ -52,14 +64,11 @@ function openNode(t: ExecutionContext, letter: string): Traffic {
 		network.close();
 		wires.close();
 	});
-	network.setPods([
-		{ interfaceName: 'calia', address: a },
-		{ interfaceName: 'calib', address: b },
-	]);
+	network.setPods(pods);
 	const fd = openSync(namespacePath(network.namespace), 'r');
 	check('setns', libc().setns(fd, cloneNewNet));
 	closeSync(fd);
-	return new Traffic(network);
+	return network;
 }
 
 /** UDP between the pods, counted. */
@@ -381,4 +390,157 @@ kernelTest('flows and drops of programs name pods, verdict and rule, and policie
 	for (const source of sources) source.close();
 	await removeEbpf(pins);
 	backends.close();
+});
+
+/** UDP between a client outside and the node itself, counted. */
+class HostTraffic {
+	readonly #network: NodeNetwork;
+	#denied = 10_000;
+	readonly sent = { asked: 0, answered: 0, streamed: 0 };
+	readonly received = { asked: 0, answered: 0, streamed: 0, denied: 0 };
+
+	constructor(network: NodeNetwork) {
+		this.#network = network;
+	}
+
+	/** Of a second connection, the client sends the first packet alone. */
+	begin(): void {
+		this.#toNode(6000, 53);
+	}
+
+	/** A packet of each connection in each direction, and two that no rule allows. */
+	exchange(): void {
+		this.#denied = this.#denied >= 60_000 ? 10_000 : this.#denied + 1;
+		this.#toNode(5000, 53);
+		this.sent.asked++;
+		this.#toNode(this.#denied, 54);
+		if (this.received.asked > 0) {
+			this.#fromNode(53, 5000);
+			this.sent.answered++;
+			this.#fromNode(53, 6000);
+			this.sent.streamed++;
+		}
+		this.#fromNode(this.#denied, 9999);
+		this.count();
+	}
+
+	async during<T>(work: Promise<T>): Promise<T> {
+		let done = false;
+		const finished = work.finally(() => {
+			done = true;
+		});
+		while (!done) {
+			this.exchange();
+			await new Promise((resolve) => setImmediate(resolve));
+		}
+		return finished;
+	}
+
+	count(): void {
+		const { uplink, receivers } = this.#network;
+		for (let frame = uplink.wire.receive(); frame !== undefined; frame = uplink.wire.receive())
+			this.#arrived(readPacket(frame.subarray(14)));
+		for (const receiver of receivers)
+			if (receiver.family === 'ipv4' && receiver.protocol === 17)
+				for (let bytes = receiver.receive(); bytes !== undefined; bytes = receiver.receive())
+					this.#arrived(readPacket(bytes));
+	}
+
+	#arrived(facts: ReturnType<typeof readPacket>): void {
+		if (facts?.protocol !== 17) return;
+		if (facts.sourcePort === 5000 && facts.destinationPort === 53) this.received.asked++;
+		else if (facts.sourcePort === 53 && facts.destinationPort === 5000) this.received.answered++;
+		else if (facts.sourcePort === 53 && facts.destinationPort === 6000) this.received.streamed++;
+		else if (facts.sourcePort !== 6000) this.received.denied++;
+	}
+
+	#toNode(sourcePort: number, destinationPort: number): void {
+		const { uplink } = this.#network;
+		uplink.wire.send(ethernetFrame(uplink.from, uplink.to, udpPacket(client, node, sourcePort, destinationPort)));
+	}
+
+	#fromNode(sourcePort: number, destinationPort: number): void {
+		const packet = udpPacket(node, client, sourcePort, destinationPort);
+		this.#network.senders.ipv4.send(packet, parseAddress(client));
+	}
+}
+
+const [node, client] = ['10.0.0.1', '192.0.2.9'] as const;
+const udpPacket = (source: string, destination: string, sourcePort: number, destinationPort: number) =>
+	ipPacket({
+		...{ source: parseAddress(source), destination: parseAddress(destination), protocol: 17 },
+		...{ sourcePort, destinationPort },
+	});
+
+/** The node serves DNS and asks nothing; `early`: and has a preDNAT policy that denies nothing of it. */
+function hostState(early: boolean): NodePolicy {
+	const serves = policy('serves', [dns], []);
+	const before = policy('before', [rule('pass')], []);
+	const both = (policies: readonly Policy[]) => ({
+		ingress: direction('ingress', policies),
+		egress: direction('egress', policies),
+	});
+	const quiet = { ingress: { ...direction('ingress', []), otherwise: 'continue' as const } };
+	const preDnat = early
+		? { ingress: { ...direction('ingress', [before], 'pass'), otherwise: 'continue' as const } }
+		: quiet;
+	const host: HostEndpoint = {
+		...{ type: 'host', key: 'uplink', interfaceName: 'eth0', normal: both([serves]), forward: both([]), preDnat },
+		untracked: { ...quiet, egress: { ...direction('egress', []), otherwise: 'continue' } },
+	};
+	return nodePolicy([], [serves, before], [], { hosts: new Map([['uplink', host]]) });
+}
+
+kernelTest('a host endpoint by rules, by programs, by rules for a preDNAT policy, a restart, and back', async (t) => {
+	t.timeout(240_000);
+	const network = openNetwork(t, 'h');
+	network.setAddress(node);
+	const traffic = new HostTraffic(network);
+	const pins = mountBpffs(t);
+	const exchange = () => {
+		for (let round = 0; round < 20; round++) traffic.exchange();
+	};
+	const first = openBackends(pins);
+	const [plain, early] = [hostState(false), hostState(true)];
+	await first.sync(plain);
+	traffic.begin();
+	exchange();
+
+	first.want('ebpf');
+	await traffic.during(first.sync(plain));
+	t.deepEqual([...(first.ebpf?.kernel.hostInterfaces ?? [])], [['eth0', 'uplink']]);
+	t.notRegex(run('nft', 'list', 'table', 'inet', 'bgpmesh_policy').toString(), /hook output/, 'no rule is left');
+	t.true(await first.isIntact(plain));
+	exchange();
+
+	const change = { ...noChange, hosts: [...early.hosts.values()], policies: [...early.policies.values()] };
+	await traffic.during(first.apply(change, early));
+	t.deepEqual([...(first.ebpf?.kernel.hostInterfaces ?? [])], []);
+	t.deepEqual([...first.hostsLeft(early)], [['uplink', 'a preDNAT policy']]);
+	exchange();
+	await traffic.during(first.apply({ ...noChange, hosts: [...plain.hosts.values()] }, plain));
+	t.deepEqual([...(first.ebpf?.kernel.hostInterfaces ?? [])], [['eth0', 'uplink']]);
+	exchange();
+
+	first.close();
+	exchange();
+	const second = openBackends(pins);
+	second.want('ebpf');
+	await traffic.during(second.sync(plain));
+	exchange();
+	second.want('nftables');
+	await traffic.during(second.sync(plain));
+	t.is(second.name, 'nftables');
+	exchange();
+	t.deepEqual(await removeEbpf(pins), [], 'no program is left');
+	second.close();
+	const underway = () =>
+		traffic.received.asked < traffic.sent.asked || traffic.received.streamed < traffic.sent.streamed;
+	for (let tries = 0; tries < 50 && underway(); tries++) {
+		await new Promise((resolve) => setTimeout(resolve, 10));
+		traffic.count();
+	}
+	t.log(`${traffic.sent.asked} packets in each direction`);
+	t.true(traffic.sent.answered > 100);
+	t.deepEqual(traffic.received, { ...traffic.sent, denied: 0 });
 });

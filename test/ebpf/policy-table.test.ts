@@ -5,6 +5,7 @@ import { type CaseCluster, readTable } from '../../lab/policy-table/cases.ts';
 import { openEbpf } from '../../lab/policy-table/ebpf-enforcer.ts';
 import { FramesBackend } from '../../lab/policy-table/frames-backend.ts';
 import { runTable } from '../../lab/policy-table/run.ts';
+import type { NodePolicy } from '../../src/policy/index.ts';
 import { noNamespaces } from '../support/namespace.ts';
 import { noBpf } from './support.ts';
 
@@ -32,6 +33,21 @@ for (const [name, attachment, redirect] of [
 		t.true(cells > 500);
 		t.deepEqual(wrong.slice(0, 10), []);
 	});
+
+for (const attachment of ['best', 'clsact'] as const)
+	namespaceTest(
+		`host endpoints by programs, without a rule of nftables for them, attachment ${attachment}`,
+		async (t) => {
+			t.timeout(180_000);
+			const backend = new FramesBackend(`bme${process.pid}`, (namespace) =>
+				openEbpf(namespace, attachment, { rulesOfHosts: false }),
+			);
+			t.teardown(() => backend.close());
+			const { cells, wrong } = await runTable(readTable(join(folder, 'policy-hosts.jsonl')), backend);
+			t.true(cells > 3000, String(cells));
+			t.deepEqual(wrong.slice(0, 10), []);
+		},
+	);
 
 for (const [action, row] of [
 	['Drop', '.x.'],
@@ -75,6 +91,26 @@ for (const [action, row] of [
 			t.deepEqual(wrong, []);
 		},
 	);
+
+namespaceTest('the frames notice host endpoints that nothing judges', async (t) => {
+	t.timeout(180_000);
+	const backend = new FramesBackend(`bme${process.pid}`, (namespace) => {
+		const enforcer = openEbpf(namespace, 'best', { rulesOfHosts: false });
+		const { kernel } = enforcer;
+		const withoutHosts = (policy: NodePolicy) => ({ ...policy, hosts: new Map() });
+		return {
+			...enforcer,
+			kernel: {
+				name: kernel.name,
+				sync: (policy) => kernel.sync(withoutHosts(policy)),
+				apply: (change, policy) => kernel.apply({ ...change, hosts: [] }, withoutHosts(policy)),
+			},
+		};
+	});
+	t.teardown(() => backend.close());
+	const { wrong } = await runTable(readTable(join(folder, 'policy-hosts.jsonl')), backend);
+	t.true(wrong.length > 100, String(wrong.length));
+});
 
 namespaceTest('the frames notice programs that are not attached', async (t) => {
 	t.timeout(300_000);

@@ -82,3 +82,49 @@ test('the gate has open pods, host endpoints, and nothing else of the policy', a
 	t.deepEqual([...(gate()?.sets.keys() ?? [])], ['snodes', 'sbad']);
 	t.deepEqual([...(gate()?.hosts.keys() ?? [])], ['uplink']);
 });
+
+test('rules of a host endpoint stand before its programs go, and go behind the programs that come', async (t) => {
+	const hostInterfaces = new Map<string, string>();
+	const calls: string[] = [];
+	let chosen: ReadonlyMap<string, HostEndpoint> = new Map();
+	const hostsOf = ({ hosts }: NodePolicy) => [...hosts.keys()].join('+');
+	const recorder = (name: string): PolicyKernel => ({
+		name,
+		sync: async (state) => {
+			calls.push(`${name} ${hostsOf(state)}`);
+			if (name === 'programs') replace(state);
+			return { added: 0, removed: 0 };
+		},
+		apply: async (_change, state) => {
+			calls.push(`${name} ${hostsOf(state)}`);
+			if (name === 'programs') replace(state);
+		},
+	});
+	const replace = ({ hosts }: NodePolicy) => {
+		hostInterfaces.clear();
+		for (const { key, interfaceName } of hosts.values())
+			hostInterfaces.set(interfaceName === '*' ? 'eth1' : interfaceName, key);
+	};
+	const kernel = new GatedKernel(
+		{ ...recorder('programs'), attached: new Set(), hostInterfaces },
+		recorder('gate'),
+		() => chosen,
+	);
+	const uplink = host();
+	const state = nodePolicy([], [guard], sets, { hosts: new Map([['uplink', uplink]]) });
+	await kernel.sync(state);
+	chosen = new Map([['uplink', uplink]]);
+	await kernel.apply({ ...noChange, hosts: [uplink] }, state);
+	chosen = new Map();
+	await kernel.apply({ ...noChange, hosts: [uplink] }, state);
+	t.deepEqual(calls, [
+		...['programs ', 'gate uplink'],
+		...['programs uplink', 'gate '],
+		...['gate uplink', 'programs ', 'gate uplink'],
+	]);
+	calls.length = 0;
+	const all: HostEndpoint = { ...uplink, key: 'all', interfaceName: '*' };
+	chosen = new Map([['all', all]]);
+	await kernel.sync(nodePolicy([], [guard], sets, { hosts: chosen }));
+	t.deepEqual(calls, ['programs all', 'gate all+open eth1'], 'an interface that appears is closed');
+});

@@ -48,8 +48,8 @@ export const natPurpose: Purpose = {
 	...{ pinPrefix: 'nat_link_', classifier: 'bgpmesh-nat', priority: { ingress: 11, egress: 11 }, first: 'ingress' },
 };
 /**
- * Policy of host endpoints: it sees the address of the backend, behind translation on the way in, and
- * before it on the way out.
+ * Policy of host endpoints: it sees the address of the backend, behind translation on the way in,
+ * and before it on the way out.
  */
 export const hostPurpose: Purpose = {
 	...{ pinPrefix: 'host_link_', classifier: 'bgpmesh-host', priority: { ingress: 12, egress: 10 }, first: 'egress' },

@@ -141,8 +141,8 @@ export function emitFindConnection(options: ConnectionOptions, targets: Connecti
 }
 
 /**
- * Everything but the ports. An answer at an interface of the host is most often that to a connection
- * which the other hook allowed.
+ * Everything but the ports. An answer at an interface of the host is most often that to a
+ * connection which the other hook allowed.
  */
 function emitKeys(options: ConnectionOptions, source: number, destination: number): void {
 	const { assembler, frame, family, host } = options;

@@ -64,7 +64,7 @@ export function hostLinks(links: readonly Link[], workloadPrefix = 'cali'): Host
 	});
 }
 
-/** Interfaces with their host endpoint: that of their name, else the one for every interface. Pure. */
+/** Interfaces with their host endpoint: that of their name, else that for every interface. Pure. */
 export function presentHosts({ hosts }: Pick<NodePolicy, 'hosts'>, links: readonly HostLink[]): PresentHost[] {
 	const byName = new Map([...hosts.values()].map((host) => [host.interfaceName, host]));
 	return links.flatMap((at) => {
@@ -229,7 +229,7 @@ export class HostInterfaces {
 		}
 	}
 
-	/** Removes what an earlier process left at other interfaces. @throws SystemCallError, NetlinkError */
+	/** Removes what an earlier process left elsewhere. @throws SystemCallError, NetlinkError */
 	async prune(): Promise<void> {
 		await this.#dependencies.attacher.prune(
 			[...this.#attached.values()].flatMap(({ at }) => directions.map((direction) => pointOf(at, direction))),

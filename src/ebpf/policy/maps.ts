@@ -71,8 +71,8 @@ export const rulesNumber = (direction: Direction, of: RulesOf): number =>
 export const Switch = { flows: 0 } as const;
 
 /**
- * In connections of the host, in place of the index of an interface: the hook that allowed the first
- * packet.
+ * In connections of the host, in place of the index of an interface: the hook that allowed the
+ * first packet.
  */
 export const hostConnections = { ingress: 0xffff_fffe, egress: 0xffff_ffff } as const;
 

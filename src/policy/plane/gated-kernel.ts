@@ -38,9 +38,9 @@ const open = (direction: Direction): DirectionPolicy => ({
 
 /**
  * Two kernels for one policy: `workloads` (eBPF programs) judges packets of pods, and at host
- * endpoints that are chosen for it. `gate` (nftables) judges the others, and keeps the interface of a pod closed until the programs of the pod
- * are attached. The gate also keeps the kernel's connection table alive, from which each of the two
- * can take over the work of the other.
+ * endpoints that are chosen for it. `gate` (nftables) judges the others, and keeps the interface of
+ * a pod closed until the programs of the pod are attached. The gate also keeps the kernel's
+ * connection table alive, from which each of the two can take over the work of the other.
  */
 export class GatedKernel implements PolicyKernel {
 	readonly name: string;
@@ -124,8 +124,8 @@ function openHost(interfaceName: string): HostEndpoint {
 }
 
 /**
- * What the gate enforces of host endpoints: those whose interface is not judged elsewhere. The one for
- * every interface stays, so that an interface that appears is closed at once. Pure.
+ * What the gate enforces of host endpoints: those whose interface is not judged elsewhere. The one
+ * for every interface stays, so that an interface that appears is closed at once. Pure.
  */
 function gateHosts({ hosts }: NodePolicy, judged: ReadonlyMap<string, string>): ReadonlyMap<string, HostEndpoint> {
 	const kept = new Map([...hosts].filter(([, { interfaceName }]) => !judged.has(interfaceName)));
