@@ -159,7 +159,7 @@ kernelTest('a policy that does not fit is refused, and the programs before it st
 	await kernel.cleanup();
 });
 
-kernelTest('host endpoints are not enforced, thus refused', async (t) => {
+kernelTest('host endpoints are refused where their interfaces are not given', async (t) => {
 	const { namespace } = wire(t, 'u');
 	const { kernel } = openPolicy(
 		t,
@@ -179,7 +179,7 @@ kernelTest('host endpoints are not enforced, thus refused', async (t) => {
 	};
 	await t.throwsAsync(kernel.sync({ ...state, hosts: new Map([['uplink', host]]) }), {
 		instanceOf: UnsupportedPolicyError,
-		message: /host endpoints: uplink/,
+		message: /host endpoints here: uplink/,
 	});
 });
 

@@ -14,14 +14,15 @@ import { MapFullError } from '../kernel/map.ts';
 import { LoadedProgram, VerifierError } from '../kernel/program.ts';
 import type { RuleChain } from './chain.ts';
 import { ChainKeeper, type ChainRequest, type PreparedChains } from './chain-keeper.ts';
-import { counterKey, type ProgramDecision } from './decision.ts';
+import { type DecisionCount, readCounters } from './counters.ts';
+import type { ProgramDecision } from './decision.ts';
 import { EndpointKeeper, type EndpointState } from './endpoint-keeper.ts';
 import { compileEntry } from './entry.ts';
 import type { ProgramEvent } from './events.ts';
 import { HostInterfaces, type HostInterfacesDependencies } from './host-interfaces.ts';
 import type { PolicyMaps } from './maps.ts';
 import { SetKeeper } from './set-keeper.ts';
-import { connectionEntries, endpointAddress, hostConnectionEntries } from './take-over.ts';
+import { connectionEntries, endpointAddress, hostConnectionEntries, takeOver } from './take-over.ts';
 
 /** Directions of an endpoint at the hooks of the host's end of its veth pair. */
 const hooks: Readonly<Record<Direction, TrafficHook>> = { ingress: 'egress', egress: 'ingress' };
@@ -48,17 +49,6 @@ export interface EbpfPolicyDependencies {
 	readonly flows?: () => Promise<readonly Flow[]>;
 	/** Absent: host endpoints are refused. */
 	readonly hosts?: HostInterfacesDependencies;
-}
-
-/**
- * Packets that a decision has decided; those of a connection that was allowed before are not
- * counted.
- */
-export interface DecisionCount {
-	readonly direction: Direction;
-	readonly action: 'allow' | 'deny';
-	readonly decision: ProgramDecision;
-	readonly packets: number;
 }
 
 /** An endpoint whose programs are attached. */
@@ -155,22 +145,10 @@ export class EbpfPolicy implements PolicyKernel {
 
 	/** Packets by decision, over all endpoints. @throws SystemCallError */
 	counters(): DecisionCount[] {
-		const map = this.#dependencies.maps.get('counters');
-		const counts = new Map<bigint, DecisionCount>();
-		if (map === undefined) return [];
-		const key = new Uint8Array(8);
-		for (const { chain } of this.#chains.chains)
-			for (const decision of chain.decisions)
-				for (const action of ['allow', 'deny'] as const) {
-					const id = counterKey(chain.direction, action, decision);
-					if (counts.has(id)) continue;
-					new DataView(key.buffer).setBigUint64(0, id, true);
-					const value = map.get(key);
-					if (value === undefined) continue;
-					const packets = Number(new DataView(value.buffer).getBigUint64(0, true));
-					counts.set(id, { direction: chain.direction, action, decision, packets });
-				}
-		return [...counts.values()];
+		return readCounters(
+			this.#dependencies.maps,
+			[...this.#chains.chains].map(({ chain }) => chain),
+		);
 	}
 
 	/** Endpoints with their interfaces and the instructions of their rules, for people. */
@@ -284,25 +262,18 @@ export class EbpfPolicy implements PolicyKernel {
 	 * there.
 	 */
 	async #takeOver(present: readonly PresentEndpoint[]): Promise<void> {
-		const { flows, maps } = this.#dependencies;
-		const connections = maps.get('connections');
-		if (flows === undefined || connections === undefined || present.length === 0) return;
+		if (present.length === 0) return;
 		const endpoints = new Map(
 			present.flatMap(({ workload, interfaceIndex }) =>
 				workload.addresses.map((address) => [endpointAddress(parseAddress(address).bytes), interfaceIndex] as const),
 			),
 		);
-		for (const { key, value } of connectionEntries(await flows(), endpoints, process.hrtime.bigint()))
-			connections.add(key, value);
+		await takeOver(this.#dependencies, (flows, now) => connectionEntries(flows, endpoints, now));
 	}
 
 	/** The same for the interfaces of the host. */
 	async #takeOverHosts(policy: NodePolicy): Promise<void> {
-		const { flows, maps } = this.#dependencies;
-		const connections = maps.get('connections');
-		if (flows === undefined || connections === undefined || this.#hosts?.present(policy).length === 0) return;
-		for (const { key, value } of hostConnectionEntries(await flows(), process.hrtime.bigint()))
-			connections.add(key, value);
+		if ((this.#hosts?.present(policy) ?? []).length > 0) await takeOver(this.#dependencies, hostConnectionEntries);
 	}
 
 	/** @throws UnsupportedPolicyError */

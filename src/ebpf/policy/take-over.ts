@@ -1,7 +1,7 @@
 import type { Flow, FlowTuple } from '../../linux/index.ts';
 import { FlowStatus } from '../../linux/index.ts';
 import { Flag } from './connection.ts';
-import { hostConnections, Layout } from './maps.ts';
+import { hostConnections, Layout, type PolicyMaps } from './maps.ts';
 
 /** A connection in the form of the map. */
 export interface ConnectionEntry {
@@ -47,6 +47,19 @@ export function hostConnectionEntries(flows: Iterable<Flow>, nowNanoseconds: big
 		entries.push({ key: connectionKey(egress, family, { ...original, ...reversed(reply) }), value });
 	}
 	return entries;
+}
+
+/**
+ * Adds the connections that the kernel tracks; those that are in the map stay as they are. @throws
+ * SystemCallError
+ */
+export async function takeOver(
+	{ flows, maps }: { readonly flows?: () => Promise<readonly Flow[]>; readonly maps: PolicyMaps },
+	entriesOf: (flows: readonly Flow[], nowNanoseconds: bigint) => readonly ConnectionEntry[],
+): Promise<void> {
+	const connections = maps.get('connections');
+	if (flows === undefined || connections === undefined) return;
+	for (const { key, value } of entriesOf(await flows(), process.hrtime.bigint())) connections.add(key, value);
 }
 
 /** Addresses in the form in which `connectionEntries` looks them up. */
