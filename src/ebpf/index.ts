@@ -39,8 +39,8 @@ export { EndpointKeeper } from './policy/endpoint-keeper.ts';
 export { compileEntry } from './policy/entry.ts';
 export { decodeEvent, type ProgramEvent } from './policy/events.ts';
 export { hostsForPrograms } from './policy/host-choice.ts';
-export { compileHostEntry, type HostEntryOptions } from './policy/host-entry.ts';
-export { type HostInterfacesDependencies, type HostLink, hostLinks, presentHosts } from './policy/host-interfaces.ts';
+export { compileHostEntry } from './policy/host-entry.ts';
+export { hostLinks, presentHosts } from './policy/host-interfaces.ts';
 export {
 	EbpfPolicy,
 	isTooMuch,
