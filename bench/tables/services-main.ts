@@ -1,5 +1,5 @@
 /** `npm run services:table`. */
-import { tableMain } from './runner.ts';
+import { readCases, tableMain } from '../../lab/truth-table.ts';
 import type { ServicesCase } from './services/cases.ts';
 import { openEbpf } from './services/ebpf.ts';
 import { openEvaluate } from './services/evaluate.ts';
@@ -8,6 +8,9 @@ import { openNftables } from './services/nftables.ts';
 process.exitCode = await tableMain<ServicesCase>(
 	{
 		command: 'services:table',
+		subject: 'Services',
+		example: '../shared/data/policy/services.jsonl',
+		read: (file) => readCases<ServicesCase>(file),
 		backends: {
 			evaluate: () => Promise.resolve(openEvaluate()),
 			nftables: () => Promise.resolve(openNftables()),

@@ -2,16 +2,16 @@ import { execFileSync } from 'node:child_process';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { readCases } from '../../bench/tables/runner.ts';
 import { KernelBehaviour } from '../../bench/tables/services/behaviour-kernel.ts';
 import type { BehaviourCase } from '../../bench/tables/services/cases.ts';
+import { readCases } from '../../lab/truth-table.ts';
 import { noNamespaces } from '../support/namespace.ts';
 
 if (noNamespaces !== undefined) console.warn(`SKIPPED: behaviour of Services over time: ${noNamespaces}`);
 const namespaceTest = noNamespaces === undefined ? test.serial : test.serial.skip;
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
-const cases = readCases<BehaviourCase>([join(root, 'test/services/data/behaviour.jsonl')]);
+const cases = readCases<BehaviourCase>(join(root, 'test/services/data/behaviour.jsonl'));
 
 const behaviour = new KernelBehaviour(`bmb${process.pid}`);
 test.after.always(() => behaviour.close());

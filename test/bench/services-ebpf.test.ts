@@ -2,9 +2,9 @@ import { readFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { readCases, runCases } from '../../bench/tables/runner.ts';
 import type { ServicesCase } from '../../bench/tables/services/cases.ts';
 import { openEbpf } from '../../bench/tables/services/ebpf.ts';
+import { readCases, runCases } from '../../lab/truth-table.ts';
 import { noBpf } from '../ebpf/support.ts';
 import { noNamespaces } from '../support/namespace.ts';
 
@@ -15,9 +15,7 @@ const kernelTest = missing === undefined ? test.serial : test.skip;
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 // Behaviour over time: `test/bench/services-behaviour.test.ts`.
-const given = readCases<ServicesCase>([join(root, 'test/services/data/cases.jsonl')]).filter(
-	(item) => 'packets' in item,
-);
+const given = readCases<ServicesCase>(join(root, 'test/services/data/cases.jsonl')).filter((item) => 'packets' in item);
 
 kernelTest(
 	'sockets get every verdict of the cases in this repository, by programs or by the rules beside them',

@@ -1,9 +1,9 @@
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { readCases, runCases } from '../../bench/tables/runner.ts';
 import type { PreparedCase, ServicesCase } from '../../bench/tables/services/cases.ts';
 import { NftablesTranslator, openNftables, ServiceFrames, ServiceNode } from '../../bench/tables/services/nftables.ts';
+import { readCases, runCases } from '../../lab/truth-table.ts';
 import type { Frontend, FrontendAction, ServicesModel } from '../../src/services/index.ts';
 import { noNamespaces } from '../support/namespace.ts';
 
@@ -13,9 +13,7 @@ const namespaceTest = noNamespaces === undefined ? test.serial : test.skip;
 // The whole table takes a minute: `npm run services:table -- FILE... --backend nftables`.
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '../../..');
 // Behaviour over time: `test/bench/services-behaviour.test.ts`.
-const given = readCases<ServicesCase>([join(root, 'test/services/data/cases.jsonl')]).filter(
-	(item) => 'packets' in item,
-);
+const given = readCases<ServicesCase>(join(root, 'test/services/data/cases.jsonl')).filter((item) => 'packets' in item);
 
 /** The same services without any endpoint: connections to a cluster IP are rejected. */
 const withoutEndpoints = given.flatMap((item): ServicesCase[] => {

@@ -1,9 +1,9 @@
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import test from 'ava';
-import { readCases, runCases, tableMain } from '../../bench/tables/runner.ts';
 import type { ServicesCase } from '../../bench/tables/services/cases.ts';
 import { openEvaluate } from '../../bench/tables/services/evaluate.ts';
+import { readCases, runCases, tableMain } from '../../lab/truth-table.ts';
 import { dataTest } from '../support/shared-data.ts';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -14,14 +14,14 @@ for (const { name, cells, skipped } of [
 	{ name: 'services-behaviour.jsonl', cells: 20, skipped: 3 },
 ])
 	dataTest(`the model gives every verdict of ${name}`, `policy/${name}`, async (t, path) => {
-		const answer = await runCases('evaluate', openEvaluate(), readCases<ServicesCase>([path]));
+		const answer = await runCases('evaluate', openEvaluate(), readCases<ServicesCase>(path));
 		t.deepEqual(answer.wrong, []);
 		t.true(answer.cells >= cells, `${answer.cells} cells`);
 		t.true(answer.skipped.length <= skipped, JSON.stringify(answer.skipped));
 	});
 
 test('the model gives every verdict of the cases in this repository', async (t) => {
-	const cases = readCases<ServicesCase>([join(data, 'cases.jsonl')]);
+	const cases = readCases<ServicesCase>(join(data, 'cases.jsonl'));
 	const answer = await runCases('evaluate', openEvaluate(), cases);
 	t.deepEqual(answer.wrong, []);
 	t.deepEqual(answer.skipped, []);
@@ -29,7 +29,7 @@ test('the model gives every verdict of the cases in this repository', async (t) 
 });
 
 test('a wrong expectation is reported with its cell, and the command fails', async (t) => {
-	const [first] = readCases<ServicesCase>([join(data, 'cases.jsonl')]);
+	const [first] = readCases<ServicesCase>(join(data, 'cases.jsonl'));
 	if (first === undefined || !('packets' in first)) return t.fail('the first case has packets');
 	const spoiled = {
 		...first,
@@ -42,7 +42,13 @@ test('a wrong expectation is reported with its cell, and the command fails', asy
 });
 
 test('the command refuses a backend that does not exist, and a call without files', async (t) => {
-	const options = { command: 'services:table', backends: { evaluate: () => Promise.resolve(openEvaluate()) } };
+	const options = {
+		command: 'services:table',
+		subject: 'Services',
+		example: 'FILE',
+		backends: { evaluate: () => Promise.resolve(openEvaluate()) },
+		read: (file: string) => readCases<ServicesCase>(file),
+	};
 	t.is(await tableMain(options, ['--backend', 'none', join(data, 'cases.jsonl')]), 2);
 	t.is(await tableMain(options, []), 2);
 });

@@ -6,8 +6,8 @@ import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ipBatch, removeNamespace } from '../../../lab/frames/namespaces.ts';
+import type { Cell } from '../../../lab/truth-table.ts';
 import { systemEnvironment } from '../../../src/linux/index.ts';
-import type { Cell } from '../runner.ts';
 import type { BehaviourCase } from './cases.ts';
 
 const program = resolve(fileURLToPath(import.meta.url), '../behaviour-process.js');

@@ -1,6 +1,7 @@
 /** Services and EndpointSlices of the cases of `services-behaviour.jsonl`. */
+
+import type { Cell } from '../../../lab/truth-table.ts';
 import { arrayAt, at, isObject, type JsonObject, type JsonValue, objectAt, textAt } from '../../../src/json/index.ts';
-import type { Cell } from '../runner.ts';
 import type { BehaviourCase } from './cases.ts';
 
 /** The node of these cases. */

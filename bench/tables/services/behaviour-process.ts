@@ -5,10 +5,10 @@
 import { execFileSync } from 'node:child_process';
 import { get } from 'node:http';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { Cell } from '../../../lab/truth-table.ts';
 import { arrayAt, at, isObject, type JsonObject, objectAt, textAt } from '../../../src/json/index.ts';
 import { Conntrack, systemEnvironment } from '../../../src/linux/index.ts';
 import { servicesTable } from '../../../src/nftables/index.ts';
-import type { Cell } from '../runner.ts';
 import {
 	behaviourCell,
 	conditions,

@@ -1,4 +1,6 @@
 /** Behaviour over time, evaluated by the pure decisions of `src/services`. */
+
+import type { Cell } from '../../../lab/truth-table.ts';
 import { arrayAt, at, isObject, type JsonObject, type JsonValue, objectAt, textAt } from '../../../src/json/index.ts';
 import {
 	AffinityTable,
@@ -10,7 +12,6 @@ import {
 	ServicesState,
 	staleFlows,
 } from '../../../src/services/index.ts';
-import type { Cell } from '../runner.ts';
 import { behaviourCell as cell, conntrackObjects, healthObjects, node, service, sliceOf } from './behaviour-objects.ts';
 import { type BehaviourCase, protocols } from './cases.ts';
 

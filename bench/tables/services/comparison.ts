@@ -1,5 +1,5 @@
 /** The same random Services to a real kube-proxy and to our rules, each in a node of its own. */
-import type { Cell } from '../runner.ts';
+import type { Cell } from '../../../lab/truth-table.ts';
 import { KubeProxyTranslator } from './kube-proxy.ts';
 import { openNftables, ServiceFrames, ServiceNode } from './nftables.ts';
 import { randomCase, randomNode, randomRanges, randomServiceCidrs } from './random-cases.ts';

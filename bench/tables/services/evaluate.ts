@@ -1,6 +1,7 @@
 /** The backend `evaluate`: the semantics of the model itself, without a kernel. */
+
+import type { Cell, TableBackend } from '../../../lab/truth-table.ts';
 import { evaluate, formatBackend } from '../../../src/services/index.ts';
-import type { Cell, TableBackend } from '../runner.ts';
 import { judgeBehaviour } from './behaviour.ts';
 import { type PacketCase, prepare, type ServicesCase, verdictText } from './cases.ts';
 

@@ -1,6 +1,7 @@
 /** Cases of the kind `lifecycle`: the product's plane, real connections, restarts. */
+
+import type { Cell } from '../../../lab/truth-table.ts';
 import { arrayAt, type JsonObject } from '../../../src/json/index.ts';
-import type { Cell } from '../runner.ts';
 import { behaviourCell, conditions, node, sliceOf } from './behaviour-objects.ts';
 import type { BehaviourCase } from './cases.ts';
 import { type Connection, connectFrom, PlaneNode, startServer } from './plane-node.ts';

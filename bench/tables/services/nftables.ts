@@ -9,11 +9,11 @@ import {
 } from '../../../lab/frames/namespaces.ts';
 import { ethernetFrame, ipPacket, quotedPacket, readPacket, readTransport } from '../../../lab/frames/packets.ts';
 import { HostReceiver, HostSender, inside, Wire } from '../../../lab/frames/sockets.ts';
+import type { Cell, TableBackend } from '../../../lab/truth-table.ts';
 import { type Family, formatAddress, parseAddress, parsePrefix, prefixContains } from '../../../src/core/index.ts';
 import { Conntrack, loadRuleset } from '../../../src/linux/index.ts';
 import { NftablesServices } from '../../../src/nftables/index.ts';
 import type { ServiceProtocol } from '../../../src/services/index.ts';
-import type { Cell, TableBackend } from '../runner.ts';
 import { KernelBehaviour } from './behaviour-kernel.ts';
 import { type PacketCase, type PreparedCase, prepare, type ServicesCase, verdictText } from './cases.ts';
 

@@ -4,7 +4,7 @@
  * each with the expected and the actual outcome.
  */
 import { readFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import yargs from 'yargs';
 
 /** One probe of a case and its outcome, as text that can be compared. */
 export interface Cell {
@@ -42,40 +42,51 @@ export type OpenBackend<Case> = () => Promise<TableBackend<Case>>;
 export interface TableOptions<Case extends { readonly id: string }> {
 	/** Name of the command, for the usage. */
 	readonly command: string;
+	/** What the cases are, for the usage: `policies and selectors`. */
+	readonly subject: string;
+	/** A file that exists, for the usage. */
+	readonly example: string;
 	/** By name; the first one is the default. */
 	readonly backends: Readonly<Record<string, OpenBackend<Case>>>;
+	/** Reads the cases of one file. @throws Error with the place of what cannot be read */
+	readonly read: (file: string) => readonly Case[];
 }
 
-/** Reads the cases of files, in order. @throws Error with file and line of text that is not JSON */
-export function readCases<Case>(files: readonly string[]): Case[] {
-	return files.flatMap((file) =>
-		readFileSync(file, 'utf8')
-			.split('\n')
-			.flatMap((line, index) => {
-				if (line.trim() === '') return [];
-				try {
-					// The files promise their shape; a missing member fails in the case that lacks
-					// it.
-					return [JSON.parse(line) as Case];
-				} catch (error) {
-					throw new Error(`${file}:${index + 1}: not JSON`, { cause: error });
-				}
-			}),
-	);
+/** Number of wrong cells printed without `--json`. */
+const mostShown = 20;
+
+/**
+ * Reads the cases of a file whose lines are cases. @throws Error with file and line of text that is
+ * not JSON
+ */
+export function readCases<Case>(file: string): Case[] {
+	return readFileSync(file, 'utf8')
+		.split('\n')
+		.flatMap((line, index) => {
+			if (line.trim() === '') return [];
+			try {
+				// The files promise their shape; a missing member fails in the case that lacks it.
+				return [JSON.parse(line) as Case];
+			} catch (error) {
+				throw new Error(`${file}:${index + 1}: not JSON`, { cause: error });
+			}
+		});
 }
 
-/** Runs cases one after another. */
+/** Runs cases one after another. `progress` is called after each with the number of ended cases. */
 export async function runCases<Case extends { readonly id: string }>(
 	name: string,
 	backend: TableBackend<Case>,
 	cases: readonly Case[],
+	progress: (done: number) => void = () => {},
 ): Promise<TableAnswer> {
 	const cells: Cell[] = [];
 	const skipped: { id: string; reason: string }[] = [];
-	for (const item of cases) {
+	for (const [index, item] of cases.entries()) {
 		const judged = await backend.judge(item);
 		if ('skip' in judged) skipped.push({ id: item.id, reason: judged.skip });
 		else cells.push(...judged);
+		progress(index + 1);
 	}
 	return {
 		backend: name,
@@ -91,33 +102,35 @@ export async function runCases<Case extends { readonly id: string }>(
  * cells, 2 not run.
  */
 export async function tableMain<Case extends { readonly id: string }>(
-	{ command, backends }: TableOptions<Case>,
+	{ command, subject, example, backends, read }: TableOptions<Case>,
 	args: readonly string[],
 ): Promise<number> {
-	const names = Object.keys(backends);
-	const usage = `usage: npm run ${command} -- FILE... [--backend ${names.join('|')}] [--json]`;
-	let parsed: { values: { backend?: string; json?: boolean }; positionals: string[] };
 	try {
-		parsed = parseArgs({
-			args: [...args],
-			allowPositionals: true,
-			options: { backend: { type: 'string' }, json: { type: 'boolean' } },
-		});
-	} catch (error) {
-		process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n${usage}\n`);
-		return 2;
-	}
-	const name = parsed.values.backend ?? names[0] ?? '';
-	const open = backends[name];
-	if (open === undefined || parsed.positionals.length === 0) {
-		process.stderr.write(`${usage}\n`);
-		return 2;
-	}
-	try {
-		const backend = await open();
+		const names = Object.keys(backends);
+		const given = await yargs([...args])
+			.usage(`npm run ${command} -- FILE... [--backend NAME] [--json]\n\nRuns truth tables of ${subject}.`)
+			.option('backend', { choices: names, default: names[0], describe: 'what decides' })
+			.option('json', { type: 'boolean', default: false, describe: 'the result as one JSON document' })
+			.example(`npm run ${command} -- ${example}`, `Run one table; the backend is ${names[0]}`)
+			.demandCommand(1, 'Name at least one file')
+			.strict()
+			.exitProcess(false)
+			.fail((message, error) => {
+				throw error ?? new Error(`${message}\nnpm run ${command} -- --help lists the options`);
+			})
+			.parseAsync();
+		if (args.includes('--help')) return 0;
+		const name = given.backend ?? '';
+		const cases = given._.flatMap((file) => read(String(file)));
+		const backend = await backends[name]?.();
+		if (backend === undefined) throw new Error(`the backend ${name} does not exist`);
 		try {
-			const answer = await runCases(name, backend, readCases<Case>(parsed.positionals));
-			process.stdout.write(parsed.values.json === true ? `${JSON.stringify(answer)}\n` : render(answer));
+			const progress = (done: number) => {
+				const end = done === cases.length ? '\n' : '';
+				if (process.stderr.isTTY) process.stderr.write(`\r${done} of ${cases.length} cases${end}`);
+			};
+			const answer = await runCases(name, backend, cases, progress);
+			process.stdout.write(given.json ? `${JSON.stringify(answer)}\n` : render(answer));
 			return answer.wrong.length === 0 ? 0 : 1;
 		} finally {
 			await backend.close();
@@ -129,11 +142,14 @@ export async function tableMain<Case extends { readonly id: string }>(
 }
 
 /** The result as text. */
-export function render({ backend, cases, cells, wrong, skipped }: TableAnswer): string {
-	const lines = wrong.map(
-		({ id, step, from, to, probe, expected, actual }) =>
-			`${id} step ${step}: ${from} -> ${to} ${probe}: expected ${expected}, actual ${actual}`,
-	);
+function render({ backend, cases, cells, wrong, skipped }: TableAnswer): string {
+	const lines = wrong
+		.slice(0, mostShown)
+		.map(
+			({ id, step, from, to, probe, expected, actual }) =>
+				`${id} step ${step}: ${from} to ${to}, ${probe}: expected ${expected}, is ${actual}`,
+		);
+	if (wrong.length > mostShown) lines.push(`... and ${wrong.length - mostShown} more`);
 	const reasons = skipped.map(({ id, reason }) => `${id} skipped: ${reason}`);
 	return [...lines, ...reasons, `${backend}: ${cases} cases, ${cells} cells, ${wrong.length} wrong`, ''].join('\n');
 }
