@@ -68,20 +68,48 @@ export function endAll(pids: readonly number[]): void {
 	}
 }
 
+/** The mounts that can have a group of a node: each controller of version 1, and version 2 beside them. */
+const hierarchies = (): readonly string[] =>
+	[...new Set([...controllers(), 'unified'])].map((name) => join(cgroupRoot, name));
+
+/** Every process in a group of a node, in any hierarchy. */
+export const processesOf = (name: string): readonly number[] => [
+	...new Set(hierarchies().flatMap((hierarchy) => processesIn(join(hierarchy, name)))),
+];
+
+/** Removes a group and all below it; `false` while one is still in use. */
+export function removeGroup(folder: string): boolean {
+	if (!existsSync(folder)) return true;
+	const below = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+	const empty = below.map(({ name }) => removeGroup(join(folder, name))).every(Boolean);
+	try {
+		rmdirSync(folder);
+	} catch {
+		return false;
+	}
+	return empty;
+}
+
 /** Removes the groups of a node; `false` while one is still in use. */
-export function removeCgroups(name: string): boolean {
-	const remove = (folder: string): boolean => {
-		if (!existsSync(folder)) return true;
-		const below = readdirSync(folder, { withFileTypes: true }).filter((entry) => entry.isDirectory());
-		const empty = below.map(({ name: child }) => remove(join(folder, child))).every(Boolean);
-		try {
-			rmdirSync(folder);
-		} catch {
-			return false;
-		}
-		return empty;
-	};
-	return [...controllers(), 'unified'].map((controller) => remove(join(cgroupRoot, controller, name))).every(Boolean);
+export const removeCgroups = (name: string): boolean =>
+	hierarchies()
+		.map((hierarchy) => removeGroup(join(hierarchy, name)))
+		.every(Boolean);
+
+/** The names among `names` that belong to runs whose process has ended: `bgpmesh-PID-NODE`. Pure. */
+export const abandonedGroups = (names: readonly string[], isAlive: (pid: number) => boolean): readonly string[] =>
+	names.filter((name) => {
+		const pid = /^bgpmesh-(\d+)-/.exec(name)?.[1];
+		return pid !== undefined && !isAlive(Number(pid));
+	});
+
+/** Removes the groups of runs that were killed, with the processes in them. */
+export function removeAbandonedCgroups(): void {
+	const names = new Set(hierarchies().flatMap((folder) => (existsSync(folder) ? readdirSync(folder) : [])));
+	for (const name of abandonedGroups([...names], (pid) => existsSync(`/proc/${pid}`))) {
+		endAll(processesOf(name));
+		removeCgroups(name);
+	}
 }
 
 /** The command line of a process; empty once it has exited. */

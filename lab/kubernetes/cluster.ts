@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { CommandError, must, removeNamespaces, run } from '../commands.ts';
 import { binary } from './binaries.ts';
-import { unifiedRoot } from './cgroups.ts';
+import { removeAbandonedCgroups, unifiedRoot } from './cgroups.ts';
 import { ControlPlane } from './control-plane.ts';
 import { makeImages } from './images.ts';
 import {
@@ -79,6 +79,7 @@ export class RealCluster {
 	async start(): Promise<void> {
 		const { topology, folder, repository, overlay, proxy, signal, progress } = this.#options;
 		await mkdir(join(folder, 'logs'), { recursive: true });
+		removeAbandonedCgroups();
 		progress('images');
 		const images = await makeImages(repository);
 		progress('network: a switch for each rack, a router, nodes');
@@ -132,7 +133,12 @@ export class RealCluster {
 
 	/** Stops and removes everything. */
 	async stop(): Promise<void> {
-		await Promise.all(this.workers.map((worker) => worker.stop()));
+		const { progress } = this.#options;
+		await Promise.all(
+			this.workers.map(async (worker) => {
+				if (!(await worker.stop())) progress(`${worker.name}: a control group is still in use and stays`);
+			}),
+		);
 		await this.processes.stopAll();
 		removeNamespaces(this.#namespaces);
 	}

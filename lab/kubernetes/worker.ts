@@ -10,6 +10,7 @@ import {
 	makeCgroups,
 	pidsGroup,
 	processesIn,
+	processesOf,
 	removeCgroups,
 	sharingMountsWith,
 	unifiedRoot,
@@ -35,6 +36,9 @@ const ownFolders = [
 	'/var/log/containers',
 	'/var/log/pods',
 ] as const;
+
+/** How often the removal of a node's groups is tried, each tenth of a second. */
+const groupAttempts = 300;
 
 /** The inputs of a node. */
 export interface WorkerDependencies {
@@ -202,17 +206,23 @@ export class Worker {
 		return folder === undefined ? undefined : processesIn(folder)[0];
 	}
 
-	/** Stops every container, then the node itself. */
-	async stop(): Promise<void> {
+	/** Stops every container, then the node itself. `false`: a control group is still in use. */
+	async stop(): Promise<boolean> {
 		const { processes } = this.#dependencies;
 		for (const part of ['kubelet', 'kube-proxy']) await processes.stop(`${this.name}-${part}`);
-		if (this.#holder === 0) return;
-		endAll(processesIn(pidsGroup(this.#cgroup)));
-		await processes.stop(`${this.name}-containerd`);
-		// The shims of containerd outlive it.
-		endAll(sharingMountsWith(this.#holder));
-		await processes.kill(`${this.name}-holder`);
-		for (let attempt = 0; attempt < 50 && !removeCgroups(this.#cgroup); attempt++) await pause(100);
+		if (this.#holder !== 0) {
+			endAll(processesIn(pidsGroup(this.#cgroup)));
+			await processes.stop(`${this.name}-containerd`);
+			// The shims of containerd outlive it.
+			endAll(sharingMountsWith(this.#holder));
+			await processes.kill(`${this.name}-holder`);
+		}
+		for (let attempt = 0; !removeCgroups(this.#cgroup); attempt++) {
+			if (attempt === groupAttempts) return false;
+			endAll(processesOf(this.#cgroup));
+			await pause(100);
+		}
+		return true;
 	}
 
 	get #folder(): string {
