@@ -8,6 +8,12 @@ const controllers = (): readonly string[] =>
 		: readdirSync(cgroupRoot).filter((name) => name !== 'unified');
 
 /**
+ * The weight of a node's group: that of four processes. By default all pods of a node together
+ * would weigh as much as one process outside, and would starve on a busy machine.
+ */
+const nodeShares = 4 * 1024;
+
+/**
  * cgroup v1: a group of the node in every controller; that of cpuset starts empty and gets the
  * values of its parent.
  */
@@ -15,6 +21,7 @@ export function makeCgroups(name: string): void {
 	for (const controller of controllers()) {
 		const folder = join(cgroupRoot, controller, name);
 		mkdirSync(folder, { recursive: true });
+		if (controller === 'cpu') writeFileSync(join(folder, 'cpu.shares'), String(nodeShares));
 		if (controller !== 'cpuset') continue;
 		for (const file of ['cpuset.cpus', 'cpuset.mems'])
 			writeFileSync(join(folder, file), readFileSync(join(cgroupRoot, controller, file)));
