@@ -28,10 +28,13 @@ const time = (milliseconds: number): Buffer =>
 
 const ecdsaWithSha256 = sequence(oid('2a8648ce3d040302'));
 const yearMs = 365 * 24 * 3600 * 1000;
+const validYears = 10;
 
 /**
- * Creates a self-signed certificate for these names and addresses, valid for ten years: RFC 5280,
- * ECDSA on P-256.
+ * Creates a self-signed certificate for these names and addresses: RFC 5280, ECDSA on P-256. It is
+ * valid from ten years before to ten years after `nowMs`: a machine whose clock is wrong, as after
+ * the loss of its battery, must reach the server. Clients know the certificate itself, so an early
+ * begin of its validity weakens nothing.
  */
 export function selfSigned(commonName: string, hosts: readonly string[], nowMs: number): Certificate {
 	const { publicKey, privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
@@ -54,7 +57,7 @@ export function selfSigned(commonName: string, hosts: readonly string[], nowMs: 
 		integer(Buffer.concat([Buffer.from([1]), randomBytes(15)])),
 		ecdsaWithSha256,
 		name,
-		sequence(time(nowMs - 24 * 3600 * 1000), time(nowMs + 10 * yearMs)),
+		sequence(time(nowMs - validYears * yearMs), time(nowMs + validYears * yearMs)),
 		name,
 		publicInfo,
 		explicit(3, extensions),
