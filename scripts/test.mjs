@@ -4,8 +4,10 @@
  * Node.js; `--quick` skips the suites marked long, `--unit` all that start real daemons or kernels.
  * `--peers sid` runs the daemons of Debian unstable (npm run setup:peers) instead of the installed
  * ones. `--again` runs the files of failed tests once more, each alone: a test that passes then is
- * listed as unsteady with its first failure, and counts as passed.
+ * listed as unsteady with its first failure, and counts as passed. `--clock +365d` runs them with a
+ * shifted clock, another time zone and another locale, by Debian's `libfaketime`.
  */
+import { existsSync } from 'node:fs';
 import { runAva } from './lib/ava.mjs';
 import { failureSummary, filesAgain } from './lib/failures.mjs';
 import { root } from './lib/run.mjs';
@@ -24,6 +26,7 @@ function parseArguments(given) {
 		unit: false,
 		again: false,
 		peers: 'host',
+		clock: undefined,
 		flags: [],
 		paths: [],
 	};
@@ -35,6 +38,7 @@ function parseArguments(given) {
 		else if (word === '--unit') parsed.unit = true;
 		else if (word === '--again') parsed.again = true;
 		else if (word === '--peers') parsed.peers = rest.shift() ?? 'host';
+		else if (word === '--clock') parsed.clock = rest.shift() ?? '';
 		else if (flagsWithValue.has(word)) parsed.flags.push(word, rest.shift() ?? '');
 		else if (word.startsWith('-')) parsed.flags.push(word);
 		else parsed.paths.push(compiledPath(word));
@@ -42,13 +46,32 @@ function parseArguments(given) {
 	return parsed;
 }
 
-const { node, quick, unit, again, flags, paths, peers } = parseArguments(process.argv.slice(2));
+const { node, quick, unit, again, flags, paths, peers, clock } = parseArguments(process.argv.slice(2));
 if (peers === 'sid') process.env.BGPMESH_PEERS = 'sid';
 else if (peers !== 'host') {
 	say(red(`--peers takes host or sid, not ${peers}`));
 	process.exit(2);
 }
+if (clock !== undefined && !/^[+-]\d+[dhm]$/.test(clock)) {
+	say(red(`--clock takes a shift such as +365d, not ${clock}`));
+	process.exit(2);
+}
 await setUp();
+if (clock !== undefined) {
+	const library = '/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1';
+	if (!existsSync(library)) {
+		say(red(`${library} is missing: apt-get install libfaketime`));
+		process.exit(2);
+	}
+	// Only of the processes of tests, and not of those without the C library, such as kube-proxy.
+	Object.assign(process.env, {
+		LD_PRELOAD: library,
+		FAKETIME: clock,
+		FAKETIME_DONT_FAKE_MONOTONIC: '1',
+		TZ: 'Pacific/Chatham',
+		LC_ALL: 'de_DE.UTF-8',
+	});
+}
 
 const total = { passed: 0, failed: 0, skipped: 0 };
 const { together, serial } = chooseFiles(testFiles(), paths, { quick, unit });

@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { generateKeyPairSync } from 'node:crypto';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { homedir, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
@@ -76,6 +76,10 @@ export async function startReal(): Promise<ServerUnderTest> {
 	writeFileSync(join(folder, 'sa.key'), privateKey.export({ type: 'pkcs1', format: 'pem' }));
 	writeFileSync(join(folder, 'sa.pub'), publicKey.export({ type: 'spki', format: 'pem' }));
 	writeFileSync(join(folder, 'tokens.csv'), tokens);
+	// Its own one is valid for a year from now, by its clock: not under a shifted clock of the test.
+	const certificate = selfSigned('kube-apiserver', ['127.0.0.1', 'localhost'], Date.now());
+	writeFileSync(join(folder, 'apiserver.crt'), certificate.cert);
+	writeFileSync(join(folder, 'apiserver.key'), certificate.key);
 	const run = (name: string, ...flags: readonly string[]) =>
 		spawn(binary(name) ?? name, flags, { stdio: 'ignore', env: { PATH: process.env['PATH'], HOME: folder } });
 	const etcdUrl = `http://127.0.0.1:${client}`;
@@ -97,6 +101,8 @@ export async function startReal(): Promise<ServerUnderTest> {
 		'--bind-address=127.0.0.1',
 		'--advertise-address=127.0.0.1',
 		`--cert-dir=${folder}`,
+		`--tls-cert-file=${join(folder, 'apiserver.crt')}`,
+		`--tls-private-key-file=${join(folder, 'apiserver.key')}`,
 		'--service-account-issuer=https://kubernetes.default.svc',
 		`--service-account-key-file=${join(folder, 'sa.pub')}`,
 		`--service-account-signing-key-file=${join(folder, 'sa.key')}`,
@@ -119,28 +125,27 @@ export async function startReal(): Promise<ServerUnderTest> {
 		rmSync(folder, { recursive: true, force: true });
 	};
 	try {
-		await ready(url, join(folder, 'apiserver.crt'));
+		await ready(url, certificate.cert);
 	} catch (error) {
 		await stop();
 		throw error;
 	}
 	return {
 		url,
-		certificateAuthority: readFileSync(join(folder, 'apiserver.crt'), 'utf8'),
+		certificateAuthority: certificate.cert,
 		token: 'secret',
 		strangerToken: 'stranger',
 		stop,
 	};
 }
 
-async function ready(url: string, certificateFile: string): Promise<void> {
+async function ready(url: string, certificateAuthority: string): Promise<void> {
 	const { ask } = await import('./transcript.ts');
 	for (let attempt = 0; attempt < 300; attempt++) {
 		await new Promise((resolve) => setTimeout(resolve, 200));
-		if (!existsSync(certificateFile)) continue;
 		const server = {
 			url,
-			certificateAuthority: readFileSync(certificateFile, 'utf8'),
+			certificateAuthority,
 			token: 'secret',
 			strangerToken: '',
 			stop: async () => {},
