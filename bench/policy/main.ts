@@ -4,12 +4,14 @@
  * `--nftables` changes are written to the kernel of the current network namespace: run it in a
  * separate one, `ip netns exec NAME`, as root. `--beside` writes the same policy by the commands
  * `nft`, `ipset` and `iptables-restore` as well. `--daemon` measures a whole daemon instead that
- * lists the cluster from a server.
+ * lists the cluster from a server. `--felix` measures whole agents, ours and Calico's, in a separate
+ * namespace, `unshare -n`; `npm run setup:felix` builds the latter.
  */
 import { parseArgs } from 'node:util';
 import { loadRuleset } from '../../src/linux/index.ts';
 import { NftablesPolicy } from '../../src/nftables/index.ts';
 import { measureBeside } from './beside.ts';
+import { measureFelix } from './beside-felix.ts';
 import { measureDaemon } from './daemon.ts';
 import { type Figures, measure, nowhere, type Percentiles, type Sink } from './measure.ts';
 
@@ -22,6 +24,7 @@ const { values } = parseArgs({
 		rounds: { type: 'string', default: '200' },
 		nftables: { type: 'boolean', default: false },
 		daemon: { type: 'boolean', default: false },
+		felix: { type: 'boolean', default: false },
 		beside: { type: 'boolean', default: false },
 		json: { type: 'boolean', default: false },
 	},
@@ -53,6 +56,10 @@ const size = {
 if (values.daemon) {
 	const figures = await measureDaemon(size);
 	process.stdout.write(`${JSON.stringify({ size, ...figures })}\n`);
+	process.exit(0);
+}
+if (values.felix) {
+	process.stdout.write(`${JSON.stringify({ size, ...(await measureFelix(size, Number(values.rounds))) })}\n`);
 	process.exit(0);
 }
 const { beside, ...alone } = values.nftables ? nftables() : nowhere;

@@ -7,7 +7,7 @@ import {
 	prunePolicyPod,
 } from '../../src/policy/index.ts';
 import type { BesideFigures } from './beside.ts';
-import { nodeName, otherObjects, podObject, policyObject, type WorldSize } from './world.ts';
+import { nodeName, nodeOfPod, otherObjects, podObject, policyObject, type WorldSize } from './world.ts';
 
 /** The sink of changes: the kernel, or none. */
 export interface Sink {
@@ -97,7 +97,11 @@ export async function measure(size: WorldSize, sink: Sink, rounds: number): Prom
 		}
 		changes[name] = { computed: percentiles(computed), applied: percentiles(applied) };
 	};
-	const far = (round: number) => (1 + round * 7 * size.nodes) % size.pods;
+	// Of one node, all pods are local.
+	const remote = Array.from({ length: size.pods }, (_, index) => index).filter(
+		(index) => size.nodes === 1 || nodeOfPod(index, size) !== 0,
+	);
+	const far = (round: number) => remote[(1 + round * 7) % remote.length] ?? 0;
 	await time('label of a pod of another node', (round) => put(far(round), `app-${round % 2 === 0 ? 'x' : 'y'}`));
 	await time('label of a pod of this node', (round) => put(0, `app-${round % 10}`));
 	await time('policy', (round) => feed.put(policyObject(0, size, 9000 + round)));

@@ -13,10 +13,18 @@ const applications = 10;
 
 export const nodeName = (index: number): string => `node-${index}`;
 
+/**
+ * The node that a pod is on: independent of its namespace and application, so that policies of all
+ * namespaces select pods of each node.
+ */
+export const nodeOfPod = (index: number, { nodes, namespaces }: WorldSize): number =>
+	(index + Math.floor(index / namespaces) + Math.floor(index / (namespaces * applications))) % nodes;
+
 /** A pod as an API server sends it, without unused members. Every fifth is of a StatefulSet. */
-export function podObject(index: number, { nodes, namespaces }: WorldSize, app?: string): JsonObject {
+export function podObject(index: number, size: WorldSize, app?: string): JsonObject {
+	const { namespaces } = size;
 	const name = `pod-${index}`;
-	const application = app ?? `app-${index % applications}`;
+	const application = app ?? `app-${Math.floor(index / namespaces) % applications}`;
 	return {
 		metadata: {
 			name,
@@ -26,12 +34,12 @@ export function podObject(index: number, { nodes, namespaces }: WorldSize, app?:
 			labels: {
 				app: application,
 				tier: index % 3 === 0 ? 'front' : 'back',
-				'pod-template-hash': `${(index % applications) * 7919}`,
+				'pod-template-hash': `${(Math.floor(index / namespaces) % applications) * 7919}`,
 				...(index % 5 === 0 ? { 'statefulset.kubernetes.io/pod-name': name } : {}),
 			},
 		},
 		spec: {
-			nodeName: nodeName(index % nodes),
+			nodeName: nodeName(nodeOfPod(index, size)),
 			serviceAccountName: 'default',
 			containers: [{ ports: [{ name: 'http', containerPort: 8080, protocol: 'TCP' }] }],
 		},

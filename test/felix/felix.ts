@@ -34,12 +34,15 @@ export function startFelix(
 	const settings = {
 		DATASTORE_TYPE: 'kubernetes',
 		FELIX_DATASTORETYPE: 'kubernetes',
+		// Without C it cannot open maps of BPF, which it would clean up at the start.
+		FELIX_DebugSkipCTLBCleanup: 'true',
 		FELIX_FELIXHOSTNAME: node,
 		FELIX_HEALTHENABLED: 'false',
 		FELIX_IPTABLESBACKEND: 'nft',
 		FELIX_IPV6SUPPORT: 'false',
 		FELIX_LOGFILEPATH: 'none',
 		FELIX_LOGSEVERITYSCREEN: 'warning',
+		FELIX_LOGSEVERITYSYS: 'none',
 		FELIX_USAGEREPORTINGENABLED: 'false',
 		KUBECONFIG: kubeconfig,
 		...more,
