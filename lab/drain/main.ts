@@ -4,9 +4,10 @@
  */
 import { parseArgs } from 'node:util';
 import { findCommand } from '../uml/index.ts';
-import { runDrain } from './run.ts';
+import { drainSteps, runDrain } from './run.ts';
 
-const usage = `Usage: npm run lab -- --scenario drain [--connections N] [--rate N] [--lifetime MS] [--order drain|withdraw] [--json]
+const usage = `Usage: npm run lab -- --scenario drain [--connections N] [--rate N] [--lifetime MS] [--step STEP]...
+              [--order drain|withdraw] [--json]
 
 Opens connections through ECMP to a Service with externalTrafficPolicy Local, while a node is cordoned, drained and
 restarted, another one is excluded from load balancers, and a Deployment rolls. Exit code 0: none was broken.
@@ -14,6 +15,8 @@ restarted, another one is excluded from load balancers, and a Deployment rolls. 
   --connections N   as many at least (20000)
   --rate N          new ones a second (300)
   --lifetime MS     longest lifetime of one (2000)
+  --step STEP       drain: a node is cordoned, drained and restarted; exclude: one is excluded from load balancers;
+                    roll: a Deployment rolls (all three)
   --order ORDER     drain: this project's order of events; withdraw: the route goes at once, as with MetalLB and Calico
   --json            standard output is one JSON document`;
 
@@ -32,6 +35,7 @@ export async function drainMain(argv: readonly string[]): Promise<number> {
 				connections: { type: 'string', default: '20000' },
 				rate: { type: 'string', default: '300' },
 				lifetime: { type: 'string', default: '2000' },
+				step: { type: 'string', multiple: true, default: [...drainSteps] },
 				order: { type: 'string', default: 'drain' },
 				json: { type: 'boolean', default: false },
 				help: { type: 'boolean', short: 'h', default: false },
@@ -51,7 +55,16 @@ export async function drainMain(argv: readonly string[]): Promise<number> {
 		Number(values['rate']),
 		Number(values['lifetime']),
 	];
-	if ((order !== 'drain' && order !== 'withdraw') || !(connections > 0) || !(rate > 0) || !(lifetimeMs > 0)) {
+	const named = [values['step'] ?? []].flat();
+	const steps = drainSteps.filter((step) => named.includes(step));
+	const isKnown = steps.length === new Set(named).size;
+	if (
+		!isKnown ||
+		(order !== 'drain' && order !== 'withdraw') ||
+		!(connections > 0) ||
+		!(rate > 0) ||
+		!(lifetimeMs > 0)
+	) {
 		process.stderr.write(`${usage}\n`);
 		return 2;
 	}
@@ -62,7 +75,7 @@ export async function drainMain(argv: readonly string[]): Promise<number> {
 		return 2;
 	}
 	const progress = (text: string) => process.stderr.write(`${text}\n`);
-	const report = await runDrain({ order, connections, rate, lifetimeMs, progress });
+	const report = await runDrain({ order, steps, connections, rate, lifetimeMs, progress });
 	if (values['json'] === true) process.stdout.write(`${JSON.stringify(report)}\n`);
 	else {
 		const reasons = Object.entries(report.reasons).map(([name, count]) => `${name} ${count}`);

@@ -14,8 +14,13 @@ import { DrainDaemons, type DrainOrder, DrainPods, drainDaemonConfig, startLoad 
 const root = resolve(fileURLToPath(import.meta.url), '../../../..');
 const newNetwork = 0x40000000;
 
+/** What happens under load, in this order. */
+export const drainSteps = ['drain', 'exclude', 'roll'] as const;
+export type DrainStep = (typeof drainSteps)[number];
+
 export interface DrainOptions {
 	readonly order: DrainOrder;
+	readonly steps: readonly DrainStep[];
 	/** As many at least. */
 	readonly connections: number;
 	/** New connections a second. */
@@ -93,7 +98,7 @@ class DrainLaboratory {
 	}
 
 	async run(): Promise<DrainReport> {
-		const { order, connections, rate, lifetimeMs } = this.#options;
+		const { order, steps, connections, rate, lifetimeMs } = this.#options;
 		this.#cluster = await DrainCluster.start(this.#folder);
 		for (const { name } of drainNodes)
 			this.#pods.set(name, new DrainPods(this.#namespace(`pods-${name}`), join(root, 'dist/lab/drain/pods.js')));
@@ -114,9 +119,9 @@ class DrainLaboratory {
 		this.#startedMs = performance.now();
 		this.#note(`load: ${rate} connections a second, each up to ${lifetimeMs / 1000} s`);
 		await pause(2000);
-		await this.#drainAndRestart();
-		await this.#exclude();
-		await this.#roll();
+		if (steps.includes('drain')) await this.#drainAndRestart();
+		if (steps.includes('exclude')) await this.#exclude();
+		if (steps.includes('roll')) await this.#roll();
 		this.#note('the load goes on to its end');
 		const load = await this.#load.finish();
 		const fallen = this.#daemons.fallen();
