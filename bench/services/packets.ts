@@ -2,15 +2,15 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { ipPacket } from '../../lab/frames/packets.ts';
 import { parseAddress } from '../../src/core/index.ts';
-import { check, libc } from '../../src/linux/index.ts';
+import { check, errnoName, lastErrno, libc } from '../../src/linux/index.ts';
 
 /** Microseconds of processor time per packet, sending included: the least of the rounds. */
 export interface PacketFigures {
 	readonly establishedUs: number;
 	/** Each packet begins a connection. */
 	readonly firstUs: number;
-	/** Packets that the kernel did not take; with any, the figures are void. */
-	readonly refused: number;
+	/** Packets that the kernel did not take, by error; with any, the figures are void. */
+	readonly refused: ReadonlyMap<string, number>;
 }
 
 const [inet, raw, rawProtocol, udp] = [2, 3, 255, 17] as const;
@@ -23,7 +23,7 @@ export async function packetFigures(
 	packets: number,
 ): Promise<PacketFigures> {
 	const fd = check('socket', libc().socket(inet, raw, rawProtocol));
-	let refused = 0;
+	const refused = new Map<string, number>();
 	const to = parseAddress(destination.address);
 	const address = new Uint8Array(16);
 	new DataView(address.buffer).setUint16(0, inet, true);
@@ -41,7 +41,9 @@ export async function packetFigures(
 		for (let index = 0; index < count; index++) {
 			// The list is not empty.
 			const bytes = list[index % list.length] as Uint8Array;
-			if (libc().sendto(fd, bytes, bytes.length, 0, address, address.length) < 0) refused++;
+			if (libc().sendto(fd, bytes, bytes.length, 0, address, address.length) >= 0) continue;
+			const error = errnoName(lastErrno());
+			refused.set(error, (refused.get(error) ?? 0) + 1);
 		}
 		const { user, system } = process.cpuUsage(before);
 		return (user + system) / count;

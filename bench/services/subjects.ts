@@ -27,7 +27,8 @@ export function startSubject(name: SubjectName, folder: string, kubeconfig: stri
 					'',
 				].join('\n'),
 			);
-			return spawn(process.execPath, [join(root, 'bin/bgpmeshd.js'), '--config', config], {
+			// As a service manager does it: the first line of the file has options of Node.js.
+			return spawn(join(root, 'bin/bgpmeshd.js'), ['--config', config], {
 				stdio: ['ignore', 'inherit', 'pipe'],
 				env: systemEnvironment(),
 			});

@@ -1,5 +1,5 @@
 /** Runs inside the namespace: API server, endpoints, the subject, and the measures. */
-import { execFileSync } from 'node:child_process';
+import { type ChildProcess, execFileSync } from 'node:child_process';
 import { createSocket, type Socket } from 'node:dgram';
 import { createWriteStream, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { connect, createServer } from 'node:net';
@@ -15,6 +15,7 @@ import {
 } from '../../src/apiserver/index.ts';
 import type { JsonObject } from '../../src/json/index.ts';
 import { ApiClient, calicoKinds, coreKinds, loadCredentials } from '../../src/kubernetes/index.ts';
+import { systemEnvironment } from '../../src/linux/index.ts';
 import { connects } from '../ebpf/connect.ts';
 import { processorMilliseconds } from '../kubernetes/targets.ts';
 import { packetFigures } from './packets.ts';
@@ -30,13 +31,23 @@ interface Options {
 	readonly connections: number;
 	readonly packets: number;
 	readonly announce: boolean;
+	/** Longest time of single changes, in seconds. */
+	readonly patience: number;
+	/** Only the start and the memory. */
+	readonly coldOnly: boolean;
+	/** Figures are written to it as JSON. */
+	readonly results: string;
 }
 
 // Passed by `main.ts` of the same build.
 const options = JSON.parse(process.argv[2] ?? '{}') as Options;
 const folder = mkdtempSync(join(tmpdir(), 'bgpmesh-bench-services-'));
 
+const results: Record<string, Readonly<Record<string, string | number>>> = {};
+
 const say = (what: string, figures: Readonly<Record<string, string | number>>): void => {
+	results[what] = figures;
+	writeFileSync(options.results, JSON.stringify(results));
 	const text = Object.entries(figures).map(
 		([name, value]) => `${name} ${typeof value === 'number' ? value.toFixed(value < 10 ? 2 : 0) : value}`,
 	);
@@ -80,6 +91,44 @@ const slice = (index: number, addresses: readonly string[]): JsonObject => ({
 
 const percentile = (sorted: readonly number[], share: number): number =>
 	sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? Number.NaN;
+
+/**
+ * An endpoint of no Service: flows to it take many ports of the node, which would keep those of flows
+ * to the Service from getting one where masquerading draws it. The kernel drops such a packet.
+ */
+const apart = backendOf(8_000_000);
+
+const residentMiB = (pid: number, field: 'VmRSS' | 'VmHWM' = 'VmRSS'): number =>
+	Number(new RegExp(`${field}:\\s+(\\d+)`).exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+
+/** Ends a subject; its rules stay. */
+async function end(child: ChildProcess): Promise<void> {
+	if (child.exitCode !== null) return;
+	const ended = new Promise((resolve) => child.once('exit', resolve));
+	child.kill('SIGTERM');
+	await Promise.race([ended, pause(10_000)]);
+	if (child.exitCode === null) child.kill('SIGKILL');
+	await ended;
+}
+
+/** Memory of a subject in a cluster without Services, in MiB. */
+async function emptyMiB(kubeconfig: string): Promise<number> {
+	const child = startSubject(options.subject, folder, kubeconfig);
+	child.stderr?.resume();
+	process.once('SIGTERM', () => child.kill('SIGKILL'));
+	try {
+		await pause(1000);
+		let [before, now] = [0, residentMiB(child.pid ?? 0)];
+		for (let turn = 0; turn < 20 && Math.abs(now - before) > now / 100; turn++) {
+			await pause(1000);
+			[before, now] = [now, residentMiB(child.pid ?? 0)];
+		}
+		return now;
+	} finally {
+		await end(child);
+		execFileSync('nft', ['flush', 'ruleset'], { env: systemEnvironment() });
+	}
+}
 
 const udpPort = 5353;
 /** A Service that does not change, of UDP and TCP. Its number is below those of the others. */
@@ -167,6 +216,7 @@ async function main(): Promise<void> {
 		{ ...node, status: { addresses: [{ type: 'InternalIP', address: '10.0.1.2' }] } },
 		'status',
 	);
+	const baseMiB = await emptyMiB(kubeconfig);
 	let next = 0;
 	const slices = new Map<number, JsonObject>();
 	const create = async () => {
@@ -196,9 +246,10 @@ async function main(): Promise<void> {
 			metadata: { name: 'default' },
 			spec: { serviceClusterIPs: [{ cidr: '10.96.0.0/12' }] },
 		});
-	const echoes = await Promise.all(
-		Array.from({ length: options.backends }, (_, number) => startEcho(backendOf(number))),
-	);
+	const echoes = await Promise.all([
+		startEcho(apart),
+		...Array.from({ length: options.backends }, (_, number) => startEcho(backendOf(number))),
+	]);
 
 	// The first and the last, and some between.
 	const sample = [
@@ -227,15 +278,20 @@ async function main(): Promise<void> {
 			seconds: (performance.now() - startedMs) / 1000,
 			'processor s': processorMilliseconds([pid]) / 1000,
 		});
-		const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-		say('memory', {
-			'resident MiB': Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024,
-			'peak MiB': Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024,
+		const memoryMiB = residentMiB(pid);
+		say(`memory, ${options.services} Services, ${endpoints} endpoints`, {
+			'resident MiB': memoryMiB,
+			'peak MiB': residentMiB(pid, 'VmHWM'),
+			'without Services MiB': baseMiB,
+			'bytes of a Service': ((memoryMiB - baseMiB) * 1024 * 1024) / options.services,
 		});
+		if (options.coldOnly) return;
 
 		await pause(2000);
 		const delays: number[] = [];
+		const changingMs = performance.now();
 		for (let change = 0; change < options.changes; change++) {
+			if (performance.now() - changingMs > options.patience * 1000) break;
 			const index = (change * 97) % options.services;
 			const address = backendOf(6_000_000 + change);
 			const before = slices.get(index) ?? {};
@@ -250,7 +306,8 @@ async function main(): Promise<void> {
 			delays.push(performance.now() - atMs);
 		}
 		delays.sort((left, right) => left - right);
-		say(`one change, ${options.changes} times`, {
+		say('one change', {
+			times: delays.length,
 			'p50 ms': percentile(delays, 0.5),
 			'p99 ms': percentile(delays, 0.99),
 		});
@@ -273,7 +330,8 @@ async function main(): Promise<void> {
 			if (ahead > 0) await pause(ahead);
 		}
 		await pause(1000);
-		say(`${Math.round(made / options.seconds)} changes a second for ${options.seconds} s`, {
+		say(`changes for ${options.seconds} s, ${options.rate} a second`, {
+			'made a second': made / options.seconds,
 			'processor ms each': (processorMilliseconds([pid]) - processorBefore) / made,
 		});
 
@@ -296,23 +354,18 @@ async function main(): Promise<void> {
 			say(`connect() ${what}`, { 'p50 us': p50Us, 'p99 us': p99Us });
 		}
 		for (const [what, address, port] of [
-			['to an endpoint', backendOf(0), udpPort],
+			['to an endpoint', apart, udpPort],
 			['to a Service', clusterIpOf(steadyService), 53],
 		] as const) {
 			const { establishedUs, firstUs, refused } = await packetFigures('10.0.1.2', { address, port }, options.packets);
 			say(`processor time of a packet ${what}`, {
 				'us established': establishedUs,
 				'us first': firstUs,
-				...(refused === 0 ? {} : { refused }),
+				...(refused.size === 0 ? {} : { refused: [...refused].map(([error, count]) => `${count} ${error}`).join(' ') }),
 			});
 		}
 	} finally {
-		const ended = new Promise((resolve) => child.once('exit', resolve));
-		if (child.exitCode === null) {
-			child.kill('SIGTERM');
-			await Promise.race([ended, pause(10_000)]);
-			if (child.exitCode === null) child.kill('SIGKILL');
-		}
+		await end(child);
 		await server.close();
 		listener.close();
 		for (const echo of echoes) echo.close();
