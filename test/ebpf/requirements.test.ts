@@ -6,12 +6,18 @@ const capabilities = (...bits: readonly bigint[]) =>
 		.reduce((sum, bit) => sum | (1n << bit), 0n)
 		.toString(16)
 		.padStart(16, '0')}\n`;
-const [netAdmin, sysAdmin, bpf] = [12n, 21n, 39n];
+const [netAdmin, sysAdmin, sysResource, bpf] = [12n, 21n, 24n, 39n];
+const limits = (soft: string, hard: string) =>
+	`Limit                     Soft Limit           Hard Limit           Units\nMax locked memory         ${soft}  ${hard}  bytes\n`;
 const sound: MachineFacts = {
 	architecture: 'x64',
 	kernelRelease: '6.1.0-18-amd64',
 	processStatus: capabilities(netAdmin, bpf),
+	processLimits: limits('65536', '65536'),
 };
+const counted =
+	'the capability CAP_SYS_RESOURCE is missing: kernel 5.10.0 counts maps as locked memory, ' +
+	'which is limited (RLIMIT_MEMLOCK)';
 
 const rows: readonly { readonly title: string; readonly facts: Partial<MachineFacts>; readonly missing: string[] }[] = [
 	{ title: 'CAP_BPF with CAP_NET_ADMIN', facts: {}, missing: [] },
@@ -30,10 +36,21 @@ const rows: readonly { readonly title: string; readonly facts: Partial<MachineFa
 	},
 	{
 		title: 'an old kernel',
-		facts: { kernelRelease: '5.4.0-150-generic', processStatus: capabilities(netAdmin, sysAdmin) },
+		facts: { kernelRelease: '5.4.0-150-generic', processStatus: capabilities(netAdmin, sysAdmin, sysResource) },
 		missing: ['kernel 5.4.0-150-generic is older than 5.10'],
 	},
-	{ title: 'the oldest kernel', facts: { kernelRelease: '5.10.0' }, missing: [] },
+	{ title: 'locked memory is limited', facts: { kernelRelease: '5.10.0' }, missing: [counted] },
+	{
+		title: 'the limit of locked memory can be raised',
+		facts: { kernelRelease: '5.10.0', processStatus: capabilities(netAdmin, sysAdmin, sysResource) },
+		missing: [],
+	},
+	...(['unlimited', '1073741824'] as const).map((hard) => ({
+		title: `locked memory up to ${hard}`,
+		facts: { kernelRelease: '5.10.0', processLimits: limits(hard, hard) },
+		missing: [],
+	})),
+	{ title: 'kernel 5.11 counts no maps', facts: { kernelRelease: '5.11.0' }, missing: [] },
 	{
 		title: 'another architecture',
 		facts: { architecture: 's390x' },

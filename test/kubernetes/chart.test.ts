@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { homedir } from 'node:os';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { homedir, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import anyTest, { type ExecutionContext } from 'ava';
@@ -138,6 +138,27 @@ withHelm(`values reach the container and the configuration, which stays valid${w
 	const admission = rendered.find(({ kind }) => kind === 'ValidatingAdmissionPolicy');
 	t.true(JSON.stringify(admission).includes("'system:serviceaccount:network:bgpmesh'"));
 	t.is(role?.metadata.namespace, 'kube-system', 'the rights are for the Secrets of kube-system');
+});
+
+withHelm(`with the eBPF data plane the container may raise the limit of locked memory${why}`, (t) => {
+	const added = (...values: string[]) => {
+		const { container } = daemonIn(render(t, ...values));
+		return (container['securityContext'] as { capabilities: { add: string[] } }).capabilities.add;
+	};
+	t.false(added().includes('SYS_RESOURCE'));
+	t.deepEqual(added('--set=config.dataplane=ebpf').slice(-2), ['SYS_ADMIN', 'SYS_RESOURCE']);
+	t.deepEqual(added('--set=capabilities={SYS_RESOURCE}'), added('--set=config.dataplane=ebpf'));
+});
+
+withBoth(`the component for eBPF adds what the chart does${whyBoth}`, (t) => {
+	const folder = mkdtempSync(join(tmpdir(), 'bgpmesh-kustomize-'));
+	t.teardown(() => rmSync(folder, { recursive: true, force: true }));
+	cpSync(config, join(folder, 'config'), { recursive: true });
+	mkdirSync(join(folder, 'overlay'));
+	writeFileSync(join(folder, 'overlay/kustomization.yaml'), 'resources: [../config]\ncomponents: [../config/ebpf]\n');
+	const { container } = daemonIn(read(run(t, kubectl ?? '', 'kustomize', join(folder, 'overlay'))));
+	const { capabilities } = container['securityContext'] as { capabilities: { add: string[] } };
+	t.is(capabilities.add.at(-1), 'SYS_RESOURCE');
 });
 
 withHelm(`the installation of the plugin can be left out${why}`, (t) => {

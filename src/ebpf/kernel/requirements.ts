@@ -9,9 +9,13 @@ import { LoadedProgram } from './program.ts';
 export const leastKernel = { major: 5, minor: 10 } as const;
 
 /** Bits of capabilities, `linux/capability.h`. */
-const Capability = { netAdmin: 12n, sysAdmin: 21n, bpf: 39n } as const;
+const Capability = { netAdmin: 12n, sysAdmin: 21n, sysResource: 24n, bpf: 39n } as const;
 /** The kernel that split CAP_BPF from CAP_SYS_ADMIN. */
 const bpfCapabilitySince = { major: 5, minor: 8 } as const;
+/** The kernel that no more counts maps as locked memory. */
+const uncountedSince = { major: 5, minor: 11 } as const;
+/** All maps at their default sizes are somewhat smaller. */
+const mostLockedBytes = 512 << 20;
 
 /** What is known of the machine before anything is tried. */
 export interface MachineFacts {
@@ -21,6 +25,8 @@ export interface MachineFacts {
 	readonly kernelRelease: string;
 	/** Text of `/proc/self/status`; `undefined`: not readable. */
 	readonly processStatus: string | undefined;
+	/** Text of `/proc/self/limits`; `undefined`: not readable. */
+	readonly processLimits: string | undefined;
 }
 
 const isBefore = (
@@ -29,7 +35,12 @@ const isBefore = (
 ): boolean => version.major < least.major || (version.major === least.major && version.minor < least.minor);
 
 /** What the machine lacks for eBPF, a sentence for each; empty: nothing that can be seen. Pure. */
-export function missingRequirements({ architecture, kernelRelease, processStatus }: MachineFacts): string[] {
+export function missingRequirements({
+	architecture,
+	kernelRelease,
+	processStatus,
+	processLimits,
+}: MachineFacts): string[] {
 	const missing: string[] = [];
 	if (architecture !== 'x64' && architecture !== 'arm64')
 		missing.push(`the architecture ${architecture} is not supported: x64 or arm64`);
@@ -43,7 +54,19 @@ export function missingRequirements({ architecture, kernelRelease, processStatus
 	if (!has(Capability.netAdmin)) missing.push('the capability CAP_NET_ADMIN is missing');
 	const mayLoad = has(Capability.sysAdmin) || (has(Capability.bpf) && !isBefore(kernel, bpfCapabilitySince));
 	if (!mayLoad) missing.push('the capability CAP_BPF is missing (CAP_SYS_ADMIN before kernel 5.8)');
+	const counted = major !== undefined && isBefore(kernel, uncountedSince);
+	if (counted && !has(Capability.sysResource) && !mayLock(processLimits))
+		missing.push(
+			`the capability CAP_SYS_RESOURCE is missing: kernel ${kernelRelease} counts maps as locked memory, ` +
+				'which is limited (RLIMIT_MEMLOCK)',
+		);
 	return missing;
+}
+
+/** Is there room for the maps below the limits of a process? */
+function mayLock(limits: string | undefined): boolean {
+	const [, soft, hard] = /^Max locked memory\s+(\S+)\s+(\S+)/m.exec(limits ?? '') ?? [];
+	return soft === undefined || hard === 'unlimited' || soft === 'unlimited' || Number(soft) >= mostLockedBytes;
 }
 
 /** Kinds of maps that policy needs, each tried once. */
@@ -64,7 +87,8 @@ export function checkRequirements(): string[] {
 	const missing = missingRequirements({
 		architecture: process.arch,
 		kernelRelease: release(),
-		processStatus: status(),
+		processStatus: textOf('/proc/self/status'),
+		processLimits: textOf('/proc/self/limits'),
 	});
 	if (missing.length > 0) return missing;
 	const attempt = (what: string, act: () => { close(): void }) => {
@@ -103,9 +127,9 @@ export const loadProbe = (): LoadedProgram =>
 		maps: new Map(),
 	});
 
-function status(): string | undefined {
+function textOf(file: string): string | undefined {
 	try {
-		return readFileSync('/proc/self/status', 'utf8');
+		return readFileSync(file, 'utf8');
 	} catch {
 		return undefined;
 	}

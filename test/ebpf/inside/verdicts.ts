@@ -5,6 +5,7 @@
 import * as fc from 'fast-check';
 import {
 	compileEntry,
+	compileHostEntry,
 	compileNatProgram,
 	LoadedProgram,
 	loadProbe,
@@ -40,7 +41,10 @@ for (const drawn of fc.sample(scene, { numRuns: count ?? 1, ...(seed === undefin
 	problem ??= disagreement(drawn, tally, undefined, directions);
 }
 
-/** The verifier accepts the programs of services from outside, and those that redirect between pods. */
+/**
+ * The verifier accepts the programs of services from outside, of host endpoints, and those that redirect
+ * between pods.
+ */
 function loadsOthers(): string | undefined {
 	const natMaps = openNatMaps(undefined, { frontends: 16, sources: 16, flows: 64 });
 	const pools = openSocketMaps(undefined, { frontends: 16, backends: 16, sockets: 16 });
@@ -52,6 +56,10 @@ function loadsOthers(): string | undefined {
 			LoadedProgram.load(compileNatProgram({ hook, masqueradeMark: 1 }), { name: hook, type, maps }).close();
 			const entry = compileEntry({ direction: hook, settings, redirects: true });
 			LoadedProgram.load(entry, { name: hook, type, maps: policyMaps }).close();
+			for (const link of ['ethernet', 'ip'] as const) {
+				const host = compileHostEntry({ direction: hook, settings, link, knowsNodes: true });
+				LoadedProgram.load(host, { name: `host_${hook}`, type, maps: policyMaps }).close();
+			}
 		}
 		return undefined;
 	} catch (error) {
