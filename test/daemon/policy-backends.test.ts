@@ -528,6 +528,13 @@ kernelTest('a host endpoint by rules, by programs, by rules for a preDNAT policy
 	second.want('ebpf');
 	await traffic.during(second.sync(plain));
 	exchange();
+	const [, manyPorts] = large.egress;
+	const serves = policy('serves', [dns, ...(manyPorts === undefined ? [] : [manyPorts])], []);
+	const full = { ...plain, policies: new Map([...plain.policies, [serves.key, serves]]) };
+	await traffic.during(second.apply({ ...noChange, policies: [serves] }, full));
+	t.is(second.name, 'nftables', 'a policy of a host endpoint does not fit');
+	t.regex(second.problem?.reason ?? '', /network-policy\/serves ingress rule 1/);
+	exchange();
 	second.want('nftables');
 	await traffic.during(second.sync(plain));
 	t.is(second.name, 'nftables');

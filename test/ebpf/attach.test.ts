@@ -140,9 +140,13 @@ kernelTest('a policy that does not fit is refused, and the programs before it st
 		namespace,
 		inside(namespace, () => new ClsactAttacher()),
 	);
+	/** Packets that the programs in force denied. */
+	const deniedPackets = () =>
+		kernel.counters().reduce((sum, { action, packets }) => sum + (action === 'deny' ? packets : 0), 0);
 	await kernel.sync(stateWith(denied));
 	send(5);
 	t.is(connectionsOf(maps), 0);
+	t.is(deniedPackets(), 5);
 	const huge = policy(
 		'p',
 		[],
@@ -153,6 +157,7 @@ kernelTest('a policy that does not fit is refused, and the programs before it st
 	});
 	send(5);
 	t.is(connectionsOf(maps), 0);
+	t.is(deniedPackets(), 10, 'they saw these packets');
 	await kernel.apply({ ...noChange, policies: [allowed] }, stateWith(allowed));
 	send(5);
 	t.is(connectionsOf(maps), 1);
