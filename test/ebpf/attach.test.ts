@@ -12,8 +12,10 @@ import {
 	ClsactAttacher,
 	EbpfPolicy,
 	fp,
+	hostPurpose,
 	imm,
 	LoadedProgram,
+	natPurpose,
 	openAttacher,
 	Pins,
 	ProgramTooLargeError,
@@ -113,6 +115,34 @@ for (const [index, [kind, open]] of kinds.entries())
 		await attacher.remove(point);
 		send(50);
 		t.is(read(0) + read(1), 5000);
+		return undefined;
+	});
+
+for (const [index, [kind, purposes]] of (
+	[
+		['TCX, host endpoints first', [hostPurpose, natPurpose]],
+		['TCX, services first', [natPurpose, hostPurpose]],
+		['clsact, host endpoints first', [hostPurpose, natPurpose]],
+	] as const
+).entries())
+	kernelTest(`${kind}: the programs of host endpoints see packets behind those of services`, async (t) => {
+		const { namespace, send } = wire(t, `o${index}`);
+		const { first, read } = counters(t);
+		if (kind.startsWith('TCX') && openAttacher({}, first).kind !== 'tcx')
+			return t.log('SKIPPED: this kernel has no TCX (6.6)');
+		const ends = new Assembler().mov(r0, imm(2)).exit();
+		const drop = LoadedProgram.load(ends.assemble(), { name: 'drop', type: 'schedClassifier', maps: new Map() });
+		t.teardown(() => drop.close());
+		for (const purpose of purposes) {
+			const options = { purpose, inside: <T>(act: () => T) => inside(namespace, act) };
+			const attacher = kind.startsWith('TCX')
+				? new TcxAttacher(options)
+				: inside(namespace, () => new ClsactAttacher({ purpose }));
+			t.teardown(() => attacher.close());
+			await attacher.set(point, purpose === natPurpose ? first : drop);
+		}
+		send(10);
+		t.is(read(0), 10, 'that of services saw them');
 		return undefined;
 	});
 

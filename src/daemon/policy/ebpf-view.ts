@@ -18,6 +18,8 @@ export function ebpfView({ kernel, pinDirectory, side }: OpenedPolicy): EbpfView
 		);
 	const opened = kernel.ebpf;
 	const outside = opened?.outside?.();
+	const judged = opened?.kernel.hostInterfaces ?? new Map<string, string>();
+	const left = kernel.hostsLeft(side.calculator.state);
 	return {
 		dataplane: kernel.name,
 		...(kernel.problem === undefined ? {} : { problem: problemText(kernel.problem) }),
@@ -30,8 +32,11 @@ export function ebpfView({ kernel, pinDirectory, side }: OpenedPolicy): EbpfView
 			instructions,
 		})),
 		hosts: [
-			...[...(opened?.kernel.hostInterfaces ?? [])].map(([name, endpoint]) => ({ endpoint, interface: name })),
-			...[...kernel.hostsLeft(side.calculator.state)].map(([endpoint, reason]) => ({ endpoint, leftFor: reason })),
+			...[...judged].map(([name, endpoint]) => ({ endpoint, interface: name })),
+			...[...left].map(([endpoint, reason]) => ({ endpoint, leftFor: reason })),
+			...(opened === undefined ? [] : [...side.calculator.state.hosts.keys()])
+				.filter((endpoint) => !left.has(endpoint) && ![...judged.values()].includes(endpoint))
+				.map((endpoint) => ({ endpoint, leftFor: 'no interface of it is one where programs may judge' })),
 		],
 		maps: [...(opened?.maps.values() ?? []), ...(opened?.serviceMaps?.()?.values() ?? [])].map(mapView),
 		counters: (opened?.kernel.counters() ?? [])
