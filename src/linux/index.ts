@@ -18,6 +18,7 @@ export {
 	descriptorOf,
 	longestMd5KeyBytes,
 	networkNamespaceCookie,
+	openBoundSocket,
 	openTcpSocket,
 	setMd5Key,
 	setMinimumTtl,

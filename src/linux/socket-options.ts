@@ -17,10 +17,16 @@ const ipv6UnicastHops = 16;
 const ipv6TrafficClass = 67;
 const ipv6MinHopCount = 73;
 const soBindToDevice = 25;
+const soReuseAddress = 2;
+/** `struct sockaddr_in` and `struct sockaddr_in6`. */
+const sockaddrInBytes = 16;
+const sockaddrIn6Bytes = 28;
 const tcpMd5Sig = 14;
 const tcpMd5SigExt = 32;
 const md5FlagPrefix = 1;
 const md5SigBytes = 216;
+
+const isLittleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
 
 /** The longest key of TCP_MD5SIG. */
 export const longestMd5KeyBytes = 80;
@@ -31,6 +37,27 @@ export const longestMd5KeyBytes = 80;
  */
 export function openTcpSocket(family: Family): number {
 	return check('socket', libc().socket(domains[family], streamCloexecNonblock, 0));
+}
+
+/**
+ * A TCP socket bound to an address of 4 or 16 octets, which does not listen yet: for options that
+ * must be set before the first SYN. Pass it to `server.listen({ fd })`. @throws SystemCallError
+ */
+export function openBoundSocket(family: Family, address: Uint8Array, port: number): number {
+	const fd = openTcpSocket(family);
+	try {
+		setInteger(fd, solSocket, soReuseAddress, 1, 'SO_REUSEADDR');
+		const socketAddress = new Uint8Array(family === 'ipv4' ? sockaddrInBytes : sockaddrIn6Bytes);
+		const view = new DataView(socketAddress.buffer);
+		view.setUint16(0, domains[family], isLittleEndian);
+		view.setUint16(2, port);
+		socketAddress.set(address, family === 'ipv4' ? 4 : 8);
+		check('bind', libc().bind(fd, socketAddress, socketAddress.length));
+		return fd;
+	} catch (error) {
+		closeTcpSocket(fd);
+		throw error;
+	}
 }
 
 /** Closes a socket that was not passed on. */
@@ -77,8 +104,7 @@ function md5Request(
 	if (key.length > longestMd5KeyBytes) throw new RangeError(`an MD5 key has at most ${longestMd5KeyBytes} bytes`);
 	const request = new Uint8Array(md5SigBytes);
 	const view = new DataView(request.buffer);
-	const littleEndian = new Uint8Array(Uint16Array.of(1).buffer)[0] === 1;
-	view.setUint16(0, domains[socketFamily], littleEndian);
+	view.setUint16(0, domains[socketFamily], isLittleEndian);
 	const mapped = socketFamily === 'ipv6' && address.length === 4;
 	if (socketFamily === 'ipv4') request.set(address, 4);
 	else if (mapped) request.set([0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, ...address], 8);
@@ -88,7 +114,7 @@ function md5Request(
 		// For a mapped address the kernel counts only the IPv4 bits.
 		request[129] = prefixLength;
 	}
-	view.setUint16(130, key.length, littleEndian);
+	view.setUint16(130, key.length, isLittleEndian);
 	request.set(key, 136);
 	return request;
 }

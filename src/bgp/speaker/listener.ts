@@ -1,6 +1,6 @@
 import { createServer, type Server, type Socket } from 'node:net';
 import { familyOf, type Logger, type Prefix, parseAddress, parsePrefix } from '../../core/index.ts';
-import { descriptorOf, setMd5Key, setMinimumTtl, setTrafficClass, setTtl } from '../../linux/index.ts';
+import { descriptorOf, openBoundSocket, setMd5Key, setMinimumTtl, setTrafficClass, setTtl } from '../../linux/index.ts';
 import type { ListenAddress } from '../model/speaker-options.ts';
 import { writeAheadBytes } from '../session/connection.ts';
 import { md5KeyBytes } from '../session/dial.ts';
@@ -67,6 +67,9 @@ export class Listener {
 	readonly #keys = new Map<string, string>();
 	/** The value set in the kernel. */
 	#minimumTtl = 0;
+	#expected: readonly ListenerNeighbour[] = [];
+	/** Bound, and not listening yet. */
+	#bound: number | undefined;
 
 	/** `onFault` receives an exception of `accept`; the connection is then closed. */
 	constructor(where: ListenAddress, log: Logger, accept: (socket: Socket) => void, onFault?: (error: unknown) => void) {
@@ -96,9 +99,12 @@ export class Listener {
 	async open(): Promise<void> {
 		if (this.#server.listening) return;
 		const { address: host, port } = this.where;
+		const fd = this.#bind();
 		await new Promise<void>((resolve, reject) => {
 			this.#server.once('error', (error) => reject(new ListenError(this.where, error)));
-			this.#server.listen({ host, port, backlog }, resolve);
+			this.#server.listen(fd === undefined ? { host, port, backlog } : { fd, backlog }, resolve);
+		}).finally(() => {
+			this.#bound = undefined;
 		});
 		this.#server.removeAllListeners('error');
 		this.#server.on('error', (error) =>
@@ -107,11 +113,29 @@ export class Listener {
 	}
 
 	/**
-	 * Updates keys and TTLs of the listening socket for the expected neighbours. A key that the
-	 * kernel refuses is reported; all others are set.
+	 * A connection keeps the key and the TTL of the socket at its SYN. If neighbours need them, the
+	 * socket gets them before it listens. Without such neighbours Node.js binds it itself.
+	 */
+	#bind(): number | undefined {
+		if (this.#expected.every(({ md5Key, minimumTtl }) => md5Key === undefined && minimumTtl === undefined))
+			return undefined;
+		const { bytes } = parseAddress(this.where.address);
+		try {
+			this.#bound = openBoundSocket(familyOf(bytes), bytes, this.where.port);
+		} catch (error) {
+			throw new ListenError(this.where, error);
+		}
+		this.expect(this.#expected);
+		return this.#bound;
+	}
+
+	/**
+	 * Updates keys and TTLs of the listening socket for the expected neighbours; before `open`, for
+	 * the time from the first SYN on. A key that the kernel refuses is reported; all others are set.
 	 */
 	expect(neighbours: readonly ListenerNeighbour[]): void {
-		const fd = descriptorOf(this.#server);
+		this.#expected = neighbours;
+		const fd = this.#bound ?? descriptorOf(this.#server);
 		if (fd === undefined) return;
 		const family = familyOf(parseAddress(this.where.address).bytes);
 		const hasGtsm = neighbours.some(({ minimumTtl }) => minimumTtl !== undefined);

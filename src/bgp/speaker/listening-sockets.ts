@@ -29,6 +29,7 @@ export class ListeningSockets {
 	#released = false;
 	#taking = false;
 	#isPlain = true;
+	#neighbours: readonly ListenerNeighbour[] = [];
 	/** Peers without a key inside a range with a key, with the range; each was logged. */
 	readonly #keyless = new Map<string, string>();
 
@@ -67,6 +68,7 @@ export class ListeningSockets {
 	async replace(listen: readonly ListenAddress[]): Promise<void> {
 		const { listeners, error } = await relisten(this.#listeners, listen, async (where) => {
 			const listener = this.#listener(where);
+			listener.expect(this.#neighbours);
 			if (this.#isOpen) await listener.open();
 			return listener;
 		});
@@ -74,9 +76,11 @@ export class ListeningSockets {
 		if (error !== undefined) throw error;
 	}
 
-	/** Sets keys and TTLs for all peers that may connect, configured and from ranges. */
+	/**
+	 * Sets keys and TTLs for all peers that may connect, configured and from ranges; before `open`,
+	 * for the first SYN.
+	 */
 	expect(peers: Iterable<{ readonly dynamic: boolean; readonly options: PeerOptions }>, ranges: Ranges): void {
-		if (!this.#isOpen) return;
 		const isKeyed = ranges.options.some(({ peer }) => peer.md5Key !== undefined);
 		const known = new Set<string>();
 		const neighbours: ListenerNeighbour[] = [];
@@ -89,6 +93,7 @@ export class ListeningSockets {
 		for (const { prefix, peer } of ranges.options) neighbours.push(neighbour(prefix, peer));
 		for (const name of this.#keyless.keys()) if (!isKeyed || !known.has(name)) this.#keyless.delete(name);
 		this.#isPlain = !isKeyed && neighbours.every(isPlain);
+		this.#neighbours = neighbours;
 		for (const listener of this.#listeners) listener.expect(neighbours);
 	}
 

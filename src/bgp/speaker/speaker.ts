@@ -85,8 +85,8 @@ export class Speaker implements SpeakerApi, PeerHost {
 	}
 
 	async listen(): Promise<void> {
-		await this.#sockets.open();
 		this.#expect();
+		await this.#sockets.open();
 	}
 
 	async start(): Promise<void> {
