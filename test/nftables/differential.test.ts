@@ -164,5 +164,7 @@ test(`rules decide as the policy's meaning, and follow it change by change (seed
 		{ numRuns, seed },
 	);
 	t.log(seen);
-	for (const [what, count] of Object.entries(seen)) t.true(count > 0, `${what}: ${count}`);
+	// Thousands of each, and a dozen maps, in any draw. Rules that log and staged policies are rare:
+	// many draws have none, and rows of other tests have them always.
+	for (const what of ['allow', 'deny', 'memberMaps'] as const) t.true(seen[what] > 0, what);
 });
