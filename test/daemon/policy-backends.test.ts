@@ -8,12 +8,12 @@ import { namespacePath } from '../../lab/frames/sockets.ts';
 import { NodeNetwork, openWireNamespace } from '../../lab/policy-table/frames-network.ts';
 import type { PolicyDropEvent } from '../../src/control/index.ts';
 import { type Clock, parseAddress, silentLogger, systemClock } from '../../src/core/index.ts';
-import { PolicyBackends } from '../../src/daemon/policy/backends.ts';
+import { PolicyBackends, type PolicyBackendsDependencies } from '../../src/daemon/policy/backends.ts';
 import { EbpfUnavailableError, openEbpf, removeEbpf } from '../../src/daemon/policy/ebpf.ts';
 import { ProgramEvents } from '../../src/daemon/policy/program-events.ts';
 import { policyMapDefinitions } from '../../src/ebpf/index.ts';
-import { Conntrack, check, libc, loadRuleset, systemEnvironment } from '../../src/linux/index.ts';
-import { NftablesPolicy } from '../../src/nftables/index.ts';
+import { Conntrack, check, type Flow, libc, loadRuleset, systemEnvironment } from '../../src/linux/index.ts';
+import { ConnectionCutter, NftablesPolicy } from '../../src/nftables/index.ts';
 import type { HostEndpoint, NodePolicy, Policy } from '../../src/policy/index.ts';
 import { noBpf } from '../ebpf/support.ts';
 import { FakeClock } from '../fakes/clock.ts';
@@ -147,7 +147,12 @@ function mountBpffs(t: ExecutionContext): string {
 	return join(mount, 'bgpmesh');
 }
 
-function openBackends(pins: string, clock: Clock = systemClock, retry = () => {}): PolicyBackends {
+function openBackends(
+	pins: string,
+	clock: Clock = systemClock,
+	retry = () => {},
+	more: Partial<PolicyBackendsDependencies> = {},
+): PolicyBackends {
 	return new PolicyBackends({
 		nftables: new NftablesPolicy({}, { load: loadRuleset }),
 		openEbpf: async () => openEbpf(pins, new Conntrack()),
@@ -156,8 +161,90 @@ function openBackends(pins: string, clock: Clock = systemClock, retry = () => {}
 		retry,
 		clock,
 		log: silentLogger,
+		...more,
 	});
 }
+
+/** Packets between pods pass the kernel by; connections follow the policy. */
+function openRedirecting(pins: string) {
+	const conntrack = new Conntrack();
+	const cutter = new ConnectionCutter({
+		...{ conntrack, ownAddresses: () => new Set() },
+		beside: async (policy, own) =>
+			(await backends.ebpf?.kernel.connections.cut(policy, own)) ?? { cut: 0, restored: 0 },
+	});
+	const backends: PolicyBackends = openBackends(pins, systemClock, undefined, {
+		...{ cutter, redirectsPods: true },
+		track: (flows) => conntrack.add(flows),
+	});
+	return { backends, conntrack, cutter };
+}
+
+kernelTest('connections between pods past the kernel are known to nftables before it judges again', async (t) => {
+	t.timeout(300_000);
+	const traffic = openNode(t, 'r');
+	const pins = mountBpffs(t);
+	const { backends, conntrack } = openRedirecting(pins);
+	await backends.sync(state);
+	for (let round = 0; round < 20; round++) traffic.exchange();
+	backends.want('ebpf');
+	await traffic.during(backends.sync(state));
+	t.is(backends.name, 'ebpf');
+	await conntrack.flush('ipv4');
+	for (let round = 0; round < 20; round++) traffic.exchange();
+	const isOurs = ({ original }: Flow) => original.sourcePort === 4000;
+	t.deepEqual(await conntrack.list('ipv4', isOurs), [], 'the kernel does not see them');
+
+	// The next packet is an answer, which the policy denies as the first of a connection.
+	backends.want('nftables');
+	await backends.sync(state);
+	t.is(backends.name, 'nftables');
+	for (let round = 0; round < 20; round++) traffic.exchange();
+	t.is((await conntrack.list('ipv4', isOurs)).length, 1);
+	for (let tries = 0; tries < 50 && isUnderway(traffic); tries++) {
+		await new Promise((resolve) => setTimeout(resolve, 10));
+		traffic.count();
+	}
+	t.deepEqual(traffic.received, { ...traffic.sent, denied: 0 });
+	backends.close();
+	conntrack.close();
+});
+
+kernelTest(
+	'a connection past the kernel that the policy denies by now is cut, and comes back with the rule',
+	async (t) => {
+		const traffic = openNode(t, 'c');
+		const pins = mountBpffs(t);
+		const { backends, conntrack, cutter } = openRedirecting(pins);
+		const silent = nodePolicy(
+			[workload('a', a, [closed], [asks]), workload('b', b, [closed], [closed])],
+			[asks, closed],
+			[],
+		);
+		const passed = async () => {
+			const before = { ...traffic.received };
+			for (let round = 0; round < 20; round++) traffic.exchange();
+			await new Promise((resolve) => setTimeout(resolve, 300));
+			traffic.count();
+			return [traffic.received.asked - before.asked, traffic.received.answered - before.answered];
+		};
+		backends.want('ebpf');
+		await backends.sync(state);
+		traffic.exchange();
+		t.deepEqual(await passed(), [20, 20]);
+		await backends.sync(silent);
+		await cutter.whenIdle();
+		t.deepEqual(await passed(), [0, 0]);
+		await backends.sync(state);
+		await cutter.whenIdle();
+		const [asked = 0] = await passed();
+		t.is(asked, 20);
+		await backends.sync(nodePolicy([], [], []));
+		await removeEbpf(pins);
+		backends.close();
+		conntrack.close();
+	},
+);
 
 kernelTest(
 	'nftables to eBPF, a restart and back: no packet of a connection is lost, none that is denied passes',

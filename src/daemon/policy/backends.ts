@@ -1,5 +1,6 @@
 import type { Clock, Logger } from '../../core/index.ts';
 import { hostsForPrograms, isTooMuch } from '../../ebpf/index.ts';
+import type { NewFlow } from '../../linux/index.ts';
 import type { ConnectionCutter, NftablesPolicy, PolicyCounter } from '../../nftables/index.ts';
 import { GatedKernel, type NodePolicy, type NodePolicyChange, type PolicyKernel } from '../../policy/index.ts';
 import type { OpenedEbpf } from './ebpf.ts';
@@ -24,6 +25,8 @@ export interface PolicyBackendsDependencies {
 	 * policy would judge them.
 	 */
 	readonly redirectsPods?: boolean;
+	/** Tracks connections between pods that passed the kernel by. */
+	readonly track?: (flows: readonly NewFlow[]) => Promise<number>;
 	/** Asks for the next `sync`: eBPF is to be tried again. */
 	readonly retry: () => void;
 	readonly clock: Clock;
@@ -113,7 +116,7 @@ export class PolicyBackends implements PolicyKernel {
 			this.#fallback.changed();
 		} else {
 			try {
-				this.#redirect(this.#ebpf.opened, policy);
+				await this.#redirect(this.#ebpf.opened, this.#mayRedirect(policy));
 				await this.#ebpf.gated.apply(change, policy);
 			} catch (error) {
 				if (!isTooMuch(error)) throw error;
@@ -173,7 +176,7 @@ export class PolicyBackends implements PolicyKernel {
 		const { opened, gated } = this.#ebpf;
 		try {
 			if (policy.hosts.size > 0) await this.#hostPortsChanged();
-			this.#redirect(opened, policy);
+			await this.#redirect(opened, this.#mayRedirect(policy));
 			const counts = await gated.sync(policy);
 			this.#failures = 0;
 			this.#fallback.end();
@@ -210,8 +213,27 @@ export class PolicyBackends implements PolicyKernel {
 		return this.#hostPorts.by !== before;
 	}
 
-	#redirect({ kernel }: OpenedEbpf, { hosts }: NodePolicy): void {
-		kernel.redirect(this.#dependencies.redirectsPods === true && hosts.size === 0);
+	#mayRedirect({ hosts }: NodePolicy): boolean {
+		return this.#dependencies.redirectsPods === true && hosts.size === 0;
+	}
+
+	/**
+	 * Before packets between pods take the usual way again, the kernel learns their connections: it
+	 * would take the next packet, an answer perhaps, for the first one.
+	 */
+	async #redirect({ kernel }: OpenedEbpf, isOn: boolean): Promise<void> {
+		const { track, log } = this.#dependencies;
+		const ends = kernel.redirects && !isOn;
+		const learn = async () => {
+			try {
+				if (ends) await track?.(kernel.connections.betweenPods());
+			} catch (error) {
+				log.warn('connections between pods not handed over', { reason: String(error) });
+			}
+		};
+		await learn();
+		kernel.redirect(isOn);
+		await learn();
 	}
 
 	/** The rules judge before the programs, which have an earlier state of the policy, go. */
@@ -234,6 +256,7 @@ export class PolicyBackends implements PolicyKernel {
 	}
 
 	async #leaveEbpf(policy: NodePolicy): Promise<Counts> {
+		if (this.#ebpf !== undefined) await this.#redirect(this.#ebpf.opened, false);
 		const counts = await this.#dependencies.nftables.sync(policy);
 		const ebpf = this.#ebpf;
 		this.#ebpf = undefined;

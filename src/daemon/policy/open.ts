@@ -204,11 +204,12 @@ function openKernel(
 	const cutter = new ConnectionCutter({
 		conntrack,
 		ownAddresses: () => new Set(interfacesByAddress().keys()),
+		beside: async (policy, own) => (await kernel.ebpf?.kernel.connections.cut(policy, own)) ?? { cut: 0, restored: 0 },
 		onCut: ({ cut, restored }) => log.info('established connections follow the policy', { cut, restored }),
 		onError: (error) => log.warn('established connections not checked', { reason: String(error) }),
 	});
 	const nftables = new NftablesPolicy({}, { load: loadRuleset });
-	const kernel = new PolicyBackends({
+	const kernel: PolicyBackends = new PolicyBackends({
 		nftables,
 		openEbpf: () =>
 			openWithSockets(
@@ -222,6 +223,7 @@ function openKernel(
 		},
 		onPolicy: (policy) => services?.()?.followPolicy(policy),
 		redirectsPods: ebpf.podRedirect,
+		track: (flows) => conntrack.add(flows),
 		removeEbpf: () => removeEbpf(pinDirectory),
 		cutter,
 		retry,

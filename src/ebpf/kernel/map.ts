@@ -14,6 +14,9 @@ export const MapType = {
 	ringBuffer: 27, // 5.8
 } as const;
 
+/** Elements that one call reads; a bucket of a hash has fewer. */
+const mostPerSlice = 4096;
+
 /** What a map is made of. */
 export interface MapDefinition {
 	readonly name: string;
@@ -149,6 +152,17 @@ export class BpfMap {
 		return value;
 	}
 
+	/** Sets an element that exists; `false`: it does not. @throws SystemCallError */
+	replace(key: Uint8Array, value: Uint8Array): boolean {
+		this.#require(key, value, 1);
+		const exist = 2n;
+		const attributes = new Attributes().u32(0, this.fd).pointer(8, key).pointer(16, value).u64(24, exist);
+		const result = tryBpf(Command.update, attributes, 32);
+		if (result === -constants.errno.ENOENT) return false;
+		if (result < 0) throw this.#updateError(-result);
+		return true;
+	}
+
 	/** Was it there? @throws SystemCallError */
 	delete(key: Uint8Array): boolean {
 		const result = tryBpf(Command.delete, new Attributes().u32(0, this.fd).pointer(8, key), 32);
@@ -171,6 +185,29 @@ export class BpfMap {
 			if (result < 0) throw new SystemCallError(`bpf: keys of map ${this.definition.name}`, -result);
 			yield next;
 			key = next;
+		}
+	}
+
+	/**
+	 * Elements of a hash, many with each call (kernel 5.6): for large maps. With changes at the same
+	 * time some may be missing or occur twice. @throws SystemCallError
+	 */
+	*slices(): Generator<(readonly [key: Uint8Array, value: Uint8Array])[]> {
+		const { keyBytes, valueBytes, name } = this.definition;
+		const [keys, values] = [new Uint8Array(mostPerSlice * keyBytes), new Uint8Array(mostPerSlice * valueBytes)];
+		// The place where the next slice begins.
+		const place = new Uint8Array(8);
+		for (let isFirst = true; ; isFirst = false) {
+			const attributes = new Attributes().pointer(0, isFirst ? undefined : place.slice()).pointer(8, place);
+			attributes.pointer(16, keys).pointer(24, values).u32(32, mostPerSlice).u32(36, this.fd);
+			const result = tryBpf(Command.lookupBatch, attributes, 56);
+			const isLast = result === -constants.errno.ENOENT;
+			if (result < 0 && !isLast) throw new SystemCallError(`bpf: elements of map ${name}`, -result);
+			yield Array.from({ length: attributes.readU32(32) }, (_, index) => [
+				keys.slice(index * keyBytes, (index + 1) * keyBytes),
+				values.slice(index * valueBytes, (index + 1) * valueBytes),
+			]);
+			if (isLast) return;
 		}
 	}
 

@@ -28,8 +28,8 @@ export const timeoutSeconds = {
 	fragments: 30,
 } as const;
 
-/** Flags of the value of a connection. */
-export const Flag = { answered: 1, finOfOpener: 2, finOfResponder: 4, reset: 8 } as const;
+/** Flags of the value of a connection. `cut`: the policy denies it by now. */
+export const Flag = { answered: 1, finOfOpener: 2, finOfResponder: 4, reset: 8, cut: 16 } as const;
 const bothFins = Flag.finOfOpener | Flag.finOfResponder;
 /** Flags of TCP, byte 13 of its header (RFC 9293 §3.1). */
 const Tcp = { fin: 1, syn: 2, reset: 4, ack: 16 } as const;
@@ -74,9 +74,11 @@ export interface ConnectionTargets {
 	readonly fresh: string;
 	/** It does not, and can't begin one. */
 	readonly invalid: string;
+	/** It belongs to one that was allowed before the policy changed. */
+	readonly cut: string;
 }
 
-export interface KnownTargets extends Pick<ConnectionTargets, 'established' | 'fresh'> {
+export interface KnownTargets extends Pick<ConnectionTargets, 'established' | 'fresh' | 'cut'> {
 	/** No packet for too long: the connection is none any more. */
 	readonly expired: string;
 }
@@ -194,8 +196,15 @@ export function emitKnown(
 ): void {
 	const flags = Layout.connectionValue.flags;
 	assembler.load('dw', r1, fp, frame.now).load('dw', r2, r0, 0).op('sub', r1, r2).load('w', r3, r0, flags);
-	const [other, check] = [stem('known-other'), stem('known-timeout')];
-	assembler.jumpIf(protocolRegister, '!=', imm(6), other);
+	const [other, check, uncut] = [stem('known-other'), stem('known-timeout'), stem('known-uncut')];
+	assembler.mov(r4, r3).op('and', r4, imm(Flag.cut)).jumpIf(r4, '==', imm(0), uncut);
+	// A new connection between the same ports is judged.
+	assembler.jumpIf(protocolRegister, '!=', imm(6), targets.cut).load('b', r4, fp, frame.transport + 13);
+	assembler
+		.op('and', r4, imm(Tcp.syn | Tcp.ack))
+		.jumpIf(r4, '==', imm(Tcp.syn), targets.fresh)
+		.jump(targets.cut);
+	assembler.label(uncut).jumpIf(protocolRegister, '!=', imm(6), other);
 	assembler.loadWide(r2, nanoseconds(timeoutSeconds.tcpUnanswered)).mov(r4, r3).op('and', r4, imm(Flag.answered));
 	assembler.when(r4, '!=', imm(0), () => assembler.loadWide(r2, nanoseconds(timeoutSeconds.tcpEstablished)));
 	const [finished, closing] = [stem('known-finished'), stem('known-closing')];

@@ -81,6 +81,7 @@ class EntryCompiler {
 			established: 'established',
 			fresh: stem('fresh'),
 			invalid: stem('invalid'),
+			cut: 'drop',
 		};
 		assembler.label(family);
 		emitParseNetwork(assembler, frame, family, parse);

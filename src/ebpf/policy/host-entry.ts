@@ -90,7 +90,9 @@ class HostEntryCompiler {
 		const connection: ConnectionOptions = { assembler, frame, family, host: direction };
 		const stem = (name: string) => `${family}-${name}`;
 		const parse: ParseTargets = { next: stem('parsed'), laterFragment: stem('later-fragment'), malformed: 'drop' };
-		const targets: ConnectionTargets = { established: 'established', fresh: stem('fresh'), invalid: stem('invalid') };
+		const targets: ConnectionTargets = {
+			...{ established: 'established', fresh: stem('fresh'), invalid: stem('invalid'), cut: 'drop' },
+		};
 		assembler.label(family);
 		emitParseNetwork(assembler, frame, family, parse);
 		emitParseTransport(assembler, frame, family, parse);

@@ -14,6 +14,7 @@ import { MapFullError } from '../kernel/map.ts';
 import { LoadedProgram, VerifierError } from '../kernel/program.ts';
 import type { RuleChain } from './chain.ts';
 import { ChainKeeper, type ChainRequest, type PreparedChains } from './chain-keeper.ts';
+import { PodConnections } from './connections.ts';
 import { type DecisionCount, readCounters } from './counters.ts';
 import type { ProgramDecision } from './decision.ts';
 import { EndpointKeeper, type EndpointState } from './endpoint-keeper.ts';
@@ -107,6 +108,11 @@ export class EbpfPolicy implements PolicyKernel {
 	/** Endpoints whose interface did not exist at the last call; the next `sync` attaches them. */
 	get unattached(): ReadonlySet<string> {
 		return this.#unattached;
+	}
+
+	/** See `redirect`. */
+	get redirects(): boolean {
+		return this.#redirects;
 	}
 
 	/** Keys of the endpoints whose programs are attached. */
@@ -232,6 +238,10 @@ export class EbpfPolicy implements PolicyKernel {
 		this.#dropChains();
 		const after = this.#extraSets();
 		for (const id of [...change.removedSets, ...[...before].filter((one) => !after.has(one))]) this.#sets.remove(id);
+	}
+
+	get connections(): PodConnections {
+		return new PodConnections(this.#dependencies.maps, this.#attached);
 	}
 
 	/** Are the programs at the interfaces that exist now? */

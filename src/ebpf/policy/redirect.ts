@@ -41,7 +41,7 @@ export function emitRedirectKnown(assembler: Assembler, frame: Frame): void {
 		if (answers === 0) assembler.jump(known);
 	}
 	assembler.label(known);
-	const elsewhere = { fresh: neighbour, expired: neighbour };
+	const elsewhere = { fresh: neighbour, expired: neighbour, cut: neighbour };
 	emitKnown({ assembler, frame }, (name) => `pod-${name}`, { established: peer, ...elsewhere });
 	assembler.label(peer).mov(r1, target).mov(r2, imm(0)).call('redirectPeer').exit().label(neighbour);
 	emitToNeighbour(assembler);

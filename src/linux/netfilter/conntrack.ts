@@ -46,9 +46,9 @@ export interface Flow {
 }
 
 /** linux/netfilter/nf_conntrack_tcp.h: states of connections that have ended. */
-export const TcpState = { timeWait: 7, close: 8 } as const;
+export const TcpState = { established: 3, timeWait: 7, close: 8 } as const;
 /** linux/netfilter/nf_conntrack_common.h */
-export const FlowStatus = { seenReply: 2, sourceNat: 16, destinationNat: 32 } as const;
+export const FlowStatus = { seenReply: 2, assured: 4, confirmed: 8, sourceNat: 16, destinationNat: 32 } as const;
 
 const mostPerBatch = 500;
 
@@ -98,9 +98,17 @@ export class Conntrack {
 		return this.#each(flows, (writer, flow, sequence) => encodeFlowMark(writer, flow, bits, sequence));
 	}
 
-	async #each(
-		flows: readonly Flow[],
-		write: (writer: MessageWriter, flow: Flow, sequence: number) => void,
+	/**
+	 * Adds connections that were established elsewhere; sequence numbers of TCP are not checked.
+	 * Those that exist stay as they are. Returns the number of new ones. @throws NetlinkError
+	 */
+	async add(flows: readonly NewFlow[]): Promise<number> {
+		return this.#each(flows, encodeFlowAdd);
+	}
+
+	async #each<One>(
+		flows: readonly One[],
+		write: (writer: MessageWriter, flow: One, sequence: number) => void,
 	): Promise<number> {
 		let done = 0;
 		for (let start = 0; start < flows.length; start += mostPerBatch) {
@@ -108,7 +116,8 @@ export class Conntrack {
 			const failures = await this.#socket.batch((writer, nextSequence) => {
 				for (const flow of slice) write(writer, flow, nextSequence());
 			});
-			for (const failure of failures.values()) if (failure.code !== 'ENOENT') throw failure;
+			for (const failure of failures.values())
+				if (failure.code !== 'ENOENT' && failure.code !== 'EEXIST') throw failure;
 			done += slice.length - failures.size;
 		}
 		return done;
@@ -145,6 +154,40 @@ function encodeFlowMark(writer: MessageWriter, { family, original, zone }: Flow,
 	if (zone !== 0) writer.attribute(ConntrackAttribute.zone, be16(zone));
 	writer.attributeBe32(ConntrackAttribute.mark, bits);
 	writer.attributeBe32(ConntrackAttribute.markMask, bits);
+	writer.end();
+}
+
+/** A connection that is to be tracked. `status`: FlowStatus.seenReply or 0. */
+export type NewFlow = Pick<Flow, 'family' | 'original' | 'reply' | 'status'>;
+
+/** Until the next packet, which sets the time of the kernel. */
+const newFlowSeconds = { tcp: 86_400, other: 180 } as const;
+/** IP_CT_TCP_FLAG_BE_LIBERAL, as value and as mask. */
+const liberal = Uint8Array.of(8, 8);
+
+/** Appends IPCTNL_MSG_CT_NEW that makes an entry. */
+function encodeFlowAdd(writer: MessageWriter, { family, original, reply, status }: NewFlow, sequence: number): void {
+	const tcp = 6;
+	begin(writer, ConntrackMessage.add, MessageFlag.ack | MessageFlag.create | MessageFlag.exclusive, family, sequence);
+	writeTuple(writer, ConntrackAttribute.original, family, original);
+	writeTuple(writer, ConntrackAttribute.reply, family, reply);
+	const isAnswered = (status & FlowStatus.seenReply) !== 0;
+	writer.attributeBe32(
+		ConntrackAttribute.status,
+		FlowStatus.confirmed | (isAnswered ? FlowStatus.seenReply | FlowStatus.assured : 0),
+	);
+	writer.attributeBe32(
+		ConntrackAttribute.timeout,
+		original.protocol === tcp ? newFlowSeconds.tcp : newFlowSeconds.other,
+	);
+	if (original.protocol === tcp)
+		writer.nested(nestedFlag | ConntrackAttribute.protocolInfo, () =>
+			writer.nested(nestedFlag | ProtocolInfo.tcp, () => {
+				writer.attribute(ProtocolInfo.tcpState, Uint8Array.of(TcpState.established));
+				writer.attribute(ProtocolInfo.tcpFlagsOriginal, liberal);
+				writer.attribute(ProtocolInfo.tcpFlagsReply, liberal);
+			}),
+		);
 	writer.end();
 }
 

@@ -92,7 +92,7 @@ export const ConntrackAttribute = {
 	markMask: 21,
 } as const;
 /** CTA_PROTOINFO_*. */
-export const ProtocolInfo = { tcp: 1, tcpState: 1 } as const;
+export const ProtocolInfo = { tcp: 1, tcpState: 1, tcpFlagsOriginal: 4, tcpFlagsReply: 5 } as const;
 export const TupleAttribute = { address: 1, protocol: 2 } as const;
 export const TupleAddress = { ipv4Source: 1, ipv4Destination: 2, ipv6Source: 3, ipv6Destination: 4 } as const;
 export const TupleProtocol = {

@@ -3,7 +3,7 @@
  * libnftables or the command `nft`, the connection table, and packets logged by rules. The rules
  * themselves are created in `nftables/`.
  */
-export { Conntrack, type Flow, FlowStatus, type FlowTuple, TcpState } from './conntrack.ts';
+export { Conntrack, type Flow, FlowStatus, type FlowTuple, type NewFlow, TcpState } from './conntrack.ts';
 export {
 	concatenate,
 	type ElementChange,

@@ -41,11 +41,19 @@ export function isDenied(
 	return evaluate(to.ingress, packet, policy).action === 'deny';
 }
 
+/** Connections that changed their state. */
+export interface CutCounts {
+	readonly cut: number;
+	readonly restored: number;
+}
+
 export interface ConnectionCutterDependencies {
 	readonly conntrack: Conntrack;
 	readonly ownAddresses: () => OwnAddresses;
+	/** The same for connections that are not in the kernel's table. */
+	readonly beside?: (policy: NodePolicy, own: OwnAddresses) => Promise<CutCounts>;
 	/** After a pass that changed something. */
-	readonly onCut?: (counts: { readonly cut: number; readonly restored: number }) => void;
+	readonly onCut?: (counts: CutCounts) => void;
 	readonly onError?: (error: unknown) => void;
 }
 
@@ -102,7 +110,7 @@ export class ConnectionCutter {
 	}
 
 	async #pass(policy: NodePolicy): Promise<void> {
-		const { conntrack, ownAddresses, onCut } = this.#dependencies;
+		const { conntrack, ownAddresses, beside, onCut } = this.#dependencies;
 		const own = ownAddresses();
 		const workloads = workloadsByAddress(policy);
 		const [cut, restore]: [Flow[], Flow[]] = [[], []];
@@ -114,9 +122,10 @@ export class ConnectionCutter {
 				else if (!denied && isCut) restore.push(flow);
 				return false;
 			});
+		const others = (await beside?.(policy, own)) ?? { cut: 0, restored: 0 };
 		const counts = {
-			cut: await conntrack.mark(cut, cutConnection),
-			restored: await conntrack.remove(restore),
+			cut: (await conntrack.mark(cut, cutConnection)) + others.cut,
+			restored: (await conntrack.remove(restore)) + others.restored,
 		};
 		if (counts.cut + counts.restored > 0) onCut?.(counts);
 	}
