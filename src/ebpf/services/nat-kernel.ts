@@ -14,7 +14,8 @@ import {
 	natFrontendElements,
 	natPodElements,
 } from './nat-maps.ts';
-import { compileNatProgram, natTimeoutSeconds } from './nat-program.ts';
+import { compileNatProgram } from './nat-program.ts';
+import { natTimeoutSeconds } from './nat-time.ts';
 
 /** An interface to the outside. */
 export interface OutsideInterface {
