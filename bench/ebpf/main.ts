@@ -36,6 +36,9 @@ try {
 		packets: async () => ({
 			nftables: await benchPackets(['none', 0, 100, 1000], options),
 			ebpf: await benchPackets(['none', 0, 100, 1000], options, (namespace) => openEbpf(namespace)),
+			redirect: await benchPackets(['none', 0, 100, 1000], options, (namespace) =>
+				openEbpf(namespace, 'best', { redirect: true }),
+			),
 		}),
 		pods: () => benchPods(options),
 		connect: () => benchConnect(options),
