@@ -30,7 +30,7 @@ test('a route of one client goes to the others, with ORIGINATOR_ID and CLUSTER_L
 		prefixes: { ipv4: 0, ipv6: 0 },
 		paths: { ipv4: 0, ipv6: 0 },
 		attributeSets: 0,
-		attributeMemory: { heldBytes: 0, residentBytes: 2 ** 19 },
+		attributeMemory: { heldBytes: 0, residentBytes: 2 ** 16 },
 		updateGroups: 2,
 		dirty: 0,
 	});
