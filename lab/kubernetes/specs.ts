@@ -108,6 +108,8 @@ export async function runSpecs(cluster: RealCluster, folder: string, run: SpecRu
 			binary('e2e.test'),
 			'--provider=skeleton',
 			`--kubeconfig=${cluster.controlPlane.kubeconfig}`,
+			// Of the same release: one of the system can be older, or a wrapper.
+			`--kubectl-path=${binary('kubectl')}`,
 			`--ginkgo.json-report=${file(name)}`,
 			'--ginkgo.no-color',
 			'--ginkgo.timeout=3h',
