@@ -3,12 +3,12 @@ import { showListing } from '../listing.ts';
 import {
 	policyEndpointsScreen,
 	policyStatusScreen,
-	renderDrop,
 	renderPlan,
 	renderPolicyEndpoint,
 	renderTrace,
 } from '../render/policy.ts';
 import { defineVerb, type GlobalOptions, type Outcome, UsageError, type VerbDependencies } from '../verb.ts';
+import { followPackets, watchOption } from './follow-packets.ts';
 
 const actions = ['status', 'show', 'trace', 'plan', 'drops'] as const;
 interface Options extends GlobalOptions {
@@ -17,6 +17,7 @@ interface Options extends GlobalOptions {
 	readonly protocol: string;
 	readonly file: string | undefined;
 	readonly check: boolean;
+	readonly watch: boolean;
 }
 
 export const policy = defineVerb({
@@ -40,7 +41,7 @@ export const policy = defineVerb({
 				requiresArg: true,
 				describe: 'plan: policies as YAML or JSON; - is standard input',
 			})
-			.option('watch', { type: 'boolean', default: true, describe: 'drops: go on until Ctrl-C' })
+			.option('watch', { ...watchOption, describe: `drops: ${watchOption.describe}` })
 			.option('check', { type: 'boolean', default: false, describe: 'status: exit code 1 while not all is enforced' }),
 	run: (options, dependencies) => {
 		switch (options.action) {
@@ -53,7 +54,7 @@ export const policy = defineVerb({
 			case 'plan':
 				return plan(options, dependencies);
 			case 'drops':
-				return drops(options, dependencies);
+				return followPackets('policyDrops', options, dependencies);
 			default:
 				return options.action satisfies never;
 		}
@@ -98,7 +99,8 @@ async function trace(
 	const port = Number(portText ?? 0);
 	if (from === undefined || to === undefined || (protocol !== 'icmp' && portText === undefined))
 		throw new UsageError('policy trace needs FROM, TO and PORT');
-	if (!Number.isInteger(port) || port < 0 || port > 65_535) throw new UsageError(`'${portText}' is not a port`);
+	if (!Number.isInteger(port) || port < 0 || port > 65_535)
+		throw new UsageError(`'${portText}' is not a port number (0 to 65535); a named port has its number in the pod`);
 	const answer = await daemon.ask('policyTrace', { from, to, protocol, port });
 	await write(json ? `${JSON.stringify(answer)}\n` : renderTrace(screen, answer));
 	return answer.allowed ? 'done' : 'not-as-asked';
@@ -115,15 +117,4 @@ async function plan({ file, json }: Options, { daemon, screen, write }: VerbDepe
 	const answer = await daemon.ask('policyPlan', { resources });
 	await write(json ? `${JSON.stringify(answer)}\n` : renderPlan(screen, answer));
 	return answer.problems.length === 0 ? 'done' : 'not-as-asked';
-}
-
-async function drops({ json }: Options, { daemon, screen, write, signal }: VerbDependencies): Promise<Outcome> {
-	try {
-		for await (const event of daemon.listen('policyDrops', {}, signal))
-			await write(json ? `${JSON.stringify(event)}\n` : renderDrop(screen, event));
-	} catch (error) {
-		if (signal.aborted) return 'done';
-		throw error;
-	}
-	return 'not-as-asked';
 }
