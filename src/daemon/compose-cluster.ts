@@ -3,6 +3,7 @@ import { routerIdByHash, ServerAddresses } from '../kubernetes/index.ts';
 import { Cluster, type ClusterState } from '../node/index.ts';
 import type { ClusterPart, ComposeDependencies } from './compose.ts';
 import { ClusterFollower, clusterSessions } from './follower.ts';
+import { felixRunsOnHost } from './host-felix.ts';
 import { overlayOverheadBytes, podSide } from './pods.ts';
 import { openPolicy } from './policy/open.ts';
 import type { Rooms } from './rooms.ts';
@@ -38,7 +39,7 @@ export async function composeCluster(
 			garbageCollection: { mode: config.ipam.garbageCollection, graceMs: config.ipam.leakGraceMinutes * 60_000 },
 			awaitsNetwork: true,
 		},
-		{ log: log.child({ component: 'kubernetes' }), clock, random: Math.random },
+		{ log: log.child({ component: 'kubernetes' }), clock, random: Math.random, felixRunsOnHost },
 	);
 	try {
 		const first = await cluster.start();

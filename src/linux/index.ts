@@ -12,6 +12,7 @@ export { type LinkKernel, openNetlinkLinks } from './link-kernel.ts';
 export { inNetworkNamespace } from './namespace.ts';
 export * from './netfilter/index.ts';
 export * from './netlink/index.ts';
+export { isServiceActive, processesNamed } from './processes.ts';
 export {
 	bindToDevice,
 	closeTcpSocket,

@@ -23,6 +23,7 @@ import { podsOfNode, untilPodsEnded } from './ending-pods.ts';
 import { FollowedResources } from './followed-resources.ts';
 import { type GarbageCollectionMode, GarbageService } from './garbage-service.ts';
 import { HeldAddresses } from './held-addresses.ts';
+import { HostFelix } from './host-felix.ts';
 import { type HostLocalLedger, openLedger } from './host-local-ledger.ts';
 import { storeForHost } from './host-store.ts';
 import { type LastKnown, LastKnownWriter, lastKnownFile, writeLastKnown } from './last-known.ts';
@@ -55,6 +56,8 @@ export interface ClusterDependencies {
 	readonly log: Logger;
 	readonly clock: Clock;
 	readonly random: Random;
+	/** True if Calico's Felix runs as a service of this host, without a pod. */
+	readonly felixRunsOnHost: () => Promise<boolean>;
 }
 
 const patienceMs = 5000;
@@ -81,6 +84,7 @@ export class Cluster {
 	readonly #follower: StateFollower;
 	readonly #held: HeldAddresses;
 	readonly #detector: AddressDetector;
+	readonly #hostFelix: HostFelix;
 	readonly #layout: ApiLayout;
 	/** True if it starts with the last known state of an earlier process. */
 	readonly #restored: boolean;
@@ -96,7 +100,7 @@ export class Cluster {
 		lastKnown: LastKnown | undefined,
 	) {
 		const { node } = options;
-		const { log, clock, random } = dependencies;
+		const { log, clock, random, felixRunsOnHost } = dependencies;
 		const kinds = calicoKinds(layout);
 		this.#options = options;
 		this.#dependencies = dependencies;
@@ -114,6 +118,10 @@ export class Cluster {
 			blocksListed: () => this.#follower.refresh(),
 		});
 		this.#detector = new AddressDetector({ node, nodes, methods: options.addressDetection, host, log });
+		this.#hostFelix = new HostFelix({
+			...{ clock, log, felixRunsOnHost },
+			changed: () => this.#follower.touch(),
+		});
 		this.#held = new HeldAddresses({
 			node,
 			store: this.#store,
@@ -197,6 +205,7 @@ export class Cluster {
 			},
 			mode: options.addressMode,
 			heldAddresses: () => this.#held.addresses,
+			felixOnHost: () => this.#hostFelix.runs,
 			changed: () => {
 				void this.#followed.followBlocks();
 				if (this.#followed.isComplete) this.#keeper?.changed();
@@ -237,6 +246,7 @@ export class Cluster {
 	 */
 	async start(): Promise<ClusterState> {
 		const followed = this.#followed;
+		await this.#hostFelix.start();
 		followed.start();
 		const listed = followed.listed().then(() => {
 			this.#keeper?.changed();
@@ -248,7 +258,8 @@ export class Cluster {
 		// On a node with Felix, the routes that Felix programs must be known before our first
 		// route.
 		const felixListed = followed.felixListed();
-		if (followed.runsFelix) await within(felixListed, patienceMs, this.#dependencies.clock).catch(() => undefined);
+		if (followed.runsFelix || this.#hostFelix.runs)
+			await within(felixListed, patienceMs, this.#dependencies.clock).catch(() => undefined);
 		const blocks = followed.followBlocks();
 		if (!this.#restored) await blocks;
 		return this.#follower.start();
@@ -368,6 +379,7 @@ export class Cluster {
 	/** `leaving`: no restart is expected, and the Node's condition is set. */
 	async stop(leaving: boolean): Promise<void> {
 		this.#follower.stop();
+		this.#hostFelix.stop();
 		this.#held.stop();
 		const { clock, log } = this.#dependencies;
 		// A server that does not respond must not delay the shutdown.

@@ -18,6 +18,8 @@ export interface StateFollowerDependencies {
 	readonly mode: AddressMode;
 	/** Addresses in use on this node. */
 	readonly heldAddresses: () => ReadonlySet<string>;
+	/** True if Felix runs as a service of this host. */
+	readonly felixOnHost: () => boolean;
 	/** Called after each batch of changes. */
 	readonly changed: () => void;
 	readonly clock: Clock;
@@ -52,12 +54,13 @@ export class StateFollower {
 
 	/** The present state. */
 	read(): ClusterState {
-		const { node, copies, mode, heldAddresses } = this.#dependencies;
+		const { node, copies, mode, heldAddresses, felixOnHost } = this.#dependencies;
 		const password = (key: SecretKey) => passwordIn(copies.secrets, key);
 		const state = readState(node, copies, password, mode, {
 			lastConfiguration: this.#last?.configuration,
 			knownPools: this.#last?.knownPools ?? [],
 			heldAddresses: heldAddresses(),
+			felixOnHost: felixOnHost(),
 		});
 		this.#last = state;
 		return state;

@@ -79,7 +79,7 @@ export interface ClusterState {
 	readonly datastoreRoutes: readonly DatastoreRoute[] | undefined;
 	/** Set if the resources assign the programming of our routes to another agent on this node. */
 	readonly refusal: FibRefusal | undefined;
-	/** Calico's Felix runs on this node. */
+	/** Calico's Felix runs on this node, in a pod or as a service of the host. */
 	readonly felixRuns: boolean;
 	/** The effective configuration: the newest readable one. */
 	readonly configuration: BgpConfiguration;
@@ -97,6 +97,8 @@ export interface StateMemory {
 	readonly knownPools?: readonly PrefixKey[];
 	/** Addresses in use on this node, in any block. */
 	readonly heldAddresses?: ReadonlySet<string>;
+	/** Felix runs as a service of this host. */
+	readonly felixOnHost?: boolean;
 }
 
 /** Computes the state from the present copies. An unreadable resource is skipped and reported. */
@@ -105,7 +107,7 @@ export function readState(
 	informers: ClusterInformers,
 	password: (key: SecretKey) => string | undefined,
 	mode: AddressMode = 'blocks',
-	{ lastConfiguration, knownPools = [], heldAddresses = new Set() }: StateMemory = {},
+	{ lastConfiguration, knownPools = [], heldAddresses = new Set(), felixOnHost = false }: StateMemory = {},
 ): ClusterState {
 	const problems: string[] = [];
 	const values = <T>({ items }: Informer, read: (resource: Resource) => T): T[] =>
@@ -139,7 +141,7 @@ export function readState(
 		workloads,
 		password,
 	});
-	const felixRuns = pods.some(isRunningFelix);
+	const felixRuns = felixOnHost || pods.some(isRunningFelix);
 	const felix = felixPrograms(
 		informers.felixConfigurations.items.get('default'),
 		informers.clusterInformations.items.get('default'),

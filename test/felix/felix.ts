@@ -1,5 +1,5 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, symlinkSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,6 +21,13 @@ export function missingFelix(): string | undefined {
 	return undefined;
 }
 
+/** Felix under the name that Calico's packages for hosts give it, in `folder`. */
+export function packagedFelix(folder: string): string {
+	const path = join(folder, 'calico-felix');
+	symlinkSync(felix, path);
+	return path;
+}
+
 /**
  * Starts Felix as the agent of a node in the network namespace of the process `pid`, with `more`
  * environment.
@@ -30,6 +37,7 @@ export function startFelix(
 	node: string,
 	kubeconfig: string,
 	more: Readonly<Record<string, string>> = {},
+	program = felix,
 ): { readonly child: ChildProcess; log(): string } {
 	const settings = {
 		DATASTORE_TYPE: 'kubernetes',
@@ -47,7 +55,7 @@ export function startFelix(
 		KUBECONFIG: kubeconfig,
 		...more,
 	};
-	const child = spawn('nsenter', ['-t', String(pid), '-n', felix], {
+	const child = spawn('nsenter', ['-t', String(pid), '-n', program], {
 		stdio: ['ignore', 'pipe', 'pipe'],
 		env: { ...systemEnvironment(), ...settings },
 	});

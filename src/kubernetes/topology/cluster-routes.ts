@@ -51,6 +51,19 @@ export function isRunningFelix({ labels, raw }: Resource): boolean {
 	return phase !== 'Succeeded' && phase !== 'Failed';
 }
 
+/** The unit of Calico's packages for hosts. */
+export const felixUnit = 'calico-felix.service';
+/** The kernel's names of processes that may be Felix. */
+export const felixProcessNames: ReadonlySet<string> = new Set(['calico-felix', 'calico-node']);
+
+/**
+ * True if this process is Felix: the program of Calico's packages, or `calico-node -felix` as the
+ * installation on hosts without packages starts it.
+ */
+export function isFelixProcess({ name, words }: { readonly name: string; readonly words: readonly string[] }): boolean {
+	return name === 'calico-felix' || (name === 'calico-node' && words.some((word) => /^--?felix$/.test(word)));
+}
+
 export interface ClusterRoutesInput {
 	/** Felix runs on this node. */
 	readonly felixRuns: boolean;

@@ -5,6 +5,7 @@ import {
 	type ClusterRoutesInput,
 	clusterRoutes,
 	felixPrograms,
+	isFelixProcess,
 	isRunningFelix,
 	type PoolRouting,
 	toResource,
@@ -107,3 +108,18 @@ for (const [title, labels, phase, runs] of [
 		);
 	});
 }
+
+test('Felix as a service of the host is known by its process', (t) => {
+	const found = [
+		{ name: 'calico-felix', words: ['/usr/bin/calico-felix'] },
+		{ name: 'calico-node', words: ['/usr/bin/calico-node', '-felix'] },
+		{ name: 'calico-node', words: ['calico-node', '--felix'] },
+	];
+	const others = [
+		{ name: 'calico-node', words: ['calico-node', '-confd'] },
+		{ name: 'calico-node', words: ['calico-node', '-felix-live', '-bird-live'] },
+		{ name: 'felix', words: ['felix', 'calico-felix'] },
+	];
+	t.deepEqual(found.filter(isFelixProcess), found);
+	t.deepEqual(others.filter(isFelixProcess), []);
+});

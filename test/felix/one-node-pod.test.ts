@@ -1,0 +1,3 @@
+import { testOneNode } from './one-node.ts';
+
+testOneNode('pod');
