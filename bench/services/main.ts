@@ -2,7 +2,7 @@
  * `npm run bench:services [-- OPTIONS]`: Services programmed by bgpmeshd and by a real kube-proxy
  * (nftables mode), each in its own network namespace with the same objects, one after the other in
  * the same run: 5,000 Services with 10 endpoints, and the start with 5,006 Services and 250,300
- * endpoints. Both together take 8 minutes. Needs root; kube-proxy comes from
+ * endpoints. Both together take 6 minutes. Needs root; kube-proxy comes from
  * `npm run setup:kube -- --cluster`.
  */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
