@@ -8,12 +8,14 @@ export const mostFilesAgain = 4;
 const separator = ' › ';
 const shownLines = 30;
 
-/** `dist/test/fib/lost-events.test.js` as ava shows it before a title: `fib › lost-events`. */
-const partsOf = (file) =>
-	file
-		.replace(/\.(test\.)?js$/, '')
-		.split('/')
-		.filter((part) => !['dist', 'test', 'packages'].includes(part));
+/**
+ * `dist/test/fib/lost-events.test.js` as ava may show it before a title: `dist › test › fib ›
+ * lost-events`, or without the folders `dist` and `test`.
+ */
+function shownPaths(file) {
+	const parts = file.replace(/\.(test\.)?js$/, '').split('/');
+	return [parts, parts.filter((part) => !['dist', 'test', 'packages'].includes(part))];
+}
 
 /**
  * The file that a test of a run of `files` is in. Ava shows the path below the folder that all
@@ -26,11 +28,12 @@ export function fileOf(title, files) {
 	let length = 0;
 	for (const file of files) {
 		if (title.startsWith(`${file} `)) return file;
-		const parts = partsOf(file);
-		for (let from = 0; from < parts.length && parts.length - from > length; from++) {
-			if (!title.startsWith(parts.slice(from).join(separator) + separator)) continue;
-			best = file;
-			length = parts.length - from;
+		for (const parts of shownPaths(file)) {
+			for (let from = 0; from < parts.length && parts.length - from > length; from++) {
+				if (!title.startsWith(parts.slice(from).join(separator) + separator)) continue;
+				best = file;
+				length = parts.length - from;
+			}
 		}
 	}
 	return best;

@@ -1,6 +1,6 @@
 import test from 'ava';
+import { followPackets } from '../../src/cli/follow-packets.ts';
 import type { VerbDependencies } from '../../src/cli/verb.ts';
-import { followPackets } from '../../src/cli/verbs/follow-packets.ts';
 import { policyDrop } from './policy-views.ts';
 import { nowMs } from './views.ts';
 

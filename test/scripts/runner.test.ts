@@ -167,10 +167,13 @@ const avaFiles = [
 	'dist/test/fib/lost-events.test.js',
 	'dist/test/daemon/fib/lost-events.test.js',
 	'dist/test/a.test.js',
+	'packages/bgp-packet/dist/test/a.test.js',
 ];
 
 for (const [title, expected] of [
 	['fib › lost-events › one resync', avaFiles[0]],
+	['dist › test › fib › lost-events › one resync', avaFiles[0]],
+	['packages › bgp-packet › dist › test › a › b', avaFiles[3]],
 	['daemon › fib › lost-events › one resync', avaFiles[1]],
 	['a › title › fib › lost-events › x', avaFiles[2]],
 	['dist/test/a.test.js exited with a non-zero exit code: 1', avaFiles[2]],

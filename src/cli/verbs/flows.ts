@@ -1,5 +1,5 @@
+import { followPackets, watchOption } from '../follow-packets.ts';
 import { defineVerb } from '../verb.ts';
-import { followPackets, watchOption } from './follow-packets.ts';
 
 export const flows = defineVerb({
 	options: (yargs) => yargs.option('watch', watchOption),

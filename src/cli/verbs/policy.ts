@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import { followPackets, watchOption } from '../follow-packets.ts';
 import { showListing } from '../listing.ts';
 import {
 	policyEndpointsScreen,
@@ -8,7 +9,6 @@ import {
 	renderTrace,
 } from '../render/policy.ts';
 import { defineVerb, type GlobalOptions, type Outcome, UsageError, type VerbDependencies } from '../verb.ts';
-import { followPackets, watchOption } from './follow-packets.ts';
 
 const actions = ['status', 'show', 'trace', 'plan', 'drops'] as const;
 interface Options extends GlobalOptions {

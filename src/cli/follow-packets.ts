@@ -1,5 +1,5 @@
-import { renderDrop } from '../render/policy.ts';
-import type { GlobalOptions, Outcome, VerbDependencies } from '../verb.ts';
+import { renderDrop } from './render/policy.ts';
+import type { GlobalOptions, Outcome, VerbDependencies } from './verb.ts';
 
 /** The option `--watch` of the verbs that show judged packets. */
 export const watchOption = {
