@@ -56,10 +56,13 @@ log: { level: info }
 function packagedProgram(): string {
 	const folder = join(repository, 'dist/packaged');
 	mkdirSync(join(folder, 'bin'), { recursive: true });
+	mkdirSync(join(folder, 'dist'), { recursive: true });
 	const packaged = join(folder, 'bin/bgpmeshd.js');
 	copyFileSync(program, packaged);
 	copyFileSync(join(repository, 'package.json'), join(folder, 'package.json'));
-	if (!existsSync(join(folder, 'dist'))) symlinkSync('..', join(folder, 'dist'));
+	// The bundle alone: a link to all of dist would be a loop for programs that walk through it.
+	const bundle = join(folder, 'dist/bgpmeshd');
+	if (!existsSync(bundle)) symlinkSync('../../bgpmeshd', bundle);
 	return packaged;
 }
 
