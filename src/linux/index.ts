@@ -8,7 +8,7 @@ export { grantsNetAdmin, mayAdministerNetwork } from './capabilities.ts';
 export { type EchoSocket, openEchoSocket } from './echo-socket.ts';
 export { systemEnvironment } from './environment.ts';
 export { check, errnoName, lastErrno, libc, SystemCallError } from './libc.ts';
-export { type LinkKernel, openNetlinkLinks } from './link-kernel.ts';
+export { type LinkKernel, netlinkLinks, openNetlinkLinks } from './link-kernel.ts';
 export { inNetworkNamespace } from './namespace.ts';
 export * from './netfilter/index.ts';
 export * from './netlink/index.ts';

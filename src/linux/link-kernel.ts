@@ -21,11 +21,15 @@ export interface LinkKernel {
 /** Opens the interfaces of the current network namespace. @throws SystemCallError */
 export function openNetlinkLinks(): LinkKernel {
 	const netlink = new Rtnetlink();
+	return { ...netlinkLinks(netlink), addLink: (link) => addLink(netlink, link) };
+}
+
+/** The interfaces by a socket that `close` closes, for callers that create interfaces of a kind. */
+export function netlinkLinks(netlink: Rtnetlink): Omit<LinkKernel, 'addLink'> {
 	let events: NetlinkEvents | undefined;
 	return {
 		links: () => netlink.links(),
 		addresses: () => netlink.addresses(),
-		addLink: (link) => addLink(netlink, link),
 		changeLink: (change) => netlink.changeLink(change),
 		changeAddress: (verb, address) => netlink.changeAddress(verb, address),
 		watch(onChange) {

@@ -1,11 +1,10 @@
 import {
-	Group,
 	type LinkKernel,
 	type Neighbour,
 	type NeighbourChangeRequest,
 	type NeighbourTable,
-	NetlinkEvents,
 	type NewVxlan,
+	netlinkLinks,
 	Rtnetlink,
 	type VxlanChange,
 } from '../linux/index.ts';
@@ -32,12 +31,8 @@ export interface VxlanKernel extends Omit<LinkKernel, 'addLink'> {
 /** Opens the interfaces of the network namespace we are in. @throws SystemCallError */
 export function openVxlanKernel(): VxlanKernel {
 	const netlink = new Rtnetlink();
-	let events: NetlinkEvents | undefined;
 	return {
-		links: () => netlink.links(),
-		addresses: () => netlink.addresses(),
-		changeLink: (change) => netlink.changeLink(change),
-		changeAddress: (verb, address) => netlink.changeAddress(verb, address),
+		...netlinkLinks(netlink),
 		addVxlan: (device) => netlink.addVxlan(device),
 		changeVxlan: (change) => netlink.changeVxlan(change),
 		removeLink: (index) => netlink.removeLink(index),
@@ -48,18 +43,6 @@ export function openVxlanKernel(): VxlanKernel {
 			return new Map(
 				[...refused].filter(([index, { code }]) => changes[index]?.verb !== 'remove' || code !== 'ENOENT'),
 			);
-		},
-		watch(onChange) {
-			events = new NetlinkEvents({
-				groups: [Group.link, Group.ipv4Address, Group.ipv6Address],
-				ignorePortId: netlink.portId,
-				onMessage: onChange,
-				onLoss: onChange,
-			});
-		},
-		close() {
-			events?.close();
-			netlink.close();
 		},
 	};
 }
