@@ -3,15 +3,8 @@ import type { Direction, NodeSettings } from '../../policy/index.ts';
 import { Assembler } from '../assembly/assembler.ts';
 import { fp, imm, r0, r1 } from '../assembly/instruction.ts';
 import type { AssembledProgram } from '../assembly/layout.ts';
-import {
-	type ConnectionOptions,
-	type ConnectionTargets,
-	emitFindConnection,
-	emitFragmentKey,
-	emitIcmpError,
-	emitLaterFragment,
-} from './connection.ts';
-import { commonDecisions } from './decision.ts';
+import { type ConnectionOptions, emitFindConnection, emitIcmpError, emitLaterFragment } from './connection.ts';
+import { emitReadPacket, entryVerdict } from './entry-common.ts';
 import {
 	copyAddress,
 	destinationPortRegister,
@@ -23,7 +16,7 @@ import {
 } from './frame.ts';
 import { emitToRules } from './hand-over.ts';
 import { Layout, rulesNumber } from './maps.ts';
-import { emitDispatch, emitParseNetwork, emitParseTransport, type ParseTargets } from './parse.ts';
+import { emitDispatch } from './parse.ts';
 import { emitBeginEvent, emitDecide, emitEnds, type VerdictOptions } from './verdict.ts';
 
 export interface EntryOptions {
@@ -52,12 +45,7 @@ class EntryCompiler {
 	constructor(options: EntryOptions) {
 		this.#options = options;
 		this.#frame = makeFrame(this.#assembler);
-		this.#verdict = {
-			assembler: this.#assembler,
-			frame: this.#frame,
-			direction: options.direction,
-			numberOf: ({ type }) => commonDecisions.findIndex((one) => one.type === type),
-		};
+		this.#verdict = entryVerdict(this.#assembler, this.#frame, options.direction);
 	}
 
 	compile(): AssembledProgram {
@@ -76,18 +64,7 @@ class EntryCompiler {
 		const frame = this.#frame;
 		const connection: ConnectionOptions = { assembler, frame, family };
 		const stem = (name: string) => `${family}-${name}`;
-		const parse: ParseTargets = { next: stem('parsed'), laterFragment: stem('later-fragment'), malformed: 'drop' };
-		const targets: ConnectionTargets = {
-			established: 'established',
-			fresh: stem('fresh'),
-			invalid: stem('invalid'),
-			cut: 'drop',
-		};
-		assembler.label(family);
-		emitParseNetwork(assembler, frame, family, parse);
-		emitParseTransport(assembler, frame, family, parse);
-		assembler.label(stem('parsed')).load('dw', r1, fp, frame.fragmented);
-		assembler.when(r1, '!=', imm(0), () => emitFragmentKey(connection));
+		const targets = emitReadPacket(connection);
 		if (family === 'ipv6') this.#neighbourDiscovery();
 		// The source of a connection was the pod's own when it began.
 		emitFindConnection(connection, targets);
