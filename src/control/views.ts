@@ -39,6 +39,16 @@ export interface StatusView {
 		readonly failed: number;
 		/** Present: no route is written, since another program writes the same ones. */
 		readonly refusal?: FibRefusal;
+		/**
+		 * The protocol number, table and metric of our routes in the kernel; `protocolReason`: why
+		 * the number is not the default. Absent if the FIB is off.
+		 */
+		readonly marks?: {
+			readonly protocol: number;
+			readonly table: number;
+			readonly metric: number;
+			readonly protocolReason?: string;
+		};
 	};
 	/** What this node keeps in its kernel, by data plane; without the lists of differences. */
 	readonly planes?: readonly Omit<PlaneView, 'differences'>[];

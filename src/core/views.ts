@@ -249,7 +249,12 @@ export interface FibView {
 	readonly inSync: boolean;
 	/** Sources that are not complete yet; nothing is swept before they are. */
 	readonly waitingFor: readonly string[];
+	/** The protocol number that marks our routes. */
 	readonly routeProtocol: number;
+	/** The routing table of our routes; 254 is the main one. */
+	readonly table: number;
+	/** Metric of routes for which no policy sets one. */
+	readonly metric: number;
 	readonly routes: readonly FibRouteView[];
 	/** If present, no route is written. */
 	readonly refusal?: FibRefusal;

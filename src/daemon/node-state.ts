@@ -145,6 +145,15 @@ export function ownershipOf({ config, cluster }: NodeState): RouteOwnership {
 		cluster?.felixRuns === true ? [besideFelixProtocol, felixProtocol] : [felixProtocol, besideFelixProtocol];
 	return { protocol, former, felixFamilies };
 }
+
+/** Why our routes have another protocol number than the default; `undefined`: they do not. Pure. */
+export function protocolReason({ config, cluster }: NodeState): string | undefined {
+	if (config.fib.routeProtocol !== undefined) return 'fib.routeProtocol of the configuration';
+	return cluster?.felixRuns === true
+		? `Felix runs on this node, and removes routes of others with its number ${felixProtocol}`
+		: undefined;
+}
+
 const isOf = (family: Family) => (address: string) => address.includes(':') === (family === 'ipv6');
 
 /**

@@ -1,8 +1,9 @@
 import type { StatusView } from '../control/index.ts';
-import type { ErrorView, NextHopView, PlaneView, ProblemView } from '../core/index.ts';
+import type { ErrorView, FibView, NextHopView, PlaneView, ProblemView } from '../core/index.ts';
 import type { FibCounts } from '../fib/index.ts';
 import { blocks, type Problem } from '../health/index.ts';
 import { identifierText } from './identity.ts';
+import { type NodeState, protocolReason } from './node-state.ts';
 import type { Rooms } from './rooms.ts';
 import { untouchedView } from './untouched-view.ts';
 
@@ -55,6 +56,7 @@ export function statusOf({ rooms, lastReloadError, ...sources }: StatusSources):
 			missing: sources.fibCounts?.missing ?? 0,
 			failed: sources.fibCounts?.failed ?? 0,
 			...(fibView.refusal === undefined ? {} : { refusal: fibView.refusal }),
+			...(fibView.enabled ? { marks: marksOf(fibView, rooms.planes.state) } : {}),
 		},
 		planes: sources.planes.map(({ differences: _, ...plane }) => plane),
 		...(rooms.nextHops === undefined ? {} : { nextHops: nextHopsStatus(rib.nextHops()) }),
@@ -74,6 +76,14 @@ export function statusOf({ rooms, lastReloadError, ...sources }: StatusSources):
 		ready: blocks('ready', sources.problems).length === 0,
 		problems: sources.problems.map(problemView),
 	};
+}
+
+function marksOf(
+	{ routeProtocol, table, metric }: Omit<FibView, 'routes'>,
+	state: NodeState | undefined,
+): NonNullable<StatusView['fib']['marks']> {
+	const reason = state && protocolReason(state);
+	return { protocol: routeProtocol, table, metric, ...(reason === undefined ? {} : { protocolReason: reason }) };
 }
 
 function clusterStatus(cluster: NonNullable<Rooms['cluster']>): NonNullable<StatusView['cluster']> {

@@ -249,6 +249,8 @@ export class Fib {
 			inSync: this.inSync && this.#failures.size === 0 && refusal === undefined,
 			waitingFor: [...this.#waiting],
 			routeProtocol: this.#routeProtocol,
+			table: this.#dependencies.kernel.table,
+			metric: this.#options.metric,
 			...(refusal === undefined ? {} : { refusal }),
 		};
 	}

@@ -47,7 +47,7 @@ export function openNetlinkKernel(options: NetlinkKernelOptions, log: Logger): R
 class NetlinkKernel implements RouteKernel {
 	readonly enabled = true;
 	#protocol: number;
-	readonly #table: number;
+	readonly table: number;
 	readonly #log: Logger;
 	readonly #onFault: ((error: unknown) => void) | undefined;
 	readonly #netlink = new Rtnetlink();
@@ -68,7 +68,7 @@ class NetlinkKernel implements RouteKernel {
 	constructor({ routeProtocol, table = RouteTable.main, onFault }: NetlinkKernelOptions, log: Logger) {
 		this.#onFault = onFault;
 		this.#protocol = routeProtocol;
-		this.#table = table;
+		this.table = table;
 		this.#log = log;
 		this.#messages = new RouteMessages(table, routeProtocol, this.#links);
 		this.#objects = new NextHopObjects(this.#netlink, routeProtocol);
@@ -97,7 +97,7 @@ class NetlinkKernel implements RouteKernel {
 			return protocol === this.#protocol ? route : { ...route, protocol };
 		};
 		return this.#netlink.listRoutes<KernelRoute>(
-			{ family, table: this.#table, protocol },
+			{ family, table: this.table, protocol },
 			{
 				full: (message) => own(this.#messages.decode(message), message.nextHopId ?? 0),
 				plain: (listed) => own(this.#messages.decodeListed(listed), listed.nextHopId),
@@ -111,7 +111,7 @@ class NetlinkKernel implements RouteKernel {
 		this.#foreignMetrics.clear();
 		for (const family of families) {
 			for (const slice of slices(
-				await this.#netlink.routes({ family, table: this.#table, ...this.#exceptOurs(family) }),
+				await this.#netlink.routes({ family, table: this.table, ...this.#exceptOurs(family) }),
 			)) {
 				for (const message of slice) this.#fileForeign(message, routes);
 				await othersFirst();
@@ -334,7 +334,7 @@ class NetlinkKernel implements RouteKernel {
 			case MessageType.newRoute:
 			case MessageType.deleteRoute: {
 				const decoded = decodeRoute(message);
-				if (decoded?.table !== this.#table) break;
+				if (decoded?.table !== this.table) break;
 				const own = decoded.protocol === this.#protocol ? this.#messages.decode(decoded) : undefined;
 				if (own === undefined || !this.#isOurs(own, decoded.protocol)) {
 					if (message.type === MessageType.newRoute)

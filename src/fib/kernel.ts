@@ -126,6 +126,8 @@ export type KernelEvent =
 export interface RouteKernel {
 	/** `false`: nothing is ever read or written. */
 	readonly enabled: boolean;
+	/** The routing table; 254 is the main one. */
+	readonly table: number;
 	/** The routes with our protocol in our table, both families. */
 	list(): Promise<readonly KernelRoute[]>;
 	/** The foreign routes in that table. */
@@ -143,6 +145,7 @@ export interface RouteKernel {
 /** The kernel of a node with `fib.enabled: false`: empty, never accessed. */
 export const untouchedKernel: RouteKernel = {
 	enabled: false,
+	table: 254,
 	list: async () => [],
 	listForeign: async () => [],
 	setOwnership() {},

@@ -159,6 +159,8 @@ export const fib: FibView = {
 	inSync: false,
 	waitingFor: ['bgp'],
 	routeProtocol: 80,
+	table: 254,
+	metric: 1024,
 	routes: [
 		{ prefix: prefixKey('192.168.0.0/26'), type: 'blackhole', onlink: false, metric: 1024, state: 'installed' },
 		{
@@ -222,7 +224,14 @@ export const status: StatusView = {
 		updateGroups: 2,
 		dirty: 0,
 	},
-	fib: { enabled: true, inSync: false, installed: 12, missing: 0, failed: 1 },
+	fib: {
+		enabled: true,
+		inSync: false,
+		installed: 12,
+		missing: 0,
+		failed: 1,
+		marks: { protocol: 80, table: 254, metric: 1024 },
+	},
 	nextHops: { tracked: 4, unreachable: [] },
 	config: {
 		file: '/etc/bgpmesh/bgpmeshd.yaml',

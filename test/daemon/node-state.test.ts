@@ -1,7 +1,7 @@
 import test from 'ava';
 import { parseConfig } from '../../src/config/index.ts';
 import { prefixKey } from '../../src/core/index.ts';
-import { areasOf, type NodeState, poolsOf } from '../../src/daemon/node-state.ts';
+import { areasOf, type NodeState, poolsOf, protocolReason } from '../../src/daemon/node-state.ts';
 
 test('the range of announced Services is no pool: it is neither masqueraded around nor guarded', (t) => {
 	const config = parseConfig(
@@ -31,4 +31,16 @@ test('the range of announced Services is no pool: it is neither masqueraded arou
 			['203.0.113.0/24', true],
 		],
 	);
+});
+
+test('the number of our routes is explained where it is not the default', (t) => {
+	const reason = (file: string, felixRuns: boolean) =>
+		protocolReason({
+			node: 'a',
+			config: parseConfig(`bgp: { asNumber: 64512 }\n${file}`, 'x.yaml'),
+			cluster: { felixRuns } as unknown as NodeState['cluster'],
+		});
+	t.is(reason('', false), undefined);
+	t.regex(reason('', true) ?? '', /^Felix runs on this node.*80$/);
+	t.is(reason('fib: { routeProtocol: 99 }\n', true), 'fib.routeProtocol of the configuration');
 });

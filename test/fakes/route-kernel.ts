@@ -25,6 +25,7 @@ interface FakeInterface {
 /** A routing table that behaves as the kernel's: with the same refusals, removals and events. */
 export class FakeRouteKernel implements RouteKernel {
 	readonly enabled = true;
+	readonly table = 254;
 	readonly #interfaces = new Map<string, FakeInterface>();
 	#entries: Entry[] = [];
 	#ownership: RouteOwnership;

@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import test from 'ava';
+import type { StatusView } from '../../src/control/index.ts';
 import type { JsonObject } from '../../src/json/index.ts';
 import { calicoKinds, coreKinds } from '../../src/kubernetes/index.ts';
 import { RunningDaemon } from '../support/daemon.ts';
@@ -133,6 +134,9 @@ export function testOneNode(way: 'pod' | 'service'): void {
 				/10\.50\.1\.0\/26 via 10\.8\.0\.1 dev eth1 proto 80 onlink/,
 				'the pool with VXLAN is left to Felix',
 			);
+			const { fib } = (await node.ask('status')) as StatusView;
+			t.like(fib.marks, { protocol: 81, table: 254, metric: 1024 });
+			t.regex(fib.marks?.protocolReason ?? '', /Felix runs on this node/);
 			const deletions = watchDeletions(t, [80, 81]);
 			// Felix compares its routes with the kernel's every 5 s, here.
 			await pause(20_000);

@@ -21,6 +21,7 @@ const prefixes = Array.from({ length: count }, (_, index) => prefixKey(`100.${in
  */
 class QuickKernel implements RouteKernel {
 	readonly enabled = true;
+	readonly table = 254;
 	readonly routes = new Map<PrefixKey, KernelRoute>();
 	readonly writes: number[] = [];
 	lists = 0;

@@ -71,6 +71,9 @@ export function fibDiffScreen(screen: Screen): ListScreen<FibRouteView, Rest> {
 /** Is the route not as it should be? */
 export const isDifferent = ({ state }: FibRouteView): boolean => state !== 'installed' && state !== 'skipped';
 
+/** The name of a routing table, as `ip route` writes it. */
+export const tableText = (table: number): string => (table === 254 ? 'main' : String(table));
+
 /** Routes by state. */
 class Counts {
 	readonly #counts = new Map<FibRouteView['state'], number>();
@@ -86,7 +89,7 @@ class Counts {
 	}
 }
 
-function summary(screen: Screen, counts: Counts, { routeProtocol, inSync, waitingFor, refusal }: Rest): string {
+function summary(screen: Screen, counts: Counts, { routeProtocol, table, inSync, waitingFor, refusal }: Rest): string {
 	const states = (['installed', 'missing', 'failed', 'extra', 'skipped'] as const).map((state) => ({
 		state,
 		number: counts.of(state),
@@ -103,5 +106,6 @@ function summary(screen: Screen, counts: Counts, { routeProtocol, inSync, waitin
 		refusal === undefined
 			? ''
 			: `${paint(screen, 'bad', 'Nothing is written')}: ${refusal.reason}\nWhat to do: ${refusal.hint}\n`;
-	return `${refused}${count(counts.total, 'route')}: ${numbers.join(', ')}; route protocol ${routeProtocol}; ${sync}\n`;
+	const marks = `route protocol ${routeProtocol}, table ${tableText(table)}`;
+	return `${refused}${count(counts.total, 'route')}: ${numbers.join(', ')}; ${marks}; ${sync}\n`;
 }

@@ -125,9 +125,11 @@ function kernelPart(screen: Screen, { kernel, paths }: ExplanationView): string 
 	if (kernel === undefined) return '';
 	if (kernel.length === 0) return paths.some(({ best }) => best) ? 'Kernel: no route\n' : '';
 	return kernel
-		.map(({ state, type, via, device, reason }) => {
+		.map(({ state, type, via, device, metric, reason }) => {
 			const way =
-				type === 'blackhole' ? 'blackhole' : [via && `via ${via}`, device && `dev ${device}`].filter(Boolean).join(' ');
+				type === 'blackhole'
+					? 'blackhole'
+					: [via && `via ${via}`, device && `dev ${device}`, `metric ${metric}`].filter(Boolean).join(' ');
 			const style = state === 'installed' ? 'good' : state === 'failed' ? 'bad' : 'odd';
 			const why = reason === undefined ? '' : `: ${tame(reason)}`;
 			return `Kernel: ${paint(screen, style, state)}${way === '' ? '' : `, ${way}`}${why}\n`;

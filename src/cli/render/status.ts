@@ -1,5 +1,6 @@
 import type { StatusView } from '../../control/index.ts';
 import { aFew, type PlaneView, type ProblemView } from '../../core/index.ts';
+import { tableText } from './fib.ts';
 import { bytes, count, duration, moment, paint, type Screen } from './screen.ts';
 import { facts } from './table.ts';
 
@@ -57,6 +58,7 @@ export function renderStatus(screen: Screen, status: StatusView): string {
 					}
 				: 'off',
 		],
+		['', fib.enabled && fib.marks !== undefined ? marksText(fib.marks) : undefined],
 		['', fib.refusal && { text: `nothing is written: ${fib.refusal.reason}`, style: 'bad' }],
 		['', fib.refusal && { text: `what to do: ${fib.refusal.hint}`, style: 'bad' }],
 		...(status.planes ?? []).filter(({ name }) => name !== 'routes').flatMap(planeRows),
@@ -109,6 +111,12 @@ export function renderStatus(screen: Screen, status: StatusView): string {
 		],
 	]);
 	return `${body}\n${renderProblems(screen, status.problems)}`;
+}
+
+/** How our routes are found in the kernel: `ip route show table T proto P`. */
+function marksText({ protocol, table, metric, protocolReason }: NonNullable<StatusView['fib']['marks']>): string {
+	const reason = protocolReason === undefined ? '' : ` (${protocolReason})`;
+	return `route protocol ${protocol}${reason}, table ${tableText(table)}, metric ${metric}`;
 }
 
 /** Each problem with its identifier, its reason, since when, and what to do. */
