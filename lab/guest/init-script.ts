@@ -7,8 +7,11 @@ export interface GuestFiles {
 	readonly hostname: string;
 	/** A shell command that mounts a writable folder of the host at its own path. */
 	mountHost(folder: string): string;
-	/** Folders with modules, one named by each version of a kernel. */
-	readonly modules: string;
+	/**
+	 * Folders with modules, one named by each version of a kernel, that modprobe finds through its
+	 * environment; `undefined`: they are in /lib/modules of the guest, where any modprobe looks.
+	 */
+	readonly modules?: string;
 	/**
 	 * Shell commands of the start, before the host's folders are mounted: `firstMounts` for a first
 	 * process.
@@ -54,6 +57,20 @@ export function shellQuote(word: string): string {
 const environmentName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /**
+ * Shell commands for a host that may have no /lib/modules to mount over, and whose root is read-only:
+ * modprobe gets another root, by the environment of this script and by the kernel's helper. A program
+ * that calls modprobe with an environment of its own finds no module.
+ */
+const modprobeElsewhere = (modules: string): readonly string[] => [
+	'mkdir -p /run/kmod/lib/modules',
+	`ln -s ${modules}/* /run/kmod/lib/modules/`,
+	String.raw`printf '#!/bin/sh\nexec /sbin/modprobe -d /run/kmod "$@"\n' > /run/kmod/modprobe`,
+	'chmod +x /run/kmod/modprobe',
+	'echo /run/kmod/modprobe > /proc/sys/kernel/modprobe',
+	'export MODPROBE_OPTIONS="-d /run/kmod"',
+];
+
+/**
  * The first process inside: mounts, modules, the command, its exit code, power off. @throws
  * TypeError for an invalid name of a shell variable
  */
@@ -76,14 +93,7 @@ export function initScript(options: InitScriptOptions): string {
 		files.mountHost(job),
 		...writable.map((folder) => files.mountHost(folder)),
 		...inMemory.map(copyToMemory),
-		// The host may have no /lib/modules to mount over, and its root is read-only here: modprobe
-		// gets another root instead.
-		'mkdir -p /run/kmod/lib/modules',
-		`ln -s ${files.modules}/* /run/kmod/lib/modules/`,
-		String.raw`printf '#!/bin/sh\nexec /sbin/modprobe -d /run/kmod "$@"\n' > /run/kmod/modprobe`,
-		'chmod +x /run/kmod/modprobe',
-		'echo /run/kmod/modprobe > /proc/sys/kernel/modprobe',
-		'export MODPROBE_OPTIONS="-d /run/kmod"',
+		...(files.modules === undefined ? [] : modprobeElsewhere(files.modules)),
 		...(modules.length === 0 ? [] : [`modprobe -a ${modules.map(q).join(' ')} 2>> ${q(`${job}/${jobFiles.stderr}`)}`]),
 		`hostname ${files.hostname}`,
 		'ip link set lo up',

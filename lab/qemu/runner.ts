@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { writeFile } from 'node:fs/promises';
-import { basename, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { bootScript, firstMounts, type GuestKernel, jobFiles, shellQuote, systemPath } from '../guest/index.ts';
 import { findCommand } from '../uml/index.ts';
@@ -39,7 +39,6 @@ export function qemuKernel(series: KernelSeries, { isSystemd = false } = {}): Gu
 				isSystemd && folder === writable[0]
 					? 'true'
 					: `mount -t 9p -o ${shareOptions} share${writable.indexOf(folder)} ${shellQuote(folder)}`,
-			modules: installedKernel(series)?.modules ?? '',
 			mounts: isSystemd
 				? []
 				: [...firstMounts, 'mount -t cgroup2 none /sys/fs/cgroup', 'mount -t bpf none /sys/fs/bpf'],
@@ -68,18 +67,27 @@ ExecStart=/bin/sh ${join(job, jobFiles.init)}
 `;
 
 /** Shell commands that start systemd on the host's root at /root, with changes in memory. */
-const startSystemd = [
+const startSystemd = ({ modules, release }: InstalledKernel): readonly string[] => [
 	'/bin/busybox mkdir -p /lower /memory',
 	'/bin/busybox mount --move /root /lower',
 	'/bin/busybox mount -t tmpfs tmpfs /memory',
 	'/bin/busybox mkdir /memory/upper /memory/work',
 	'/bin/busybox mount -t overlay -o lowerdir=/lower,upperdir=/memory/upper,workdir=/memory/work overlay /root',
+	'/bin/busybox mkdir -p /root/lib/modules',
+	`/bin/busybox ln -sfn ${shellQuote(join(modules, release))} /root/lib/modules/${release}`,
 	'/bin/busybox cp /job.service /root/etc/systemd/system/bgpmesh-guest.service',
 	// Units of the host that this guest has no use for, or whose start it would wait for.
 	'/bin/busybox rm -rf /root/etc/fstab /root/etc/systemd/system/multi-user.target.*',
 	'/bin/busybox mount -t devtmpfs dev /root/dev',
 	'exec /bin/busybox switch_root /root /lib/systemd/systemd --unit=bgpmesh-guest.service --show-status=0',
 ];
+
+/**
+ * A shell command that adds the modules to the host's /lib, which is read-only and may have none:
+ * modprobe finds them there with any environment.
+ */
+const addModules = ({ modules }: InstalledKernel) =>
+	`/bin/busybox mount -t overlay -o ro,lowerdir=${shellQuote(`/root${dirname(modules)}`)}:/root/lib overlay /root/lib`;
 
 /** The archive that loads the drivers and changes to the host's root. */
 function firstRoot(kernel: InstalledKernel, job: string, isSystemd: boolean): Buffer {
@@ -94,8 +102,9 @@ function firstRoot(kernel: InstalledKernel, job: string, isSystemd: boolean): Bu
 		`/bin/busybox mount -t 9p -o ro,cache=loose,${shareOptions} root /root`,
 		'/bin/busybox umount /proc',
 		...(isSystemd
-			? startSystemd
+			? startSystemd(kernel)
 			: [
+					addModules(kernel),
 					'/bin/busybox mount -t devtmpfs dev /root/dev',
 					`exec /bin/busybox switch_root /root /bin/sh ${shellQuote(join(job, jobFiles.init))}`,
 				]),
