@@ -23,6 +23,7 @@ export {
 	removePinnedLinks,
 	TcxAttacher,
 } from './kernel/attach.ts';
+export { clockHelper } from './kernel/clock.ts';
 export { BpfMap } from './kernel/map.ts';
 export { Pins } from './kernel/pins.ts';
 export { LoadedProgram } from './kernel/program.ts';

@@ -1,6 +1,7 @@
 import {
 	type AssembledProgram,
 	addMembers,
+	clockHelper,
 	compileEntry,
 	compileRuleChain,
 	createPolicyMaps,
@@ -77,7 +78,8 @@ export class TestEndpoint {
 			for (const [id, members] of extraSets) addMembers(maps, { id, type: 'nets' }, members);
 		const load = (program: AssembledProgram) =>
 			LoadedProgram.load(program, { name: 'test', type: 'schedClassifier', maps });
-		const entry = (direction: 'ingress' | 'egress') => load(compileEntry({ direction, settings: settingsHere }));
+		const entry = (direction: 'ingress' | 'egress') =>
+			load(compileEntry({ direction, settings: settingsHere, clock: clockHelper() }));
 		this.#entries = { ingress: entry('ingress'), egress: entry('egress') };
 		const array = maps.get('rule_programs');
 		if (array === undefined) throw new RangeError('no array of programs');

@@ -54,6 +54,11 @@ const web = policy('web', [
 ]);
 const toWeb: TestFrame = { source: other, destination: pod, protocol: 6, sourcePort: 40_000, destinationPort: 80 };
 const fromWeb: TestFrame = { source: pod, destination: other, protocol: 6, sourcePort: 80, destinationPort: 40_000 };
+const reversed = ({ source, destination, sourcePort, destinationPort }: TestFrame): Partial<TestFrame> => ({
+	...{ source: destination, destination: source },
+	...(sourcePort === undefined ? {} : { destinationPort: sourcePort }),
+	...(destinationPort === undefined ? {} : { sourcePort: destinationPort }),
+});
 const udp = policy('udp', [rule('allow', { protocol: 17 })], [rule('allow', { protocol: 17 })]);
 const echo = policy('echo', [rule('allow', { protocol: 1 }), rule('allow', { protocol: 58 })]);
 
@@ -116,6 +121,33 @@ kernelTest('a connection that ended is evaluated again at its next SYN', (t) => 
 		t.true(after.passes('egress', { ...fromWeb, tcpFlags: Tcp.ack }));
 		t.false(after.passes('ingress', toWeb), end);
 	}
+});
+
+kernelTest('packets that look like those of a known connection are read as any other', (t) => {
+	const endpoint = endpointOf(t, [udp]);
+	for (const [source, destination] of [
+		[other, pod],
+		[other6, pod6],
+	] as const) {
+		const question = { source, destination, protocol: 17, sourcePort: 40_000, destinationPort: 53 };
+		t.true(endpoint.passes('ingress', question));
+		t.true(endpoint.passes('egress', { ...question, ...reversed(question) }));
+		t.true(endpoint.passes('ingress', { ...question, extensions: source === other ? [1] : [60] }));
+		const frame = ethernetFrame(question);
+		const transport = source === other ? 34 : 54;
+		t.false(endpoint.passes('ingress', frame.subarray(0, transport + 3)), 'cut off inside of the ports');
+		// The first bytes behind the header of IP are the ports of the connection, and are none here.
+		const later = ethernetFrame({ ...question, fragment: { offset: 1, more: false, identification: 7 } });
+		later.set(frame.subarray(transport, transport + 4), transport + (source === other ? 0 : 8));
+		t.false(endpoint.passes('ingress', later), 'a later fragment without its first one');
+		const version = frame.slice();
+		version[14] = 0x55;
+		t.false(endpoint.passes('ingress', version), 'version 5');
+		const before = endpoint.connections;
+		t.true(endpoint.passes('ingress', { ...question, protocol: 17, sourcePort: 53, destinationPort: 53 }));
+		t.is(endpoint.connections, before + 1);
+	}
+	t.is(endpoint.connections, 4);
 });
 
 kernelTest('a connection whose last packet is too old is evaluated again', (t) => {

@@ -74,8 +74,12 @@ export const Helper = {
 	ringBufferOutput: 130, // 5.8
 	redirectNeigh: 152, // 5.10
 	redirectPeer: 155, // 5.10
+	ktimeGetCoarseNs: 160, // 5.11
 } as const;
 export type HelperName = keyof typeof Helper;
+
+/** Nanoseconds since boot: exact, or as of the last tick of the kernel, which costs a tenth. */
+export type ClockHelper = 'ktimeGetNs' | 'ktimeGetCoarseNs';
 
 /** Operation codes that are not composed. */
 export const Opcode = { wide: 0x18, jump: 0x05, call: 0x85, exit: 0x95, byteSwap: 0xdc, atomicAdd: 0xdb } as const;

@@ -1,7 +1,7 @@
 import type { Family } from '../../core/index.ts';
 import type { Direction } from '../../policy/index.ts';
 import type { Assembler } from '../assembly/assembler.ts';
-import { fp, imm, type Register, r0, r1, r2, r3, r4, r5 } from '../assembly/instruction.ts';
+import { type ClockHelper, fp, imm, type Register, r0, r1, r2, r3, r4, r5 } from '../assembly/instruction.ts';
 import {
 	copyAddress,
 	destinationPortRegister,
@@ -32,7 +32,7 @@ export const timeoutSeconds = {
 export const Flag = { answered: 1, finOfOpener: 2, finOfResponder: 4, reset: 8, cut: 16 } as const;
 const bothFins = Flag.finOfOpener | Flag.finOfResponder;
 /** Flags of TCP, byte 13 of its header (RFC 9293 §3.1). */
-const Tcp = { fin: 1, syn: 2, reset: 4, ack: 16 } as const;
+export const Tcp = { fin: 1, syn: 2, reset: 4, ack: 16 } as const;
 /** In the place of a port: no connection has this key. */
 const noPort = 0xffff;
 
@@ -53,6 +53,8 @@ export interface ConnectionOptions {
 	readonly assembler: Assembler;
 	readonly frame: Frame;
 	readonly family: Family;
+	/** By default the exact one. */
+	readonly clock?: ClockHelper;
 	/**
 	 * At an interface of the host: the direction of the hook. All interfaces of the host share their
 	 * connections, so that an answer may come by another one. Absent: at that of a pod.
@@ -83,6 +85,9 @@ export interface KnownTargets extends Pick<ConnectionTargets, 'established' | 'f
 	readonly expired: string;
 }
 
+/** Nanoseconds: more than a tick of the kernel, which is 10 ms at most. */
+const clockSlack = 20_000_000;
+
 const nanoseconds = (seconds: number): bigint => BigInt(seconds) * 1_000_000_000n;
 
 /**
@@ -90,11 +95,11 @@ const nanoseconds = (seconds: number): bigint => BigInt(seconds) * 1_000_000_000
  * up to date.
  */
 export function emitFindConnection(options: ConnectionOptions, targets: ConnectionTargets): void {
-	const { assembler, frame, family } = options;
+	const { assembler, frame, family, clock = 'ktimeGetNs' } = options;
 	const stem = (name: string) => `${family}-${name}`;
 	emitKeys(options, frame.source, frame.destination);
 	assembler.store('dw', fp, frame.tracked, imm(1));
-	assembler.call('ktimeGetNs').store('dw', fp, frame.now, r0);
+	assembler.call(clock).store('dw', fp, frame.now, r0);
 	const notIcmp = stem('ports-in-key');
 	const look = stem('look-up');
 	assembler.jumpIf(protocolRegister, '!=', imm(icmpOf(family)), notIcmp);
@@ -195,7 +200,8 @@ export function emitKnown(
 	targets: KnownTargets,
 ): void {
 	const flags = Layout.connectionValue.flags;
-	assembler.load('dw', r1, fp, frame.now).load('dw', r2, r0, 0).op('sub', r1, r2).load('w', r3, r0, flags);
+	emitAge(assembler, frame.now);
+	assembler.load('w', r3, r0, flags);
 	const [other, check, uncut] = [stem('known-other'), stem('known-timeout'), stem('known-uncut')];
 	assembler.mov(r4, r3).op('and', r4, imm(Flag.cut)).jumpIf(r4, '==', imm(0), uncut);
 	// A new connection between the same ports is judged.
@@ -229,6 +235,14 @@ export function emitKnown(
 	assembler.label(check).when(r5, '==', imm(1), () => assembler.op('or', r3, imm(Flag.answered)));
 	assembler.load('dw', r1, fp, frame.now).store('dw', r0, 0, r1).store('w', r0, flags, r3).jump(targets.established);
 }
+
+/**
+ * Register 1: nanoseconds since the time at the address in register 0, and `clockSlack`. Another
+ * processor, or a program with another clock, may have written a time that is later than `now`.
+ * Loses register 2.
+ */
+const emitAge = (assembler: Assembler, now: number): Assembler =>
+	assembler.load('dw', r1, fp, now).load('dw', r2, r0, 0).op('sub', r1, r2).op('add', r1, imm(clockSlack));
 
 /** FIN and RST of the packet (flags in `tcp`) into the flags of the connection. */
 function emitTcpFlags(assembler: Assembler, flags: Register, tcp: Register): void {
@@ -333,10 +347,10 @@ export function emitFragmentKey({ assembler, frame, family }: ConnectionOptions)
 
 /** Passes a later fragment if the first one passed a short time ago. */
 export function emitLaterFragment(options: ConnectionOptions, pass: string, drop: string): void {
-	const { assembler, frame } = options;
+	const { assembler, frame, clock = 'ktimeGetNs' } = options;
 	emitFragmentKey(options);
-	assembler.call('ktimeGetNs').store('dw', fp, frame.now, r0).lookup('fragments', frame.fragment);
+	assembler.call(clock).store('dw', fp, frame.now, r0).lookup('fragments', frame.fragment);
 	assembler.jumpIf(r0, '==', imm(0), drop);
-	assembler.load('dw', r1, fp, frame.now).load('dw', r2, r0, 0).op('sub', r1, r2);
+	emitAge(assembler, frame.now);
 	assembler.loadWide(r2, nanoseconds(timeoutSeconds.fragments)).jumpIf(r1, '>', r2, drop).jump(pass);
 }

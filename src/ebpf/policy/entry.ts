@@ -1,7 +1,7 @@
 import type { Family } from '../../core/index.ts';
 import type { Direction, NodeSettings } from '../../policy/index.ts';
 import { Assembler } from '../assembly/assembler.ts';
-import { fp, imm, r0, r1 } from '../assembly/instruction.ts';
+import { type ClockHelper, fp, imm, r0, r1 } from '../assembly/instruction.ts';
 import type { AssembledProgram } from '../assembly/layout.ts';
 import { type ConnectionOptions, emitFindConnection, emitIcmpError, emitLaterFragment } from './connection.ts';
 import { emitReadPacket, entryVerdict } from './entry-common.ts';
@@ -17,6 +17,8 @@ import {
 import { emitToRules } from './hand-over.ts';
 import { Layout, rulesNumber } from './maps.ts';
 import { emitDispatch } from './parse.ts';
+import { emitRedirectShort } from './redirect.ts';
+import { emitShortWay } from './short-way.ts';
 import { emitBeginEvent, emitDecide, emitEnds, type VerdictOptions } from './verdict.ts';
 
 export interface EntryOptions {
@@ -25,6 +27,8 @@ export interface EntryOptions {
 	readonly settings: NodeSettings;
 	/** Packets of connections between pods of this node go from interface to interface. */
 	readonly redirects?: boolean;
+	/** By default the exact one, which every kernel has. */
+	readonly clock?: ClockHelper;
 }
 
 /**
@@ -48,22 +52,31 @@ class EntryCompiler {
 		this.#verdict = entryVerdict(this.#assembler, this.#frame, options.direction);
 	}
 
+	get #redirects(): boolean {
+		return this.#options.redirects === true && this.#options.direction === 'egress';
+	}
+
 	compile(): AssembledProgram {
 		const assembler = this.#assembler;
 		assembler.label('begin');
-		emitDispatch(assembler, { ipv4: 'ipv4', ipv6: 'ipv6', arp: 'pass', other: 'drop' });
+		emitDispatch(assembler, { ipv4: 'ipv4-short', ipv6: 'ipv6-short', arp: 'pass', other: 'drop' });
 		for (const family of ['ipv4', 'ipv6'] as const) this.#family(family);
-		const { direction, redirects = false } = this.#options;
-		emitEnds(this.#verdict, { deniesToHost: false, redirects: redirects && direction === 'egress' ? 'known' : 'none' });
+		emitEnds(this.#verdict, { deniesToHost: false, redirects: this.#redirects ? 'known' : 'none' });
 		return assembler.assemble();
 	}
 
 	#family(family: Family): void {
-		const { direction, settings } = this.#options;
+		const { direction, settings, clock = 'ktimeGetNs' } = this.#options;
 		const assembler = this.#assembler;
 		const frame = this.#frame;
-		const connection: ConnectionOptions = { assembler, frame, family };
+		const connection: ConnectionOptions = { assembler, frame, family, clock };
 		const stem = (name: string) => `${family}-${name}`;
+		assembler.label(stem('short'));
+		emitShortWay(connection, { known: this.#redirects ? stem('short-known') : 'pass', otherwise: family });
+		if (this.#redirects) {
+			assembler.label(stem('short-known'));
+			emitRedirectShort(connection, 'pass');
+		}
 		const targets = emitReadPacket(connection);
 		if (family === 'ipv6') this.#neighbourDiscovery();
 		// The source of a connection was the pod's own when it began.

@@ -10,6 +10,7 @@ import type {
 } from '../../policy/index.ts';
 import { ProgramTooLargeError } from '../assembly/layout.ts';
 import type { Attacher, AttachPoint } from '../kernel/attach.ts';
+import { clockHelper } from '../kernel/clock.ts';
 import { MapFullError } from '../kernel/map.ts';
 import { LoadedProgram, VerifierError } from '../kernel/program.ts';
 import type { RuleChain } from './chain.ts';
@@ -373,7 +374,7 @@ export class EbpfPolicy implements PolicyKernel {
 		const text = JSON.stringify({ ...settings, redirects });
 		if (this.#entries?.settings === text) return this.#entries;
 		const load = (direction: Direction) =>
-			LoadedProgram.load(compileEntry({ direction, settings, redirects }), {
+			LoadedProgram.load(compileEntry({ direction, settings, redirects, clock: clockHelper() }), {
 				...{ name: direction === 'ingress' ? 'to_pods' : 'from_pods', type: 'schedClassifier' },
 				maps: this.#dependencies.maps,
 			});

@@ -4,6 +4,7 @@
  */
 import * as fc from 'fast-check';
 import {
+	clockHelper,
 	compileEntry,
 	compileHostEntry,
 	compileNatProgram,
@@ -54,7 +55,7 @@ function loadsOthers(): string | undefined {
 		for (const hook of ['ingress', 'egress'] as const) {
 			const maps = new Map([...natMaps, ...pools]);
 			LoadedProgram.load(compileNatProgram({ hook, masqueradeMark: 1 }), { name: hook, type, maps }).close();
-			const entry = compileEntry({ direction: hook, settings, redirects: true });
+			const entry = compileEntry({ direction: hook, settings, redirects: true, clock: clockHelper() });
 			LoadedProgram.load(entry, { name: hook, type, maps: policyMaps }).close();
 			for (const link of ['ethernet', 'ip'] as const) {
 				const host = compileHostEntry({ direction: hook, settings, link, knowsNodes: true });
