@@ -75,6 +75,16 @@ export function percentiles(durationsUs: readonly number[]): Pick<ConnectResult,
 	return { p50Us: at(0.5), p99Us: at(0.99) };
 }
 
+/** `struct sockaddr_in`. */
+export function socketAddress(address: string, port: number): Uint8Array {
+	const bytes = new Uint8Array(16);
+	const view = new DataView(bytes.buffer);
+	view.setUint16(0, 2, true);
+	view.setUint16(2, port, false);
+	bytes.set(address.split('.').map(Number), 4);
+	return bytes;
+}
+
 /** See `connects`; as measured, in microseconds. */
 export async function connectDurations(
 	address: string,
@@ -83,11 +93,7 @@ export async function connectDurations(
 	pause: (made: number) => Promise<unknown> = () => new Promise((resolve) => setTimeout(resolve, 5)),
 ): Promise<number[]> {
 	const [inet, stream] = [2, 1];
-	const bytes = new Uint8Array(16);
-	const view = new DataView(bytes.buffer);
-	view.setUint16(0, inet, true);
-	view.setUint16(2, to, false);
-	bytes.set(address.split('.').map(Number), 4);
+	const bytes = socketAddress(address, to);
 	const durations: number[] = [];
 	for (let index = 0; index < count; index++) {
 		const fd = check('socket', libc().socket(inet, stream, 0));

@@ -9,10 +9,11 @@ import { hideBin } from 'yargs/helpers';
 import { openEbpf } from '../../lab/policy-table/ebpf-enforcer.ts';
 import { benchPackets } from '../nftables/packets.ts';
 import { benchConnect } from './connect.ts';
-import { benchPodConnect } from './connect-pods.ts';
+import { benchPodWays } from './pod-ways.ts';
 import { benchPods } from './pods.ts';
 
-const parts = ['packets', 'pods', 'connect', 'connectPods'] as const;
+const ofPods = ['connectPods', 'rate', 'stream'] as const;
+const parts = ['packets', 'pods', 'connect', ...ofPods] as const;
 
 const options = await yargs(hideBin(process.argv))
 	.scriptName('npm run bench:ebpf --')
@@ -22,6 +23,8 @@ const options = await yargs(hideBin(process.argv))
 	.option('rounds', { type: 'number', default: 7, describe: 'rounds of packets' })
 	.option('connections', { type: 'number', default: 2000, describe: 'connections of each kind' })
 	.option('services', { type: 'number', default: 1000, describe: 'services beside the measured one' })
+	.option('seconds', { type: 'number', default: 1, describe: 'of a round of short connections, or of a stream' })
+	.option('clients', { type: 'number', default: 4, describe: 'that make short connections at a time' })
 	.option('only', { type: 'string', choices: parts, array: true, describe: 'these parts alone' })
 	.option('json', { type: 'boolean', default: false, describe: 'the result as one JSON document' })
 	.example('npm run bench:ebpf -- --json', 'everything, for programs')
@@ -32,7 +35,8 @@ const loadAverage = (): string => readFileSync('/proc/loadavg', 'utf8').split(' 
 
 try {
 	const loadBefore = loadAverage();
-	const measures: Readonly<Record<(typeof parts)[number], () => Promise<unknown>>> = {
+	const isChosen = (part: (typeof parts)[number]) => options.only === undefined || options.only.includes(part);
+	const measures = {
 		packets: async () => ({
 			nftables: await benchPackets(['none', 0, 100, 1000], options),
 			ebpf: await benchPackets(['none', 0, 100, 1000], options, (namespace) => openEbpf(namespace)),
@@ -42,11 +46,11 @@ try {
 		}),
 		pods: () => benchPods(options),
 		connect: () => benchConnect(options),
-		connectPods: () => benchPodConnect(options),
 	};
 	const result: Record<string, unknown> = {};
-	for (const part of parts)
-		if (options.only === undefined || options.only.includes(part)) result[part] = await measures[part]();
+	for (const part of ['packets', 'pods', 'connect'] as const) if (isChosen(part)) result[part] = await measures[part]();
+	const chosen = ofPods.filter(isChosen);
+	if (chosen.length > 0) Object.assign(result, await benchPodWays(chosen, options));
 	const load = { before: loadBefore, after: loadAverage() };
 	process.stdout.write(`${JSON.stringify({ ...result, load }, undefined, options.json ? undefined : 2)}\n`);
 } catch (error) {

@@ -3,6 +3,7 @@ import { addRouterNamespace, ipBatch, removeNamespace } from '../../lab/frames/n
 import { inside } from '../../lab/frames/sockets.ts';
 import { openEbpf } from '../../lab/policy-table/ebpf-enforcer.ts';
 import { prefixKey } from '../../src/core/index.ts';
+import { defaultPolicyMapSizes } from '../../src/ebpf/index.ts';
 import { loadRuleset } from '../../src/linux/index.ts';
 import { NftablesPolicy } from '../../src/nftables/index.ts';
 import {
@@ -14,17 +15,24 @@ import {
 	type PolicyKernel,
 	type WorkloadEndpoint,
 } from '../../src/policy/index.ts';
-import { type Distribution, repeated, round, timed } from '../nftables/measures.ts';
+import { type Distribution, repeated, residentMib, round, timed } from '../nftables/measures.ts';
+import { type KernelMemory, kernelMemory } from './memory.ts';
 
 export interface PodsResult {
 	readonly dataplane: 'nftables' | 'ebpf';
 	readonly pods: number;
+	/** `own`: a policy for each pod; `shared`: one for all. */
+	readonly policies: 'own' | 'shared';
 	/** Nothing stands before. */
 	readonly firstMs: number;
 	/** All stands, as after a restart. */
 	readonly againMs: number;
-	/** The rules of the one policy of one pod. */
+	/** The rules of the one policy of one pod, or of all. */
 	readonly change: Distribution;
+	/** With maps of the default size. */
+	readonly memory?: KernelMemory;
+	/** Of this process, in which nothing else runs, MiB. */
+	readonly residentMiB: number;
 }
 
 const rulesPerPod = 10;
@@ -44,10 +52,10 @@ function policyOf(pod: number, variant: number): Policy {
 	};
 }
 
-function workloadOf(pod: number): WorkloadEndpoint {
+function workloadOf(pod: number, policy: number): WorkloadEndpoint {
 	const direction = (toward: 'ingress' | 'egress'): DirectionPolicy => ({
-		...{ id: `d${toward}${pod}`, direction: toward, profiles: [], otherwise: 'allow' },
-		tiers: toward === 'egress' ? [] : [{ tier: 'default', defaultAction: 'deny', policies: [policyOf(pod, 0).key] }],
+		...{ id: `d${toward}${policy}`, direction: toward, profiles: [], otherwise: 'allow' },
+		tiers: toward === 'egress' ? [] : [{ tier: 'default', defaultAction: 'deny', policies: [policyOf(policy, 0).key] }],
 	});
 	return {
 		...{ type: 'workload', key: `ns/p${pod}`, interfaceName: `calip${pod}` },
@@ -83,32 +91,45 @@ export async function benchPods({
 			numbers.flatMap((pod) => [`link add calip${pod} type veth peer name p${pod}`, `link set calip${pod} up`]),
 			namespace,
 		);
-		const workloads = numbers.map(workloadOf);
-		const measure = async (dataplane: PodsResult['dataplane'], kernel: PolicyKernel): Promise<PodsResult> => {
-			const policies = numbers.map((pod) => policyOf(pod, 0));
+		const measure = async (
+			dataplane: PodsResult['dataplane'],
+			kernel: PolicyKernel,
+			shared: boolean,
+			memory?: () => KernelMemory,
+		): Promise<PodsResult> => {
+			const workloads = numbers.map((pod) => workloadOf(pod, shared ? 0 : pod));
+			const policies = (shared ? [0] : numbers).map((pod) => policyOf(pod, 0));
 			const state = stateOf(workloads, policies);
 			const firstMs = round(await timed(() => kernel.sync(state)));
 			const againMs = round(await timed(() => kernel.sync(state)));
 			const change = await repeated(changes, (index) => {
-				const changed = policyOf(index % pods, index + 1);
-				policies[index % pods] = changed;
+				const changed = policyOf(index % policies.length, index + 1);
+				policies[index % policies.length] = changed;
 				return kernel.apply({ ...noPolicyChange, policies: [changed] }, stateOf(workloads, policies));
 			});
-			return { dataplane, pods, firstMs, againMs, change };
+			return {
+				...{ dataplane, pods, policies: shared ? 'shared' : 'own', firstMs, againMs, change },
+				...(memory === undefined ? {} : { memory: memory() }),
+				residentMiB: residentMib(),
+			};
 		};
-		const rules = inside(
-			namespace,
-			() => new NftablesPolicy({}, { load: (text) => inside(namespace, () => loadRuleset(text)) }),
-		);
-		const nftables = await measure('nftables', rules);
-		await rules.remove();
-		rules.close();
-		const ebpf = openEbpf(namespace);
-		try {
-			return [nftables, await measure('ebpf', ebpf.kernel)];
-		} finally {
-			ebpf.close();
+		const results: PodsResult[] = [];
+		for (const shared of [false, true]) {
+			const rules = inside(
+				namespace,
+				() => new NftablesPolicy({}, { load: (text) => inside(namespace, () => loadRuleset(text)) }),
+			);
+			results.push(await measure('nftables', rules, shared));
+			await rules.remove();
+			rules.close();
+			const ebpf = openEbpf(namespace, 'best', { sizes: defaultPolicyMapSizes });
+			try {
+				results.push(await measure('ebpf', ebpf.kernel, shared, () => kernelMemory(ebpf.maps)));
+			} finally {
+				ebpf.close();
+			}
 		}
+		return results;
 	} finally {
 		removeNamespace(namespace);
 	}

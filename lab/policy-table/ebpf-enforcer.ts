@@ -10,6 +10,8 @@ import {
 	imm,
 	LoadedProgram,
 	openAttacher,
+	type PolicyMapSizes,
+	type PolicyMaps,
 	type Purpose,
 	policyPurpose,
 	r0,
@@ -21,7 +23,7 @@ import { inside } from '../frames/sockets.ts';
 import type { Enforcer } from './frames-backend.ts';
 
 /** Maps of one node of a table. */
-const sizes = {
+const tableSizes = {
 	netMembers: 65_536,
 	addressPortMembers: 16_384,
 	connections: 16_384,
@@ -38,6 +40,8 @@ export interface EbpfEnforcerOptions {
 	readonly redirect?: boolean;
 	/** `false`: no rules for host endpoints, so that what programs let pass shows. */
 	readonly rulesOfHosts?: boolean;
+	/** By default small ones, as there are many nodes. */
+	readonly sizes?: PolicyMapSizes;
 }
 
 /**
@@ -47,8 +51,8 @@ export interface EbpfEnforcerOptions {
 export function openEbpf(
 	namespace: string,
 	attachment: 'best' | 'clsact' = 'best',
-	{ redirect = false, rulesOfHosts = true }: EbpfEnforcerOptions = {},
-): Enforcer {
+	{ redirect = false, rulesOfHosts = true, sizes = tableSizes }: EbpfEnforcerOptions = {},
+): Enforcer & { readonly maps: PolicyMaps } {
 	return inside(namespace, () => {
 		const maps = createPolicyMaps(sizes);
 		const netlink = new Rtnetlink();
@@ -63,6 +67,7 @@ export function openEbpf(
 		const gate = new NftablesPolicy({}, { load: (rules) => inside(namespace, () => loadRuleset(rules)) });
 		const conntrack = new Conntrack();
 		return {
+			maps,
 			kernel: redirect ? redirecting(programs, gate) : gatedKernel(programs, rulesOfHosts ? gate : withoutHosts(gate)),
 			forgetConnections: async () => {
 				for (const family of ['ipv4', 'ipv6'] as const) await conntrack.flush(family);

@@ -58,5 +58,6 @@ export const packages = [
 	{ name: 'curl', file: '/usr/bin/curl', use: 'the same' },
 	{ name: 'netcat-openbsd', file: '/bin/nc.openbsd', use: 'the same' },
 	{ name: 'bind9-dnsutils', file: '/usr/bin/dig', use: 'the same' },
+	{ name: 'iperf3', file: '/usr/bin/iperf3', use: 'throughput from pod to pod: `npm run bench:ebpf`' },
 	{ name: 'iperf', file: '/usr/bin/iperf', use: 'the same' },
 ];

@@ -50,8 +50,10 @@ export {
 export {
 	addMembers,
 	createPolicyMaps,
+	defaultPolicyMapSizes,
 	Layout,
 	openPolicyMaps,
+	type PolicyMapSizes,
 	type PolicyMaps,
 	policyLayoutVersion,
 	policyMapDefinitions,

@@ -153,7 +153,12 @@ export class KubeProxyTranslator implements Translator {
 		});
 	}
 
-	async apply(_prepared: PreparedCase, { services, endpointSlices }: PacketCase): Promise<void> {
+	apply(_prepared: PreparedCase, objects: PacketCase): Promise<void> {
+		return this.program(objects);
+	}
+
+	/** These Services of the namespace `ns1` and no others are in the kernel afterwards. */
+	async program({ services, endpointSlices }: Pick<PacketCase, 'services' | 'endpointSlices'>): Promise<void> {
 		for (const kind of [coreKinds.endpointSlices, coreKinds.services]) await this.#removeAll(kind);
 		for (const service of services) await this.#createService(service);
 		for (const slice of endpointSlices) await this.#client.create(coreKinds.endpointSlices, slice, 'ns1');

@@ -1,4 +1,4 @@
-/** `connect()` of TCP from a pod to a service whose endpoint is another pod of the node, with policy at both. */
+/** A node with a client in one pod and a server in another, by each way that packets may take. */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
@@ -8,24 +8,28 @@ import { inside, namespacePath } from '../../lab/frames/sockets.ts';
 import { openEbpf } from '../../lab/policy-table/ebpf-enforcer.ts';
 import { openNftables } from '../../lab/policy-table/frames-backend.ts';
 import { openSocketMaps, SocketServices } from '../../src/ebpf/index.ts';
+import type { JsonObject } from '../../src/json/index.ts';
 import { check, libc, loadRuleset, networkNamespaceCookie, systemEnvironment } from '../../src/linux/index.ts';
 import { NftablesServices } from '../../src/nftables/index.ts';
 import { type DirectionPolicy, defaultNodeSettings, type NodePolicy, type Policy } from '../../src/policy/index.ts';
 import type { ServicesModel } from '../../src/services/index.ts';
-import { type ConnectResult, cloneNewNet, clusterIpOf, connectDurations, modelOf, percentiles } from './connect.ts';
+import { KubeProxyTranslator } from '../tables/services/kube-proxy.ts';
+import { cloneNewNet, clusterIpOf, modelOf } from './connect.ts';
 
 /**
- * `endpoint`: neither service nor policy. `ebpf-redirect`: with `ebpf.podRedirect`.
+ * `endpoint`: neither service nor policy. `ebpf-redirect`: with `ebpf.podRedirect`. `kube-proxy`:
+ * its services, no policy.
  */
-const ways = ['endpoint', 'nftables', 'ebpf', 'ebpf-redirect'] as const;
-
-export type PodConnectResult = Omit<ConnectResult, 'way'> & { readonly way: (typeof ways)[number] };
+export const ways = ['endpoint', 'nftables', 'ebpf', 'ebpf-redirect', 'kube-proxy'] as const;
+export type Way = (typeof ways)[number];
 
 const pods = [
 	{ name: 'a', address: '10.1.0.9', near: '02:00:00:00:00:0a' },
 	{ name: 'b', address: '10.1.0.1', near: '02:00:00:00:00:0b' },
 ] as const;
 const port = 8080;
+/** For a server beside the one of `target`; policy allows it. */
+export const streamPort = 8081;
 const gateway = '169.254.1.1';
 
 const policy: Policy = {
@@ -33,7 +37,7 @@ const policy: Policy = {
 	ingress: [
 		{
 			...{ action: 'allow', protocol: 6, source: {}, origin: 'ingress[0]' },
-			destination: { ports: { ranges: [{ first: port, last: port }], sets: [] } },
+			destination: { ports: { ranges: [port, streamPort].map((one) => ({ first: one, last: one })), sets: [] } },
 		},
 	],
 };
@@ -56,29 +60,38 @@ function nodePolicy(): NodePolicy {
 	};
 }
 
-/** Rounds of all ways in turn, so that the noise of the machine meets each of them. */
-const rounds = 20;
+/** Of kube-proxy: it takes the range of cluster IPs from the API server. */
+const kubeClusterIpOf = (index: number): string => `172.30.${index >> 8}.${index & 255}`;
 
 /** A node with two pods and a server in the second, with its own data plane. */
-class Node {
-	readonly way: PodConnectResult['way'];
+export class PodNode {
+	readonly way: Way;
+	/** The service that is measured; without one, the server itself. */
+	readonly target: { readonly address: string; readonly port: number };
+	/** Of the server, for other servers beside it. */
+	readonly serverAddress: string = pods[1].address;
+	readonly #services: number;
 	readonly #namespaces: Readonly<Record<'node' | 'a' | 'b', string>>;
 	readonly #cgroup: string;
 	readonly #cgroupRoot: string;
 	#server: ChildProcess | undefined;
 	/** What is open, in the order of opening. */
-	readonly #open: { close(): void }[] = [];
-	readonly #durations: number[] = [];
+	readonly #open: { close(): void | Promise<void> }[] = [];
 
-	constructor(way: PodConnectResult['way'], index: number, cgroupRoot: string) {
+	/** `services`: beside the one that is measured. */
+	constructor(way: Way, services: number, index: number, cgroupRoot: string) {
 		this.way = way;
+		this.#services = services;
+		const clusterIp = way === 'kube-proxy' ? kubeClusterIpOf : clusterIpOf;
+		this.target =
+			way === 'endpoint' ? { address: pods[1].address, port } : { address: clusterIp(services + 1), port: 80 };
 		const prefix = `bmd${process.pid}${index}`;
 		this.#namespaces = { node: `${prefix}n`, a: `${prefix}a`, b: `${prefix}b` };
 		this.#cgroupRoot = cgroupRoot;
 		this.#cgroup = join(cgroupRoot, prefix);
 	}
 
-	async open(services: number): Promise<void> {
+	async open(): Promise<void> {
 		const { node, b } = this.#namespaces;
 		addRouterNamespace(node);
 		for (const { name, address, near } of pods) {
@@ -102,7 +115,29 @@ class Node {
 		this.#server = server;
 		mkdirSync(this.#cgroup);
 		await once(server.stdout, 'data');
-		if (this.way !== 'endpoint') await this.#enforce(modelOf(services), services);
+		if (this.way === 'kube-proxy') await this.#startKubeProxy();
+		else if (this.way !== 'endpoint') await this.#enforce(modelOf(this.#services), this.#services);
+	}
+
+	async #startKubeProxy(): Promise<void> {
+		const translator = await KubeProxyTranslator.start({
+			...{
+				namespace: this.#namespaces.node,
+				name: 'here',
+				labels: {},
+				serviceCidrs: ['172.30.0.0/16', 'fd00:10:96::/112'],
+			},
+			ranges: [
+				{ podCidr: '10.1.0.0/16', nodePort: '192.0.2.0/24', address: '192.0.2.1/24' },
+				{ podCidr: 'fd00:10::/64', nodePort: 'fd00:1::/64', address: 'fd00:1::1/64' },
+			],
+		});
+		this.#open.push(translator);
+		const objects = Array.from({ length: this.#services + 1 }, (_, index) => kubeObjects(index + 1));
+		await translator.program({
+			services: objects.map(({ service }) => service),
+			endpointSlices: objects.map(({ slice }) => slice),
+		});
 	}
 
 	async #enforce(model: ServicesModel, services: number): Promise<void> {
@@ -124,27 +159,31 @@ class Node {
 		await enforcer.kernel.sync(nodePolicy());
 	}
 
-	/** Connects from the first pod. */
-	async measure(count: number, target: string): Promise<void> {
+	/** Of the server. */
+	get pid(): number | undefined {
+		return this.#server?.pid;
+	}
+
+	/** The calling thread is in the first pod afterwards, in the cgroup of this node. */
+	enter(): void {
 		const there = openSync(namespacePath(this.#namespaces.a), 'r');
 		check('setns', libc().setns(there, cloneNewNet));
 		closeSync(there);
-		writeFileSync(join(this.#cgroup, 'cgroup.procs'), String(process.pid));
-		const [address, toPort] = this.way === 'endpoint' ? [pods[1].address, port] : [target, 80];
-		this.#durations.push(...(await connectDurations(address, toPort, count)));
+		this.adopt(process.pid);
 	}
 
-	/** Forgets what was measured before. */
-	warm(): void {
-		this.#durations.length = 0;
+	/** A process counts as one of this node. */
+	adopt(pid: number | undefined): void {
+		writeFileSync(join(this.#cgroup, 'cgroup.procs'), String(pid));
 	}
 
-	result(): PodConnectResult {
-		return { way: this.way, count: this.#durations.length, ...percentiles(this.#durations) };
+	/** What starts a program in a pod: `a` has the client, `b` the server. */
+	within(pod: 'a' | 'b'): readonly string[] {
+		return ['ip', 'netns', 'exec', this.#namespaces[pod]];
 	}
 
-	close(): void {
-		for (const one of this.#open.reverse()) one.close();
+	async close(): Promise<void> {
+		for (const one of this.#open.reverse()) await one.close();
 		this.#server?.kill('SIGKILL');
 		writeFileSync(join(this.#cgroupRoot, 'cgroup.procs'), String(process.pid));
 		rmdirSync(this.#cgroup);
@@ -152,33 +191,49 @@ class Node {
 	}
 }
 
-/** All ways in turn, each at a node of its own. */
-export async function benchPodConnect({
-	connections,
-	services,
-}: {
-	readonly connections: number;
-	readonly services: number;
-}): Promise<PodConnectResult[]> {
+/** See `modelOf`, as objects. */
+function kubeObjects(index: number): { readonly service: JsonObject; readonly slice: JsonObject } {
+	const name = `s${index}`;
+	const clusterIP = kubeClusterIpOf(index);
+	const metadata = { name, namespace: 'ns1' };
+	return {
+		service: {
+			...{ apiVersion: 'v1', kind: 'Service', metadata },
+			spec: { clusterIP, clusterIPs: [clusterIP], ipFamilies: ['IPv4'], ports: [{ port: 80, targetPort: port }] },
+		},
+		slice: {
+			...{ apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', addressType: 'IPv4' },
+			metadata: { ...metadata, labels: { 'kubernetes.io/service-name': name } },
+			endpoints: [{ addresses: [pods[1].address], conditions: { ready: true } }],
+			ports: [{ name: '', port, protocol: 'TCP' }],
+		},
+	};
+}
+
+/**
+ * `act` with a node for each way, in a network namespace of its own that the calling thread enters.
+ * @throws Error
+ */
+export async function withPodNodes<T>(
+	chosen: readonly Way[],
+	services: number,
+	act: (nodes: readonly PodNode[]) => Promise<T>,
+): Promise<T> {
 	const [, cgroupRoot] = /^\S+ (\S+) cgroup2 /m.exec(readFileSync('/proc/mounts', 'utf8')) ?? [];
 	if (cgroupRoot === undefined) throw new Error('no cgroup2 is mounted');
-	const own = openSync('/proc/thread-self/ns/net', 'r');
-	const nodes = ways.map((way, index) => new Node(way, index, cgroupRoot));
-	const opened: Node[] = [];
+	const before = openSync('/proc/thread-self/ns/net', 'r');
+	check('unshare', libc().unshare(cloneNewNet));
+	const opened: PodNode[] = [];
 	try {
-		for (const node of nodes) {
+		for (const [index, way] of chosen.entries()) {
+			const node = new PodNode(way, services, index, cgroupRoot);
 			opened.push(node);
-			await node.open(services);
+			await node.open();
 		}
-		const target = clusterIpOf(services + 1);
-		for (const node of nodes) await node.measure(Math.min(200, connections), target);
-		for (const node of nodes) node.warm();
-		for (let round = 0; round < rounds; round++)
-			for (const node of nodes) await node.measure(Math.ceil(connections / rounds), target);
-		return nodes.map((node) => node.result());
+		return await act(opened);
 	} finally {
-		check('setns', libc().setns(own, cloneNewNet));
-		closeSync(own);
-		for (const node of opened) node.close();
+		for (const node of opened) await node.close();
+		check('setns', libc().setns(before, cloneNewNet));
+		closeSync(before);
 	}
 }
