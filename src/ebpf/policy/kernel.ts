@@ -10,16 +10,15 @@ import type {
 } from '../../policy/index.ts';
 import { ProgramTooLargeError } from '../assembly/layout.ts';
 import type { Attacher, AttachPoint } from '../kernel/attach.ts';
-import { clockHelper } from '../kernel/clock.ts';
 import { MapFullError } from '../kernel/map.ts';
-import { LoadedProgram, VerifierError } from '../kernel/program.ts';
+import { VerifierError } from '../kernel/program.ts';
 import type { RuleChain } from './chain.ts';
 import { ChainKeeper, type ChainRequest, type PreparedChains } from './chain-keeper.ts';
 import { PodConnections } from './connections.ts';
 import { type DecisionCount, readCounters } from './counters.ts';
 import type { ProgramDecision } from './decision.ts';
 import { EndpointKeeper, type EndpointState } from './endpoint-keeper.ts';
-import { compileEntry } from './entry.ts';
+import { type Entries, loadEntries } from './entries.ts';
 import type { ProgramEvent } from './events.ts';
 import { HostInterfaces, type HostInterfacesDependencies } from './host-interfaces.ts';
 import type { PolicyMaps } from './maps.ts';
@@ -58,12 +57,6 @@ interface AttachedEndpoint extends EndpointState {
 	readonly interfaceName: string;
 	/** Ids of its chains. */
 	readonly chains: Readonly<Record<Direction, string>>;
-}
-
-/** The entries of both directions, for the settings that they were compiled for. */
-interface Entries {
-	readonly settings: string;
-	readonly programs: Readonly<Record<Direction, LoadedProgram>>;
 }
 
 /** An endpoint whose interface exists. */
@@ -330,7 +323,10 @@ export class EbpfPolicy implements PolicyKernel {
 		let closeFormer: (() => void) | undefined;
 		let giveUp: () => void;
 		try {
-			if (present.length > 0) this.#entries = this.#loadEntries(policy.settings);
+			if (present.length > 0) {
+				const options = { settings: policy.settings, redirects: this.#redirects };
+				this.#entries = loadEntries(this.#dependencies.maps, options, former);
+			}
 			closeFormer = hosts?.load(presentHosts, policy);
 			giveUp = this.#chains.commit(prepared);
 		} finally {
@@ -367,18 +363,6 @@ export class EbpfPolicy implements PolicyKernel {
 		closeFormer?.();
 		giveUp();
 		if (this.#redirects || checked) this.#endpoints.redirect(this.#redirects ? this.#attached.values() : []);
-	}
-
-	#loadEntries(settings: NodePolicy['settings']): Entries {
-		const redirects = this.#redirects;
-		const text = JSON.stringify({ ...settings, redirects });
-		if (this.#entries?.settings === text) return this.#entries;
-		const load = (direction: Direction) =>
-			LoadedProgram.load(compileEntry({ direction, settings, redirects, clock: clockHelper() }), {
-				...{ name: direction === 'ingress' ? 'to_pods' : 'from_pods', type: 'schedClassifier' },
-				maps: this.#dependencies.maps,
-			});
-		return { settings: text, programs: { ingress: load('ingress'), egress: load('egress') } };
 	}
 
 	async #detach(keys: Iterable<string>): Promise<void> {
