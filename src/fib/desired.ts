@@ -22,9 +22,8 @@ export type Wanted =
 			readonly pending?: true;
 	  };
 
-/** All inputs of a desired route. */
+/** All inputs of a desired route besides the best route of its prefix. */
 export interface DesiredInputs {
-	readonly best: ReadonlyMap<PrefixKey, BestRoute>;
 	/** This node's own blocks. */
 	readonly origins: ReadonlySet<PrefixKey>;
 	/** Routes that do not depend on BGP neighbours. */
@@ -43,9 +42,12 @@ export interface DesiredInputs {
 	readonly sources?: Readonly<Partial<Record<Family, string>>> | undefined;
 }
 
-/** The desired route of one prefix; `undefined`: no source has the prefix. */
-export function wantedRoute(prefix: PrefixKey, inputs: DesiredInputs): Wanted | undefined {
-	const wanted = wantedWithoutSource(prefix, inputs);
+/**
+ * The desired route of one prefix; `undefined`: no source has the prefix. `best`: the best route of
+ * BGP for it.
+ */
+export function wantedRoute(prefix: PrefixKey, best: BestRoute | undefined, inputs: DesiredInputs): Wanted | undefined {
+	const wanted = wantedWithoutSource(prefix, best, inputs);
 	return inputs.sources === undefined || wanted?.type !== 'route' ? wanted : withSource(wanted, inputs.sources);
 }
 
@@ -59,21 +61,24 @@ function withSource(
 	return source === undefined || route.type !== 'unicast' ? wanted : { ...wanted, route: { ...route, source } };
 }
 
-function wantedWithoutSource(prefix: PrefixKey, inputs: DesiredInputs): Wanted | undefined {
-	const { best, origins, statics, datastore, metric } = inputs;
+function wantedWithoutSource(
+	prefix: PrefixKey,
+	best: BestRoute | undefined,
+	inputs: DesiredInputs,
+): Wanted | undefined {
+	const { origins, statics, datastore, metric } = inputs;
 	// Most tables have one source: a look into the others costs a third of this function's time.
 	if (origins.size > 0 && origins.has(prefix)) return wantedOrigin(prefix, metric);
 	const fixed = statics.size === 0 ? undefined : statics.get(prefix);
 	if (fixed !== undefined) return { type: 'route', route: staticKernelRoute(fixed, metric) };
 	const holder = datastore.size === 0 ? undefined : datastore.get(prefix);
 	if (holder !== undefined) return wantedVia(prefix, holder, metric, 'datastore', undefined, inputs);
-	const route = best.get(prefix);
-	if (route === undefined) return undefined;
-	const { nextHop, nextHopInterface, priority = metric } = route;
+	if (best === undefined) return undefined;
+	const { nextHop, nextHopInterface, priority = metric } = best;
 	if (nextHop === undefined)
 		return { type: 'skip', reason: 'announced by this node, and none of its blocks', via: undefined };
 	const wanted = wantedVia(prefix, nextHop, priority, 'bgp', nextHopInterface, inputs);
-	return route.alternatives === undefined ? wanted : withAlternatives(wanted, route.alternatives, priority, inputs);
+	return best.alternatives === undefined ? wanted : withAlternatives(wanted, best.alternatives, priority, inputs);
 }
 
 /** A multipath route: the next hops that have a way, each once. */
@@ -169,15 +174,12 @@ function wantedOrigin(prefix: PrefixKey, metric: number): Wanted {
 	};
 }
 
-/** All prefixes of all sources of routes. */
-const prefixesOf = ({ origins, statics, datastore, best }: DesiredInputs): Set<PrefixKey> =>
-	new Set([...origins, ...statics.keys(), ...datastore.keys(), ...best.keys()]);
-
 /** All desired routes as one map; skipped prefixes are not included. */
-export function desired(inputs: DesiredInputs): Map<PrefixKey, KernelRoute> {
+export function desired(best: ReadonlyMap<PrefixKey, BestRoute>, inputs: DesiredInputs): Map<PrefixKey, KernelRoute> {
+	const { origins, statics, datastore } = inputs;
 	const routes = new Map<PrefixKey, KernelRoute>();
-	for (const prefix of prefixesOf(inputs)) {
-		const wanted = wantedRoute(prefix, inputs);
+	for (const prefix of new Set([...origins, ...statics.keys(), ...datastore.keys(), ...best.keys()])) {
+		const wanted = wantedRoute(prefix, best.get(prefix), inputs);
 		if (wanted?.type === 'route') routes.set(prefix, wanted.route);
 	}
 	return routes;

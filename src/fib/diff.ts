@@ -75,10 +75,10 @@ export function diff(
  * Make before break. Additions are grouped by next hop: the kernel shares next hops between routes,
  * and finds that of the previous route at once (ten times faster with thousands of next hops).
  */
-export function ordered(operations: readonly RouteOperation[]): readonly RouteOperation[] {
+export function ordered<T extends RouteOperation>(operations: readonly T[]): readonly T[] {
 	if (isOrdered(operations)) return operations;
-	const groups = new Map<string | undefined, RouteOperation[]>();
-	const removals: RouteOperation[] = [];
+	const groups = new Map<string | undefined, T[]>();
+	const removals: T[] = [];
 	for (const operation of operations) {
 		const { type, route } = operation;
 		const group = type === 'remove' ? removals : groups.get(route.via);

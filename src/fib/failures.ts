@@ -52,9 +52,14 @@ export class Failures {
 	 * Records the results for these prefixes; returns new refusals: of a new prefix, or with a new
 	 * reason.
 	 */
-	update(attempted: Iterable<PrefixKey>, refused: readonly RouteFailure[], nowMs: number): RouteFailure[] {
+	update(
+		attempted: Iterable<{ readonly prefix: PrefixKey }>,
+		refused: readonly RouteFailure[],
+		nowMs: number,
+	): RouteFailure[] {
 		const refusedPrefixes = new Set(refused.map(({ operation }) => operation.route.prefix));
-		if (this.size > 0) for (const prefix of attempted) if (!refusedPrefixes.has(prefix)) this.#byPrefix.delete(prefix);
+		if (this.size > 0)
+			for (const { prefix } of attempted) if (!refusedPrefixes.has(prefix)) this.#byPrefix.delete(prefix);
 		return refused.filter(({ operation, error }) => this.#add(operation.route.prefix, error.message, nowMs));
 	}
 

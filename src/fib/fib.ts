@@ -1,5 +1,4 @@
 import {
-	type BestRoute,
 	type Encapsulate,
 	type Family,
 	type FibRefusal,
@@ -21,6 +20,7 @@ import { Origins } from './origins.ts';
 import { Others, type Territory } from './others.ts';
 import { Passes } from './passes.ts';
 import { Pending } from './pending.ts';
+import { type PrefixState, PrefixTable } from './prefix-table.ts';
 import { reconcile } from './reconcile.ts';
 import { type StaticRoute, Statics } from './statics.ts';
 import { TunnelEnds } from './tunnel-ends.ts';
@@ -32,7 +32,7 @@ export class Fib {
 	readonly #options: FibOptions & typeof fibDefaults;
 	#routeProtocol: number;
 	readonly #dependencies: FibDependencies;
-	readonly #best = new Map<PrefixKey, BestRoute>();
+	readonly #table = new PrefixTable();
 	#inputs: DesiredInputs;
 	readonly #actual: Actual;
 	readonly #pending = new Pending();
@@ -56,7 +56,6 @@ export class Fib {
 		this.#dependencies = dependencies;
 		this.#ways = new Ways(dependencies.resolve);
 		this.#inputs = {
-			best: this.#best,
 			origins: new Set(),
 			statics: this.#statics.wanted,
 			datastore: new Map(),
@@ -74,7 +73,7 @@ export class Fib {
 		});
 		const { retry, auditSeconds } = this.#options;
 		const { kernel, clock, log } = dependencies;
-		this.#actual = new Actual(kernel);
+		this.#actual = new Actual(kernel, this.#table);
 		this.#failures = new Failures(retry, dependencies);
 		this.#passes = new Passes({
 			pending: this.#pending,
@@ -109,10 +108,10 @@ export class Fib {
 	/** Adds changes of best routes; the last one for a prefix counts. */
 	apply(changes: readonly RouteChange[]): void {
 		for (const change of changes) {
-			const prefix = change.type === 'install' ? change.route.prefix : change.prefix;
-			if (change.type === 'install') this.#best.set(prefix, change.route);
-			else this.#best.delete(prefix);
-			this.#touch(prefix);
+			const best = change.type === 'install' ? change.route : undefined;
+			const state = this.#table.of(change.type === 'install' ? change.route.prefix : change.prefix);
+			this.#table.setBest(state, best);
+			this.#touchState(state);
 		}
 		this.#passes.request();
 	}
@@ -144,7 +143,7 @@ export class Fib {
 
 	/** The ways to these next hops have changed. */
 	nextHopsChanged(nextHops: ReadonlySet<string>): void {
-		for (const prefix of prefixesThrough(nextHops, this.#inputs)) this.#pending.add(prefix);
+		for (const prefix of prefixesThrough(nextHops, this.#table, this.#inputs)) this.#addPending(prefix);
 		this.#passes.request();
 	}
 
@@ -190,7 +189,7 @@ export class Fib {
 	/** Marks a source as complete. */
 	setInSync(source: string): void {
 		if (!this.#waiting.delete(source) || this.#waiting.size > 0) return;
-		this.#dependencies.log.info('fib in sync', { routes: this.#best.size, blocks: this.#inputs.origins.size });
+		this.#dependencies.log.info('fib in sync', { routes: this.#table.bestCount, blocks: this.#inputs.origins.size });
 		this.#named.clear();
 		this.#tunnelEnds.inherit([]);
 		this.#pending.addAll();
@@ -213,9 +212,9 @@ export class Fib {
 	stats(): FibStats {
 		return {
 			...this.#counters,
-			prefixes: this.#actual.routes.size,
+			prefixes: this.#table.heldCount,
 			failing: this.#failures.size,
-			dirty: this.#pending.size(this.#best.size),
+			dirty: this.#pending.size(this.#table.bestCount),
 			inSync: this.inSync,
 		};
 	}
@@ -232,7 +231,7 @@ export class Fib {
 
 	/** Our routes, for the resolution of next hops behind them. */
 	get ownRoutes(): OwnRoutes {
-		return { actual: this.#actual.routes, best: this.#best, statics: this.#statics.held, held: !this.inSync };
+		return { table: this.#table, statics: this.#statics.held, held: !this.inSync };
 	}
 
 	/** Desired and present routes in one list: only for few routes. */
@@ -258,18 +257,13 @@ export class Fib {
 	/** Desired and present routes, one by one. */
 	eachRoute(): Iterable<FibRouteView> {
 		if (!this.#dependencies.kernel.enabled) return [];
-		return eachRoute(this.#inputs, this.#actual.routes, (prefix) => this.#remarks(prefix));
+		return eachRoute(this.#inputs, this.#table, (prefix) => this.#remarks(prefix));
 	}
 
 	/** The same for one prefix. */
 	routesOf(prefix: PrefixKey): readonly FibRouteView[] {
 		if (!this.#dependencies.kernel.enabled) return [];
-		return viewPrefix(
-			prefix,
-			wantedRoute(prefix, this.#inputs),
-			this.#actual.routes.get(prefix) ?? [],
-			this.#remarks(prefix),
-		);
+		return viewPrefix(prefix, this.#inputs, this.#table, this.#remarks(prefix));
 	}
 
 	/** Routes by state, counted in slices; concurrent callers share one pass. */
@@ -284,9 +278,17 @@ export class Fib {
 		return { failure: this.#failures.reason(prefix), note: this.#statics.note(prefix) };
 	}
 
+	#addPending(prefix: PrefixKey): void {
+		this.#pending.add(this.#table.of(prefix));
+	}
+
 	#touch(prefix: PrefixKey): void {
-		this.#pending.add(prefix);
-		if (!this.inSync) this.#named.add(prefix);
+		this.#touchState(this.#table.of(prefix));
+	}
+
+	#touchState(state: PrefixState): void {
+		this.#pending.add(state);
+		if (!this.inSync) this.#named.add(state.prefix);
 	}
 
 	#onEvent(event: Exclude<KernelEvent, { type: 'own-route' }>): void {
@@ -310,7 +312,7 @@ export class Fib {
 		if (!this.#actual.heard(change, route)) return;
 		const { prefix } = route;
 		this.#dependencies.log.warn('another program changed a route of ours', { prefix, change });
-		this.#pending.add(prefix);
+		this.#addPending(prefix);
 		this.#passes.request();
 	}
 
@@ -319,8 +321,7 @@ export class Fib {
 		const { kernel, log, clock } = this.#dependencies;
 		if (this.#pending.wantsForeign || !this.#actual.isRead) await this.#learnForeign();
 		if (this.#pending.wantsAudit || !this.#actual.isRead) await this.#audit();
-		const actual = this.#actual.routes;
-		const dirty = await this.#pending.take(() => eachPrefix(this.#inputs, actual));
+		const dirty = await this.#pending.take(() => this.#everyState());
 		if (this.refusal !== undefined) {
 			// The audit after the end of the refusal finds all of them again.
 			this.#failures.clear();
@@ -330,9 +331,12 @@ export class Fib {
 			const { applied, failures } = await reconcile(
 				dirty,
 				{
-					wanted: (prefix) => this.#wanted(prefix),
-					actual,
+					table: this.#table,
+					wanted: (state) => this.#wanted(state),
 					maySweep: (prefix) => this.inSync || this.#named.has(prefix),
+					onEmpty: (state) => {
+						if (!this.#pending.has(state)) this.#table.release(state);
+					},
 				},
 				kernel,
 			);
@@ -341,24 +345,26 @@ export class Fib {
 			const news = this.#failures.update(dirty, failures, clock.monotonicMs());
 			this.#failures.tell(news, (prefix) => this.#statics.wanted.get(prefix)?.reason);
 			if (applied > 0) log.debug('fib changed', { applied, failed: failures.length });
-			const staticsMoved = this.#statics.look(actual, this.#options.metric, this.#routeProtocol);
+			const staticsMoved = this.#statics.look(this.#table, this.#options.metric, this.#routeProtocol);
 			if (staticsMoved) this.#pending.wantForeign();
 			this.#tunnelEnds.tell();
-			if (dirty.size > 0) this.#dependencies.onRoutes?.(staticsMoved);
+			if (dirty.length > 0) this.#dependencies.onRoutes?.(staticsMoved);
 		} catch (error) {
-			for (const prefix of dirty) this.#pending.add(prefix);
+			for (const { prefix } of dirty) this.#addPending(prefix);
 			throw error;
 		}
 	}
 
-	#wanted(prefix: PrefixKey): KernelRoute | undefined {
-		const wanted: Wanted | undefined = wantedRoute(prefix, this.#inputs);
-		if (wanted?.type === 'skip' && wanted.pending === true) {
-			// Make before break: the present route works until its new way is known.
-			const held = this.#actual.routes.get(prefix)?.[0];
-			if (held !== undefined) return withoutProtocol(held);
-		}
-		this.#tunnelEnds.set(prefix, wanted?.type === 'route' ? wanted.tunnelEnds : undefined);
+	*#everyState(): Generator<PrefixState, void, void> {
+		for (const prefix of eachPrefix(this.#inputs, this.#table)) yield this.#table.of(prefix);
+	}
+
+	#wanted(state: PrefixState): KernelRoute | undefined {
+		const { prefix, best, held } = state;
+		const wanted: Wanted | undefined = wantedRoute(prefix, best, this.#inputs);
+		// Make before break: the present route works until its new way is known.
+		if (wanted?.type === 'skip' && wanted.pending === true && held !== undefined) return withoutProtocol(held);
+		this.#tunnelEnds.set(state, wanted?.type === 'route' ? wanted.tunnelEnds : undefined);
 		return wanted?.type === 'route' ? wanted.route : undefined;
 	}
 
@@ -368,7 +374,7 @@ export class Fib {
 		this.#pending.auditBegins();
 		this.#counters.audits++;
 		await this.#actual.read();
-		if (first && !this.inSync) this.#tunnelEnds.inherit(this.#actual.routes.values());
+		if (first && !this.inSync) this.#tunnelEnds.inherit(this.#table.states());
 		this.#pending.addAll();
 	}
 

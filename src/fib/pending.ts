@@ -1,16 +1,18 @@
-import { inSlices, type PrefixKey } from '../core/index.ts';
-import { addAll } from './slices.ts';
+import { inSlices, type Steps } from '../core/index.ts';
+import type { PrefixState } from './prefix-table.ts';
 
 /** What the next pass has to do: prefixes to compare, and lists to read from the kernel. */
 export class Pending {
-	#dirty = new Set<PrefixKey>();
+	#dirty: PrefixState[] = [];
+	/** The number of the present list: a state holds that of the last one with it. */
+	#number = 1;
 	/** All prefixes are dirty: the next pass adds them in slices. */
 	#all = false;
 	#wantsAudit = true;
 	#wantsForeign = true;
 
 	get isEmpty(): boolean {
-		return !this.#wantsAudit && !this.#wantsForeign && !this.#all && this.#dirty.size === 0;
+		return !this.#wantsAudit && !this.#wantsForeign && !this.#all && this.#dirty.length === 0;
 	}
 	/** Our routes are to be read. */
 	get wantsAudit(): boolean {
@@ -21,8 +23,15 @@ export class Pending {
 		return this.#wantsForeign;
 	}
 
-	add(prefix: PrefixKey): void {
-		this.#dirty.add(prefix);
+	add(state: PrefixState): void {
+		if (state.pendingIn === this.#number) return;
+		state.pendingIn = this.#number;
+		this.#dirty.push(state);
+	}
+
+	/** True if the prefix was added since the last `take`. */
+	has(state: PrefixState): boolean {
+		return state.pendingIn === this.#number;
 	}
 
 	addAll(): void {
@@ -48,17 +57,26 @@ export class Pending {
 
 	/** Number of dirty prefixes; `all`: their number if all are. */
 	size(all: number): number {
-		return Math.max(this.#dirty.size, this.#all ? all : 0);
+		return Math.max(this.#dirty.length, this.#all ? all : 0);
 	}
 
-	/** Takes the dirty prefixes; `every` yields all prefixes, if all are dirty. */
-	async take(every: () => Iterable<PrefixKey>): Promise<ReadonlySet<PrefixKey>> {
+	/** Takes the dirty prefixes, each once; `every` yields all prefixes, if all are dirty. */
+	async take(every: () => Iterable<PrefixState>): Promise<readonly PrefixState[]> {
 		if (this.#all) {
 			this.#all = false;
-			await inSlices(addAll(this.#dirty, every()));
+			await inSlices(this.#addEach(every()));
 		}
 		const taken = this.#dirty;
-		this.#dirty = new Set();
+		this.#dirty = [];
+		this.#number++;
 		return taken;
+	}
+
+	*#addEach(states: Iterable<PrefixState>): Steps<void> {
+		let seen = 0;
+		for (const state of states) {
+			this.add(state);
+			if (++seen % 256 === 0) yield;
+		}
 	}
 }

@@ -1,5 +1,3 @@
-import type { Steps } from '../core/index.ts';
-
 export { nextTurn as othersFirst } from '../core/index.ts';
 
 /**
@@ -21,13 +19,4 @@ export function* slices<T>(items: Iterable<T>, length = sliceLength): Generator<
 		slice = [];
 	}
 	if (slice.length > 0) yield slice;
-}
-
-/** Adds every item to a set, as long work with pauses. */
-export function* addAll<T>(set: Set<T>, items: Iterable<T>): Steps<void> {
-	let seen = 0;
-	for (const item of items) {
-		set.add(item);
-		if (++seen % 256 === 0) yield;
-	}
 }

@@ -1,6 +1,7 @@
 import { familyOf, type PrefixKey, parsePrefix } from '../core/index.ts';
 import { sameRoute } from './diff.ts';
 import type { ForeignRoute, KernelRoute } from './kernel.ts';
+import { type PrefixTable, routesOf } from './prefix-table.ts';
 
 /** A route that does not depend on BGP neighbours, through a gateway on a connected link. */
 export interface StaticRoute {
@@ -85,11 +86,12 @@ export class Statics {
 	}
 
 	/** Evaluates our routes in the kernel. `true`: ways to next hops may have changed. */
-	look(actual: ReadonlyMap<PrefixKey, readonly KernelRoute[]>, metric: number, protocol: number): boolean {
+	look(table: PrefixTable, metric: number, protocol: number): boolean {
 		const before = this.#held;
 		this.#held = [...this.#wanted.values()].flatMap((wanted): ForeignRoute[] => {
 			const route = staticKernelRoute(wanted, metric);
-			const found = actual.get(wanted.prefix)?.find((candidate) => sameRoute(route, candidate));
+			const state = table.get(wanted.prefix);
+			const found = state && routesOf(state).find((candidate) => sameRoute(route, candidate));
 			// Without the device: the kernel's choice is not read back at once, and the gateway is
 			// sufficient.
 			return found === undefined

@@ -1,9 +1,7 @@
-import type { PrefixKey } from '../core/index.ts';
-import type { KernelRoute } from './kernel.ts';
+import { type PrefixState, routesOf } from './prefix-table.ts';
 
 /** The remote tunnel addresses of desired routes, with counts. */
 export class TunnelEnds {
-	readonly #byPrefix = new Map<PrefixKey, readonly string[]>();
 	readonly #counts = new Map<string, number>();
 	readonly #onChange: ((addresses: ReadonlySet<string>) => void) | undefined;
 	/** Of routes of a previous run: they count until all sources are in sync. */
@@ -15,23 +13,21 @@ export class TunnelEnds {
 		this.#onChange = onChange;
 	}
 
-	set(prefix: PrefixKey, ends: readonly string[] | undefined): void {
-		if (this.#onChange === undefined || (ends === undefined && this.#byPrefix.size === 0)) return;
-		const before = this.#byPrefix.get(prefix);
+	/** Sets the tunnel ends of the desired route of a prefix. */
+	set(state: PrefixState, ends: readonly string[] | undefined): void {
+		if (this.#onChange === undefined) return;
+		const before = state.tunnelEnds;
 		if (before === ends || before?.join() === ends?.join()) return;
+		state.tunnelEnds = ends;
 		for (const end of before ?? []) this.#count(end, -1);
-		if (ends === undefined) this.#byPrefix.delete(prefix);
-		else {
-			this.#byPrefix.set(prefix, ends);
-			for (const end of ends) this.#count(end, 1);
-		}
+		for (const end of ends ?? []) this.#count(end, 1);
 	}
 
 	/** Sets the tunnel ends of routes of a previous run; none after all sources are in sync. */
-	inherit(routes: Iterable<readonly KernelRoute[]>): void {
+	inherit(states: Iterable<PrefixState>): void {
 		const inherited = new Set<string>();
-		for (const ofPrefix of routes)
-			for (const { via, onlink } of ofPrefix) if (onlink && via !== undefined) inherited.add(via);
+		for (const state of states)
+			for (const { via, onlink } of routesOf(state)) if (onlink && via !== undefined) inherited.add(via);
 		this.#inherited = inherited;
 		this.#changed = true;
 	}

@@ -1,7 +1,8 @@
 import { type FibRouteView, mostDifferences, type PrefixKey, type Steps } from '../core/index.ts';
-import { type DesiredInputs, type Wanted, wantedRoute } from './desired.ts';
+import { type DesiredInputs, wantedRoute } from './desired.ts';
 import { sameRoute } from './diff.ts';
 import type { KernelRoute } from './kernel.ts';
+import { noRoutes, type PrefixTable, routesOf } from './prefix-table.ts';
 
 /** Additional information on a prefix. */
 export interface PrefixRemarks {
@@ -17,19 +18,18 @@ export interface PrefixRemarks {
  */
 export function* eachRoute(
 	inputs: DesiredInputs,
-	actual: ReadonlyMap<PrefixKey, readonly KernelRoute[]>,
+	table: PrefixTable,
 	remarks: (prefix: PrefixKey) => PrefixRemarks,
 ): Generator<FibRouteView, void, void> {
-	for (const prefix of eachPrefix(inputs, actual))
-		yield* viewPrefix(prefix, wantedRoute(prefix, inputs), actual.get(prefix) ?? [], remarks(prefix));
+	for (const prefix of eachPrefix(inputs, table)) yield* viewPrefix(prefix, inputs, table, remarks(prefix));
 }
 
 /** Every prefix of these sources once, without a copy of them. */
 export function* eachPrefix(
-	{ origins, statics, datastore, best }: DesiredInputs,
-	actual: ReadonlyMap<PrefixKey, readonly KernelRoute[]>,
+	{ origins, statics, datastore }: DesiredInputs,
+	table: PrefixTable,
 ): Generator<PrefixKey, void, void> {
-	const sources = [origins, statics, datastore, best, actual];
+	const sources = [origins, statics, datastore, table];
 	for (const [index, source] of sources.entries()) {
 		const earlier = sources.slice(0, index);
 		for (const prefix of source.keys()) if (!earlier.some((other) => other.has(prefix))) yield prefix;
@@ -67,10 +67,13 @@ const isDifferent = ({ state }: FibRouteView): boolean => state !== 'installed' 
 /** The view of one prefix: the desired route, and other present ones. */
 export function viewPrefix(
 	prefix: PrefixKey,
-	wanted: Wanted | undefined,
-	actual: readonly KernelRoute[],
+	inputs: DesiredInputs,
+	table: PrefixTable,
 	{ failure, note }: PrefixRemarks,
 ): FibRouteView[] {
+	const state = table.get(prefix);
+	const wanted = wantedRoute(prefix, state?.best, inputs);
+	const actual = state === undefined ? noRoutes : routesOf(state);
 	const views: FibRouteView[] = [];
 	let installed: KernelRoute | undefined;
 	if (wanted?.type === 'route') {

@@ -5,6 +5,7 @@ import type { NeighbouringRoute } from './next-hops/kernel.ts';
 import { resolveNextHop } from './next-hops/resolve.ts';
 import { RouteMap } from './next-hops/route-map.ts';
 import { type Way, wayOf } from './next-hops/way.ts';
+import type { PrefixTable } from './prefix-table.ts';
 
 /** The foreign routes of a table as the resolution of next hops reads them. */
 export const routeMapOf = (foreign: readonly ForeignRoute[]): RouteMap =>
@@ -70,11 +71,15 @@ export class Ways {
 /** The prefixes whose desired route leads through one of these next hops. */
 export function* prefixesThrough(
 	nextHops: ReadonlySet<string>,
-	{ best, datastore }: Pick<DesiredInputs, 'best' | 'datastore'>,
+	table: PrefixTable,
+	{ datastore }: Pick<DesiredInputs, 'datastore'>,
 ): Generator<PrefixKey, void, void> {
 	if (nextHops.size === 0) return;
-	for (const { prefix, nextHop, alternatives } of best.values())
+	for (const { prefix, best } of table.states()) {
+		if (best === undefined) continue;
+		const { nextHop, alternatives } = best;
 		if ((nextHop !== undefined && nextHops.has(nextHop)) || alternatives?.some((other) => nextHops.has(other)) === true)
 			yield prefix;
+	}
 	for (const [prefix, nextHop] of datastore) if (nextHops.has(nextHop)) yield prefix;
 }

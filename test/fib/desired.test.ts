@@ -25,7 +25,7 @@ const inputs = (
 	routes: readonly BestRoute[],
 	encapsulation: Encapsulation,
 	more: Partial<DesiredInputs> = {},
-): DesiredInputs => ({
+): DesiredInputs & { readonly best: ReadonlyMap<PrefixKey, BestRoute> } => ({
 	best: new Map(routes.map((route) => [route.prefix, route])),
 	origins: new Set(),
 	statics: new Map(),
@@ -38,7 +38,7 @@ const inputs = (
 
 const block = prefixKey('192.168.1.0/26');
 const origins = new Set([block]);
-const rows: readonly { title: string; inputs: DesiredInputs; route?: KernelRoute; reason?: RegExp }[] = [
+const rows: readonly { title: string; inputs: ReturnType<typeof inputs>; route?: KernelRoute; reason?: RegExp }[] = [
 	{
 		title: 'a next hop in a local subnet: through its interface',
 		inputs: inputs([best(block, '10.0.1.3')], { type: 'direct', device: 'eth0' }),
@@ -152,15 +152,15 @@ const rows: readonly { title: string; inputs: DesiredInputs; route?: KernelRoute
 for (const { title, inputs: given, route, reason } of rows) {
 	test(`desired route for ${title}`, (t) => {
 		const [prefix] = [...given.origins, ...given.best.keys()];
-		const wanted = prefix === undefined ? undefined : wantedRoute(prefix, given);
+		const wanted = prefix === undefined ? undefined : wantedRoute(prefix, given.best.get(prefix), given);
 		if (route === undefined) t.regex(wanted?.type === 'skip' ? wanted.reason : '', reason ?? /never/);
 		else t.deepEqual(wanted?.type === 'route' ? wanted.route : undefined, route);
-		t.deepEqual([...desired(given).values()], route === undefined ? [] : [route]);
+		t.deepEqual([...desired(given.best, given).values()], route === undefined ? [] : [route]);
 	});
 }
 
 test('a prefix without a route or announcement has no desired route', (t) => {
-	t.is(wantedRoute(block, inputs([], { type: 'direct' })), undefined);
+	t.is(wantedRoute(block, undefined, inputs([], { type: 'direct' })), undefined);
 });
 
 const foreign = (prefix: string, via: string | undefined, device: string, metric = 0): ForeignRoute => ({

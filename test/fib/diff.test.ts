@@ -1,8 +1,8 @@
 import test from 'ava';
 import fc from 'fast-check';
-import type { PrefixKey } from '../../src/core/index.ts';
 import { byPrefix, ordered } from '../../src/fib/diff.ts';
 import { diff, type KernelRoute, type RouteOperation, reconcile, sameRoute } from '../../src/fib/index.ts';
+import { PrefixTable } from '../../src/fib/prefix-table.ts';
 import { FakeRouteKernel } from '../fakes/route-kernel.ts';
 import { blackhole, ourProtocol, unicast } from './kernel-contract.ts';
 
@@ -35,6 +35,13 @@ const world = (routes: readonly KernelRoute[]): FakeRouteKernel => {
 	for (const each of routes) kernel.addByOthers(each, ourProtocol);
 	return kernel;
 };
+
+/** The table after a read of these routes. */
+function tableOf(routes: readonly KernelRoute[]): PrefixTable {
+	const table = new PrefixTable();
+	for (const each of routes) table.setRoutes(table.of(each.prefix), each);
+	return table;
+}
 
 const keys = (routes: Iterable<KernelRoute>) => [...routes].map((each) => JSON.stringify(each)).sort();
 
@@ -100,9 +107,9 @@ test('a desired route without interface matches the route with the interface tha
 test('an old route stays if the new one is refused', async (t) => {
 	const old = unicast('192.168.0.0/26', '10.7.0.2', 'left', { metric: 10 });
 	const kernel = world([old]);
-	const actual: Map<PrefixKey, readonly KernelRoute[]> = byPrefix([old]);
+	const table = tableOf([old]);
 	const wanted = unicast('192.168.0.0/26', '10.99.0.1', undefined);
-	const report = await reconcile([old.prefix], { wanted: () => wanted, actual, maySweep: () => true }, kernel);
+	const report = await reconcile([table.of(old.prefix)], { wanted: () => wanted, table, maySweep: () => true }, kernel);
 	t.is(report.failures.length, 1);
 	t.deepEqual(await kernel.list(), [old]);
 });
@@ -113,14 +120,10 @@ test('across prefixes all additions precede all removals', async (t) => {
 	);
 	const kernel = world(olds);
 	const wanted = unicast('192.168.0.0/26', '10.7.0.3', 'left');
-	const prefixes = [...olds.map(({ prefix }) => prefix), wanted.prefix];
+	const table = tableOf(olds);
 	await reconcile(
-		prefixes,
-		{
-			wanted: (prefix) => (prefix === wanted.prefix ? wanted : undefined),
-			actual: byPrefix(olds),
-			maySweep: () => true,
-		},
+		[...olds, wanted].map(({ prefix }) => table.of(prefix)),
+		{ wanted: ({ prefix }) => (prefix === wanted.prefix ? wanted : undefined), table, maySweep: () => true },
 		kernel,
 	);
 	t.is(kernel.operations[0]?.type, 'add');

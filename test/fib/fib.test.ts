@@ -97,6 +97,56 @@ test('a withdrawn prefix leaves the kernel', async (t) => {
 	t.deepEqual(await listed(kernel), ['192.168.3.0/26 10.0.1.4 eth0']);
 });
 
+test('nothing is kept of a prefix that is withdrawn, whether its route was installed or refused', async (t) => {
+	const { fib, kernel } = setUp(t);
+	await fib.start();
+	fib.setOrigins([prefixKey('192.168.1.0/26')]);
+	fib.apply([install('192.168.2.0/26', '10.0.1.3')]);
+	await fib.whenIdle();
+	kernel.setInterface('tunl0', ['192.168.1.1/32'], false);
+	fib.apply([install('192.168.3.0/26', '10.0.2.2')]);
+	await fib.whenIdle();
+	t.like(fib.stats(), { prefixes: 2, failing: 1 });
+	fib.apply([withdraw('192.168.2.0/26'), withdraw('192.168.3.0/26')]);
+	await fib.whenIdle();
+	const { table } = fib.ownRoutes;
+	t.deepEqual(
+		['192.168.1.0/26', '192.168.2.0/26', '192.168.3.0/26'].map((text) => table.get(prefixKey(text)) !== undefined),
+		[true, false, false],
+	);
+	t.like(fib.stats(), { prefixes: 1, failing: 0 });
+});
+
+test('a prefix that changes while it is removed, and while the kernel is read, is not lost', async (t) => {
+	const { fib, kernel } = setUp(t);
+	await fib.start();
+	const prefix = '192.168.2.0/26';
+	fib.apply([install(prefix, '10.0.1.3')]);
+	await fib.whenIdle();
+	const write = kernel.apply.bind(kernel);
+	kernel.apply = async (operations) => {
+		kernel.apply = write;
+		const read = kernel.list.bind(kernel);
+		kernel.list = async () => {
+			kernel.list = read;
+			fib.apply([install(prefix, '10.0.1.4')]);
+			return read();
+		};
+		// Another comparison of the prefix is due, after a read, and there is nothing to install yet.
+		fib.apply([install(prefix, '10.0.1.4'), withdraw(prefix)]);
+		kernel.setInterface('eth1', []);
+		return write(operations);
+	};
+	fib.apply([withdraw(prefix)]);
+	await fib.whenIdle();
+	t.deepEqual(await listed(kernel), [`${prefix} 10.0.1.4 eth0`]);
+	t.like(fib.stats(), { prefixes: 1, failing: 0, dirty: 0 });
+	fib.apply([withdraw(prefix)]);
+	await fib.whenIdle();
+	t.deepEqual(await listed(kernel), []);
+	t.is(fib.ownRoutes.table.get(prefixKey(prefix)), undefined);
+});
+
 test('of several changes of one prefix the last one is applied', async (t) => {
 	const { fib, kernel } = setUp(t);
 	await fib.start();

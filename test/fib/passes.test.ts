@@ -2,13 +2,14 @@ import test from 'ava';
 import { prefixKey } from '../../src/core/index.ts';
 import { Passes } from '../../src/fib/passes.ts';
 import { Pending } from '../../src/fib/pending.ts';
+import { PrefixTable } from '../../src/fib/prefix-table.ts';
 import { DumpInterruptedError } from '../../src/linux/index.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { recordingLogger } from '../fakes/log.ts';
 
 const interrupted = () => new DumpInterruptedError('the table changed during each of 5 dumps');
 
-const prefix = prefixKey('10.0.0.0/26');
+const state = new PrefixTable().of(prefixKey('10.0.0.0/26'));
 
 interface Options {
 	readonly pass?: () => Promise<void>;
@@ -35,7 +36,7 @@ function passes({ pass, after, retryInMs = () => undefined }: Options = {}) {
 			const audit = pending.wantsAudit;
 			pending.auditBegins();
 			pending.foreignBegins();
-			done.push({ audit, prefixes: (await pending.take(() => [])).size });
+			done.push({ audit, prefixes: (await pending.take(() => [])).length });
 			await after?.(pending);
 		},
 	});
@@ -44,7 +45,7 @@ function passes({ pass, after, retryInMs = () => undefined }: Options = {}) {
 
 test('before the start changes are only collected; the first pass reads the kernel', async (t) => {
 	const { pending, done, runner } = passes();
-	pending.add(prefix);
+	pending.add(state);
 	runner.request();
 	t.is(runner.running, undefined);
 	runner.start();
@@ -59,7 +60,7 @@ test('a change during a pass is in the next one, and passes never overlap', asyn
 			t.is(inside++, 0);
 			await new Promise((resolve) => setImmediate(resolve));
 			inside--;
-			if (done.length === 1) waiting.add(prefix);
+			if (done.length === 1) waiting.add(state);
 		},
 	});
 	runner.start();

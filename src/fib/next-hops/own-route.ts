@@ -1,13 +1,6 @@
-import {
-	type Address,
-	type BestRoute,
-	isLinkLocal,
-	type PrefixKey,
-	parseAddress,
-	parsePrefix,
-	prefixContains,
-} from '../../core/index.ts';
-import type { ForeignRoute, KernelRoute } from '../kernel.ts';
+import { type Address, isLinkLocal, parseAddress, parsePrefix, prefixContains } from '../../core/index.ts';
+import type { ForeignRoute } from '../kernel.ts';
+import type { PrefixTable } from '../prefix-table.ts';
 import { networkOf } from './route-map.ts';
 
 /** A route of ours in the kernel, with the fields that determine reachability. */
@@ -24,10 +17,10 @@ export interface OwnRoute {
 	readonly hop?: { readonly via: string; readonly device: string; readonly onlink: boolean };
 }
 
-/** Our routes by prefix: in the kernel, and in BGP. */
+/** Our routes. */
 export interface OwnRoutes {
-	readonly actual: ReadonlyMap<PrefixKey, readonly KernelRoute[]>;
-	readonly best: ReadonlyMap<PrefixKey, BestRoute>;
+	/** By prefix: in the kernel, and in BGP. */
+	readonly table: Pick<PrefixTable, 'get' | 'heldCount'>;
 	/** Routes in the kernel that do not depend on BGP. */
 	readonly statics: readonly ForeignRoute[];
 	/**
@@ -41,13 +34,14 @@ export interface OwnRoutes {
  * Our most specific route in the kernel to an address; `undefined`: no route, or a blackhole. The
  * caller must reach the route's next hop without this route. Pure.
  */
-export function ownRouteTo(address: Address, { actual, best, held }: OwnRoutes): OwnRoute | undefined {
-	if (actual.size === 0) return undefined;
+export function ownRouteTo(address: Address, { table, held }: OwnRoutes): OwnRoute | undefined {
+	if (table.heldCount === 0) return undefined;
 	for (let length = address.bytes.length * 8; length >= 0; length--) {
 		const prefix = networkOf(address, length);
-		const route = actual.get(prefix)?.[0];
+		const state = table.get(prefix);
+		const route = state?.held;
 		if (route === undefined) continue;
-		const known = best.get(prefix);
+		const known = state?.best;
 		const nextHop = route.type === 'blackhole' ? undefined : (known?.nextHop ?? (held ? route.via : undefined));
 		const device = known === undefined ? route.device : known.nextHopInterface;
 		if (nextHop === undefined) return undefined;

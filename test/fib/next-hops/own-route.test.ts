@@ -2,6 +2,7 @@ import test from 'ava';
 import { type BestRoute, parseAddress, prefixKey } from '../../../src/core/index.ts';
 import type { KernelRoute } from '../../../src/fib/index.ts';
 import { ownRouteTo, staticRouteTo } from '../../../src/fib/next-hops/own-route.ts';
+import { PrefixTable } from '../../../src/fib/prefix-table.ts';
 import { blackhole, unicast } from '../kernel-contract.ts';
 
 const best = (prefix: string, nextHop: string | undefined): BestRoute => ({
@@ -66,13 +67,10 @@ const rows: readonly {
 ];
 for (const { title, kernel, best: routes, held = false, found } of rows) {
 	test(`our own route to an address ${title}`, (t) => {
-		const actual = new Map(kernel.map((route) => [route.prefix, [route]]));
-		const own = ownRouteTo(parseAddress('10.9.1.7'), {
-			actual,
-			best: new Map(routes.map((route) => [route.prefix, route])),
-			statics: [],
-			held,
-		});
+		const table = new PrefixTable();
+		for (const route of kernel) table.setRoutes(table.of(route.prefix), route);
+		for (const route of routes) table.setBest(table.of(route.prefix), route);
+		const own = ownRouteTo(parseAddress('10.9.1.7'), { table, statics: [], held });
 		t.is(own === undefined ? 'none' : `${own.length} ${own.nextHop} ${own.metric}`, found);
 	});
 }
