@@ -1,5 +1,6 @@
 import { podInterfacePrefix } from '../../src/core/index.ts';
 import type { RealCluster } from './cluster.ts';
+import { inDaemonOf } from './dataplane.ts';
 import { type NodeFacts, readAddresses, readPods, remainsOf } from './remains.ts';
 import type { Worker } from './worker.ts';
 
@@ -48,13 +49,6 @@ export async function checkAddresses(
 	{ controlPlane }: Pick<RealCluster, 'controlPlane'>,
 	node: string,
 ): Promise<string | undefined> {
-	const inSystem = ['-n', 'kube-system'];
-	const pods = await controlPlane.kubectl([
-		...[...inSystem, 'get', 'pods', '-l', 'app=bgpmesh', `--field-selector=spec.nodeName=${node}`],
-		...['-o', 'jsonpath={.items[*].metadata.name}'],
-	]);
-	const { status, stdout, stderr } = await controlPlane.try([
-		...[...inSystem, 'exec', pods.trim(), '-c', 'bgpmeshd', '--', 'bgpmesh', 'ipam', 'check'],
-	]);
+	const { status, stdout, stderr } = await inDaemonOf({ controlPlane }, node, ['bgpmesh', 'ipam', 'check']);
 	return status === 0 ? undefined : `${node}: ${(stdout + stderr).trim()}`;
 }

@@ -8,6 +8,7 @@ import { findBinary, kubernetesVersion, missingForCluster } from './binaries.ts'
 import { runChaos } from './chaos.ts';
 import { runChart } from './chart.ts';
 import { RealCluster } from './cluster.ts';
+import { withDataplane } from './dataplane.ts';
 import { type E2eOptions, parseCommand } from './options.ts';
 import { runRollout } from './rollout.ts';
 import { runSmoke } from './smoke.ts';
@@ -87,7 +88,8 @@ async function main(options: E2eOptions): Promise<number> {
 		if (options.rollout) return runRollout(cluster, progress);
 		if (options.chart) return runChart(cluster, topology, run);
 		const { focus = wholeChoice.focus, skip = wholeChoice.skip } = options;
-		return runSpecs(cluster, folder, { choice: { focus, skip }, processes: options.processes, ...run });
+		const specs = { choice: { focus, skip }, processes: options.processes, ...run };
+		return withDataplane(cluster, () => runSpecs(cluster, folder, specs));
 	};
 	try {
 		await cluster.start();

@@ -1,8 +1,8 @@
-import type { PolicyOverviewView } from '../../src/control/index.ts';
 import { must } from '../commands.ts';
 import { binary } from './binaries.ts';
 import { Checks } from './checks.ts';
 import type { RealCluster } from './cluster.ts';
+import { wrongDataplaneOf } from './dataplane.ts';
 import { imageNames } from './images.ts';
 import type { SpecResults } from './specs.ts';
 import type { ClusterTopology } from './topology.ts';
@@ -81,15 +81,10 @@ export async function runSmoke(
 		return status === 0 ? undefined : (stdout + stderr).trim();
 	};
 
-	const inSystem = ['-n', 'kube-system'];
 	for (const node of nodes)
 		await check(`packets of pods of ${node} are judged by ${choice.dataplane}`, async () => {
-			const ofNode = ['-l', 'app=bgpmesh', `--field-selector=spec.nodeName=${node}`];
-			const pod = await controlPlane.kubectl([...inSystem, 'get', 'pods', ...ofNode, '-o', 'name']);
-			const command = ['bgpmesh', 'policy', 'status', '--json'];
-			const text = await controlPlane.kubectl([...inSystem, 'exec', pod.trim(), '-c', 'bgpmeshd', '--', ...command]);
-			const { dataplane, dataplaneProblem = '' } = JSON.parse(text) as PolicyOverviewView;
-			return dataplane === choice.dataplane ? undefined : `they are judged by ${dataplane}; ${dataplaneProblem}`;
+			const wrong = await wrongDataplaneOf(cluster, node);
+			return wrong.length === 0 ? undefined : wrong.join('; ');
 		});
 	await controlPlane.kubectl(['apply', '-f', '-'], smokeManifests(nodes));
 	await check('pods on every node become ready', async () => {
