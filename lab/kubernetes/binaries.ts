@@ -17,7 +17,7 @@ const newestOf = (folder: string): string | undefined =>
 
 const folders = [
 	join(cache, 'kube', kubernetesVersion),
-	...['coredns', 'helm'].map((name) => join(cache, name, newestOf(join(cache, name)) ?? '-')),
+	...['coredns', 'helm', 'cyclonus'].map((name) => join(cache, name, newestOf(join(cache, name)) ?? '-')),
 ];
 
 /** A command's file, or `undefined`: one built for the cluster, else one of the system. */

@@ -130,16 +130,23 @@ const pause = (names: readonly string[]): Promise<Image> =>
 		},
 	});
 
-/** Kubernetes' own test image, with the commands that its specs run inside. */
-const agnhost = (names: readonly string[]): Promise<Image> =>
+/** Of a run of cyclonus: the name in its pods, and the program that it runs inside. */
+const cyclonusWorker = { image: 'docker.io/mfenwick100/cyclonus-worker:latest', command: 'cyclonus-worker' } as const;
+
+/**
+ * Kubernetes' own test image, with the commands that its specs run inside, and that of cyclonus if it
+ * is there.
+ */
+const agnhost = (names: readonly string[], worker: string | undefined): Promise<Image> =>
 	build({
 		names,
 		entrypoint: ['/agnhost'],
 		command: ['pause'],
-		key: `agnhost 3 ${kubernetesVersion}`,
+		key: `agnhost 3 ${kubernetesVersion}${worker === undefined ? '' : ` ${worker}`}`,
 		async fill(root) {
 			await shell(root);
 			await cp(binary('agnhost'), join(root, 'agnhost'));
+			if (worker !== undefined) await cp(worker, join(root, 'worker'));
 			await copyProgram(root, binary('nc.openbsd'), '/bin/nc');
 			for (const name of ['curl', 'wget', 'dig', 'nslookup', 'iperf', 'getent'])
 				await copyProgram(root, binary(name), `/usr/bin/${name}`);
@@ -227,10 +234,17 @@ async function namesInSpecs(): Promise<readonly string[]> {
 /** Builds every image that the cluster runs. `repository`: a built checkout. */
 export async function makeImages(repository: string): Promise<readonly Image[]> {
 	const wanted = await namesInSpecs();
+	const worker = findBinary(cyclonusWorker.command);
 	const like = (pattern: RegExp) => wanted.filter((name) => pattern.test(name));
 	return [
 		await pause([imageNames.pause, ...like(/\/pause:/)]),
-		await agnhost([imageNames.agnhost, ...like(/\/(agnhost|jessie-dnsutils|busybox):/)]),
+		await agnhost(
+			[
+				...[imageNames.agnhost, ...like(/\/(agnhost|jessie-dnsutils|busybox):/)],
+				...(worker === undefined ? [] : [cyclonusWorker.image]),
+			],
+			worker,
+		),
 		await coredns([imageNames.coredns]),
 		await ours([imageNames.bgpmesh], repository),
 	];

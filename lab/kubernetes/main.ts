@@ -8,6 +8,8 @@ import { findBinary, kubernetesVersion, missingForCluster } from './binaries.ts'
 import { runChaos } from './chaos.ts';
 import { runChart } from './chart.ts';
 import { RealCluster } from './cluster.ts';
+import { runCyclonus } from './cyclonus.ts';
+import type { CyclonusFigures } from './cyclonus-log.ts';
 import { withDataplane } from './dataplane.ts';
 import { type E2eOptions, parseCommand } from './options.ts';
 import { runRollout } from './rollout.ts';
@@ -21,8 +23,9 @@ const seconds = () => Math.round((performance.now() - started) / 1000);
 const print = (text: string) => process.stderr.write(`${text}\n`);
 const progress = (text: string) => print(`${String(seconds()).padStart(5)} s  ${text}`);
 
-/** Own checks, no specs of Kubernetes. */
-const runsChecks = ({ smoke, chaos, chart, rollout }: E2eOptions): boolean => smoke || chaos || chart || rollout;
+/** No specs of Kubernetes. */
+const runsChecks = ({ smoke, chaos, chart, rollout, cyclonus }: E2eOptions): boolean =>
+	smoke || chaos || chart || rollout || cyclonus;
 
 /** The reason why no cluster can be started here; `undefined` if one can. */
 function obstacle(options: E2eOptions): string | undefined {
@@ -30,18 +33,27 @@ function obstacle(options: E2eOptions): string | undefined {
 	const { packages, built } = missingForCluster(!runsChecks(options));
 	if (packages.length > 0) return `Debian packages are missing: apt-get install ${[...new Set(packages)].join(' ')}`;
 	if (options.chart && findBinary('helm') === undefined) return 'helm is missing: npm run setup:helm';
+	if (options.cyclonus && findBinary('cyclonus') === undefined) return 'cyclonus is missing: npm run setup:cyclonus';
 	if (built.length > 0) return `${built.join(', ')} are missing: npm run setup:kube -- --e2e`;
 	return undefined;
 }
 
-function renderResults({ passed, failed, skipped, failures, skips }: SpecResults): string {
+function renderResults({ passed, failed, skipped, failures, skips, cyclonus }: SpecResults): string {
 	const row = (mark: string, { name, reason }: { readonly name: string; readonly reason: string }) =>
 		`  ${mark}  ${name}${reason === '' ? '' : `\n           ${reason.slice(0, 200)}`}`;
 	return [
 		...failures.map((failure) => row('failed ', failure)),
 		...skips.map((skip) => row('skipped', skip)),
+		...(cyclonus === undefined ? [] : [renderFigures(cyclonus)]),
 		`Kubernetes ${kubernetesVersion}: ${passed} passed, ${failed} failed, ${skipped} skipped`,
 	].join('\n');
+}
+
+function renderFigures({ planned, cases, steps, retried, cells }: CyclonusFigures): string {
+	const probes = Object.entries(cells).map(
+		([protocol, { right, wrong }]) => `${protocol}: ${right} right, ${wrong} wrong`,
+	);
+	return `cyclonus: ${cases} of ${planned} cases, ${steps} steps, ${retried} of them retried; ${probes.join('; ')}`;
 }
 
 const lookAround = (cluster: RealCluster) => `
@@ -66,7 +78,7 @@ async function main(options: E2eOptions): Promise<number> {
 			ending.abort();
 		});
 	const folder = await mkdtemp(join(tmpdir(), 'bgpmesh-e2e-'));
-	const topology = clusterTopology(options.smoke || options.chaos || options.rollout ? 2 : 3);
+	const topology = clusterTopology(runsChecks(options) && !options.chart ? 2 : 3);
 	const { overlay, proxy, dataplane } = options;
 	const { signal } = ending;
 	const install = options.chart ? 'helm' : 'manifests';
@@ -87,6 +99,7 @@ async function main(options: E2eOptions): Promise<number> {
 		if (options.chaos) return runChaos(cluster, run);
 		if (options.rollout) return runRollout(cluster, progress);
 		if (options.chart) return runChart(cluster, topology, run);
+		if (options.cyclonus) return withDataplane(cluster, () => runCyclonus(cluster, options, run));
 		const { focus = wholeChoice.focus, skip = wholeChoice.skip } = options;
 		const specs = { choice: { focus, skip }, processes: options.processes, ...run };
 		return withDataplane(cluster, () => runSpecs(cluster, folder, specs));
@@ -96,10 +109,10 @@ async function main(options: E2eOptions): Promise<number> {
 		progress('the cluster is up');
 		const results = await runChosen();
 		const pods = (await cluster.controlPlane.kubectl(['get', 'pods', '-A', '-o', 'name'])).trim().split('\n').length;
-		const { passed, failed, skipped, failures } = results;
+		const { passed, failed, skipped, failures, cyclonus } = results;
 		if (options.json) {
 			const specs = { passed, failed, skipped };
-			const answer = { nodes: topology.nodes.length, pods, specs, failures, seconds: seconds() };
+			const answer = { nodes: topology.nodes.length, pods, specs, failures, cyclonus, seconds: seconds() };
 			process.stdout.write(`${JSON.stringify(answer)}\n`);
 		} else process.stdout.write(`${renderResults(results)}\n`);
 		if (failed > 0) await cluster.diagnose();

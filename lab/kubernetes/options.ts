@@ -16,6 +16,11 @@ export interface E2eOptions {
 	readonly chart: boolean;
 	/** Restarts of a Deployment under load in place of the specs. */
 	readonly rollout: boolean;
+	/** Cases of cyclonus in place of the specs. */
+	readonly cyclonus: boolean;
+	/** Tags of cyclonus' cases. */
+	readonly include: readonly string[];
+	readonly exclude: readonly string[];
 	readonly keep: boolean;
 	readonly json: boolean;
 	readonly overlay: ClusterOverlay;
@@ -39,6 +44,10 @@ specs, prints a table, and removes it all. Needs root, Debian's containerd and r
   --chaos           two nodes and incidents in place of the specs: daemon and containerd killed, no API server, a crowd of pods
   --chart           three nodes by the Helm chart in place of the specs: upgrade, rollback, reflector, monitor, removal
   --rollout         two nodes and restarts of a Deployment under load in place of the specs: no request may fail
+  --cyclonus        two nodes and the cases of cyclonus in place of the specs: policies, and every pair of nine pods probed
+                    after each change; built the first time, which needs Go (npm run setup:cyclonus)
+  --include TAGS    only cases of cyclonus with one of these tags of it, as egress,named-port
+  --exclude TAGS    no cases of cyclonus with one of these tags
   --focus REGEX     only specs whose names match
   --skip REGEX      no specs whose names match
   --processes N     so many specs at a time (default 1)
@@ -54,9 +63,12 @@ Examples:
   npm run e2e -- --smoke
   npm run e2e -- --chaos --logs /tmp/chaos
   npm run e2e -- --focus 'Netpol.*default-deny'
+  npm run e2e -- --cyclonus --exclude upstream-e2e,example
   npm run --silent e2e -- --json >result.json
 
 Exit codes: 0 every spec passed, 1 a spec failed or the cluster did not start, 2 wrong usage.`;
+
+const listOf = (text = ''): readonly string[] => text.split(',').filter(Boolean);
 
 /** Reads the command line; pure. */
 export function parseCommand(argv: readonly string[]): E2eCommand {
@@ -68,6 +80,9 @@ export function parseCommand(argv: readonly string[]): E2eCommand {
 				chaos: { type: 'boolean', default: false },
 				chart: { type: 'boolean', default: false },
 				rollout: { type: 'boolean', default: false },
+				cyclonus: { type: 'boolean', default: false },
+				include: { type: 'string' },
+				exclude: { type: 'string' },
 				keep: { type: 'boolean', default: false },
 				json: { type: 'boolean', default: false },
 				overlay: { type: 'string', default: 'none' },
@@ -80,7 +95,7 @@ export function parseCommand(argv: readonly string[]): E2eCommand {
 				help: { type: 'boolean', short: 'h', default: false },
 			},
 		});
-		const { smoke, chaos, chart, rollout, keep, json, overlay, proxy, dataplane, focus, skip, logs } = values;
+		const { smoke, chaos, chart, rollout, cyclonus, keep, json, overlay, proxy, dataplane, focus, skip, logs } = values;
 		if (values.help) return { type: 'help', text: usage };
 		if (overlay !== 'none' && overlay !== 'vxlan')
 			return { type: 'wrong', text: `--overlay ${overlay}: expected none or vxlan\n\n${usage}` };
@@ -88,12 +103,14 @@ export function parseCommand(argv: readonly string[]): E2eCommand {
 			return { type: 'wrong', text: `--proxy ${proxy}: expected bgpmesh or kube-proxy\n\n${usage}` };
 		if (dataplane !== 'nftables' && dataplane !== 'ebpf')
 			return { type: 'wrong', text: `--dataplane ${dataplane}: expected nftables or ebpf\n\n${usage}` };
-		const runs = Object.entries({ smoke, chaos, chart, rollout }).flatMap(([name, given]) =>
+		const runs = Object.entries({ smoke, chaos, chart, rollout, cyclonus }).flatMap(([name, given]) =>
 			given ? [`--${name}`] : [],
 		);
 		if (runs.length > 1) return { type: 'wrong', text: `one of ${runs.join(', ')} at a time\n\n${usage}` };
 		if (runs.length === 1 && (focus !== undefined || skip !== undefined))
 			return { type: 'wrong', text: `${runs[0]} runs no specs: it goes with neither --focus nor --skip\n\n${usage}` };
+		if (!cyclonus && (values.include !== undefined || values.exclude !== undefined))
+			return { type: 'wrong', text: `--include and --exclude choose cases of --cyclonus\n\n${usage}` };
 		const processes = Number(values.processes);
 		if (!Number.isInteger(processes) || processes < 1 || processes > 16)
 			return { type: 'wrong', text: `--processes ${values.processes}: expected 1 to 16\n\n${usage}` };
@@ -107,6 +124,9 @@ export function parseCommand(argv: readonly string[]): E2eCommand {
 				chaos,
 				chart,
 				rollout,
+				cyclonus,
+				include: listOf(values.include),
+				exclude: listOf(values.exclude),
 				keep,
 				json,
 				overlay,

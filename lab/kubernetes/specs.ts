@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { isRunning } from '../commands.ts';
 import { binary } from './binaries.ts';
 import type { RealCluster } from './cluster.ts';
+import type { CyclonusFigures } from './cyclonus-log.ts';
 
 /** A spec that failed, and the first line of its reason. */
 export interface SpecFailure {
@@ -21,6 +22,8 @@ export interface SpecResults {
 	readonly skipped: number;
 	readonly failures: readonly SpecFailure[];
 	readonly skips: readonly SpecFailure[];
+	/** Of a run of cyclonus, whose cases are counted above. */
+	readonly cyclonus?: CyclonusFigures;
 }
 
 interface Report {

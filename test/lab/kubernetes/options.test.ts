@@ -16,12 +16,19 @@ test('each run is chosen by its own option', (t) => {
 		dataplane: 'nftables',
 	});
 	t.like(optionsOf('--dataplane', 'ebpf'), { dataplane: 'ebpf' });
-	for (const run of ['smoke', 'chaos', 'chart', 'rollout']) t.like(optionsOf(`--${run}`), { [run]: true });
+	for (const run of ['smoke', 'chaos', 'chart', 'rollout', 'cyclonus']) t.like(optionsOf(`--${run}`), { [run]: true });
+});
+
+test('cases of cyclonus are chosen by its tags', (t) => {
+	t.like(optionsOf('--cyclonus'), { include: [], exclude: [] });
+	const chosen = optionsOf('--cyclonus', '--include', 'egress,named-port', '--exclude', 'sctp');
+	t.deepEqual([chosen?.include, chosen?.exclude], [['egress', 'named-port'], ['sctp']]);
 });
 
 for (const { title, argv, message } of [
 	{ title: 'two runs', argv: ['--smoke', '--chaos'], message: /^one of --smoke, --chaos at a time/ },
 	{ title: 'a focus without specs', argv: ['--chaos', '--focus', 'x'], message: /^--chaos runs no specs/ },
+	{ title: 'tags without cyclonus', argv: ['--include', 'egress'], message: /^--include and --exclude choose cases/ },
 	{ title: 'a regular expression that is none', argv: ['--focus', '('], message: /Invalid regular expression/ },
 	{ title: 'no process', argv: ['--processes', '0'], message: /^--processes 0: expected 1 to 16/ },
 	{ title: 'an unknown overlay', argv: ['--overlay', 'gre'], message: /^--overlay gre: expected none or vxlan/ },
