@@ -84,18 +84,23 @@ async function wrongSinceStart(cluster: Cluster): Promise<readonly string[]> {
 	const { controlPlane, choice } = cluster;
 	const wrong = await wrongDataplanes(cluster);
 	if (choice.dataplane === 'nftables') return wrong;
-	const daemons = ['-l', 'app=bgpmesh'];
-	const logs = ['logs', ...daemons, '-c', 'bgpmeshd', '--prefix', '--tail=-1'];
-	const restarts = '{range .items[*]}{.spec.nodeName} {.status.containerStatuses[*].restartCount}{"\n"}{end}';
-	const counts = await controlPlane.kubectl([...inSystem, 'get', 'pods', ...daemons, '-o', `jsonpath=${restarts}`]);
-	return [
-		...wrong,
-		...leftEbpf(await controlPlane.kubectl([...inSystem, ...logs])).slice(0, 10),
-		...counts
-			.split('\n')
-			.filter((line) => / .*[1-9]/.test(line))
-			.map((line) => `a daemon restarted: ${line}`),
-	];
+	const daemons = [...inSystem, 'get', 'pods', '-l', 'app=bgpmesh', '-o', 'json'];
+	const logs = [...inSystem, 'logs', '-l', 'app=bgpmesh', '-c', 'bgpmeshd', '--prefix', '--tail=-1'];
+	const left = leftEbpf(await controlPlane.kubectl(logs)).slice(0, 10);
+	return [...wrong, ...left, ...restarted(await controlPlane.kubectl(daemons))];
+}
+
+/** The pods in a list of Pods as JSON that have a container which restarted, a line for each. Pure. */
+export function restarted(text: string): readonly string[] {
+	const { items } = JSON.parse(text) as {
+		readonly items: readonly {
+			readonly metadata: { readonly name: string };
+			readonly status: { readonly containerStatuses?: readonly { readonly restartCount: number }[] };
+		}[];
+	};
+	return items
+		.filter(({ status }) => (status.containerStatuses ?? []).some(({ restartCount }) => restartCount > 0))
+		.map(({ metadata }) => `${metadata.name} restarted`);
 }
 
 /**
@@ -106,7 +111,7 @@ export async function withDataplane(cluster: Cluster, run: () => Promise<SpecRes
 	const wrong = await wrongDataplanes(cluster);
 	if (wrong.length > 0) throw new Error(`the data plane is not ${cluster.choice.dataplane}: ${wrong.join('; ')}`);
 	const results = await run();
-	const later = await wrongSinceStart(cluster);
+	const later = await wrongSinceStart(cluster).catch((error: unknown) => [String(error)]);
 	if (later.length === 0) return results;
 	const failure = { name: `packets of pods are judged by ${cluster.choice.dataplane}`, reason: later.join('; ') };
 	return { ...results, failed: results.failed + 1, failures: [...results.failures, failure] };

@@ -80,6 +80,8 @@ export class EbpfPolicy implements PolicyKernel {
 	readonly #attached = new Map<string, AttachedEndpoint>();
 	#entries: Entries | undefined;
 	#unattached: ReadonlySet<string> = new Set();
+	/** Indexes of interfaces that had no programs at the last look of `isIntact`. */
+	#withoutPrograms: ReadonlySet<number> = new Set();
 	/** The interfaces at the last look. */
 	#interfaces: ReadonlyMap<string, number> = new Map();
 	#redirects = false;
@@ -238,13 +240,22 @@ export class EbpfPolicy implements PolicyKernel {
 		return new PodConnections(this.#dependencies.maps, this.#attached);
 	}
 
-	/** Are the programs at the interfaces that exist now? */
+	/**
+	 * Are the programs at the interfaces that exist now? A pod that starts has an interface a moment
+	 * before its plugin asks for programs, and is closed until it has them: only what had none at the
+	 * last look either is damage.
+	 */
 	async isIntact(policy: NodePolicy): Promise<boolean> {
 		const indexes = await this.#dependencies.interfaces();
 		if ((await this.#hosts?.isIntact(policy)) === false) return false;
-		return [...policy.workloads.values()].every(
-			({ key, interfaceName }) => this.#attached.get(key)?.interfaceIndex === indexes.get(interfaceName),
+		const before = this.#withoutPrograms;
+		this.#withoutPrograms = new Set(
+			[...policy.workloads.values()].flatMap(({ key, interfaceName }) => {
+				const index = indexes.get(interfaceName);
+				return index === undefined || this.#attached.get(key)?.interfaceIndex === index ? [] : [index];
+			}),
 		);
+		return [...this.#withoutPrograms].every((index) => !before.has(index));
 	}
 
 	close(): void {

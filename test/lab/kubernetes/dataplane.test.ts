@@ -1,5 +1,5 @@
 import test from 'ava';
-import { leftEbpf, wrongDataplane } from '../../../lab/kubernetes/dataplane.ts';
+import { leftEbpf, restarted, wrongDataplane } from '../../../lab/kubernetes/dataplane.ts';
 import type { EbpfView } from '../../../src/control/index.ts';
 
 const frontends = (used: number) => ({ name: 'svc_frontends', type: 'hash', used, most: 100 });
@@ -56,9 +56,18 @@ test('with nftables nothing else may judge', (t) => {
 
 test('a daemon that left eBPF for a moment is found in its log', (t) => {
 	const lines = [
-		'level=info msg="eBPF programs enforce network policy" pods=2',
-		'level=error msg="eBPF programs do not fit, nftables enforces" reason="too many"',
-		'level=warn msg="services from outside stay with nftables"',
+		'[pod/bgpmesh-1] {"level":"info","message":"eBPF programs enforce network policy","pods":2}',
+		'[pod/bgpmesh-1] {"level":"error","message":"eBPF programs do not fit, nftables enforces","reason":"too many"}',
+		'[pod/bgpmesh-2] {"level":"warn","message":"services from outside stay with nftables"}',
 	];
 	t.deepEqual(leftEbpf(lines.join('\n')), lines.slice(1));
+});
+
+test('a daemon that restarted is named', (t) => {
+	const pod = (name: string, ...counts: readonly number[]) => ({
+		metadata: { name },
+		status: { containerStatuses: counts.map((restartCount) => ({ restartCount })) },
+	});
+	const items = [pod('bgpmesh-a', 0), pod('bgpmesh-b', 0, 1), { metadata: { name: 'bgpmesh-c' }, status: {} }];
+	t.deepEqual(restarted(JSON.stringify({ items })), ['bgpmesh-b restarted']);
 });
