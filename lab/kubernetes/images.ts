@@ -137,12 +137,12 @@ const cyclonusWorker = { image: 'docker.io/mfenwick100/cyclonus-worker:latest', 
  * Kubernetes' own test image, with the commands that its specs run inside, and that of cyclonus if it
  * is there.
  */
-const agnhost = (names: readonly string[], worker: string | undefined): Promise<Image> =>
+const agnhost = async (names: readonly string[], worker: string | undefined): Promise<Image> =>
 	build({
 		names,
 		entrypoint: ['/agnhost'],
 		command: ['pause'],
-		key: `agnhost 3 ${kubernetesVersion}${worker === undefined ? '' : ` ${worker}`}`,
+		key: `agnhost 3 ${kubernetesVersion}${worker === undefined ? '' : ` ${await must('sha256sum', [worker])}`}`,
 		async fill(root) {
 			await shell(root);
 			await cp(binary('agnhost'), join(root, 'agnhost'));
