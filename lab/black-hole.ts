@@ -1,16 +1,23 @@
 import { setTimeout as pause } from 'node:timers/promises';
+import { tunnelOverheadBytes } from '../src/encapsulation/index.ts';
 import { must } from './commands.ts';
 import type { Laboratory } from './laboratory.ts';
 import { lossDuring } from './losses.ts';
 import { problemsOf } from './observe.ts';
 import type { ScenarioResult } from './report.ts';
+import type { PoolMode } from './resources.ts';
 
 const usualMtuBytes = 1500;
 /** The MTU of the switch's port to the node. */
 const holeMtuBytes = 1400;
 /** A bridge forwards frames with a VLAN tag in addition to the MTU. */
 const vlanTagBytes = 4;
-const ipipBytes = 20;
+/** Headers of the tunnel in front of a packet. */
+const overheadBytes: Readonly<Record<PoolMode, number>> = {
+	ipip: tunnelOverheadBytes.ipip,
+	vxlan: tunnelOverheadBytes.vxlan,
+	none: 0,
+};
 const mostSeconds = 150;
 const lookMs = 500;
 
@@ -25,7 +32,7 @@ export async function blackHole(laboratory: Laboratory, signal: AbortSignal): Pr
 	const far = nodes.find(({ subnet }) => subnet !== first?.subnet);
 	if (first === undefined || far === undefined) throw new RangeError('a laboratory without nodes in two subnets');
 	const reporters = nodes.filter(({ subnet }) => subnet === first.subnet);
-	const passes = holeMtuBytes + vlanTagBytes - ipipBytes;
+	const passes = holeMtuBytes + vlanTagBytes - overheadBytes[laboratory.poolMode];
 	const problems: string[] = [];
 	let reported = '';
 	const setPort = (mtuBytes: number) =>

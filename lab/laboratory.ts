@@ -7,7 +7,7 @@ import { type ClusterCommands, LabCluster } from './cluster.ts';
 import { CommandError, isRunning, startIn, stop } from './commands.ts';
 import { clusterDaemonConfig, daemonConfig, torConfig } from './daemon-config.ts';
 import { buildNetwork, type LabNetwork } from './network.ts';
-import { leadsTo, peersOf, poolsOf, routesOf, usedOf } from './observe.ts';
+import { leadsTo, peersOf, poolsOf, routesOf, usedOf, usesAddress } from './observe.ts';
 import { type PingOptions, type PingTarget, pingAll } from './pings.ts';
 import type { PeerRow, PingRow, RouteRow } from './report.ts';
 import type { PoolMode } from './resources.ts';
@@ -189,6 +189,25 @@ export class Laboratory {
 		});
 		return established === this.sessionsConfigured && complete;
 	};
+
+	/** How the pools reach other subnets at first. */
+	get poolMode(): PoolMode {
+		return this.#options.poolMode;
+	}
+
+	/**
+	 * Waits until no node's kernel has a route or a tunnel that uses the address: it can be removed
+	 * from its node. `false`: timeout. @throws AbortError
+	 */
+	async isUnused(address: string, mostSeconds: number, signal: AbortSignal): Promise<boolean> {
+		const deadline = performance.now() + mostSeconds * 1000;
+		for (;;) {
+			const uses = await Promise.all(this.topology.nodes.map(({ name }) => usesAddress(this.namespace(name), address)));
+			if (!uses.includes(true)) return true;
+			if (performance.now() > deadline) return false;
+			await pause(300, undefined, { signal });
+		}
+	}
 
 	/** Waits until a node's daemon has a pool. @throws AbortError, CommandError on timeout */
 	async knowsPool(node: LabNode, pool: string, signal: AbortSignal): Promise<void> {

@@ -67,6 +67,23 @@ export async function routesOf(namespace: string, { nodes }: LabTopology): Promi
 	return parseRoutes(stdout, blocks);
 }
 
+/**
+ * Does anything that a daemon keeps in the kernel of this node still use the address: a route of
+ * ours, or an end of a VXLAN tunnel? Read from the kernel itself.
+ */
+export async function usesAddress(namespace: string, address: string): Promise<boolean> {
+	const answers = await Promise.all([
+		run('ip', ['-n', namespace, 'route', 'show', 'proto', '80']),
+		run('ip', ['-n', namespace, '-d', 'link', 'show', 'type', 'vxlan']),
+		// Without such a device the command fails, and there is no such entry.
+		run('bridge', ['-n', namespace, 'fdb', 'show', 'dev', 'vxlan.calico']),
+	]);
+	return answers.some(({ stdout }) => hasWord(stdout, address));
+}
+
+/** The text has the word, between white space. Pure. */
+export const hasWord = (text: string, word: string): boolean => text.split(/\s+/).includes(word);
+
 const isTunnel = (device: string | undefined): boolean => device === 'tunl0' || device === 'vxlan.calico';
 
 /** Reads `ip -json route`; `blocks` are the pod blocks, all other prefixes are external. */

@@ -1,12 +1,14 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import { must } from './commands.ts';
 import type { Laboratory } from './laboratory.ts';
-import { lossDuring } from './losses.ts';
+import { countLosses, lossDuring, pingsDuring } from './losses.ts';
 import { countPings } from './pings.ts';
-import type { ScenarioResult } from './report.ts';
+import type { PingRow, ScenarioResult } from './report.ts';
 
 /** Duration of an outage of a cable or the router. */
 const outageMs = 3000;
+/** Time for which packets flow after everything is back. */
+const afterwardsMs = 3000;
 const mostSeconds = 150;
 const crashes = 5;
 
@@ -84,18 +86,43 @@ async function outage(
 	{ cut, mend }: { readonly cut: () => Promise<unknown>; readonly mend: () => Promise<unknown> },
 ): Promise<ScenarioResult> {
 	let back = false;
+	let mendedAtMs = 0;
+	let backAtMs = 0;
 	const happens = async () => {
 		await cut();
 		await pause(outageMs, undefined, { signal });
 		await mend();
+		mendedAtMs = Date.now();
 		back = await comesBack(laboratory, signal);
+		backAtMs = Date.now();
+		// A whole round of packets after that.
+		await pause(afterwardsMs, undefined, { signal });
 	};
-	const counts = await lossDuring(laboratory, happens, signal);
+	const { rows, beginMs } = await pingsDuring(laboratory, happens, signal);
+	const counts = countLosses(rows, beginMs);
 	const after = countPings(await laboratory.podPings(10, 2));
+	const phases = lossPhases(rows, { mendedAtMs, backAtMs });
+	const lostByPhase = { ...phases, afterwards: phases.afterwards + after.lost };
 	const text =
-		`${what} was away for ${outageMs / 1000} s: ${counts.lost} of ${counts.sent} packets lost ` +
-		`meanwhile, ${after.lost} of ${after.sent} afterwards${notBack(back)}`;
-	return { name, ...counts, ok: back && after.lost === 0 && after.sent > 0, text };
+		`${what} was away for ${outageMs / 1000} s: ${counts.lost} of ${counts.sent} packets lost, ` +
+		`${phases.away} of them meanwhile, ${phases.comingBack} until every session and route was back ` +
+		`${((backAtMs - mendedAtMs) / 1000).toFixed(1)} s later, ${lostByPhase.afterwards} after that${notBack(back)}`;
+	return { name, ...counts, lostByPhase, ok: back && lostByPhase.afterwards === 0 && after.sent > 0, text };
+}
+
+/**
+ * The lost packets of an outage by the time at which they were sent. One without a known time was
+ * lost meanwhile: no packet of its round arrived. Pure.
+ */
+export function lossPhases(
+	rows: readonly PingRow[],
+	{ mendedAtMs, backAtMs }: { readonly mendedAtMs: number; readonly backAtMs: number },
+): NonNullable<ScenarioResult['lostByPhase']> {
+	const times = rows.flatMap(({ lostAtMs = [] }) => lostAtMs);
+	const { lost } = countPings(rows);
+	const afterwards = times.filter((at) => at >= backAtMs).length;
+	const comingBack = times.filter((at) => at >= mendedAtMs).length - afterwards;
+	return { away: lost - comingBack - afterwards, comingBack, afterwards };
 }
 
 /**

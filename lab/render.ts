@@ -1,4 +1,4 @@
-import type { LabReport, PingRow, RouteRow } from './report.ts';
+import type { LabReport, LossRow, PingRow, RouteRow } from './report.ts';
 import type { LabTopology } from './topology.ts';
 
 /** Colours if the output is a terminal. */
@@ -45,9 +45,10 @@ export function renderReport(report: LabReport, topology: LabTopology, palette: 
 		'',
 		palette.heading('Pings, average round trip'),
 		renderMatrix(report, topology, palette),
-		...scenarios.flatMap(({ name, ok, text }) => [
+		...scenarios.flatMap(({ name, ok, text, losses = [] }) => [
 			'',
 			`${(ok ? palette.good : palette.bad)(ok ? '✓' : '✗')} ${name}: ${text}`,
+			...losses.map(lossLine),
 		]),
 		'',
 		...report.problems.map((problem) => `${palette.bad('✗')} ${problem}`),
@@ -55,6 +56,9 @@ export function renderReport(report: LabReport, topology: LabTopology, palette: 
 		'',
 	].join('\n');
 }
+
+const lossLine = ({ from, to, lost, fromSeconds, toSeconds }: LossRow): string =>
+	`  lost from ${from} to ${to}: ${lost}, ${fromSeconds} to ${toSeconds} s after its start`;
 
 type Cell = string | { readonly text: string; readonly paint: (text: string) => string };
 

@@ -28,6 +28,8 @@ export interface PingRow {
 	readonly sent: number;
 	readonly lost: number;
 	readonly averageMs?: number;
+	/** About when the lost ones were sent, in milliseconds since 1970; absent if unknown or none. */
+	readonly lostAtMs?: readonly number[];
 }
 
 /** Count and total. */
@@ -36,9 +38,26 @@ export interface PingCounts {
 	readonly lost: number;
 }
 
+/** Lost packets from one pod to another, one after the other or nearly. */
+export interface LossRow {
+	readonly from: string;
+	readonly to: string;
+	readonly lost: number;
+	/** When the first and the last one were sent, in seconds since the scenario began. */
+	readonly fromSeconds: number;
+	readonly toSeconds: number;
+}
+
 /** The result and the losses of a scenario. */
 export interface ScenarioResult extends PingCounts {
 	readonly name: string;
+	/** Which packets were lost, and when; absent if none were. */
+	readonly losses?: readonly LossRow[];
+	/**
+	 * Where the only way is away for a while: packets lost meanwhile, until every session and route
+	 * was back, and after that.
+	 */
+	readonly lostByPhase?: { readonly away: number; readonly comingBack: number; readonly afterwards: number };
 	/** Packets that a policy denies: none may pass. */
 	readonly denied?: { readonly sent: number; readonly passed: number };
 	readonly ok: boolean;

@@ -1,5 +1,7 @@
 import test from 'ava';
-import { leadsTo, parseRoutes } from '../../lab/observe.ts';
+import { lossesOf } from '../../lab/losses.ts';
+import { hasWord, leadsTo, parseRoutes } from '../../lab/observe.ts';
+import { lossPhases } from '../../lab/outages.ts';
 import { countPings, parsePing } from '../../lab/pings.ts';
 
 const statistics = (sent: number, received: number) => `PING 192.168.3.10 (192.168.3.10) 56(84) bytes of data.
@@ -66,4 +68,39 @@ test('routes lead to an address if one covers it over the right interface; the o
 	t.false(leadsTo(routes, ['192.168.3.1'], false));
 	t.true(leadsTo(routes, ['192.168.2.63'], false));
 	t.false(leadsTo(routes, ['192.168.1.5'], false));
+});
+
+const reply = (sequence: number, atSeconds: number) =>
+	`[${atSeconds.toFixed(6)}] 64 bytes from 192.168.3.10: icmp_seq=${sequence} ttl=62 time=1000 ms\n`;
+
+test('the times at which lost packets were sent follow from their neighbours', (t) => {
+	// Sent every 20 ms from 100 s on; each reply takes a second.
+	const replies = [1, 2, 5, 6].map((sequence) => reply(sequence, 101 + (sequence - 1) * 0.02));
+	const text = `${replies.join('')}${statistics(8, 4)}`;
+	t.deepEqual(parsePing(text, 8).lostAtMs, [100_040, 100_060, 100_120, 100_140]);
+	t.is(parsePing(statistics(3, 0), 3).lostAtMs, undefined);
+});
+
+const row = { from: 'pod-a', to: 'pod-b', address: '192.168.2.10', sent: 500 };
+
+test('lost packets near each other are one loss', (t) => {
+	t.deepEqual(lossesOf([{ ...row, lost: 4, lostAtMs: [1000, 1020, 1040, 9000] }], 500), [
+		{ from: 'pod-a', to: 'pod-b', lost: 3, fromSeconds: 0.5, toSeconds: 0.54 },
+		{ from: 'pod-a', to: 'pod-b', lost: 1, fromSeconds: 8.5, toSeconds: 8.5 },
+	]);
+	t.deepEqual(lossesOf([{ ...row, lost: 0 }], 500), []);
+});
+
+test('the losses of an outage are counted by phase: meanwhile, until all is back, and after that', (t) => {
+	const rows = [
+		{ ...row, lost: 5, lostAtMs: [1000, 2000, 3000, 4000, 5000] },
+		// No packet of the round arrived.
+		{ ...row, lost: 500 },
+	];
+	t.deepEqual(lossPhases(rows, { mendedAtMs: 2500, backAtMs: 4500 }), { away: 502, comingBack: 2, afterwards: 1 });
+});
+
+test('an address is found as a word alone', (t) => {
+	t.true(hasWord('vxlan id 4096 local 10.0.1.2 dev eth0', '10.0.1.2'));
+	t.false(hasWord('192.168.1.0/26 via 10.0.1.25 dev eth0', '10.0.1.2'));
 });
