@@ -11,6 +11,7 @@ import {
 	RouteTable,
 	RouteType,
 	Rtnetlink,
+	routeTypeOf,
 } from '../linux/index.ts';
 import { felixProtocol, isFelixRoute, isFormerRoute, mayBeFelix } from './felix.ts';
 import {
@@ -25,7 +26,7 @@ import {
 } from './kernel.ts';
 import { Links } from './links.ts';
 import { fewestSharedHops, NextHopObjects, type SharedHop } from './next-hop-objects.ts';
-import { RouteMessages } from './route-messages.ts';
+import { isWrittenType, RouteMessages } from './route-messages.ts';
 import { othersFirst, slices } from './slices.ts';
 
 export interface NetlinkKernelOptions {
@@ -99,7 +100,8 @@ class NetlinkKernel implements RouteKernel {
 		return this.#netlink.listRoutes<KernelRoute>(
 			{ family, table: this.table, protocol },
 			{
-				full: (message) => own(this.#messages.decode(message), message.nextHopId ?? 0),
+				full: (message) =>
+					isWrittenType(message.type) ? own(this.#messages.decode(message), message.nextHopId ?? 0) : undefined,
 				plain: (listed) => own(this.#messages.decodeListed(listed), listed.nextHopId),
 			},
 		);
@@ -123,7 +125,8 @@ class NetlinkKernel implements RouteKernel {
 	#fileForeign(message: RouteMessage, routes: ForeignRoute[]): void {
 		const { destination, length, protocol, priority, type, nextHops, family } = message;
 		const [hop] = nextHops;
-		if (this.#mayBeOurs(protocol) && this.#isOurs(this.#messages.decode(message), protocol)) return;
+		if (this.#mayBeOurs(protocol) && isWrittenType(type) && this.#isOurs(this.#messages.decode(message), protocol))
+			return;
 		const prefix = formatPrefix(destination, length);
 		this.#noteForeign(prefix, priority);
 		if (type === RouteType.unicast && hop !== undefined)
@@ -154,7 +157,7 @@ class NetlinkKernel implements RouteKernel {
 		const keeps = this.#protocol === felixProtocol && this.#felixFamilies.includes(family);
 		return {
 			exceptProtocol: this.#protocol,
-			...(keeps ? { unless: (message: Message) => mayBeFelix(message, family) } : {}),
+			unless: (message: Message) => !isWrittenType(routeTypeOf(message)) || (keeps && mayBeFelix(message, family)),
 		};
 	}
 
@@ -335,7 +338,8 @@ class NetlinkKernel implements RouteKernel {
 			case MessageType.deleteRoute: {
 				const decoded = decodeRoute(message);
 				if (decoded?.table !== this.table) break;
-				const own = decoded.protocol === this.#protocol ? this.#messages.decode(decoded) : undefined;
+				const mayBeOwn = decoded.protocol === this.#protocol && isWrittenType(decoded.type);
+				const own = mayBeOwn ? this.#messages.decode(decoded) : undefined;
 				if (own === undefined || !this.#isOurs(own, decoded.protocol)) {
 					if (message.type === MessageType.newRoute)
 						this.#noteForeign(formatPrefix(decoded.destination, decoded.length), decoded.priority);

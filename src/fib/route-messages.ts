@@ -12,6 +12,12 @@ import {
 import { hopOrder, type KernelRoute, type RouteHop } from './kernel.ts';
 import type { Links } from './links.ts';
 
+/**
+ * Is a route of this type written by this project? `throw`, `prohibit`, `unreachable` and others
+ * are never ours, with any protocol number. Pure.
+ */
+export const isWrittenType = (type: number): boolean => type === RouteType.unicast || type === RouteType.blackhole;
+
 /** Our routes as messages of rtnetlink, in both directions. */
 export class RouteMessages {
 	readonly #table: number;
@@ -81,10 +87,7 @@ export class RouteMessages {
 		);
 	}
 
-	/**
-	 * A type that we never write (unreachable, ...) becomes a unicast route without gateway and
-	 * device, so that it differs and is removed.
-	 */
+	/** For a route of a type that we write (`isWrittenType`). */
 	decode({ family, destination, length, type, priority, nextHops, source }: RouteMessage): KernelRoute {
 		const prefix = formatPrefix(destination, length);
 		const base = { prefix, family, metric: priority } as const;

@@ -18,6 +18,10 @@ kernelTest('cleanup removes all objects of bgpmesh and no others', async (t) => 
 		// Felix: the same protocol, no metric.
 		'route add 192.168.7.0/26 via 10.80.0.9 dev eth0 proto 80 onlink',
 		'-6 route add fd99:7::/122 via fd80::9 dev eth0 proto 80 onlink',
+		// Types that are never written, with any protocol number.
+		'route add prohibit 192.168.6.0/26 proto 80 metric 1024',
+		'route add throw 192.168.5.0/26 proto 81 metric 1024',
+		'-6 route add prohibit fd99:8::/122 proto 80',
 		'nexthop add id 7 via 10.80.0.9 dev eth0 proto static',
 		'link add flannel.1 type vxlan id 1 dstport 8472 local 10.80.0.1 dev eth0',
 	];

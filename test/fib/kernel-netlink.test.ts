@@ -1,6 +1,7 @@
 import test from 'ava';
 import { silentLogger } from '../../src/core/index.ts';
 import { openNetlinkKernel } from '../../src/fib/index.ts';
+import { eventually } from '../support/eventually.ts';
 import { addInterface, enterNewNamespace, ip, noNamespaces } from '../support/namespace.ts';
 import { ourProtocol, testKernelContract, unicast } from './kernel-contract.ts';
 
@@ -29,6 +30,32 @@ if (noNamespaces !== undefined) {
 		ip('nexthop')
 			.split('\n')
 			.filter((line) => line.includes(`proto ${ourProtocol}`));
+
+	test.serial('a route of a type that is never written is foreign, with any protocol number', async (t) => {
+		enterNewNamespace();
+		addInterface('left', ['10.7.0.1/24', 'fd07::1/64']);
+		const kernel = openNetlinkKernel({ routeProtocol: ourProtocol }, silentLogger);
+		const heard: string[] = [];
+		kernel.watch((event) => {
+			if (event.type !== 'interface' && event.type !== 'address-added') heard.push(event.type);
+		});
+		for (const words of ['prohibit 10.1.0.0/24', 'throw 10.2.0.0/24', 'unreachable 10.3.0.0/24'])
+			ip(`route add ${words} proto ${ourProtocol} metric 1024`);
+		for (const words of ['prohibit fd99:1::/64', 'throw fd99:2::/64']) ip(`-6 route add ${words} proto ${ourProtocol}`);
+		t.deepEqual(await kernel.list(), []);
+		await kernel.listForeign();
+		// The kernel would replace the first route of that prefix and metric, of any owner.
+		ip(`route append 10.1.0.0/24 via 10.7.0.3 proto ${ourProtocol} metric 1024`);
+		const [old, own] = ['10.7.0.3', '10.7.0.2'].map((via) => unicast('10.1.0.0/24', via, 'left'));
+		if (old === undefined || own === undefined) return t.fail();
+		t.deepEqual(await kernel.apply([{ type: 'replace', route: own, old }]), []);
+		t.deepEqual(await kernel.list(), [own]);
+		t.regex(ip('route'), /^prohibit 10\.1\.0\.0\/24 proto \d+ metric 1024/m);
+		await eventually('the events are there', () => heard.length >= 5);
+		t.deepEqual(new Set(heard.slice(0, 5)), new Set(['foreign-route']));
+		kernel.close();
+		return undefined;
+	});
 
 	test.serial(
 		'routes with many next hops share next hop objects, which are removed when no route uses them',

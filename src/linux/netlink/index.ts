@@ -15,6 +15,7 @@ export {
 	type RouteFilter,
 	type RouteMessage,
 	type RouteVerb,
+	routeTypeOf,
 } from './route.ts';
 export { type NeighbourChangeRequest, Rtnetlink } from './rtnetlink.ts';
 export {

@@ -256,6 +256,12 @@ export function routeProtocolOf(message: Message): number {
 	return message.view.getUint8(message.bodyStart + 5);
 }
 
+/** The type of such a route, one of `RouteType`. @throws NetlinkFormatError */
+export function routeTypeOf(message: Message): number {
+	requireBody(message, fixedLength);
+	return message.view.getUint8(message.bodyStart + 7);
+}
+
 /** True if a route message has RTA_PRIORITY: the metric of a route of IPv4 without it is 0. */
 export function hasRoutePriority({ view, bodyStart, bodyEnd }: Message): boolean {
 	let found = false;
