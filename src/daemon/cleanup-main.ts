@@ -13,18 +13,22 @@ const usualConfigFile = '/etc/bgpmesh/bgpmeshd.yaml';
 const defaultPinDirectory = '/sys/fs/bpf/bgpmesh';
 const ipipDevice = 'tunl0';
 
-/** Our routes in the main table, and the next hop objects that they use. */
-const routes = (protocols: readonly number[]): PlaneCleanup => ({
+/** Our routes in their table, and the next hop objects that they use. */
+const routes = (protocols: readonly number[], table: number | undefined): PlaneCleanup => ({
 	name: 'routes',
 	async cleanup({ dryRun }) {
 		const removed: string[] = [];
-		for (const protocol of protocols) removed.push(...(await removeRoutes(protocol, dryRun)));
+		for (const protocol of protocols) removed.push(...(await removeRoutes(protocol, table, dryRun)));
 		return removed;
 	},
 });
 
-async function removeRoutes(routeProtocol: number, dryRun: boolean): Promise<readonly string[]> {
-	const kernel = openNetlinkKernel({ routeProtocol }, silentLogger);
+async function removeRoutes(
+	routeProtocol: number,
+	table: number | undefined,
+	dryRun: boolean,
+): Promise<readonly string[]> {
+	const kernel = openNetlinkKernel({ routeProtocol, ...(table === undefined ? {} : { table }) }, silentLogger);
 	try {
 		// Felix marks its routes with the same number.
 		kernel.setOwnership({ protocol: routeProtocol, felixFamilies: ['ipv4', 'ipv6'] });
@@ -139,8 +143,12 @@ async function listTables(): Promise<string> {
  * All kernel state of this project, a row for each plane, in the order of removal: routes to a
  * device precede the device.
  */
-const cleanups = (routeProtocols: readonly number[], pinDirectory: string): readonly PlaneCleanup[] => [
-	routes(routeProtocols),
+const cleanups = (
+	routeProtocols: readonly number[],
+	table: number | undefined,
+	pinDirectory: string,
+): readonly PlaneCleanup[] => [
+	routes(routeProtocols, table),
 	vxlan(routeProtocols),
 	ipip(routeProtocols),
 	nftables,
@@ -154,11 +162,11 @@ const cleanups = (routeProtocols: readonly number[], pinDirectory: string): read
 export const cleanUp: CleanUp = async ({ dryRun, configFile }) => {
 	const file = configFile ?? (existsSync(usualConfigFile) ? usualConfigFile : undefined);
 	const config = file === undefined ? undefined : await loadConfig(file);
-	const { routeProtocol } = config?.fib ?? {};
+	const { routeProtocol, table } = config?.fib ?? {};
 	const routeProtocols = routeProtocol === undefined ? [felixProtocol, besideFelixProtocol] : [routeProtocol];
 	const pinDirectory = config?.ebpf.pinDirectory ?? defaultPinDirectory;
 	const planes: CleanedPlane[] = [];
-	for (const plane of cleanups(routeProtocols, pinDirectory)) {
+	for (const plane of cleanups(routeProtocols, table, pinDirectory)) {
 		try {
 			planes.push({ plane: plane.name, removed: await plane.cleanup({ dryRun }) });
 		} catch (error) {
