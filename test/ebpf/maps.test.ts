@@ -66,6 +66,23 @@ kernelTest('buffers of another size than the key or value are refused before the
 	t.throws(() => map.get(new Uint8Array(8)), { instanceOf: RangeError });
 });
 
+kernelTest('a map that is closed is not taken for the next one, whose descriptor has the same number', (t) => {
+	const map = BpfMap.create(hash);
+	const number = map.fd;
+	const slices = map.slices();
+	slices.next();
+	map.close();
+	const next = BpfMap.create({ ...hash, valueBytes: 64 });
+	t.teardown(() => next.close());
+	t.is(next.fd, number);
+	next.set(word(1), new Uint8Array(64));
+	t.throws(() => map.get(word(1)), { message: /EBADF/ });
+	t.throws(() => [...map.keys()], { message: /EBADF/ });
+	t.true(slices.next().done);
+	map.close();
+	t.is(next.get(word(1))?.length, 64, 'a second close leaves it alone');
+});
+
 kernelTest('records of a ring buffer arrive in order, more than it holds at once, and the rest is lost', (t) => {
 	const ring = BpfMap.create({ name: 'ring', type: 'ringBuffer', keyBytes: 0, valueBytes: 0, entries: 4096 });
 	const reader = new RingBuffer(ring);

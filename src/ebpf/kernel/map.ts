@@ -43,11 +43,16 @@ const flagsOf = ({ type, onDemand }: MapDefinition): number => (type === 'lpmTri
  */
 export class BpfMap {
 	readonly definition: MapDefinition;
-	readonly fd: number;
+	#fd: number;
 
 	private constructor(definition: MapDefinition, fd: number) {
 		this.definition = definition;
-		this.fd = fd;
+		this.#fd = fd;
+	}
+
+	/** -1 behind `close`: the number may be that of another map by then, with larger elements. */
+	get fd(): number {
+		return this.#fd;
 	}
 
 	/** @throws SystemCallError */
@@ -190,7 +195,7 @@ export class BpfMap {
 
 	/**
 	 * Elements of a hash, many with each call (kernel 5.6): for large maps. With changes at the same
-	 * time some may be missing or occur twice. @throws SystemCallError
+	 * time some may be missing or occur twice, and none follow `close`. @throws SystemCallError
 	 */
 	*slices(): Generator<(readonly [key: Uint8Array, value: Uint8Array])[]> {
 		const { keyBytes, valueBytes, name } = this.definition;
@@ -207,7 +212,7 @@ export class BpfMap {
 				keys.slice(index * keyBytes, (index + 1) * keyBytes),
 				values.slice(index * valueBytes, (index + 1) * valueBytes),
 			]);
-			if (isLast) return;
+			if (isLast || this.#fd < 0) return;
 		}
 	}
 
@@ -218,9 +223,14 @@ export class BpfMap {
 		return new SystemCallError(`bpf: update map ${this.definition.name}`, errno);
 	}
 
-	/** The map lives on while a pin or a program refers to it. */
+	/**
+	 * The map lives on while a pin or a program refers to it. Calls behind it fail with EBADF; a
+	 * second `close` does nothing.
+	 */
 	close(): void {
-		closeSync(this.fd);
+		if (this.#fd < 0) return;
+		closeSync(this.#fd);
+		this.#fd = -1;
 	}
 
 	/**
