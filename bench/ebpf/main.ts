@@ -11,9 +11,11 @@ import { benchPackets } from '../nftables/packets.ts';
 import { benchConnect } from './connect.ts';
 import { benchPodWays } from './pod-ways.ts';
 import { benchPods } from './pods.ts';
+import { benchTunnel } from './tunnel.ts';
 
 const ofPods = ['connectPods', 'rate', 'stream'] as const;
-const parts = ['packets', 'pods', 'connect', ...ofPods] as const;
+const single = ['packets', 'pods', 'connect', 'tunnel'] as const;
+const parts = [...single, ...ofPods] as const;
 
 const options = await yargs(hideBin(process.argv))
 	.scriptName('npm run bench:ebpf --')
@@ -46,9 +48,10 @@ try {
 		}),
 		pods: () => benchPods(options),
 		connect: () => benchConnect(options),
+		tunnel: () => benchTunnel(options),
 	};
 	const result: Record<string, unknown> = {};
-	for (const part of ['packets', 'pods', 'connect'] as const) if (isChosen(part)) result[part] = await measures[part]();
+	for (const part of single) if (isChosen(part)) result[part] = await measures[part]();
 	const chosen = ofPods.filter(isChosen);
 	if (chosen.length > 0) Object.assign(result, await benchPodWays(chosen, options));
 	const load = { before: loadBefore, after: loadAverage() };

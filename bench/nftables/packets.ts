@@ -119,7 +119,8 @@ const openNftables = (namespace: string): BenchEnforcer =>
 		return { kernel, close: () => kernel.close() };
 	});
 
-const trackingTable = `table inet bmtracking {
+/** The kernel tracks connections, and nothing else happens. */
+export const trackingTable = `table inet bmtracking {
 	chain forward {
 		type filter hook forward priority 0; policy accept;
 		ct state established accept

@@ -66,6 +66,8 @@ export const Helper = {
 	ipv4ChecksumReplace: 10, // 4.1, bpf_l3_csum_replace
 	transportChecksumReplace: 11, // 4.1, bpf_l4_csum_replace
 	tailCall: 12, // 4.2
+	skbSetTunnelKey: 21, // 4.3
+	redirect: 23, // 4.4
 	skbLoadBytes: 26, // 4.5
 	checksumDifference: 28, // 4.6, bpf_csum_diff
 	socketCookie: 46, // 4.12, at sockets 4.19
