@@ -134,7 +134,7 @@ function sum(bytes: Uint8Array, start = 0): number {
 }
 
 /** CRC32c, reflected (RFC 9260 appendix A). */
-function crc32c(bytes: Uint8Array): number {
+export function crc32c(bytes: Uint8Array): number {
 	let crc = 0xffffffff;
 	for (const byte of bytes) {
 		crc ^= byte;

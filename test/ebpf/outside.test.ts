@@ -1,7 +1,8 @@
 import test, { type ExecutionContext } from 'ava';
 import { addRouterNamespace, ipBatch, removeNamespace } from '../../lab/frames/namespaces.ts';
-import { inside } from '../../lab/frames/sockets.ts';
-import { prefixKey } from '../../src/core/index.ts';
+import { crc32c, ipPacket, readTransport } from '../../lab/frames/packets.ts';
+import { HostReceiver, HostSender, inside } from '../../lab/frames/sockets.ts';
+import { parseAddress, prefixKey } from '../../src/core/index.ts';
 import {
 	ClsactAttacher,
 	InterfaceServices,
@@ -11,6 +12,7 @@ import {
 	SocketServices,
 	TcxAttacher,
 } from '../../src/ebpf/index.ts';
+import { NatLayout } from '../../src/ebpf/services/nat-maps.ts';
 import { loadRuleset } from '../../src/linux/index.ts';
 import { Mark, NftablesServices } from '../../src/nftables/index.ts';
 import {
@@ -201,11 +203,66 @@ async function open(t: ExecutionContext, letter: string, attachment: 'tcx' | 'cl
 		pools.sync(model);
 		services.sync(model);
 	};
-	return { client: await Host.start(t, client, []), set, services, pools, maps, names: { client, router, node, pods } };
+	const names = { client, router, node, pods };
+	return { client: await Host.start(t, client, []), set, rules, services, pools, maps, names };
+}
+
+/** The one packet of SCTP that arrives, behind its IP header. */
+async function receiveSctp(receiver: HostReceiver): Promise<Uint8Array> {
+	for (let tries = 0; tries < 500; tries++) {
+		const packet = receiver.receive();
+		// IPv4 comes with its header.
+		if (packet !== undefined) return packet.slice(receiver.family === 'ipv4' ? ((packet[0] ?? 0) & 15) * 4 : 0);
+		await new Promise((resolve) => setTimeout(resolve, 10));
+	}
+	throw new Error('no packet of SCTP arrived');
+}
+
+/** The checksum is that of the packet (RFC 9260 §6.8). */
+function hasChecksum(body: Uint8Array): boolean {
+	const blank = body.slice();
+	blank.fill(0, 8, 12);
+	return new DataView(body.buffer, body.byteOffset).getUint32(8, true) === crc32c(blank);
 }
 
 for (const family of familyNames) {
 	const { client: own, podSide, balancer, second, node, backends } = families[family];
+
+	kernelTest(`${family}: a service of SCTP is translated by nftables beside the programs`, async (t) => {
+		const { client, rules, pools, services, maps, names } = await open(t, `x${family[3]}`);
+		const [backend] = backends;
+		const all = { local: true, backends: [backend] };
+		const model = modelOf(
+			service(family, balancer, 'sctp', { ...all, targetPort: 9999 }),
+			service(family, balancer, 'tcp', all),
+		);
+		await rules.sync(model);
+		pools.sync(model);
+		services.sync(model);
+		const [atPod, atClient] = [names.pods, names.client].map((name) => new HostReceiver(name, family, 132));
+		const [toNode, toClient] = [names.client, names.pods].map((name) => new HostSender(name, family));
+		if (!(atPod && atClient && toNode && toClient)) return t.fail();
+		t.teardown(() => {
+			for (const socket of [atPod, atClient, toNode, toClient]) socket.close();
+		});
+		const [here, there] = [parseAddress(own), parseAddress(balancer)];
+		const sctp = { protocol: 132, source: here, destination: there, sourcePort: 4000, destinationPort: 80 };
+		t.true(toNode.send(ipPacket(sctp), there));
+		const question = await receiveSctp(atPod);
+		t.like(readTransport(132, question), { sourcePort: 4000, destinationPort: 9999 });
+		t.true(hasChecksum(question));
+
+		const answer = { ...sctp, source: parseAddress(backend), destination: here };
+		t.true(toClient.send(ipPacket({ ...answer, sourcePort: 9999, destinationPort: 4000 }), here));
+		const answered = await receiveSctp(atClient);
+		t.like(readTransport(132, answered), { sourcePort: 80, destinationPort: 4000 });
+		t.true(hasChecksum(answered));
+
+		t.is((await client.ask('tcp', balancer, 80)).client, own);
+		const protocols = [...(maps.get('nat_flows')?.keys() ?? [])].map((key) => key[NatLayout.flow.protocol]);
+		t.deepEqual(protocols, [6], 'programs translate TCP alone');
+		return undefined;
+	});
 
 	kernelTest(
 		`${family}: from outside to load balancer address and node port, source kept or masqueraded`,
