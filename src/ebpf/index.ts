@@ -67,5 +67,5 @@ export {
 	type SocketMaps,
 } from './services/maps.ts';
 export { InterfaceServices, type OutsideInterface } from './services/nat-kernel.ts';
-export { type NatMaps, openNatMaps } from './services/nat-maps.ts';
+export { isNatPin, type NatMaps, openNatMaps } from './services/nat-maps.ts';
 export { compileNatProgram } from './services/nat-program.ts';

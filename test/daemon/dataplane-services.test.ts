@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +8,7 @@ import { addQuietNamespace, removeNamespace } from '../../lab/frames/namespaces.
 import { coreKinds } from '../../src/kubernetes/index.ts';
 import { systemEnvironment } from '../../src/linux/index.ts';
 import { noBpf } from '../ebpf/support.ts';
+import { eventually } from '../support/eventually.ts';
 import { KubeNode } from '../support/kube-node.ts';
 import { noNamespaces } from '../support/namespace.ts';
 import { enterServiceNode } from '../support/service-node.ts';
@@ -83,11 +84,38 @@ socket.on('error', () => process.exit(1)); process.stdin.pipe(socket).pipe(proce
 		});
 	}
 
+	end(): void {
+		this.#child.kill('SIGKILL');
+	}
+
 	async echoes(text: string): Promise<boolean> {
 		this.#child.stdin?.write(text);
 		for (let round = 0; round < 400 && !this.#seen.endsWith(text); round++)
 			await new Promise((resolve) => setTimeout(resolve, 50));
 		return this.#seen.endsWith(text);
+	}
+}
+
+/** A ping each 20 ms. */
+class Pings {
+	readonly #child: ReturnType<typeof spawn>;
+	#seen = '';
+
+	constructor(t: ExecutionContext, namespace: string, address: string) {
+		const words = ['netns', 'exec', namespace, 'ping', '-n', '-q', '-i', '0.02', address];
+		this.#child = spawn('ip', words, { stdio: ['ignore', 'pipe', 'inherit'], env: systemEnvironment() });
+		this.#child.stdout?.on('data', (data: Buffer) => {
+			this.#seen += data.toString();
+		});
+		t.teardown(() => this.#child.kill('SIGKILL'));
+	}
+
+	async end(): Promise<{ readonly sent: number; readonly received: number }> {
+		const ended = new Promise((resolve) => this.#child.once('close', resolve));
+		this.#child.kill('SIGINT');
+		await ended;
+		const [, sent, received] = /(\d+) packets transmitted, (\d+) received/.exec(this.#seen) ?? [];
+		return { sent: Number(sent), received: Number(received) };
 	}
 }
 
@@ -99,70 +127,82 @@ const clientsOfBackend = (): string[] =>
 		.flatMap(([, own, far, state]) => (own === '0100800A:1F90' && state === '01' ? [far?.split(':')[0] ?? ''] : []))
 		.map((hex) => [...Buffer.from(hex, 'hex')].reverse().join('.'));
 
-kernelTest(
-	'with eBPF services are translated by programs, and connections outlive the way to nftables and back',
-	async (t) => {
-		await enterServiceNode(t);
-		const outside = addClient(t);
-		const mount = mkdtempSync(join(tmpdir(), 'bgpmesh-bpffs-'));
-		run('mount', '-t', 'bpf', 'bpf', mount);
-		t.teardown(() => {
-			run('umount', mount);
-			rmdirSync(mount);
-		});
-		const cgroup = join(cgroupRoot ?? '', `bmc${process.pid}`);
-		mkdirSync(cgroup);
-		const node = new KubeNode('node-a');
-		const rest = (dataplane: string) => `services: { proxy: true, podRanges: [ 10.42.0.0/16 ], healthPort: 0 }
+/** A daemon with a service of one backend, which clients outside reach by an external address. */
+async function startNode(t: ExecutionContext, dataplane: 'ebpf' | 'nftables') {
+	await enterServiceNode(t);
+	const outside = addClient(t);
+	const mount = mkdtempSync(join(tmpdir(), 'bgpmesh-bpffs-'));
+	run('mount', '-t', 'bpf', 'bpf', mount);
+	t.teardown(() => {
+		run('umount', mount);
+		rmdirSync(mount);
+	});
+	const cgroup = join(cgroupRoot ?? '', `bmc${process.pid}`);
+	mkdirSync(cgroup);
+	const node = new KubeNode('node-a');
+	await node.start(t, {
+		address: '10.0.1.2/24',
+		bgp: '{ asNumber: 64512, listen: { address: 10.0.1.2, port: 179 } }',
+		rest: `services: { proxy: true, podRanges: [ 10.42.0.0/16 ], healthPort: 0 }
 networkPolicy: { enforce: true }
 dataplane: ${dataplane}
 ebpf: { pinDirectory: ${mount}/bgpmesh, cgroup: ${cgroup} }
-`;
-		await node.start(t, {
-			address: '10.0.1.2/24',
-			bgp: '{ asNumber: 64512, listen: { address: 10.0.1.2, port: 179 } }',
-			rest: rest('ebpf'),
-		});
-		// Behind the start: the daemon is not among the processes that are served.
+`,
+	});
+	t.teardown(() => rmdirSync(cgroup));
+	/** Sockets of this process are served; not those of the daemon, which has started. */
+	const serve = () => {
 		writeFileSync(join(cgroup, 'cgroup.procs'), String(process.pid));
-		t.teardown(() => {
-			writeFileSync(join(cgroupRoot ?? '', 'cgroup.procs'), String(process.pid));
-			rmdirSync(cgroup);
-		});
-		const ports = [{ name: 'p', port: 80, protocol: 'TCP' }];
-		const object = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web', namespace: 'default' } };
-		await node.client.create(
-			coreKinds.services,
-			{ ...object, spec: { clusterIP: service, externalIPs: [external], externalTrafficPolicy: 'Local', ports } },
-			'default',
-		);
-		await node.client.create(
-			coreKinds.endpointSlices,
-			{
-				apiVersion: 'discovery.k8s.io/v1',
-				kind: 'EndpointSlice',
-				metadata: { name: 'web-1', namespace: 'default', labels: { 'kubernetes.io/service-name': 'web' } },
-				addressType: 'IPv4',
-				ports: [{ name: 'p', port: 8080, protocol: 'TCP' }],
-				endpoints: [{ addresses: ['10.128.0.1'], nodeName: 'node-a', conditions: { ready: true } }],
+		t.teardown(() => writeFileSync(join(cgroupRoot ?? '', 'cgroup.procs'), String(process.pid)));
+	};
+	const ports = [{ name: 'p', port: 80, protocol: 'TCP' }];
+	const object = { apiVersion: 'v1', kind: 'Service', metadata: { name: 'web', namespace: 'default' } };
+	await node.client.create(
+		coreKinds.services,
+		{ ...object, spec: { clusterIP: service, externalIPs: [external], externalTrafficPolicy: 'Local', ports } },
+		'default',
+	);
+	await node.client.create(
+		coreKinds.endpointSlices,
+		{
+			apiVersion: 'discovery.k8s.io/v1',
+			kind: 'EndpointSlice',
+			metadata: { name: 'web-1', namespace: 'default', labels: { 'kubernetes.io/service-name': 'web' } },
+			addressType: 'IPv4',
+			ports: [{ name: 'p', port: 8080, protocol: 'TCP' }],
+			endpoints: [{ addresses: ['10.128.0.1'], nodeName: 'node-a', conditions: { ready: true } }],
+		},
+		'default',
+	);
+	const until = (wanted: string, used: number | undefined) =>
+		node.daemon.until(
+			`services by ${wanted}`,
+			async (control) => {
+				const { dataplane: now, maps, outside: programs } = await control.ask('ebpf', {});
+				const usedBy = (map: string) => maps.find(({ name }) => name === map)?.used;
+				return {
+					...{ now, used: usedBy('svc_frontends'), fromOutside: usedBy('nat_frontends'), flows: usedBy('nat_flows') },
+					interfaces: programs?.interfaces,
+				};
 			},
-			'default',
+			// From outside: the external address and the cluster IP.
+			(found) => found.now === wanted && found.used === used && found.fromOutside === (used && 2 * used),
 		);
-		const until = (dataplane: string, used: number | undefined) =>
-			node.daemon.until(
-				`services by ${dataplane}`,
-				async (control) => {
-					const { dataplane: now, maps, outside: programs } = await control.ask('ebpf', {});
-					const usedBy = (wanted: string) => maps.find(({ name }) => name === wanted)?.used;
-					return {
-						...{ now, used: usedBy('svc_frontends'), fromOutside: usedBy('nat_frontends'), flows: usedBy('nat_flows') },
-						interfaces: programs?.interfaces,
-					};
-				},
-				// From outside: the external address and the cluster IP.
-				(found) => found.now === dataplane && found.used === used && found.fromOutside === (used && 2 * used),
-			);
+	/** In the file alone. */
+	const choose = (wanted: 'ebpf' | 'nftables') => {
+		const text = readFileSync(node.daemon.configFile, 'utf8');
+		writeFileSync(node.daemon.configFile, text.replace(/dataplane: \w+/, `dataplane: ${wanted}`));
+	};
+	return { outside, daemon: node.daemon, pins: join(mount, 'bgpmesh'), serve, until, choose };
+}
+
+kernelTest(
+	'with eBPF services are translated by programs, and connections outlive the way to nftables and back',
+	async (t) => {
+		t.timeout(300_000);
+		const { outside, daemon, serve, until, choose } = await startNode(t, 'ebpf');
 		await until('ebpf', 1);
+		serve();
 		const first = await toService();
 		if (first === undefined) return t.fail('no connection by the socket');
 		t.teardown(() => first.destroy());
@@ -177,9 +217,8 @@ ebpf: { pinDirectory: ${mount}/bgpmesh, cgroup: ${cgroup} }
 		t.is(programs.flows, 1, 'a program translates the connection from outside');
 		t.deepEqual(programs.interfaces?.toSorted(), ['out0', 'up0']);
 
-		const text = readFileSync(node.daemon.configFile, 'utf8');
-		writeFileSync(node.daemon.configFile, text.replace('dataplane: ebpf', 'dataplane: nftables'));
-		node.daemon.signal('SIGHUP');
+		choose('nftables');
+		daemon.signal('SIGHUP');
 		await until('nftables', undefined);
 		t.true(await echoed(first, 'two'), 'a connection goes on');
 		t.true(await early.echoes('two'), 'that from outside, too');
@@ -191,13 +230,55 @@ ebpf: { pinDirectory: ${mount}/bgpmesh, cgroup: ${cgroup} }
 		t.is(farEnd(second), `${service}:80`);
 		t.true(await echoed(second, 'three'));
 
-		writeFileSync(node.daemon.configFile, text);
-		node.daemon.signal('SIGHUP');
-		t.is((await until('ebpf', 1)).flows, 0);
+		choose('ebpf');
+		daemon.signal('SIGHUP');
+		t.is((await until('ebpf', 1)).flows, 1, 'the connection that is still translated');
 		t.true(await late.echoes('two'), 'a connection of nftables goes on');
 		t.true(await early.echoes('three'), 'and one of the programs before');
 		t.true(await new OutsideConnection(t, outside).echoes('one'));
-		t.is((await until('ebpf', 1)).flows, 1);
+		t.is((await until('ebpf', 1)).flows, 2);
 		return undefined;
 	},
 );
+
+kernelTest('connections from outside outlive restarts with eBPF, nftables, nftables and eBPF', async (t) => {
+	t.timeout(600_000);
+	const { outside, daemon, pins, until, choose } = await startNode(t, 'ebpf');
+	await until('ebpf', 1);
+	const pings = new Pings(t, outside, '10.128.0.1');
+	const connections: OutsideConnection[] = [];
+	const onlyTranslates = () => readdirSync(join(pins, 'v1')).every((name) => name.startsWith('nat_'));
+	for (const [dataplane, used, flows] of [
+		['ebpf', 1, 1],
+		['nftables', undefined, undefined],
+		['nftables', undefined, undefined],
+		['ebpf', 1, 2],
+	] as const) {
+		const next = new OutsideConnection(t, outside);
+		connections.push(next);
+		t.true(await next.echoes('one'));
+		daemon.signal('SIGTERM');
+		await daemon.ended();
+		choose(dataplane);
+		const echoes = connections.map((one, index) => one.echoes(`during ${dataplane} ${index}`));
+		await daemon.start(t);
+		t.is((await until(dataplane, used)).flows, flows);
+		if (dataplane === 'nftables') await eventually('what translates stays, and all else is gone', onlyTranslates);
+		t.deepEqual([...new Set(await Promise.all(echoes))], [true]);
+		for (const [index, one] of connections.entries())
+			t.true(await one.echoes(`with ${dataplane}`), `connection ${index} with ${dataplane}`);
+	}
+	const last = new OutsideConnection(t, outside);
+	t.true(await last.echoes('one'));
+	t.is((await until('ebpf', 1)).flows, 3);
+
+	for (const one of [...connections, last]) one.end();
+	daemon.signal('SIGTERM');
+	await daemon.ended();
+	choose('nftables');
+	await daemon.start(t);
+	await eventually('programs without connections are gone', () => !existsSync(pins));
+	const { sent, received } = await pings.end();
+	t.true(sent > 100);
+	t.is(received, sent, 'no ping is lost');
+});

@@ -9,7 +9,7 @@ import { NodeNetwork, openWireNamespace } from '../../lab/policy-table/frames-ne
 import type { PolicyDropEvent } from '../../src/control/index.ts';
 import { type Clock, parseAddress, silentLogger, systemClock } from '../../src/core/index.ts';
 import { PolicyBackends, type PolicyBackendsDependencies } from '../../src/daemon/policy/backends.ts';
-import { EbpfUnavailableError, openEbpf, removeEbpf } from '../../src/daemon/policy/ebpf.ts';
+import { adoptEbpf, EbpfUnavailableError, openEbpf, removeEbpf } from '../../src/daemon/policy/ebpf.ts';
 import { ProgramEvents } from '../../src/daemon/policy/program-events.ts';
 import { policyMapDefinitions } from '../../src/ebpf/index.ts';
 import { Conntrack, check, type Flow, libc, loadRuleset, systemEnvironment } from '../../src/linux/index.ts';
@@ -156,6 +156,7 @@ function openBackends(
 	return new PolicyBackends({
 		nftables: new NftablesPolicy({}, { load: loadRuleset }),
 		openEbpf: async () => openEbpf(pins, new Conntrack()),
+		adoptEbpf: async () => adoptEbpf(pins, new Conntrack()),
 		removeEbpf: () => removeEbpf(pins),
 		cutter: undefined,
 		retry,
@@ -209,6 +210,47 @@ kernelTest('connections between pods past the kernel are known to nftables befor
 	backends.close();
 	conntrack.close();
 });
+
+for (const after of ['nftables', 'ebpf'] as const)
+	kernelTest(
+		`connections between pods past the kernel outlive a restart with ${after} and without redirects`,
+		async (t) => {
+			t.timeout(300_000);
+			const traffic = openNode(t, after === 'ebpf' ? 'p' : 'q');
+			const pins = mountBpffs(t);
+			const first = openRedirecting(pins);
+			first.backends.want('ebpf');
+			await first.backends.sync(state);
+			for (let round = 0; round < 20; round++) traffic.exchange();
+			const isOurs = ({ original }: Flow) => original.sourcePort === 4000;
+			t.deepEqual(await first.conntrack.list('ipv4', isOurs), [], 'the kernel does not see them');
+			first.backends.close();
+
+			for (let round = 0; round < 20; round++) traffic.exchange();
+			const conntrack = new Conntrack();
+			const second = openBackends(pins, systemClock, undefined, { track: (flows) => conntrack.add(flows) });
+			second.want(after);
+			// The next packet is an answer, which the policy denies as the first of a connection.
+			await second.sync(state);
+			t.is(second.name, after);
+			await traffic.during(second.sync(state));
+			for (let round = 0; round < 20; round++) traffic.exchange();
+			t.is((await conntrack.list('ipv4', isOurs)).length, 1, 'the kernel knows the connection');
+			if (after === 'ebpf') {
+				second.want('nftables');
+				await traffic.during(second.sync(state));
+			}
+			t.false(existsSync(pins), 'all pins are removed');
+			for (let tries = 0; tries < 50 && isUnderway(traffic); tries++) {
+				await new Promise((resolve) => setTimeout(resolve, 10));
+				traffic.count();
+			}
+			t.deepEqual(traffic.received, { ...traffic.sent, denied: 0 });
+			second.close();
+			first.conntrack.close();
+			conntrack.close();
+		},
+	);
 
 kernelTest(
 	'a connection past the kernel that the policy denies by now is cut, and comes back with the rule',
@@ -388,6 +430,7 @@ kernelTest('where eBPF is not possible nftables enforces, and the reason is name
 		openEbpf: async () => {
 			throw new EbpfUnavailableError(['kernel 5.4.0 is older than 5.10', 'the capability CAP_BPF is missing']);
 		},
+		adoptEbpf: async () => undefined,
 		removeEbpf: async () => [],
 		cutter: undefined,
 		retry: () => {},

@@ -13,6 +13,11 @@ export interface PolicyBackendsDependencies {
 	readonly nftables: NftablesPolicy;
 	/** @throws EbpfUnavailableError and others: eBPF is not possible here */
 	readonly openEbpf: () => Promise<OpenedEbpf>;
+	/**
+	 * What an earlier process left of eBPF, in use until `remove`; `undefined`: nothing. @throws as
+	 * `openEbpf`
+	 */
+	readonly adoptEbpf: () => Promise<OpenedEbpf | undefined>;
 	/** Removes what an earlier process left of eBPF; gives what was there. */
 	readonly removeEbpf: () => Promise<readonly string[]>;
 	/** What translates ports of the host to pods, such as the CNI plugin portmap, in words. */
@@ -159,7 +164,7 @@ export class PolicyBackends implements PolicyKernel {
 	}
 
 	async #syncEbpf(policy: NodePolicy): Promise<Counts> {
-		const { nftables, openEbpf, log } = this.#dependencies;
+		const { openEbpf, nftables, log } = this.#dependencies;
 		const starting = this.#ebpf === undefined;
 		if (this.#ebpf === undefined) {
 			try {
@@ -170,7 +175,7 @@ export class PolicyBackends implements PolicyKernel {
 				const reason = messageOf(error);
 				if (this.#fallback.begin({ type: 'unavailable', reason }))
 					log.error('eBPF not possible, nftables enforces', { missing: reason });
-				return nftables.sync(policy);
+				return this.#leaveEbpf(policy);
 			}
 		}
 		const { opened, gated } = this.#ebpf;
@@ -224,9 +229,10 @@ export class PolicyBackends implements PolicyKernel {
 	async #redirect({ kernel }: OpenedEbpf, isOn: boolean): Promise<void> {
 		const { track, log } = this.#dependencies;
 		const ends = kernel.redirects && !isOn;
+		const pods = kernel.redirected;
 		const learn = async () => {
 			try {
-				if (ends) await track?.(kernel.connections.betweenPods());
+				if (ends) await track?.(kernel.connections.between(pods));
 			} catch (error) {
 				log.warn('connections between pods not handed over', { reason: String(error) });
 			}
@@ -256,21 +262,44 @@ export class PolicyBackends implements PolicyKernel {
 	}
 
 	async #leaveEbpf(policy: NodePolicy): Promise<Counts> {
-		if (this.#ebpf !== undefined) await this.#redirect(this.#ebpf.opened, false);
+		const ebpf = this.#ebpf?.opened;
+		if (ebpf === undefined) return this.#leaveEarlier(policy);
+		await this.#redirect(ebpf, false);
 		const counts = await this.#dependencies.nftables.sync(policy);
-		const ebpf = this.#ebpf;
 		this.#ebpf = undefined;
-		if (ebpf !== undefined) await ebpf.opened.remove();
-		else if (this.#mayHaveLeftovers) await this.#removeLeftovers();
+		this.#mayHaveLeftovers = false;
+		await ebpf.remove();
 		return counts;
 	}
 
-	async #removeLeftovers(): Promise<void> {
-		const { removeEbpf, log } = this.#dependencies;
-		this.#mayHaveLeftovers = false;
+	/** The programs of an earlier process hand over as those of this one do. */
+	async #leaveEarlier(policy: NodePolicy): Promise<Counts> {
+		const { nftables, adoptEbpf, log } = this.#dependencies;
+		if (!this.#mayHaveLeftovers) return nftables.sync(policy);
+		let earlier: OpenedEbpf | undefined;
 		try {
-			const removed = await removeEbpf();
-			if (removed.length > 0) log.info('eBPF programs removed, nftables enforces', { removed: removed.length });
+			earlier = await adoptEbpf();
+			if (earlier !== undefined) await this.#redirect(earlier, false);
+		} catch (error) {
+			log.warn('connections of earlier eBPF programs not handed over', { reason: messageOf(error) });
+		}
+		try {
+			const counts = await nftables.sync(policy);
+			this.#mayHaveLeftovers = false;
+			await this.#removeEarlier(earlier);
+			return counts;
+		} catch (error) {
+			earlier?.close();
+			throw error;
+		}
+	}
+
+	async #removeEarlier(earlier: OpenedEbpf | undefined): Promise<void> {
+		const { removeEbpf, log } = this.#dependencies;
+		try {
+			if (earlier !== undefined) await earlier.remove();
+			else if ((await removeEbpf()).length === 0) return;
+			log.info('eBPF programs removed, nftables enforces');
 		} catch (error) {
 			// Without rights for eBPF nothing of it was left either.
 			log.debug('leftovers of eBPF not looked for', { reason: String(error) });

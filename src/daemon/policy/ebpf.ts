@@ -5,7 +5,9 @@ import {
 	EbpfPolicy,
 	hostLinks,
 	hostPurpose,
+	isNatPin,
 	loadProbe,
+	natPurpose,
 	openAttacher,
 	openPolicyMaps,
 	Pins,
@@ -40,8 +42,8 @@ export interface OpenedEbpf {
 	readonly translator?: (policy: Pick<NodePolicy, 'hosts'>) => string | undefined;
 	/** Everything stays in the kernel. */
 	close(): void;
-	/** Removes programs, pins and maps. */
-	remove(): Promise<void>;
+	/** Removes programs, pins and maps; see `RemoveOptions`. */
+	remove(options?: Pick<RemoveOptions, 'keepsTranslation'>): Promise<void>;
 }
 
 /**
@@ -83,12 +85,31 @@ export function openEbpf(
 		maps,
 		attachment: attacher.kind,
 		close,
-		async remove() {
+		async remove(options) {
 			await kernel.cleanup();
 			close();
-			await removeEbpf(pinDirectory);
+			await removeEbpf(pinDirectory, options);
 		},
 	};
+}
+
+/**
+ * What an earlier process left, nothing of it started anew; `undefined`: nothing, or of another
+ * layout. @throws as `openEbpf`
+ */
+export function adoptEbpf(pinDirectory: string, conntrack: Conntrack): OpenedEbpf | undefined {
+	const left = Pins.existing(pinDirectory).find(({ version }) => version === policyLayoutVersion);
+	return left === undefined ? undefined : openEbpf(pinDirectory, conntrack);
+}
+
+export interface RemoveOptions {
+	/** By default false. */
+	readonly dryRun?: boolean;
+	/**
+	 * Programs and maps stay that translate connections from outside, for those that are open. By
+	 * default false.
+	 */
+	readonly keepsTranslation?: boolean;
 }
 
 function openPins(directory: string): Pins {
@@ -104,18 +125,23 @@ function openPins(directory: string): Pins {
  * classifiers, maps. Gives what was there, a line for each; with `dryRun` nothing is removed.
  * @throws Error with the kernel's words
  */
-export async function removeEbpf(pinDirectory: string, { dryRun = false } = {}): Promise<readonly string[]> {
+export async function removeEbpf(
+	pinDirectory: string,
+	{ dryRun = false, keepsTranslation = false }: RemoveOptions = {},
+): Promise<readonly string[]> {
 	const found: string[] = [];
 	for (const pins of Pins.existing(pinDirectory)) {
-		const links = removePinnedLinks(pins, { dryRun });
-		const maps = pins.names().filter((name) => !links.includes(name));
+		const goes = (name: string) => !(keepsTranslation && pins.version === policyLayoutVersion && isNatPin(name));
+		const links = removePinnedLinks(pins, goes, { dryRun });
+		const maps = pins.names().filter((name) => goes(name) && !links.includes(name));
 		found.push(...links.map((name) => `link ${pins.path(name)}`), ...maps.map((name) => `map ${pins.path(name)}`));
-		if (!dryRun) pins.removeAll();
+		if (!dryRun) pins.removeAll(goes);
 	}
 	const netlink = new Rtnetlink();
 	try {
 		const names = new Map((await netlink.links()).map(({ name, index }) => [index, name]));
 		for (const purpose of purposes) {
+			if (keepsTranslation && purpose === natPurpose) continue;
 			const classifiers = new ClsactAttacher({ purpose });
 			try {
 				const points = await classifiers.find();

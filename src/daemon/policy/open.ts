@@ -14,7 +14,7 @@ import { readProxySigns } from '../services/other-proxy.ts';
 import type { ServicesWithSockets, SocketDependencies } from '../services/sockets.ts';
 import { type DataplaneName, PolicyBackends } from './backends.ts';
 import { EventFollower, openPacketLog } from './drops.ts';
-import { EbpfUnavailableError, type OpenedEbpf, openEbpf, removeEbpf } from './ebpf.ts';
+import { adoptEbpf, EbpfUnavailableError, type OpenedEbpf, openEbpf, removeEbpf } from './ebpf.ts';
 import { type PolicyFigures, PolicyLabels, policyFigures } from './figures.ts';
 import { ProblemEvents } from './problem-events.ts';
 import { ProgramEvents } from './program-events.ts';
@@ -224,6 +224,12 @@ function openKernel(
 		onPolicy: (policy) => services?.()?.followPolicy(policy),
 		redirectsPods: ebpf.podRedirect,
 		track: (flows) => conntrack.add(flows),
+		adoptEbpf: async () => {
+			const earlier = adoptEbpf(pinDirectory, conntrack);
+			if (earlier === undefined) return undefined;
+			await services?.()?.adopt({ ...ebpf, conntrack, clock, log });
+			return withServices(earlier, services?.());
+		},
 		removeEbpf: () => removeEbpf(pinDirectory),
 		cutter,
 		retry,
@@ -260,17 +266,20 @@ async function openWithSockets(
 		opened.close();
 		throw new EbpfUnavailableError([`services at sockets: ${error instanceof Error ? error.message : String(error)}`]);
 	}
-	return {
-		...opened,
-		serviceMaps: () => services?.programMaps,
-		outside: () => services?.outside,
-		translator: (policy) => services?.translationByRules(policy),
-		async remove() {
-			services?.stop();
-			await opened.remove();
-		},
-	};
+	return withServices(opened, services);
 }
+
+/** Programs of policy, and those of services, which are shown and go with them. */
+const withServices = (opened: OpenedEbpf, services: ServicesWithSockets | undefined): OpenedEbpf => ({
+	...opened,
+	serviceMaps: () => services?.programMaps,
+	outside: () => services?.outside,
+	translator: (policy) => services?.translationByRules(policy),
+	async remove() {
+		await services?.stop();
+		await opened.remove({ keepsTranslation: services?.drains ?? false });
+	},
+});
 
 /** The objects of the files in the configuration. @throws ClusterAccessError */
 const resourcesOf = ({ networkPolicy }: Config): readonly JsonObject[] =>

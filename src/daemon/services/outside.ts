@@ -1,6 +1,7 @@
 import type { Logger } from '../../core/index.ts';
 import {
 	InterfaceServices,
+	isNatPin,
 	loadProbe,
 	type NatMaps,
 	natPurpose,
@@ -56,6 +57,7 @@ export function earlyHostPolicy({ hosts }: Pick<NodePolicy, 'hosts'>): string | 
 
 export interface OutsideServicesDependencies {
 	readonly pins: Pins;
+	/** Empty: `start` is not called. */
 	readonly pools: SocketMaps;
 	readonly links: LinkKernel;
 	/** Names of interfaces; `undefined`: found by their addresses. */
@@ -179,13 +181,12 @@ export class OutsideServices {
 	}
 
 	/**
-	 * New connections are those of nftables from now on; the programs stay for the others, and pins
-	 * may go. `false`: they cannot stay. @throws SystemCallError
+	 * New connections are those of nftables from now on; the programs stay for the others, also for
+	 * those of an earlier process without `start`. @throws SystemCallError
 	 */
-	drain(): boolean {
+	drain(): void {
 		this.#ended = true;
 		this.#services.drain();
-		return this.#services.unpin();
 	}
 
 	/** Connections that the programs translate and that have not ended. */
@@ -193,11 +194,12 @@ export class OutsideServices {
 		return this.#services.connections();
 	}
 
-	/** Takes the programs away. @throws SystemCallError, NetlinkError */
+	/** Takes programs and maps away. @throws SystemCallError, NetlinkError */
 	async end(): Promise<void> {
 		await this.#turn;
 		await this.#services.detach();
 		this.close();
+		this.#dependencies.pins.removeAll(isNatPin);
 	}
 
 	async #follow(): Promise<void> {

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { Clock, Logger } from '../../core/index.ts';
 import {
 	type BpfMap,
+	isNatPin,
 	openSocketMaps,
 	Pins,
 	policyLayoutVersion,
@@ -29,11 +30,11 @@ import { earlyHostPolicy, OutsideServices } from './outside.ts';
 export interface SocketDependencies {
 	readonly pinDirectory: string;
 	/** Absent: the first mount of cgroup2. */
-	readonly cgroup: string | undefined;
+	readonly cgroup?: string | undefined;
 	/**
 	 * Names of the interfaces to the outside; absent: those with an address that other hosts reach.
 	 */
-	readonly interfaces: readonly string[] | undefined;
+	readonly interfaces?: readonly string[] | undefined;
 	readonly conntrack: Pick<Conntrack, 'list'>;
 	readonly clock: Clock;
 	readonly log: Logger;
@@ -54,7 +55,9 @@ export class ServicesWithSockets implements ServiceKernel {
 	#sockets: { readonly services: SocketServices; readonly maps: SocketMaps; readonly close: () => void } | undefined;
 	#outside: OutsideServices | undefined;
 	/** Programs for connections that began before nftables took over. */
-	readonly #draining = new Set<OutsideServices>();
+	#draining: OutsideServices | undefined;
+	/** Earlier programs and their pins are gone. */
+	#ended: Promise<void> = Promise.resolve();
 	#model: ServicesModel | undefined;
 	#dependencies: SocketDependencies | undefined;
 
@@ -86,7 +89,7 @@ export class ServicesWithSockets implements ServiceKernel {
 	}
 
 	async remove(): Promise<void> {
-		this.stop();
+		await this.stop();
 		await this.#rules.remove();
 	}
 
@@ -126,17 +129,17 @@ export class ServicesWithSockets implements ServiceKernel {
 
 	/** Flows of UDP that programs translate, those of earlier programs included. */
 	udpFlows(): readonly ConntrackFlow[] {
-		return [this.#outside, ...this.#draining].flatMap((one) => one?.udpFlows() ?? []);
+		return [this.#outside, this.#draining].flatMap((one) => one?.udpFlows() ?? []);
 	}
 
 	/** Connections from outside that programs translate. */
 	connections(): readonly ServiceConnections[] {
-		return [this.#outside, ...this.#draining].flatMap((one) => one?.connections() ?? []);
+		return [this.#outside, this.#draining].flatMap((one) => one?.connections() ?? []);
 	}
 
 	/** Gives the number of flows that are forgotten. */
 	removeFlows(flows: readonly ConntrackFlow[]): number {
-		return [this.#outside, ...this.#draining].reduce((sum, one) => sum + (one?.remove(flows) ?? 0), 0);
+		return [this.#outside, this.#draining].reduce((sum, one) => sum + (one?.remove(flows) ?? 0), 0);
 	}
 
 	/** Policy of this node: see `OutsideServices.follow`. */
@@ -151,27 +154,52 @@ export class ServicesWithSockets implements ServiceKernel {
 	 */
 	async start(dependencies: SocketDependencies): Promise<void> {
 		this.#startSockets(dependencies);
-		const { pinDirectory, interfaces, conntrack, log } = dependencies;
+		const { interfaces, log } = dependencies;
 		if (this.#sockets === undefined || this.#outside !== undefined || interfaces?.length === 0) return;
-		this.#dependencies = dependencies;
-		const links = openNetlinkLinks();
+		// The new programs take the place of these, with the same connections.
+		this.#draining?.close();
+		this.#draining = undefined;
+		await this.#ended;
 		let outside: OutsideServices | undefined;
 		try {
-			outside = new OutsideServices({
-				...{ pins: new Pins(pinDirectory, policyLayoutVersion), pools: this.#sockets.maps, links, log },
-				names: interfaces,
-				flows: async () => [...(await conntrack.list('ipv4')), ...(await conntrack.list('ipv6'))],
-			});
+			outside = this.#openOutside(dependencies, this.#sockets.maps);
 			if (this.#model !== undefined) outside.sync(this.#model);
 			this.#outside = outside;
 			await outside.start();
 		} catch (error) {
 			this.#outside = undefined;
-			log.warn('services from outside stay with nftables', {
-				reason: error instanceof Error ? error.message : String(error),
+			log.warn('services from outside stay with nftables', { reason: reasonOf(error) });
+			if (outside !== undefined) await this.#leave(outside);
+		}
+	}
+
+	/**
+	 * Where an earlier process translated packets from outside by programs, these stay for the
+	 * connections that are open.
+	 */
+	async adopt(dependencies: SocketDependencies): Promise<void> {
+		if (this.#outside !== undefined || this.#draining !== undefined) return;
+		try {
+			if (!new Pins(dependencies.pinDirectory, policyLayoutVersion).names().some(isNatPin)) return;
+			await this.#leave(this.#openOutside(dependencies, new Map()));
+		} catch (error) {
+			dependencies.log.warn('connections from outside by programs end', { reason: reasonOf(error) });
+		}
+	}
+
+	#openOutside(dependencies: SocketDependencies, pools: SocketMaps): OutsideServices {
+		const { pinDirectory, interfaces, conntrack, log } = dependencies;
+		this.#dependencies = dependencies;
+		const links = openNetlinkLinks();
+		try {
+			return new OutsideServices({
+				...{ pins: new Pins(pinDirectory, policyLayoutVersion), pools, links, log },
+				names: interfaces,
+				flows: async () => [...(await conntrack.list('ipv4')), ...(await conntrack.list('ipv6'))],
 			});
-			if (outside === undefined) links.close();
-			else await outside.end().catch(() => undefined);
+		} catch (error) {
+			links.close();
+			throw error;
 		}
 	}
 
@@ -197,31 +225,44 @@ export class ServicesWithSockets implements ServiceKernel {
 
 	/**
 	 * Programs at sockets are forgotten; pins keep them until these are removed. Those at interfaces
-	 * lose their pins, and go when the connections that they translate have ended.
+	 * go with their pins when the connections that they translate have ended, see `drains`.
 	 */
-	stop(): void {
+	async stop(): Promise<void> {
 		this.#sockets?.close();
 		this.#sockets = undefined;
 		const outside = this.#outside;
 		this.#outside = undefined;
-		if (outside === undefined) return;
-		this.#draining.add(outside);
-		this.#drain(outside, outside.drain());
+		if (outside !== undefined) await this.#leave(outside);
 	}
 
-	#drain(outside: OutsideServices, mayStay = true): void {
-		if (mayStay && outside.connections().length > 0) {
-			this.#dependencies?.clock.after(drainMs, () => this.#drain(outside));
+	/** Programs at interfaces are in use, with their pins, for connections that nftables does not know. */
+	get drains(): boolean {
+		return this.#draining !== undefined;
+	}
+
+	async #leave(outside: OutsideServices): Promise<void> {
+		outside.drain();
+		this.#draining = outside;
+		await this.#drain(outside);
+	}
+
+	async #drain(outside: OutsideServices): Promise<void> {
+		if (this.#draining !== outside) return;
+		if (outside.connections().length > 0) {
+			this.#dependencies?.clock.after(drainMs, () => void this.#drain(outside));
 			return;
 		}
-		this.#draining.delete(outside);
-		outside
+		this.#draining = undefined;
+		this.#ended = outside
 			.end()
 			.catch((error: unknown) =>
-				this.#dependencies?.log.warn('programs of services from outside not removed', { reason: String(error) }),
+				this.#dependencies?.log.warn('programs of services from outside not removed', { reason: reasonOf(error) }),
 			);
+		await this.#ended;
 	}
 }
+
+const reasonOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
 /** Where version 2 of the cgroups is mounted. */
 function cgroupMount(): string | undefined {

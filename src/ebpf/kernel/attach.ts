@@ -78,8 +78,6 @@ export interface Attacher {
 	 * errors of the file system
 	 */
 	prune(kept: readonly AttachPoint[]): Promise<void>;
-	/** Removes the pins of links; the programs stay until `close`. Classifiers stay anyway. */
-	unpin(): void;
 	/** Links without pins are gone afterwards; pinned links and classifiers stay. */
 	close(): void;
 }
@@ -111,7 +109,7 @@ export interface AttacherOptions {
 /** Links of TCX (kernel 6.6). */
 export class TcxAttacher implements Attacher {
 	readonly kind = 'tcx';
-	#pins: Pins | undefined;
+	readonly #pins: Pins | undefined;
 	readonly #inside: <T>(act: () => T) => T;
 	readonly #purpose: Purpose;
 	readonly #links = new Map<string, number>();
@@ -154,12 +152,6 @@ export class TcxAttacher implements Attacher {
 			if (name.startsWith(this.#purpose.pinPrefix) && !names.has(name)) this.#drop(name);
 	}
 
-	unpin(): void {
-		for (const name of this.#links.keys()) this.#pins?.remove(name);
-		// Another attacher may have pins of these names from now on.
-		this.#pins = undefined;
-	}
-
 	close(): void {
 		for (const link of this.#links.values()) closeSync(link);
 		this.#links.clear();
@@ -196,14 +188,15 @@ function detachLink(fd: number): void {
 }
 
 /**
- * Detaches all pinned links of these pins and removes their pins; gives their names. @throws errors
+ * Detaches the pinned links with these names and removes their pins; gives their names. @throws errors
  * of the file system
  */
 export function removePinnedLinks(
 	pins: Pins,
-	{ dryRun = false, of = isLink }: { readonly dryRun?: boolean; readonly of?: (name: string) => boolean } = {},
+	isIncluded: (name: string) => boolean,
+	{ dryRun = false } = {},
 ): string[] {
-	const names = pins.names().filter(of);
+	const names = pins.names().filter((name) => isLink(name) && isIncluded(name));
 	if (dryRun) return names;
 	for (const name of names) {
 		const fd = tryBpf(Command.openPin, new Attributes().pointer(0, pathBytes(pins.path(name))), 16);
@@ -288,8 +281,6 @@ export class ClsactAttacher implements Attacher {
 			);
 		}
 	}
-
-	unpin(): void {}
 
 	close(): void {
 		this.#socket.close();

@@ -21,6 +21,8 @@ export class NoBpffsError extends Error {
  * it is asked to remove them.
  */
 export class Pins {
+	/** Of the layout. */
+	readonly version: number;
 	readonly #root: string;
 	readonly #directory: string;
 
@@ -29,6 +31,7 @@ export class Pins {
 		let existing = root;
 		while (!existsSync(existing)) existing = dirname(existing);
 		if (statfsSync(existing).type !== bpffsMagic) throw new NoBpffsError(root);
+		this.version = layoutVersion;
 		this.#root = root;
 		this.#directory = join(root, `v${layoutVersion}`);
 		mkdirSync(this.#directory, { recursive: true, mode: 0o700 });
@@ -83,9 +86,14 @@ export class Pins {
 		rmSync(this.path(name), { force: true });
 	}
 
-	/** Removes all pins of this layout, its directory, and the root if no other layout is in it. */
-	removeAll(): void {
-		rmSync(this.#directory, { recursive: true, force: true });
+	/**
+	 * Removes the pins of this layout with these names, all by default. Directories go with the last
+	 * pin, the root if no other layout is in it.
+	 */
+	removeAll(isIncluded: (name: string) => boolean = () => true): void {
+		for (const name of this.names().filter(isIncluded)) this.remove(name);
+		if (this.names().length > 0) return;
+		rmdirSync(this.#directory);
 		if (readdirSync(this.#root).length > 0) return;
 		try {
 			rmdirSync(this.#root);

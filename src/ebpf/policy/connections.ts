@@ -128,9 +128,11 @@ export class PodConnections {
 		this.#attached = attached;
 	}
 
-	/** Those between pods of this node, which the kernel may not track. @throws SystemCallError */
-	betweenPods(): NewFlow[] {
-		const addresses = new Set([...this.#attached.values()].flatMap((pod) => pod.addresses));
+	/**
+	 * Those between pods with these addresses, which the kernel may not track. @throws
+	 * SystemCallError
+	 */
+	between(addresses: ReadonlySet<string>): NewFlow[] {
 		const elements = [...(this.#map?.slices() ?? [])].flat();
 		const connections = elements.map(([key, value]) => readConnection(key, value));
 		return flowsBetween(connections, addresses, process.hrtime.bigint());
@@ -163,6 +165,8 @@ export class PodConnections {
 			}
 			await new Promise((resolve) => setImmediate(resolve));
 		}
+		// The programs have gone meanwhile.
+		if (map.fd < 0) return { cut: 0, restored: 0 };
 		for (let tries = 0; tries < mostTries; tries++) for (const key of cut) markCut(map, key);
 		return { cut: cut.length, restored };
 	}

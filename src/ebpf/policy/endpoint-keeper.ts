@@ -1,4 +1,4 @@
-import { type Family, parseAddress } from '../../core/index.ts';
+import { type Family, formatAddress, parseAddress } from '../../core/index.ts';
 import type { Direction } from '../../policy/index.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import { Layout, type PolicyMaps, rulesNumber } from './maps.ts';
@@ -76,6 +76,11 @@ export class EndpointKeeper {
 			);
 	}
 
+	/** Addresses whose packets `redirect` sent to an interface, by an earlier process perhaps. */
+	redirected(): ReadonlySet<string> {
+		return new Set([...this.#pods.keys()].map(podAddress));
+	}
+
 	/** @throws SystemCallError */
 	remove(state: EndpointState): void {
 		const { interfaceIndex, addresses } = state;
@@ -105,6 +110,11 @@ function podKey(text: string): Uint8Array {
 	key.set(bytes, 0);
 	new DataView(key.buffer).setUint32(Layout.pod.family, family === 'ipv4' ? 4 : 6, true);
 	return key;
+}
+
+function podAddress(key: Uint8Array): string {
+	const family = new DataView(key.buffer, key.byteOffset).getUint32(Layout.pod.family, true);
+	return formatAddress(key.subarray(0, family === 4 ? 4 : 16));
 }
 
 /** See `Layout.endpoint`. */

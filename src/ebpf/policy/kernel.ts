@@ -84,7 +84,7 @@ export class EbpfPolicy implements PolicyKernel {
 	#withoutPrograms: ReadonlySet<number> = new Set();
 	/** The interfaces at the last look. */
 	#interfaces: ReadonlyMap<string, number> = new Map();
-	#redirects = false;
+	#redirects: boolean;
 	readonly #hosts: HostInterfaces | undefined;
 
 	constructor(dependencies: EbpfPolicyDependencies) {
@@ -92,6 +92,7 @@ export class EbpfPolicy implements PolicyKernel {
 		this.#sets = new SetKeeper(dependencies.maps);
 		this.#chains = new ChainKeeper(dependencies.maps);
 		this.#endpoints = new EndpointKeeper(dependencies.maps);
+		this.#redirects = this.redirected.size > 0;
 		this.#hosts =
 			dependencies.hosts && new HostInterfaces(dependencies.hosts, dependencies.maps, this.#chains, this.#endpoints);
 	}
@@ -109,6 +110,11 @@ export class EbpfPolicy implements PolicyKernel {
 	/** See `redirect`. */
 	get redirects(): boolean {
 		return this.#redirects;
+	}
+
+	/** Addresses of pods that packets of other pods are sent to past the kernel. */
+	get redirected(): ReadonlySet<string> {
+		return this.#endpoints.redirected();
 	}
 
 	/** Keys of the endpoints whose programs are attached. */
@@ -200,8 +206,8 @@ export class EbpfPolicy implements PolicyKernel {
 
 	/**
 	 * Packets between pods of this node go from interface to interface, past the rules and
-	 * connections of the kernel: from the next `sync` or `apply` on, or no more from now on. Off at
-	 * first. @throws SystemCallError
+	 * connections of the kernel: from the next `sync` or `apply` on, or no more from now on. At
+	 * first as an earlier process left it. @throws SystemCallError
 	 */
 	redirect(isOn: boolean): void {
 		if (this.#redirects === isOn) return;

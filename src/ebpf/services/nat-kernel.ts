@@ -149,17 +149,7 @@ export class InterfaceServices {
 		view.setUint32(NatLayout.flowValue.flags, NatFlowFlag.left | NatFlowFlag.answered, true);
 		for (const { original, status } of flows)
 			if (original.protocol === udp && (status & FlowStatus.destinationNat) !== 0)
-				this.#map('nat_flows').add(flowKey(original), value);
-	}
-
-	/**
-	 * The programs end with this process from now on. `false`: they are classifiers, whose place
-	 * others need.
-	 */
-	unpin(): boolean {
-		const { attacher } = this.#dependencies;
-		attacher.unpin();
-		return attacher.kind === 'tcx';
+				this.#map('nat_flows').set(flowKey(original), value);
 	}
 
 	/** Flows of UDP that are translated here. */
@@ -194,7 +184,7 @@ export class InterfaceServices {
 		return flows.filter((flow) => 'natKey' in flow && map.delete((flow as NatFlow).natKey)).length;
 	}
 
-	/** Takes the programs off all interfaces. @throws SystemCallError, NetlinkError */
+	/** Takes the programs off all interfaces, those of an earlier process included. @throws SystemCallError, NetlinkError */
 	async detach(): Promise<void> {
 		const { attacher } = this.#dependencies;
 		for (const point of pointsOf(this.#interfaces)) await attacher.remove(point);

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { parsePrefix } from '../../core/index.ts';
 import type { Frontend, FrontendAction, Pool, PoolKey, ServicesModel } from '../../services/index.ts';
+import { natPurpose } from '../kernel/attach.ts';
 import { BpfMap, type MapDefinition } from '../kernel/map.ts';
 import type { Pins } from '../kernel/pins.ts';
 import { endpointBytes, poolId } from './maps.ts';
@@ -90,6 +91,9 @@ export const natMapDefinitions = ({
 		nat_fragments: lru('nat_fragments', 44, fragmentValue.bytes, 4096),
 	};
 };
+
+/** The name of a pin: one of these maps, or of a link of the programs that use them. */
+export const isNatPin = (name: string): boolean => name in natMapDefinitions() || name.startsWith(natPurpose.pinPrefix);
 
 /** New maps, or pinned ones. @throws MapMismatchError, SystemCallError */
 export function openNatMaps(pins: Pins | undefined, sizes?: NatMapSizes): NatMaps {
