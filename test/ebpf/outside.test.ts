@@ -361,7 +361,7 @@ for (const family of familyNames) {
 }
 
 kernelTest('clsact: a service from outside, and a second one from the same port of the client', async (t) => {
-	const { client, set, services } = await open(t, 'k', 'clsact');
+	const { client, set, services, maps, names } = await open(t, 'k', 'clsact');
 	const { balancer, second, backends } = families.ipv4;
 	await set(
 		modelOf(
@@ -373,6 +373,15 @@ kernelTest('clsact: a service from outside, and a second one from the same port 
 	// The ends of both connections at the backend are the same: nftables must translate the second one; here it has none.
 	t.is((await client.ask('udp', second, 80, { from: 5000, wait: 300 })).error, 'timeout');
 	t.is((await client.ask('udp', balancer, 80, { from: 5000 })).peer, `${balancer} 80`, 'the first one goes on');
-	await services.detach();
+	services.drain();
+	t.is((await client.ask('udp', balancer, 80, { from: 5000 })).peer, `${balancer} 80`, 'drained: known connections');
+	t.is((await client.ask('udp', balancer, 80, { from: 5001, wait: 300 })).error, 'timeout', 'drained: no new ones');
+	// Another process, which has attached nothing.
+	const attacher = inside(names.node, () => new ClsactAttacher({ purpose: natPurpose }));
+	const later = new InterfaceServices({ maps, pools: new Map(), attacher, masqueradeMark: Mark.masquerade });
+	t.teardown(() => later.close());
+	t.is((await client.ask('udp', balancer, 80, { from: 5000 })).peer, `${balancer} 80`);
+	t.is(later.connections().length, 1);
+	await later.detach();
 	t.is((await client.ask('udp', balancer, 80, { from: 5000, wait: 300 })).error, 'timeout', 'without programs');
 });

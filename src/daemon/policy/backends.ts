@@ -228,8 +228,8 @@ export class PolicyBackends implements PolicyKernel {
 	 */
 	async #redirect({ kernel }: OpenedEbpf, isOn: boolean): Promise<void> {
 		const { track, log } = this.#dependencies;
-		const ends = kernel.redirects && !isOn;
 		const pods = kernel.redirected;
+		const ends = pods.size > 0 && !isOn;
 		const learn = async () => {
 			try {
 				if (ends) await track?.(kernel.connections.between(pods));

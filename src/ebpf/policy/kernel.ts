@@ -107,12 +107,7 @@ export class EbpfPolicy implements PolicyKernel {
 		return this.#unattached;
 	}
 
-	/** See `redirect`. */
-	get redirects(): boolean {
-		return this.#redirects;
-	}
-
-	/** Addresses of pods that packets of other pods are sent to past the kernel. */
+	/** Addresses of pods that packets of other pods are sent to past the kernel, see `redirect`. */
 	get redirected(): ReadonlySet<string> {
 		return this.#endpoints.redirected();
 	}
