@@ -1,4 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
+import { formatAddress } from '../../core/index.ts';
+import type { Negotiated } from '../model/negotiated.ts';
 import { optionChanges, type PeerOptions } from '../model/peer-options.ts';
 import type { PeerChange } from '../model/speaker-api.ts';
 
@@ -27,3 +29,17 @@ const connectionFields: ReadonlySet<keyof PeerOptions> = new Set(['localAddress'
  */
 export const needsOnlyConnection = ({ fields }: PeerChange): boolean =>
 	fields.every(({ field, effect }) => effect !== 'reset' || connectionFields.has(field));
+
+/**
+ * True if all that would reset the session is a local address that its connection has already: the
+ * peer has used it before the change arrived here. Stale routes of the peer do not survive a second
+ * end before they are sent again (RFC 4724 §4.2). Pure.
+ */
+export const hasLocalAddress = (
+	{ fields }: PeerChange,
+	{ localAddress }: Pick<PeerOptions, 'localAddress'>,
+	negotiated: Pick<Negotiated, 'localAddress'> | undefined,
+): boolean =>
+	negotiated !== undefined &&
+	formatAddress(negotiated.localAddress) === localAddress &&
+	fields.every(({ field, effect }) => effect !== 'reset' || field === 'localAddress');

@@ -103,6 +103,11 @@ export class Peer implements SessionHost {
 			if (foremost === undefined || rank(session.state) > rank(foremost.state)) foremost = session;
 		return foremost;
 	}
+	/** The parameters of the established session, if there is one. */
+	get negotiated(): Negotiated | undefined {
+		const { foremost } = this;
+		return foremost?.state === 'established' ? foremost.negotiated : undefined;
+	}
 	/** The rest of the pause in Idle. */
 	get pauseMs(): number | undefined {
 		return this.#idleHold.remainingMs;

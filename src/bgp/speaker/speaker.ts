@@ -22,7 +22,7 @@ import type {
 	SpeakerOptions,
 	StopOptions,
 } from '../model/speaker-options.ts';
-import { describePeerChange, needsOnlyConnection } from '../session/change.ts';
+import { describePeerChange, hasLocalAddress, needsOnlyConnection } from '../session/change.ts';
 import { plainAddress } from '../session/dial.ts';
 import type { SessionDependencies, SessionOutcome } from '../session/host.ts';
 import { InterfaceAddresses } from '../session/interface-addresses.ts';
@@ -357,7 +357,7 @@ export class Speaker implements SpeakerApi, PeerHost {
 		if (change.fields.some(({ effect }) => effect === 'routes')) this.#rib.reconfigure(options.name, options);
 		if (before.enabled && !options.enabled) this.#disable(peer, 'disabled in the configuration');
 		else if (!before.enabled && options.enabled && this.#running) peer.start();
-		else if (change.effect === 'reset') {
+		else if (change.effect === 'reset' && !hasLocalAddress(change, options, peer.negotiated)) {
 			const reason = `configuration changed: ${change.fields.map(({ field }) => field).join(', ')}`;
 			if (needsOnlyConnection(change)) {
 				peer.restart(reason);
