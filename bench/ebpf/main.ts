@@ -6,9 +6,8 @@
 import { readFileSync } from 'node:fs';
 import yargs from 'yargs';
 import { hideBin } from 'yargs/helpers';
-import { openEbpf } from '../../lab/policy-table/ebpf-enforcer.ts';
-import { benchPackets } from '../nftables/packets.ts';
 import { benchConnect } from './connect.ts';
+import { benchWays } from './packets.ts';
 import { benchPodWays } from './pod-ways.ts';
 import { benchPods } from './pods.ts';
 import { benchTunnel } from './tunnel.ts';
@@ -21,8 +20,8 @@ const options = await yargs(hideBin(process.argv))
 	.scriptName('npm run bench:ebpf --')
 	.option('pods', { type: 'number', default: 110, describe: 'pods of the node' })
 	.option('changes', { type: 'number', default: 200, describe: 'policy changes of one pod' })
-	.option('packets', { type: 'number', default: 20_000, describe: 'packets of a round' })
-	.option('rounds', { type: 'number', default: 7, describe: 'rounds of packets' })
+	.option('packets', { type: 'number', default: 10_000, describe: 'packets of a round' })
+	.option('rounds', { type: 'number', default: 15, describe: 'rounds of packets' })
 	.option('connections', { type: 'number', default: 2000, describe: 'connections of each kind' })
 	.option('services', { type: 'number', default: 1000, describe: 'services beside the measured one' })
 	.option('seconds', { type: 'number', default: 1, describe: 'of a round of short connections, or of a stream' })
@@ -39,13 +38,7 @@ try {
 	const loadBefore = loadAverage();
 	const isChosen = (part: (typeof parts)[number]) => options.only === undefined || options.only.includes(part);
 	const measures = {
-		packets: async () => ({
-			nftables: await benchPackets(['none', 0, 100, 1000], options),
-			ebpf: await benchPackets(['none', 0, 100, 1000], options, (namespace) => openEbpf(namespace)),
-			redirect: await benchPackets(['none', 0, 100, 1000], options, (namespace) =>
-				openEbpf(namespace, 'best', { redirect: true }),
-			),
-		}),
+		packets: () => benchWays(options),
 		pods: () => benchPods(options),
 		connect: () => benchConnect(options),
 		tunnel: () => benchTunnel(options),

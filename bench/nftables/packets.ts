@@ -113,7 +113,7 @@ export interface BenchEnforcer {
 }
 
 /** Our rules alone. */
-const openNftables = (namespace: string): BenchEnforcer =>
+export const openNftables = (namespace: string): BenchEnforcer =>
 	inside(namespace, () => {
 		const kernel = new NftablesPolicy({}, { load: (text) => inside(namespace, () => loadRuleset(text)) });
 		return { kernel, close: () => kernel.close() };
@@ -204,11 +204,11 @@ class Row {
 	}
 }
 
-/** One row each, measured by turns. */
+/** One row each, measured by turns. `open`: what enforces the policies of a row, by its place. */
 export async function benchPackets(
 	numbers: readonly Enforced[],
 	{ packets, rounds }: { readonly packets: number; readonly rounds: number },
-	open: (namespace: string) => BenchEnforcer = openNftables,
+	open: (namespace: string, row: number) => BenchEnforcer = openNftables,
 ): Promise<PacketsResult[]> {
 	const prefix = `bmb${process.pid}`;
 	const wires = openWireNamespace(`${prefix}w`);
@@ -218,7 +218,8 @@ export async function benchPackets(
 		for (const policies of numbers) {
 			const row = new Row(policies, new NodeNetwork(`${prefix}n${rows.length}`, `${prefix}w`, () => index++));
 			rows.push(row);
-			await row.prepare(open);
+			const place = rows.length - 1;
+			await row.prepare((namespace) => open(namespace, place));
 		}
 		for (let round = 0; round < rounds; round++) for (const row of rows) await row.measure(packets);
 		return rows.map(({ result }) => result);
