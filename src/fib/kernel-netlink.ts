@@ -270,8 +270,7 @@ class NetlinkKernel implements RouteKernel {
 
 	#idOf({ via, device, onlink, others }: KernelRoute): number {
 		if (via === undefined || device === undefined || others !== undefined) return 0;
-		const outInterface = this.#links.indexOf(device) ?? 0;
-		return this.#objects.idOf({ via, outInterface, onlink });
+		return this.#objects.idOf(via, this.#links.indexOf(device) ?? 0, onlink);
 	}
 
 	/** Collects next hops that could be objects, each once. */

@@ -59,9 +59,10 @@ export class NextHopObjects {
 	}
 
 	/** The object ID of a hop; 0: none. */
-	idOf({ via, outInterface, onlink }: Omit<SharedHop, 'gateway'>): number {
-		for (const known of this.#ids.get(via) ?? [])
-			if (known.outInterface === outInterface && known.onlink === onlink) return known.id;
+	idOf(via: string, outInterface: number, onlink: boolean): number {
+		const all = this.#ids.get(via);
+		if (all === undefined) return 0;
+		for (const known of all) if (known.outInterface === outInterface && known.onlink === onlink) return known.id;
 		return 0;
 	}
 
@@ -70,7 +71,7 @@ export class NextHopObjects {
 		if (!this.#known) await this.learn();
 		const made: { readonly via: string; readonly object: NextHopObject & KnownObject }[] = [];
 		for (const { via, gateway, outInterface, onlink } of hops) {
-			if (this.idOf({ via, outInterface, onlink }) !== 0) continue;
+			if (this.idOf(via, outInterface, onlink) !== 0) continue;
 			const object = { id: this.#freeId(), protocol: this.#protocol, gateway, outInterface, onlink };
 			made.push({ via, object });
 		}

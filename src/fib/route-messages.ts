@@ -56,13 +56,15 @@ export class RouteMessages {
 	/** Writes the message of a change. Its devices exist. `nextHopId`: 0 for none. */
 	encode(writer: MessageWriter, verb: RouteVerb, route: KernelRoute, sequence: number, nextHopId: number): void {
 		const { family, type, via, device, onlink, others, prefix, metric, source } = route;
-		const gateway = via === undefined ? undefined : this.bytesOf(via);
-		const outInterface = device === undefined ? 0 : (this.#links.indexOf(device) ?? 0);
+		// An object stands for gateway and interface.
+		const hasObject = nextHopId !== 0;
+		const gateway = hasObject || via === undefined ? undefined : this.bytesOf(via);
+		const outInterface = hasObject || device === undefined ? 0 : (this.#links.indexOf(device) ?? 0);
 		const isPlain =
 			family === 'ipv4' &&
 			others === undefined &&
 			this.#table < 256 &&
-			(type === 'blackhole' || gateway?.length === 4) &&
+			(type === 'blackhole' || hasObject || gateway?.length === 4) &&
 			(source === undefined || !source.includes(':'));
 		if (!isPlain) {
 			encodeRouteChange(writer, verb, this.#message(route, nextHopId), sequence);

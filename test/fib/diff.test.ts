@@ -88,15 +88,28 @@ test('between the operations no desired prefix is ever without a route that it h
 	);
 });
 
-test('new routes come grouped by next hop, removals last', (t) => {
+test('new routes come first, then removals, both grouped by next hop', (t) => {
 	const add = (prefix: string, via: string): RouteOperation => ({ type: 'add', route: unicast(prefix, via, 'left') });
 	const gone: RouteOperation = { type: 'remove', route: blackhole('192.168.9.0/26') };
+	const removed = (prefix: string, via: string): RouteOperation => ({ ...add(prefix, via), type: 'remove' });
 	const [one, two, three] = [
 		add('192.168.1.0/26', '10.7.0.2'),
 		add('192.168.2.0/26', '10.7.0.3'),
 		add('192.168.3.0/26', '10.7.0.2'),
 	];
-	t.deepEqual(ordered([gone, one, two, three]), [one, three, two, gone]);
+	const [same, again] = [add('192.168.8.0/26', '10.7.0.2'), add('192.168.10.0/26', '10.7.0.3')];
+	t.deepEqual(ordered([gone, one, two, three, same, again]), [one, three, same, two, again, gone]);
+	t.deepEqual(ordered([gone, two, one]), [two, one, gone], 'each next hop occurs once');
+	const [four, five, six] = [
+		removed('192.168.4.0/26', '10.7.0.3'),
+		removed('192.168.5.0/26', '10.7.0.2'),
+		removed('192.168.6.0/26', '10.7.0.3'),
+	];
+	const seven = removed('192.168.7.0/26', '10.7.0.3');
+	t.deepEqual(ordered([four, five, six, seven]), [four, six, seven, five]);
+	t.deepEqual(ordered([four, one, five, six, three]), [one, three, four, six, five]);
+	t.deepEqual(ordered([one, three, five]), [one, three, five]);
+	t.deepEqual(ordered([five, one]), [one, five]);
 });
 
 test('a desired route without interface matches the route with the interface that the kernel chose', (t) => {
