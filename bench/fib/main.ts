@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { addInterfaces, enterNewNamespace } from './namespace.ts';
+import { runAsDaemon } from './launch.ts';
+import { addInterfaces, enterNewNamespace, removeInterfaces } from './namespace.ts';
 import { type Layout, type Operation, operations, type Subject, subjects, type Timing } from './subjects.ts';
 
 /**
@@ -14,6 +15,10 @@ const help = `npm run bench:fib -- [OPTIONS]
   --runs N         passes; medians are shown (3)
   --subjects LIST  of ${Object.keys(subjects).join(', ')}
   --json FILE      rows { subject, nextHops, operation, routesPerSecond, longestBlockMs }; - is standard output
+
+The subjects kernel and fib run in a process with the options of bgpmeshd. The program c sends the same messages
+(next hop objects from 64 next hops on, grouped by next hop, no acknowledgements, one socket), but reads a list without
+keeping its routes.
 
 Needs root. The subject c needs a C compiler, bird the package bird2; one that is missing is left out, and named.
 `;
@@ -38,6 +43,8 @@ interface Row {
 	readonly longestBlockMs: number | null;
 }
 
+runAsDaemon();
+
 const median = (numbers: readonly number[]): number =>
 	[...numbers].sort((left, right) => left - right)[numbers.length >> 1] ?? Number.NaN;
 
@@ -54,7 +61,10 @@ async function measure(): Promise<Row[]> {
 				if (subject === undefined) throw new Error(`no subject '${name}': ${Object.keys(subjects).join(', ')}`);
 				enterNewNamespace();
 				addInterfaces();
+				// The garbage of the subject before is not this one's.
+				globalThis.gc?.();
 				const timing = await subject(layout);
+				removeInterfaces();
 				if (timing.type === 'missing') {
 					if (run === 0) process.stderr.write(`bench:fib: ${name} is left out: ${timing.reason}\n`);
 				} else timings.push(timing.timing);

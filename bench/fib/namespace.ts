@@ -16,6 +16,14 @@ function ip(words: string): string {
 	return execFileSync('ip', words.split(' '), { encoding: 'utf8', env: systemEnvironment(), maxBuffer: 1 << 28 });
 }
 
+/**
+ * Removes eth0, and with it every route and next hop through it: at once, because the end of a
+ * namespace does so later, in the background, when the next subject is measured.
+ */
+export function removeInterfaces(): void {
+	ip('link del eth0');
+}
+
 /** eth0 with 10.0.0.1/16: room for next hops. */
 export function addInterfaces(): void {
 	ip('link add eth0 type veth peer name eth0-end');

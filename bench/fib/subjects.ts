@@ -84,7 +84,7 @@ async function timeKernel(layout: Layout): Promise<Outcome> {
 	const [before, after] = [routes(0), routes(1)];
 	const install = ordered(before.map((route) => ({ type: 'add', route })));
 	const replace = ordered(after.map((route, index) => ({ type: 'replace', route, old: before[index] ?? route })));
-	const remove: RouteOperation[] = after.map((route) => ({ type: 'remove', route }));
+	const remove = ordered(after.map((route) => ({ type: 'remove', route })));
 	const kernel = openNetlinkKernel({ routeProtocol }, silentLogger);
 	const apply = async (operations: readonly RouteOperation[]) => {
 		const refused = await kernel.apply(operations);
@@ -293,7 +293,10 @@ async function timeBird(layout: Layout): Promise<Outcome> {
 		const { replace } = outcome.timing;
 		return { type: 'timed', timing: { ...outcome.timing, replace: { ms: Math.max(1, replace.ms - readMs) } } };
 	} finally {
+		const exited = once(bird, 'exit');
 		bird.kill('SIGKILL');
+		// Its memory is freed before the next subject is measured.
+		await exited;
 		rmSync(folder, { recursive: true });
 	}
 }
