@@ -235,7 +235,7 @@ for (const after of ['nftables', 'ebpf'] as const)
 			t.is(second.name, after);
 			await traffic.during(second.sync(state));
 			for (let round = 0; round < 20; round++) traffic.exchange();
-			t.is((await conntrack.list('ipv4', isOurs)).length, 1, 'the kernel knows the connection');
+			t.is((await conntrack.list('ipv4', isOurs)).length, 1, 'the kernel tracks the connection');
 			if (after === 'ebpf') {
 				second.want('nftables');
 				await traffic.during(second.sync(state));

@@ -235,7 +235,7 @@ export class ServicesWithSockets implements ServiceKernel {
 		if (outside !== undefined) await this.#leave(outside);
 	}
 
-	/** Programs at interfaces are in use, with their pins, for connections that nftables does not know. */
+	/** Programs at interfaces stay in use, with their pins, for connections that began there. */
 	get drains(): boolean {
 		return this.#draining !== undefined;
 	}

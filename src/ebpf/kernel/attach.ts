@@ -188,8 +188,8 @@ function detachLink(fd: number): void {
 }
 
 /**
- * Detaches the pinned links with these names and removes their pins; gives their names. @throws errors
- * of the file system
+ * Detaches the pinned links with these names and removes their pins; gives their names. @throws
+ * errors of the file system
  */
 export function removePinnedLinks(
 	pins: Pins,

@@ -184,7 +184,10 @@ export class InterfaceServices {
 		return flows.filter((flow) => 'natKey' in flow && map.delete((flow as NatFlow).natKey)).length;
 	}
 
-	/** Takes the programs off all interfaces, those of an earlier process included. @throws SystemCallError, NetlinkError */
+	/**
+	 * Takes the programs off all interfaces, those of an earlier process included. @throws
+	 * SystemCallError, NetlinkError
+	 */
 	async detach(): Promise<void> {
 		const { attacher } = this.#dependencies;
 		for (const point of pointsOf(this.#interfaces)) await attacher.remove(point);
