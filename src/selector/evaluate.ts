@@ -2,25 +2,34 @@ import { parseSelector, type Selector, SelectorError, type SetComparison, type V
 
 export type Labels = Readonly<Record<string, string>>;
 
+/** The value of a label; `undefined`: it is absent. */
+export type LabelValue = (label: string) => string | undefined;
+
 /**
  * Does a parsed selector hold? `!=` and `not in` hold for a label that is absent, every other
  * comparison does not.
  */
-export function evaluate(selector: Selector, labels: Labels): boolean {
+export const evaluate = (selector: Selector, labels: Labels): boolean =>
+	evaluateBy(selector, (label) => (Object.hasOwn(labels, label) ? labels[label] : undefined));
+
+/** The same for labels that are nowhere in one object. */
+export function evaluateBy(selector: Selector, valueAt: LabelValue): boolean {
 	switch (selector.type) {
 		case 'all':
 		case 'global':
 			return true;
 		case 'has':
-			return Object.hasOwn(labels, selector.label);
+			return valueAt(selector.label) !== undefined;
 		case 'not':
-			return !evaluate(selector.operand, labels);
+			return !evaluateBy(selector.operand, valueAt);
 		case 'and':
-			return selector.operands.every((operand) => evaluate(operand, labels));
+			for (const operand of selector.operands) if (!evaluateBy(operand, valueAt)) return false;
+			return true;
 		case 'or':
-			return selector.operands.some((operand) => evaluate(operand, labels));
+			for (const operand of selector.operands) if (evaluateBy(operand, valueAt)) return true;
+			return false;
 		default:
-			return compare(selector, Object.hasOwn(labels, selector.label) ? labels[selector.label] : undefined);
+			return compare(selector, valueAt(selector.label));
 	}
 }
 

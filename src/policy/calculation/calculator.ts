@@ -53,11 +53,11 @@ export class PolicyCalculator {
 		const key = this.#members.index.item(podKey(pod.key))?.key ?? inOnePiece(podKey(pod.key));
 		const rank = pod.ending ? 'ending' : 'live';
 		const affected = new Set<string>();
-		for (const address of pod.addresses)
-			for (const other of this.#claims.claim(address, key, rank)) affected.add(other);
-		for (const address of this.#claimedBy(key))
-			if (!pod.addresses.includes(address)) for (const other of this.#claims.release(address, key)) affected.add(other);
-		this.#putPod(key, pod);
+		const nets = pod.addresses.map(hostPrefix);
+		for (const net of nets) for (const other of this.#claims.claim(net, key, rank)) affected.add(other);
+		for (const net of this.#claimedBy(key))
+			if (!nets.includes(net)) for (const other of this.#claims.release(net, key)) affected.add(other);
+		this.#putPod(key, pod, nets);
 		this.#settleClaims(affected);
 		if (pod.node === this.#options.node) this.#local.put(localPod(pod, this.#options.interfacePrefix));
 		else this.#local.delete(key);
@@ -68,8 +68,7 @@ export class PolicyCalculator {
 		const key = podKey(name);
 		if (this.#members.index.item(key) === undefined) return;
 		const affected = new Set<string>();
-		for (const address of this.#claimedBy(key))
-			for (const other of this.#claims.release(address, key)) affected.add(other);
+		for (const net of this.#claimedBy(key)) for (const other of this.#claims.release(net, key)) affected.add(other);
 		this.#contested.delete(key);
 		this.#members.index.delete(key);
 		this.#local.delete(key);
@@ -221,7 +220,7 @@ export class PolicyCalculator {
 
 	/** Names of the pods that claim an address; usually one. */
 	podsAt(address: string): readonly string[] {
-		return this.#claims.claimants(address).map((key) => key.slice(podKey('').length));
+		return this.#claims.claimants(hostPrefix(address)).map((key) => key.slice(podKey('').length));
 	}
 
 	/** The node that has an address. */
@@ -260,12 +259,12 @@ export class PolicyCalculator {
 		return { items: itemCount, labelClasses: classCount, policies: this.#local.policyCount };
 	}
 
-	#putPod(key: string, pod: PodFacts): void {
-		const held = pod.addresses.filter((address) => this.#claims.holds(address, key));
-		if (held.length < pod.addresses.length) this.#contested.set(key, pod);
+	/** `claimed`: the texts that are in the table of claims, one for both. */
+	#putPod(key: string, pod: PodFacts, claimed: readonly PrefixKey[]): void {
+		const nets = claimed.filter((net) => this.#claims.holds(net, key));
+		if (nets.length < claimed.length) this.#contested.set(key, pod);
 		else this.#contested.delete(key);
 		const before = this.#members.index.item(key);
-		const nets = held.map(hostPrefix);
 		this.#members.index.put({
 			key,
 			labels: pod.labels,
@@ -282,12 +281,12 @@ export class PolicyCalculator {
 	#settleClaims(keys: ReadonlySet<string>): void {
 		for (const key of keys) {
 			const pod = this.#contested.get(key) ?? this.#restore(key);
-			if (pod !== undefined) this.#putPod(key, pod);
+			if (pod !== undefined) this.#putPod(key, pod, pod.addresses.map(hostPrefix));
 		}
 	}
 
-	#claimedBy(key: string): readonly string[] {
-		return this.#contested.get(key)?.addresses ?? addressesOf(this.#members.index.item(key));
+	#claimedBy(key: string): readonly PrefixKey[] {
+		return this.#contested.get(key)?.addresses.map(hostPrefix) ?? this.#members.index.item(key)?.nets ?? [];
 	}
 
 	/** The facts of a pod that was uncontested until now, from its item. */

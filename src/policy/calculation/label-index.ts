@@ -1,4 +1,4 @@
-import { evaluate, type Labels, type Selector } from '../../selector/index.ts';
+import { evaluateBy, type Labels, type Selector } from '../../selector/index.ts';
 import { systemLabels } from '../model.ts';
 import { type Restriction, restrictionOf } from './restriction.ts';
 
@@ -64,6 +64,8 @@ export class LabelIndex<Item extends LabelledItem> {
 	/** Most classes match nothing: they share this one. */
 	readonly #noMatch: Set<Subscription<Item>> = new Set();
 	readonly #classes = new Map<string, LabelClass<Item>>();
+	/** Classes with labels of their own that look like those of a namespace; hardly ever any. */
+	readonly #ownPrefixed = new Set<LabelClass<Item>>();
 	/** By namespace; `undefined`: without one. */
 	readonly #byNamespace = new Map<string | undefined, Set<LabelClass<Item>>>();
 	/** Labels of parents: `NAMESPACE` and `NAMESPACE/ACCOUNT`, prefixed already. */
@@ -100,7 +102,7 @@ export class LabelIndex<Item extends LabelledItem> {
 
 	/** Items that match a selector that is not in the index. */
 	*matching(selector: Selector): Iterable<Item> {
-		for (const one of this.#classes.values()) if (evaluate(selector, this.#labelsOf(one))) yield* one.items;
+		for (const one of this.#classes.values()) if (this.#holds(selector, one)) yield* one.items;
 	}
 
 	/** Ids of the selectors that an item matches. */
@@ -198,7 +200,7 @@ export class LabelIndex<Item extends LabelledItem> {
 		this.#subscriptions.set(id, subscription);
 		for (const bucket of this.#buckets(subscription)) bucket.add(subscription);
 		for (const one of this.#classesFor(subscription)) {
-			if (!evaluate(selector, this.#labelsOf(one))) continue;
+			if (!this.#holds(selector, one)) continue;
 			this.#match(one, subscription);
 			for (const item of one.items) this.#listener.joined(id, item);
 		}
@@ -223,11 +225,19 @@ export class LabelIndex<Item extends LabelledItem> {
 
 	/** Classes that a new selector can match. */
 	*#classesFor({ restriction }: Subscription<Item>): Iterable<LabelClass<Item>> {
-		if (restriction?.label !== systemLabels.namespace || restriction.values === undefined) {
-			yield* this.#classes.values();
-			return;
-		}
-		for (const namespace of restriction.values) yield* this.#byNamespace.get(namespace) ?? [];
+		if (restriction?.values === undefined) yield* this.#classes.values();
+		else if (restriction.label === systemLabels.namespace)
+			for (const namespace of restriction.values) yield* this.#byNamespace.get(namespace) ?? [];
+		else if (restriction.label.startsWith(systemLabels.namespacePrefix) && this.#ownPrefixed.size === 0) {
+			const { label, values } = restriction;
+			for (const [namespace, classes] of this.#byNamespace) {
+				const value =
+					namespace === undefined || label === namespaceName
+						? namespace
+						: valueIn(this.#inherited.get(parentKey(namespace, undefined)), label);
+				if (value !== undefined && values.has(value)) yield* classes;
+			}
+		} else yield* this.#classes.values();
 	}
 
 	/** Selectors that a set of labels can match. */
@@ -259,20 +269,17 @@ export class LabelIndex<Item extends LabelledItem> {
 		};
 		this.#classes.set(key, made);
 		this.#byOwn.set(own, made);
+		if (Object.keys(own).some((label) => label.startsWith(systemLabels.namespacePrefix))) this.#ownPrefixed.add(made);
 		entry(this.#byNamespace, namespace, () => new Set<LabelClass<Item>>()).add(made);
-		const labels = this.#labelsOf(made);
-		for (const subscription of this.#candidates(labels)) {
-			if (!evaluate(subscription.selector, labels)) continue;
-			this.#match(made, subscription);
-		}
+		for (const subscription of this.#candidates(this.#labelsOf(made)))
+			if (this.#holds(subscription.selector, made)) this.#match(made, subscription);
 		return made;
 	}
 
 	#relabel(one: LabelClass<Item>): void {
-		const labels = this.#labelsOf(one);
 		const matched = new Set<Subscription<Item>>();
-		for (const subscription of this.#candidates(labels))
-			if (evaluate(subscription.selector, labels)) matched.add(subscription);
+		for (const subscription of this.#candidates(this.#labelsOf(one)))
+			if (this.#holds(subscription.selector, one)) matched.add(subscription);
 		for (const subscription of one.matched) {
 			if (matched.has(subscription)) continue;
 			one.matched.delete(subscription);
@@ -290,10 +297,37 @@ export class LabelIndex<Item extends LabelledItem> {
 		if (one.items.size > 0) return;
 		this.#classes.delete(one.key);
 		this.#byOwn.delete(one.own);
+		this.#ownPrefixed.delete(one);
 		for (const subscription of one.matched) subscription.classes.delete(one);
 		const siblings = this.#byNamespace.get(one.namespace);
 		siblings?.delete(one);
 		if (siblings?.size === 0) this.#byNamespace.delete(one.namespace);
+	}
+
+	/**
+	 * Does a selector hold for own and inherited labels? A new selector is evaluated for each class of
+	 * the cluster, thus without an object of all labels: those were gigabytes at a start.
+	 */
+	#holds(selector: Selector, one: LabelClass<Item>): boolean {
+		return evaluateBy(selector, (label) => this.#valueOf(one, label));
+	}
+
+	/** The value of a label in `#effective`. */
+	#valueOf({ own, namespace, serviceAccount, orchestrated }: LabelClass<Item>, label: string): string | undefined {
+		if (label === systemLabels.namespace) return namespace;
+		if (namespace !== undefined) {
+			if (label === systemLabels.orchestrator && orchestrated) return 'k8s';
+			if (label === systemLabels.serviceAccount && serviceAccount !== undefined) return serviceAccount;
+		}
+		if (Object.hasOwn(own, label)) return own[label];
+		if (namespace === undefined) return undefined;
+		if (serviceAccount !== undefined && label.startsWith(systemLabels.serviceAccountPrefix)) {
+			if (label === accountName) return serviceAccount;
+			return valueIn(this.#inherited.get(parentKey(namespace, serviceAccount)), label);
+		}
+		if (!label.startsWith(systemLabels.namespacePrefix)) return undefined;
+		if (label === namespaceName) return namespace;
+		return valueIn(this.#inherited.get(parentKey(namespace, undefined)), label);
 	}
 
 	/**
@@ -313,11 +347,11 @@ export class LabelIndex<Item extends LabelledItem> {
 		if (namespace === undefined) return withoutNamespace(own);
 		const labels: Record<string, string> = {
 			...this.#inherited.get(parentKey(namespace, undefined)),
-			[`${systemLabels.namespacePrefix}${systemLabels.name}`]: namespace,
+			[namespaceName]: namespace,
 		};
 		if (serviceAccount !== undefined) {
 			Object.assign(labels, this.#inherited.get(parentKey(namespace, serviceAccount)));
-			labels[`${systemLabels.serviceAccountPrefix}${systemLabels.name}`] = serviceAccount;
+			labels[accountName] = serviceAccount;
 		}
 		// Labels of its own win over inherited ones, except those that say where it belongs: a user
 		// must not forge them.
@@ -334,6 +368,13 @@ function withoutNamespace(own: Labels): Labels {
 	if (!Object.hasOwn(own, systemLabels.namespace)) return own;
 	return Object.fromEntries(Object.entries(own).filter(([label]) => label !== systemLabels.namespace));
 }
+
+/** Labels of a parent with its name. */
+const namespaceName = `${systemLabels.namespacePrefix}${systemLabels.name}`;
+const accountName = `${systemLabels.serviceAccountPrefix}${systemLabels.name}`;
+
+const valueIn = (labels: Labels | undefined, label: string): string | undefined =>
+	labels !== undefined && Object.hasOwn(labels, label) ? labels[label] : undefined;
 
 const parentKey = (namespace: string, serviceAccount: string | undefined): string =>
 	serviceAccount === undefined ? namespace : `${namespace}/${serviceAccount}`;

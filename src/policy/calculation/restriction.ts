@@ -47,8 +47,11 @@ function cost(restriction: Restriction | undefined): number {
 	// Every pod has this label with the same value.
 	if (restriction.label === systemLabels.orchestrator) return 1_000_000;
 	if (restriction.values === undefined) return 10_000;
-	// Classes are kept by namespace, so this one also makes a new selector cheap.
-	return restriction.values.size - (restriction.label === systemLabels.namespace ? 0.5 : 0);
+	// Classes are kept by namespace, so these also make a new selector cheap.
+	const { label, values } = restriction;
+	return (
+		values.size - (label === systemLabels.namespace ? 0.5 : label.startsWith(systemLabels.namespacePrefix) ? 0.25 : 0)
+	);
 }
 
 /** Alternatives restrict only if all of them restrict the same label. */
