@@ -185,17 +185,40 @@ export class ResourceCopy {
 	}
 }
 
+const uuid = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+
+/** A UUID as its 16 bytes, which are characters; any other text as it is, and never of 16. */
+function packedUid(uid: string): string {
+	if (uuid.test(uid)) return Buffer.from(uid.replaceAll('-', ''), 'hex').toString('latin1');
+	return inOnePiece(uid.length === 16 ? `${uid} ` : uid);
+}
+
+function unpackedUid(packed: string): string {
+	if (packed.length !== 16) return packed.trimEnd();
+	const hex = Buffer.from(packed, 'latin1').toString('hex');
+	return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
+}
+
 /** What is kept of an object of a very large kind: as little as makes a `Resource`. */
 class KeptVersion implements Resource {
 	/** `resourceKey`. */
 	readonly key: string;
-	readonly uid: string;
-	readonly resourceVersion: string;
+	readonly #uid: string;
+	readonly #version: string | number;
 
 	constructor(resource: Resource) {
 		this.key = inOnePiece(resourceKey(resource));
-		this.uid = resource.uid;
-		this.resourceVersion = resource.resourceVersion;
+		this.#uid = packedUid(resource.uid);
+		const version = Number(resource.resourceVersion);
+		this.#version = String(version) === resource.resourceVersion ? version : inOnePiece(resource.resourceVersion);
+	}
+
+	get uid(): string {
+		return unpackedUid(this.#uid);
+	}
+
+	get resourceVersion(): string {
+		return String(this.#version);
 	}
 
 	get name(): string {
