@@ -21,6 +21,9 @@ import {
 /** Sweeping costs as much as a change; those of this time go together. */
 const sweepAfterMs = 500;
 
+/** A new set with more elements is filled in a transaction of its own. */
+const mostInitialElements = 500;
+
 export interface TableKernelDependencies {
 	readonly load: LoadRules;
 }
@@ -141,13 +144,21 @@ export class TableKernel {
 		const { prepare, hook, unhook } = changeTexts(this.family, this.name, change);
 		const structure = prepare === '' ? undefined : additions(change);
 		const common = { family: this.family, table: this.name } as const;
-		const elements: ElementChange[] = [
-			...this.#returning(change.elements),
-			...change.addSets.map((set) => ({ ...common, verb: 'add' as const, set: set.name, elements: set.elements })),
-			...change.elements.map((part) => ({ ...common, ...part })),
-		].filter((part) => part.elements.length > 0);
 		if (structure !== undefined) await this.#tables.transaction([], { structure: { ...common, changes: structure } });
 		else if (prepare !== '' || hook !== '') await this.#load(`add table ${this.family} ${this.name}\n${prepare}`);
+		const filled: ElementChange[] = [];
+		for (const { name: set, elements } of change.addSets) {
+			const part = { ...common, verb: 'add' as const, set, elements };
+			// No packet passes a new set yet. What is large goes before the rest, one at a time: its
+			// elements need not be in memory together, and the rest commits sooner.
+			if (elements.length > mostInitialElements) await this.#tables.transaction([part]);
+			else filled.push(part);
+		}
+		const elements = [
+			...this.#returning(change.elements),
+			...filled,
+			...change.elements.map((part) => ({ ...common, ...part })),
+		].filter((part) => part.elements.length > 0);
 		if (elements.length > 0) await this.#tables.transaction(elements);
 		if (hook !== '') await this.#load(hook);
 		if (unhook !== '') await this.#load(unhook);

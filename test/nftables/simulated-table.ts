@@ -28,6 +28,8 @@ export class SimulatedTable {
 	readonly #chains = new Map<string, readonly string[]>();
 	readonly #sets = new Map<string, SimulatedSet>();
 	readonly #expressions = new Map<string, readonly Expression[]>();
+	/** The table before the transaction that a packet meets, and how many look-ups still see it. */
+	#across: { readonly before: SimulatedTable; left: number } | undefined;
 
 	/** Carries out a change in the order of its transactions. */
 	apply(change: TableChange): void {
@@ -47,6 +49,37 @@ export class SimulatedTable {
 			for (const { data } of elements.values())
 				if (data !== undefined && 'chain' in data && !this.#chains.has(data.chain))
 					throw new RefusedError(`${name} leads to ${data.chain}, which is gone`);
+	}
+
+	/** A table with the same content. */
+	copy(): SimulatedTable {
+		const made = new SimulatedTable();
+		for (const [name, rules] of this.#chains) made.#chains.set(name, rules);
+		for (const [name, set] of this.#sets) made.#sets.set(name, { ...set, elements: new Map(set.elements) });
+		return made;
+	}
+
+	/**
+	 * Sends a packet through the chain that a map has for a key while the transaction from `before` to
+	 * this table commits: behind the first `lookUps` look-ups, the map's included. `undefined`: the
+	 * packet was through before.
+	 */
+	runAcross(
+		before: SimulatedTable,
+		lookUps: number,
+		map: string,
+		key: Uint8Array,
+		packet: Packet,
+	): Outcome['verdict'] | 'through' {
+		this.#across = { before, left: lookUps };
+		try {
+			const data = this.#find(map, key)?.data;
+			const chain = data !== undefined && 'chain' in data ? data.chain : undefined;
+			const verdict = chain === undefined ? 'drop' : this.run(chain, packet).verdict;
+			return this.#across.left > 0 ? 'through' : verdict;
+		} finally {
+			this.#across = undefined;
+		}
 	}
 
 	/** Everything that it holds, as comparable text. */
@@ -71,8 +104,19 @@ export class SimulatedTable {
 		return { verdict: verdict === 'return' ? undefined : verdict, ...trace };
 	}
 
+	get #earlierSets(): ReadonlyMap<string, SimulatedSet> | undefined {
+		const before = this.#across?.before;
+		return before === undefined ? undefined : before.#sets;
+	}
+
+	get #earlierChains(): ReadonlyMap<string, readonly string[]> | undefined {
+		const before = this.#across?.before;
+		return before === undefined ? undefined : before.#chains;
+	}
+
 	#set(name: string): SimulatedSet {
-		const set = this.#sets.get(name);
+		// What goes is there until no packet uses it.
+		const set = this.#sets.get(name) ?? this.#earlierSets?.get(name);
 		if (set === undefined) throw new RefusedError(`no set ${name}`);
 		return set;
 	}
@@ -88,6 +132,12 @@ export class SimulatedTable {
 
 	/** In a set of ranges, the range that begins last before the key. */
 	#find(name: string, key: Uint8Array): SetElement | undefined {
+		if (this.#across !== undefined && this.#across.left > 0) {
+			this.#across.left--;
+			// What comes is empty until then, and nothing leads there.
+			const { before } = this.#across;
+			return before.#sets.has(name) ? before.#find(name, key) : undefined;
+		}
 		const set = this.#set(name);
 		if (!set.declaration.includes('flags interval')) return set.elements.get(elementKey({ key }));
 		let found: SetElement | undefined;
@@ -104,7 +154,7 @@ export class SimulatedTable {
 		packet: Packet,
 		trace: { logs: string[]; counters: string[]; rules: number },
 	): 'accept' | 'drop' | 'return' | undefined {
-		const rules = this.#chains.get(name);
+		const rules = this.#chains.get(name) ?? this.#earlierChains?.get(name);
 		if (rules === undefined) throw new RefusedError(`no chain ${name}`);
 		for (const text of rules) {
 			trace.rules++;

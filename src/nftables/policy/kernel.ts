@@ -5,6 +5,7 @@ import { TableKernel } from '../table-kernel.ts';
 import { defaultLeastGain } from './branches.ts';
 import type { CounterReference, DropReference, LogSettings } from './chains.ts';
 import type { ConnectionCutter } from './cut.ts';
+import { PolicyPhases } from './phases.ts';
 import { PolicyRuleset } from './ruleset.ts';
 
 /** Our table of policy: it holds nothing but policy, and survives the daemon. */
@@ -40,6 +41,7 @@ export class NftablesPolicy {
 	readonly #table: TableKernel;
 	#isSynced = false;
 	readonly #ruleset: PolicyRuleset;
+	readonly #phases = new PolicyPhases();
 	readonly #cutter: ConnectionCutter | undefined;
 
 	/** @throws SystemCallError */
@@ -82,7 +84,7 @@ export class NftablesPolicy {
 	 * changed it.
 	 */
 	async sync(policy: NodePolicy): Promise<{ readonly added: number; readonly removed: number }> {
-		this.#ruleset.replace(policy);
+		this.#ruleset.replace(this.#phases.replace(policy));
 		const change = tableDifference(await this.#table.read(), this.#ruleset.spec());
 		await this.#table.change(change);
 		this.#isSynced = true;
@@ -95,7 +97,8 @@ export class NftablesPolicy {
 	 * follow.
 	 */
 	async apply(change: NodePolicyChange, policy: NodePolicy): Promise<void> {
-		await this.#table.change(this.#ruleset.change(change, policy));
+		for (const phase of this.#phases.take(change, policy))
+			await this.#table.change(this.#ruleset.change(phase.change, phase.policy));
 		this.#cutter?.changed(policy);
 	}
 

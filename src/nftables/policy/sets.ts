@@ -40,12 +40,22 @@ export class PolicySet {
 		return this.type === 'nets' && this.#wide[family] === 0 ? this.#members[family] : undefined;
 	}
 
-	/** Both sets as they should be. */
+	/** Both sets as they should be. Elements are made when they are read: those of all sets are many. */
 	specs(): SetSpec[] {
 		return families.flatMap((family) => {
 			const name = this.nameOf(family);
 			if (name === undefined) return [];
-			return [{ name, kind: 'set' as const, declaration: this.#declaration(family), elements: this.#elements(family) }];
+			const elements = () => this.#elements(family);
+			return [
+				{
+					name,
+					kind: 'set' as const,
+					declaration: this.#declaration(family),
+					get elements() {
+						return elements();
+					},
+				},
+			];
 		});
 	}
 
