@@ -79,6 +79,15 @@ export function policyObject(index: number, { namespaces }: WorldSize, port = 80
 	};
 }
 
+/** How many policies select a pod of the first node: an agent writes no others. */
+export function localPolicies(size: WorldSize): number {
+	const { pods, policies, namespaces } = size;
+	const application = (index: number) => `${index % namespaces} ${Math.floor(index / namespaces) % applications}`;
+	const local = new Set<string>();
+	for (let index = 0; index < pods; index++) if (nodeOfPod(index, size) === 0) local.add(application(index));
+	return Array.from({ length: policies }, (_, index) => index).filter((index) => local.has(application(index))).length;
+}
+
 /** All objects except pods. */
 export function* otherObjects(size: WorldSize): Iterable<JsonObject> {
 	for (let index = 0; index < size.namespaces; index++)
