@@ -45,7 +45,7 @@ function slowDownAllow(): void {
 		env: systemEnvironment(),
 	});
 	const [, chain, handle] = /chain ([tp]-\S+) \{(?:(?!\n\t\}).)*-e-allow" accept # handle (\d+)/s.exec(listing) ?? [];
-	nft(`insert rule inet ${policyTable} ${chain} handle ${handle} jump slow\n`.repeat(20));
+	nft(`insert rule inet ${policyTable} ${chain} handle ${handle} jump slow\n`.repeat(4));
 }
 
 /** Waits until a process has a network namespace of its own. */

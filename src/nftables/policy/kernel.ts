@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import type { CounterInfo, LoadRules } from '../../linux/index.ts';
 import type { NodePolicy, NodePolicyChange } from '../../policy/index.ts';
 import { sizeOf, tableDifference } from '../table.ts';
@@ -30,6 +31,9 @@ export interface PolicyCounter extends CounterReference {
 	readonly packets: number;
 	readonly bytes: number;
 }
+
+/** No packet meets two phases: a packet is judged in microseconds. */
+const betweenPhasesMs = 1;
 
 /** The nflog group of packets that policy dropped or logged. */
 export const defaultLogGroup = 4090;
@@ -97,8 +101,10 @@ export class NftablesPolicy {
 	 * follow.
 	 */
 	async apply(change: NodePolicyChange, policy: NodePolicy): Promise<void> {
-		for (const phase of this.#phases.take(change, policy))
+		for (const [index, phase] of this.#phases.take(change, policy).entries()) {
+			if (index > 0) await pause(betweenPhasesMs);
 			await this.#table.change(this.#ruleset.change(phase.change, phase.policy));
+		}
 		this.#cutter?.changed(policy);
 	}
 

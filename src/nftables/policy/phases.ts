@@ -85,7 +85,7 @@ export class PolicyPhases {
 		];
 	}
 
-	/** Does a change lead packets of endpoints that are there already to other rules, or cut them off? */
+	/** Does a change lead packets of known endpoints to other rules, or cut endpoints off? */
 	#steers({ policies, workloads, removedWorkloads, hosts, removedHosts, settings }: NodePolicyChange): boolean {
 		const known = (one: { readonly type: string; readonly key: string }) => this.#endpoints.has(endpointKey(one));
 		const steers =

@@ -40,7 +40,7 @@ export class PolicySet {
 		return this.type === 'nets' && this.#wide[family] === 0 ? this.#members[family] : undefined;
 	}
 
-	/** Both sets as they should be. Elements are made when they are read: those of all sets are many. */
+	/** Both sets as they should be. Elements are made when they are read: all of them are many. */
 	specs(): SetSpec[] {
 		return families.flatMap((family) => {
 			const name = this.nameOf(family);

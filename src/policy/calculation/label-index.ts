@@ -305,8 +305,8 @@ export class LabelIndex<Item extends LabelledItem> {
 	}
 
 	/**
-	 * Does a selector hold for own and inherited labels? A new selector is evaluated for each class of
-	 * the cluster, thus without an object of all labels: those were gigabytes at a start.
+	 * Does a selector hold for own and inherited labels? A new selector is evaluated for each class
+	 * of the cluster, thus without an object of all labels: those were gigabytes at a start.
 	 */
 	#holds(selector: Selector, one: LabelClass<Item>): boolean {
 		return evaluateBy(selector, (label) => this.#valueOf(one, label));
