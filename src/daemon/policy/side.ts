@@ -16,6 +16,7 @@ import {
 	settingsFromFelix,
 	toPodFacts,
 } from '../../policy/index.ts';
+import { boundGarbage } from './heap.ts';
 import { boundHeapGrowth } from './heap-growth.ts';
 import { type FollowedKind, followedKinds, sliceKind } from './kinds.ts';
 import { policyNameOf } from './names.ts';
@@ -192,6 +193,7 @@ export class PolicySide {
 	#follow({ source, kind, prune, mayLack }: FollowedKind): void {
 		const { cluster, clock, random, log } = this.#dependencies;
 		if (cluster === undefined) return;
+		if (source === 'pods') boundGarbage();
 		const informer = new Informer({
 			...{ client: cluster.client, kind, clock, random, log, firstList: 'any', prune, keep: 'versions' },
 			...(mayLack === true ? { mayLack, without: `network policy by ${kind.kind}` } : {}),
