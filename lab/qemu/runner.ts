@@ -78,6 +78,8 @@ const startSystemd = ({ modules, release }: InstalledKernel): readonly string[] 
 	'/bin/busybox cp /job.service /root/etc/systemd/system/bgpmesh-guest.service',
 	// Units of the host that this guest has no use for, or whose start it would wait for.
 	'/bin/busybox rm -rf /root/etc/fstab /root/etc/systemd/system/multi-user.target.*',
+	// It would empty the host's /tmp in memory, file by file.
+	'/bin/busybox ln -sf /dev/null /root/etc/systemd/system/systemd-tmpfiles-setup.service',
 	'/bin/busybox mount -t devtmpfs dev /root/dev',
 	'exec /bin/busybox switch_root /root /lib/systemd/systemd --unit=bgpmesh-guest.service --show-status=0',
 ];
