@@ -104,6 +104,27 @@ ${features.map((feature) => row([feature, ...peers.map((peer) => cell(feature, p
 - **max-prefix**: one route too many ends the session with CEASE, maximum number of prefixes reached.
 - **roles**: the peer has the role customer; with the role peer there is no session.
 - **extended messages**: a route with 1200 communities arrives whole.
+
+## Beside Calico's Felix
+
+Felix is built from Calico's Go module (August 2025, \`npm run setup:felix\`). It programs routes for VXLAN alone; for IPIP it sets up tunl0
+and its guard, and BIRD programs the routes. BIRD 2 does so on Felix's node: it has no \`krt_tunnel\` as Calico's own BIRD, but resolves the next hops of BGP
+in a table of its own (\`igp table\`), where the other node is \`via ADDRESS%tunl0 onlink\`. Its routes have the form of Calico's.
+
+| test | nodes | what was seen |
+| --- | --- | --- |
+| \`test/felix/beside.test.ts\` | Felix; ours | VXLAN: pings in both directions, routes stay |
+| \`test/felix/ipip.test.ts\` | Felix with BIRD 2; ours | IPIP in user-mode-linux, which has no nftables: with Felix's rules of iptables (legacy), without our guard |
+| \`test/felix/one-node-pod.test.ts\`, \`one-node-service.test.ts\` | Felix and ours on one | VXLAN: each has routes of its own protocol, none is removed |
+
+Over IPIP the tests look at:
+
+- routes to the other's block through tunl0, \`proto bird\` there and \`proto 80\` here; the address of our Node in Felix's set \`cali40all-hosts-net\`, and again after it was
+  removed by hand;
+- pings and TCP in both directions; each packet arrives as protocol 4, none of a pod's address without;
+- no event of any route on both nodes for 30 s, while Felix compares routes, rules and sets every 5 s;
+- \`kill -9\` and restart of our daemon, and of Felix: no lost ping, no removed route;
+- protocol 4 from an address that no Node has is dropped by Felix; once a Node has it, it passes.
 `;
 writeFileSync(join(root, 'docs/interop.md'), text);
 await run(join(root, 'node_modules/.bin/biome'), ['format', '--write', 'docs/interop.md'], { stdout: 'capture' });

@@ -5,13 +5,16 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { systemEnvironment } from '../../src/linux/index.ts';
 
-const module = resolve(fileURLToPath(import.meta.url), '../../../../test/felix');
-const version = /projectcalico\/calico (v\S+)/.exec(readFileSync(join(module, 'go.mod'), 'utf8'))?.[1] ?? '';
-const felix = join(homedir(), '.cache/bgpmesh/felix', version, 'felix');
+/** The program that `npm run setup:felix` builds, of the version in `go.mod`. */
+export function felixProgram(): string {
+	const module = resolve(fileURLToPath(import.meta.url), '../../../../test/felix');
+	const version = /projectcalico\/calico (v\S+)/.exec(readFileSync(join(module, 'go.mod'), 'utf8'))?.[1] ?? '';
+	return join(homedir(), '.cache/bgpmesh/felix', version, 'felix');
+}
 
 /** The reason why Felix cannot run here; `undefined`: it can. */
 export function missingFelix(): string | undefined {
-	if (!existsSync(felix)) return 'npm run setup:felix';
+	if (!existsSync(felixProgram())) return 'npm run setup:felix';
 	for (const command of ['iptables-nft', 'ipset'])
 		try {
 			execFileSync(command, ['--version'], { stdio: 'ignore', env: systemEnvironment() });
@@ -24,7 +27,7 @@ export function missingFelix(): string | undefined {
 /** Felix under the name that Calico's packages for hosts give it, in `folder`. */
 export function packagedFelix(folder: string): string {
 	const path = join(folder, 'calico-felix');
-	symlinkSync(felix, path);
+	symlinkSync(felixProgram(), path);
 	return path;
 }
 
@@ -37,7 +40,7 @@ export function startFelix(
 	node: string,
 	kubeconfig: string,
 	more: Readonly<Record<string, string>> = {},
-	program = felix,
+	program = felixProgram(),
 ): { readonly child: ChildProcess; log(): string } {
 	const settings = {
 		DATASTORE_TYPE: 'kubernetes',

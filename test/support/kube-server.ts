@@ -37,7 +37,7 @@ export async function startKubeServer(
 
 /** An API server at `address` of this namespace, without nodes; until the test ends. */
 export async function startEmptyKubeServer(
-	t: ExecutionContext,
+	t: Pick<ExecutionContext, 'teardown'>,
 	folder: string,
 	address = '127.0.0.1',
 ): Promise<KubeServer> {
