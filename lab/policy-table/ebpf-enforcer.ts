@@ -14,7 +14,9 @@ import {
 	type PolicyMaps,
 	type Purpose,
 	policyPurpose,
+	preDnatPurpose,
 	r0,
+	untrackedPurpose,
 } from '../../src/ebpf/index.ts';
 import { Conntrack, loadRuleset, Rtnetlink } from '../../src/linux/index.ts';
 import { NftablesPolicy } from '../../src/nftables/index.ts';
@@ -42,6 +44,8 @@ export interface EbpfEnforcerOptions {
 	readonly rulesOfHosts?: boolean;
 	/** By default small ones, as there are many nodes. */
 	readonly sizes?: PolicyMapSizes;
+	/** Receives the attachers of programs before translation, for programs that stand behind these. */
+	readonly early?: Attacher[];
 }
 
 /**
@@ -51,17 +55,24 @@ export interface EbpfEnforcerOptions {
 export function openEbpf(
 	namespace: string,
 	attachment: 'best' | 'clsact' = 'best',
-	{ redirect = false, rulesOfHosts = true, sizes = tableSizes }: EbpfEnforcerOptions = {},
+	{ redirect = false, rulesOfHosts = true, sizes = tableSizes, early: earlyAttachers = [] }: EbpfEnforcerOptions = {},
 ): Enforcer & { readonly maps: PolicyMaps } {
 	return inside(namespace, () => {
 		const maps = createPolicyMaps(sizes);
 		const netlink = new Rtnetlink();
-		const attach = (purpose = policyPurpose) =>
-			attachment === 'clsact' ? new ClsactAttacher({ purpose }) : bestAttacher(namespace, purpose);
+		const attach = (purpose = policyPurpose, beside: readonly Attacher[] = []) =>
+			attachment === 'clsact' ? new ClsactAttacher({ purpose }) : bestAttacher(namespace, purpose, beside);
+		const untracked = attach(untrackedPurpose);
+		const early = { untracked, 'pre-dnat': attach(preDnatPurpose, [untracked]) };
+		earlyAttachers.push(...Object.values(early));
 		const programs = new EbpfPolicy({
 			maps,
 			attacher: attach(),
-			hosts: { attacher: attach(hostPurpose), links: async () => hostLinks(await netlink.links()) },
+			hosts: {
+				attacher: attach(hostPurpose, [untracked]),
+				early,
+				links: async () => hostLinks(await netlink.links()),
+			},
 			interfaces: async () => new Map((await netlink.links()).map(({ name, index }) => [name, index])),
 		});
 		const gate = new NftablesPolicy({}, { load: (rules) => inside(namespace, () => loadRuleset(rules)) });
@@ -110,14 +121,14 @@ function redirecting(programs: EbpfPolicy, gate: NftablesPolicy): PolicyKernel {
 	};
 }
 
-function bestAttacher(namespace: string, purpose: Purpose): Attacher {
+function bestAttacher(namespace: string, purpose: Purpose, beside: readonly Attacher[]): Attacher {
 	const probe = LoadedProgram.load(new Assembler().mov(r0, imm(0)).exit().assemble(), {
 		name: 'probe',
 		type: 'schedClassifier',
 		maps: new Map(),
 	});
 	try {
-		return openAttacher({ inside: (act) => inside(namespace, act), purpose }, probe);
+		return openAttacher({ inside: (act) => inside(namespace, act), purpose, beside }, probe);
 	} finally {
 		probe.close();
 	}

@@ -19,9 +19,11 @@ export {
 	openAttacher,
 	type Purpose,
 	policyPurpose,
+	preDnatPurpose,
 	purposes,
 	removePinnedLinks,
 	TcxAttacher,
+	untrackedPurpose,
 } from './kernel/attach.ts';
 export { clockHelper } from './kernel/clock.ts';
 export { BpfMap } from './kernel/map.ts';
@@ -39,7 +41,8 @@ export {
 export { EndpointKeeper } from './policy/endpoint-keeper.ts';
 export { compileEntry } from './policy/entry.ts';
 export { decodeEvent, type ProgramEvent } from './policy/events.ts';
-export { hostsForPrograms } from './policy/host-choice.ts';
+export { earlyByRules, hostsForPrograms } from './policy/host-choice.ts';
+export { compileHostEarly } from './policy/host-early.ts';
 export { compileHostEntry } from './policy/host-entry.ts';
 export { hostLinks, presentHosts } from './policy/host-interfaces.ts';
 export {

@@ -238,7 +238,23 @@ export interface HostEndpoint {
 	readonly forward: { readonly ingress: DirectionPolicy; readonly egress: DirectionPolicy };
 	readonly preDnat: { readonly ingress: DirectionPolicy };
 	readonly untracked: { readonly ingress: DirectionPolicy; readonly egress: DirectionPolicy };
+	/**
+	 * Programs judge `untracked` of what comes in, and mark what it allows with `HostMark.untracked`;
+	 * `untracked.ingress` has no tiers here.
+	 */
+	readonly marksUntracked?: true;
 }
+
+/**
+ * Bits of a packet's mark between the stages of host endpoints: neither Calico's (0xffff0000) nor
+ * kube-proxy's (0x4000, 0x8000).
+ */
+export const HostMark = {
+	/** Allowed before DNAT: later stages of host endpoints are skipped. */
+	allowedBeforeDnat: 0x100,
+	/** Allowed by a doNotTrack policy that a program judged. */
+	untracked: 0x800,
+} as const;
 
 /** Always open on host endpoints, so that a policy cannot cut off its own control plane. */
 export interface FailsafePort {

@@ -1,5 +1,6 @@
 import test from 'ava';
-import { earlyHostPolicy, outsideInterfaces } from '../../src/daemon/services/outside.ts';
+import { outsideInterfaces } from '../../src/daemon/services/outside.ts';
+import { earlyByRules, hostsForPrograms } from '../../src/ebpf/index.ts';
 import type { Link, LinkAddress } from '../../src/linux/index.ts';
 import type { DirectionPolicy, HostEndpoint } from '../../src/policy/index.ts';
 
@@ -48,9 +49,18 @@ const endpoint = (more: Partial<HostEndpoint>): HostEndpoint => ({
 });
 
 test('policies of host endpoints that judge before translation are found', (t) => {
-	const of = (more: Partial<HostEndpoint>) => earlyHostPolicy({ hosts: new Map([['eth', endpoint(more)]]) });
-	t.is(of({}), undefined);
-	t.is(of({ normal: { ingress: something, egress: something } }), undefined);
-	t.is(of({ preDnat: { ingress: something } }), 'eth');
-	t.is(of({ untracked: { ingress: nothing, egress: something } }), 'eth');
+	const of = (more: Partial<HostEndpoint>) => {
+		const policy = { hosts: new Map([['eth', endpoint(more)]]), policies: new Map() };
+		return {
+			always: earlyByRules(policy, hostsForPrograms(policy).left),
+			translating: earlyByRules(policy, hostsForPrograms(policy, 'nftables translates').left),
+		};
+	};
+	const none = { always: undefined, translating: undefined };
+	t.deepEqual(of({}), none);
+	t.deepEqual(of({ normal: { ingress: something, egress: something } }), none);
+	const byPrograms = { always: undefined, translating: 'eth' };
+	t.deepEqual(of({ preDnat: { ingress: something } }), byPrograms);
+	t.deepEqual(of({ untracked: { ingress: nothing, egress: something } }), byPrograms);
+	t.deepEqual(of({ interfaceName: '*', preDnat: { ingress: something } }), { always: 'eth', translating: 'eth' });
 });

@@ -17,7 +17,7 @@ import { ConnectionCutter, NftablesPolicy } from '../../src/nftables/index.ts';
 import type { HostEndpoint, NodePolicy, Policy } from '../../src/policy/index.ts';
 import { noBpf } from '../ebpf/support.ts';
 import { FakeClock } from '../fakes/clock.ts';
-import { direction, noChange, nodePolicy, policy, rule, workload } from '../nftables/fixtures.ts';
+import { direction, nets, noChange, nodePolicy, policy, rule, workload } from '../nftables/fixtures.ts';
 import { eventually } from '../support/eventually.ts';
 import { noNamespaces } from '../support/namespace.ts';
 
@@ -606,82 +606,107 @@ const udpPacket = (source: string, destination: string, sourcePort: number, dest
 		...{ sourcePort, destinationPort },
 	});
 
-/** The node serves DNS and asks nothing; `early`: and has a preDNAT policy that denies nothing of it. */
-function hostState(early: boolean): NodePolicy {
+type HostStage = 'pre-dnat' | 'untracked' | 'by-rules';
+
+/** The node serves DNS and asks nothing; `stages`: which policies allow that besides the ordinary one. */
+function hostState(...stages: readonly HostStage[]): NodePolicy {
 	const serves = policy('serves', [dns], []);
-	const before = policy('before', [rule('pass')], []);
-	const both = (policies: readonly Policy[]) => ({
+	const before = policy('before', [dns], []);
+	const stateless = policy('stateless', [dns], [rule('allow', { protocol: 17, source: port(53) })]);
+	const bySource = policy('by-source', [], [rule('allow', { source: { nets: nets('10.0.0.0/8') } })]);
+	const both = (...policies: readonly Policy[]) => ({
 		ingress: direction('ingress', policies),
 		egress: direction('egress', policies),
 	});
-	const quiet = { ingress: { ...direction('ingress', []), otherwise: 'continue' as const } };
-	const preDnat = early
-		? { ingress: { ...direction('ingress', [before], 'pass'), otherwise: 'continue' as const } }
-		: quiet;
+	const early = (toward: 'ingress' | 'egress', stage: HostStage, one: Policy) => ({
+		...direction(toward, stages.includes(stage) ? [one] : [], 'pass'),
+		otherwise: 'continue' as const,
+	});
 	const host: HostEndpoint = {
-		...{ type: 'host', key: 'uplink', interfaceName: 'eth0', normal: both([serves]), forward: both([]), preDnat },
-		untracked: { ...quiet, egress: { ...direction('egress', []), otherwise: 'continue' } },
+		...{ type: 'host', key: 'uplink', interfaceName: 'eth0', normal: both(serves) },
+		forward: stages.includes('by-rules') ? both(bySource) : both(),
+		preDnat: { ingress: early('ingress', 'pre-dnat', before) },
+		untracked: {
+			ingress: early('ingress', 'untracked', stateless),
+			egress: early('egress', 'untracked', stateless),
+		},
 	};
-	return nodePolicy([], [serves, before], [], { hosts: new Map([['uplink', host]]) });
+	return nodePolicy([], [serves, before, stateless, bySource], [], { hosts: new Map([['uplink', host]]) });
 }
 
-kernelTest('a host endpoint by rules, by programs, by rules for a preDNAT policy, a restart, and back', async (t) => {
-	t.timeout(240_000);
-	const network = openNetwork(t, 'h');
-	network.setAddress(node);
-	const traffic = new HostTraffic(network);
-	const pins = mountBpffs(t);
-	const exchange = () => {
-		for (let round = 0; round < 20; round++) traffic.exchange();
-	};
-	const first = openBackends(pins);
-	const [plain, early] = [hostState(false), hostState(true)];
-	await first.sync(plain);
-	traffic.begin();
-	exchange();
+kernelTest(
+	'a host endpoint by rules, by programs with and without early policy, by rules, a restart, and back',
+	async (t) => {
+		t.timeout(240_000);
+		const network = openNetwork(t, 'h');
+		network.setAddress(node);
+		const traffic = new HostTraffic(network);
+		const pins = mountBpffs(t);
+		const exchange = () => {
+			for (let round = 0; round < 20; round++) traffic.exchange();
+		};
+		const first = openBackends(pins);
+		const plain = hostState();
+		await first.sync(plain);
+		traffic.begin();
+		exchange();
 
-	first.want('ebpf');
-	await traffic.during(first.sync(plain));
-	t.deepEqual([...(first.ebpf?.kernel.hostInterfaces ?? [])], [['eth0', 'uplink']]);
-	t.notRegex(run('nft', 'list', 'table', 'inet', 'bgpmesh_policy').toString(), /hook output/, 'no rule is left');
-	t.true(await first.isIntact(plain));
-	exchange();
+		first.want('ebpf');
+		await traffic.during(first.sync(plain));
+		t.deepEqual([...(first.ebpf?.kernel.hostInterfaces ?? [])], [['eth0', 'uplink']]);
+		t.notRegex(run('nft', 'list', 'table', 'inet', 'bgpmesh_policy').toString(), /hook output/, 'no rule is left');
+		t.true(await first.isIntact(plain));
+		exchange();
 
-	const change = { ...noChange, hosts: [...early.hosts.values()], policies: [...early.policies.values()] };
-	await traffic.during(first.apply(change, early));
-	t.deepEqual([...(first.ebpf?.kernel.hostInterfaces ?? [])], []);
-	t.deepEqual([...first.hostsLeft(early)], [['uplink', 'a preDNAT policy']]);
-	exchange();
-	await traffic.during(first.apply({ ...noChange, hosts: [...plain.hosts.values()] }, plain));
-	t.deepEqual([...(first.ebpf?.kernel.hostInterfaces ?? [])], [['eth0', 'uplink']]);
-	exchange();
+		const table = () => run('nft', 'list', 'table', 'inet', 'bgpmesh_policy').toString();
+		for (const [stages, programs, untracked] of [
+			[['pre-dnat'], ['host_pre'], false],
+			[['untracked'], ['host_raw_in', 'host_raw_out'], true],
+			[['pre-dnat', 'untracked', 'by-rules'], undefined, true],
+			[['pre-dnat', 'untracked'], ['host_raw_in', 'host_raw_out', 'host_pre'], true],
+			[['pre-dnat', 'by-rules'], undefined, false],
+			[[], [], false],
+		] as const) {
+			const next = hostState(...stages);
+			const change = { ...noChange, hosts: [...next.hosts.values()], policies: [...next.policies.values()] };
+			await traffic.during(first.apply(change, next));
+			const name = stages.join();
+			t.deepEqual([...(first.ebpf?.kernel.hostInterfaces.keys() ?? [])], programs === undefined ? [] : ['eth0'], name);
+			t.deepEqual(first.ebpf?.kernel.earlyPrograms.get('eth0'), programs, name);
+			t.is(first.hostsLeft(next).size, programs === undefined ? 1 : 0, name);
+			t.is(/notrack/.test(table()), untracked, name);
+			t.is(/meta mark & 0x00000800 == 0x00000800 notrack/.test(table()), untracked && programs !== undefined, name);
+			t.true(await first.isIntact(next), name);
+			exchange();
+		}
 
-	first.close();
-	exchange();
-	const second = openBackends(pins);
-	second.want('ebpf');
-	await traffic.during(second.sync(plain));
-	exchange();
-	const [, manyPorts] = large.egress;
-	const serves = policy('serves', [dns, ...(manyPorts === undefined ? [] : [manyPorts])], []);
-	const full = { ...plain, policies: new Map([...plain.policies, [serves.key, serves]]) };
-	await traffic.during(second.apply({ ...noChange, policies: [serves] }, full));
-	t.is(second.name, 'nftables', 'a policy of a host endpoint does not fit');
-	t.regex(second.problem?.reason ?? '', /network-policy\/serves ingress rule 1/);
-	exchange();
-	second.want('nftables');
-	await traffic.during(second.sync(plain));
-	t.is(second.name, 'nftables');
-	exchange();
-	t.deepEqual(await removeEbpf(pins), [], 'no program is left');
-	second.close();
-	const underway = () =>
-		traffic.received.asked < traffic.sent.asked || traffic.received.streamed < traffic.sent.streamed;
-	for (let tries = 0; tries < 50 && underway(); tries++) {
-		await new Promise((resolve) => setTimeout(resolve, 10));
-		traffic.count();
-	}
-	t.log(`${traffic.sent.asked} packets in each direction`);
-	t.true(traffic.sent.answered > 100);
-	t.deepEqual(traffic.received, { ...traffic.sent, denied: 0 });
-});
+		first.close();
+		exchange();
+		const second = openBackends(pins);
+		second.want('ebpf');
+		await traffic.during(second.sync(plain));
+		exchange();
+		const [, manyPorts] = large.egress;
+		const serves = policy('serves', [dns, ...(manyPorts === undefined ? [] : [manyPorts])], []);
+		const full = { ...plain, policies: new Map([...plain.policies, [serves.key, serves]]) };
+		await traffic.during(second.apply({ ...noChange, policies: [serves] }, full));
+		t.is(second.name, 'nftables', 'a policy of a host endpoint does not fit');
+		t.regex(second.problem?.reason ?? '', /network-policy\/serves ingress rule 1/);
+		exchange();
+		second.want('nftables');
+		await traffic.during(second.sync(plain));
+		t.is(second.name, 'nftables');
+		exchange();
+		t.deepEqual(await removeEbpf(pins), [], 'no program is left');
+		second.close();
+		const underway = () =>
+			traffic.received.asked < traffic.sent.asked || traffic.received.streamed < traffic.sent.streamed;
+		for (let tries = 0; tries < 50 && underway(); tries++) {
+			await new Promise((resolve) => setTimeout(resolve, 10));
+			traffic.count();
+		}
+		t.log(`${traffic.sent.asked} packets in each direction`);
+		t.true(traffic.sent.answered > 100);
+		t.deepEqual(traffic.received, { ...traffic.sent, denied: 0 });
+	},
+);

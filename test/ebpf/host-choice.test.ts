@@ -30,10 +30,21 @@ test('ordinary and forward policy of an interface is for programs', (t) => {
 	});
 });
 
+test('policy before translation is for programs where it names an interface', (t) => {
+	const preDnat = { ingress: direction('ingress', [some]) };
+	const untracked = both(some);
+	const hosts = [
+		host('eth0', { preDnat }),
+		host('eth1', { untracked }),
+		host('eth2', { preDnat, untracked }),
+		host('*'),
+	];
+	t.deepEqual(choice(hosts), { programs: ['eth0', 'eth1', 'eth2', '*'], left: [] });
+});
+
 test('what programs at interfaces can not judge as nftables does stays there', (t) => {
 	const preDnat = { ingress: direction('ingress', [some]) };
-	t.deepEqual(choice([host('eth0', { preDnat }), host('eth1')]), { programs: ['eth1'], left: ['eth0'] });
-	t.deepEqual(choice([host('eth0', { untracked: both(some) })]).left, ['eth0']);
+	t.deepEqual(choice([host('*', { preDnat }), host('eth0', { preDnat })]).left, ['*', 'eth0'], 'all of it');
 	t.deepEqual(choice([host('*', { forward: both(some) }), host('eth0')]), { programs: ['eth0'], left: ['*'] });
 	t.deepEqual(choice([host('*', { preDnat }), host('eth0')]).left, ['*', 'eth0'], 'it holds for eth0 as well');
 	t.deepEqual(choice([host('eth0', { forward: both(bySource) })]).left, ['eth0'], 'masquerade');

@@ -3,6 +3,7 @@ import { addRouterNamespace, ipBatch, removeNamespace } from '../../lab/frames/n
 import { inside } from '../../lab/frames/sockets.ts';
 import {
 	addMembers,
+	compileHostEarly,
 	compileHostEntry,
 	compileRuleChain,
 	EndpointKeeper,
@@ -10,8 +11,9 @@ import {
 	ProgramResult,
 	type RuleChain,
 } from '../../src/ebpf/index.ts';
+import { earlyPrograms } from '../../src/ebpf/policy/early-stages.ts';
 import { ProgramSlots } from '../../src/ebpf/policy/slots.ts';
-import type { Direction, NodeSettings, Policy } from '../../src/policy/index.ts';
+import { type Direction, HostMark, type NodeSettings, type Policy } from '../../src/policy/index.ts';
 import { direction, nodePolicy, policy, rule, set, settings } from '../nftables/fixtures.ts';
 import { noNamespaces } from '../support/namespace.ts';
 import { closeMaps, openMaps } from './bench.ts';
@@ -52,6 +54,8 @@ test.after.always(() => {
 
 interface HostPolicies {
 	readonly own?: readonly Policy[];
+	readonly untracked?: readonly Policy[];
+	readonly preDnat?: readonly Policy[];
 	readonly forward?: readonly Policy[];
 	readonly settings?: Partial<NodeSettings>;
 	/** The packet begins with the header of IP. */
@@ -61,12 +65,20 @@ interface HostPolicies {
 /** The programs of a host endpoint, packets one by one in a namespace that has routes. */
 class TestHost {
 	readonly maps = openMaps();
-	readonly #entries: Readonly<Record<Direction, LoadedProgram>>;
+	/** In the order in which a packet meets them. */
+	readonly #programs: Readonly<Record<Direction, readonly LoadedProgram[]>>;
 	readonly #link: 'ethernet' | 'ip';
 
-	constructor({ own = [], forward = [], settings: changes = {}, link = 'ethernet' }: HostPolicies) {
+	constructor({
+		own = [],
+		forward = [],
+		untracked = [],
+		preDnat = [],
+		settings: changes = {},
+		link = 'ethernet',
+	}: HostPolicies) {
 		this.#link = link;
-		const all = [...own, ...forward];
+		const all = [...own, ...forward, ...untracked, ...preDnat];
 		const nodes = set('snodes', ['10.0.0.2/32', 'fd00::2/128']);
 		const book = nodePolicy([], all, [nodes]);
 		addMembers(this.maps, nodes, nodes.members);
@@ -95,28 +107,50 @@ class TestHost {
 			ingress: chain('ingress', policies, otherwise),
 			egress: chain('egress', policies, otherwise),
 		});
+		const policiesOf = { untracked, 'pre-dnat': preDnat } as const;
+		const early = earlyPrograms.filter(({ stage }) => policiesOf[stage].length > 0);
 		new EndpointKeeper(this.maps).set({
 			...{ interfaceIndex: loopbackIndex, addresses: [] },
 			...{ first: both(own, 'deny'), forward: both(forward, 'allow') },
+			early: early.map(({ stage, direction: toward }) => {
+				const { tiers, ...rest } = direction(toward, policiesOf[stage]);
+				const passing = tiers.map((tier) => ({ ...tier, defaultAction: 'pass' as const }));
+				const chainPolicy = { ...rest, tiers: passing, otherwise: 'continue' as const };
+				const options = { policy: chainPolicy, book, stage, settings: { endpointToHostAction: 'accept' } } as const;
+				return { stage, direction: toward, places: place(compileRuleChain(options)) };
+			}),
 		});
-		const entry = (toward: Direction) =>
-			load(compileHostEntry({ direction: toward, settings: { ...settings, ...changes }, link, knowsNodes: true }));
-		this.#entries = { ingress: entry('ingress'), egress: entry('egress') };
+		const settled = { ...settings, ...changes };
+		const programs = (toward: Direction) => [
+			...early
+				.filter((one) => one.direction === toward)
+				.map(({ stage }) => load(compileHostEarly({ stage, direction: toward, settings: settled, link }))),
+			load(compileHostEntry({ direction: toward, settings: settled, link, knowsNodes: true })),
+		];
+		this.#programs = { ingress: programs('ingress'), egress: programs('egress') };
 	}
 
 	/** `forwarded`: on the way out, the packet came by an interface. */
 	passes(toward: Direction, frame: TestFrame, forwarded = false): boolean {
+		return this.mark(toward, frame, { forwarded }) !== 'dropped';
+	}
+
+	/** The mark of the packet behind all programs; `before`: its mark before. */
+	mark(toward: Direction, frame: TestFrame, { forwarded = false, before = 0 } = {}): number | 'dropped' {
 		const bytes = this.#link === 'ethernet' ? ethernetFrame(frame) : ipPacket(frame);
-		const result = inside(namespace, () =>
-			this.#entries[toward].testRun(bytes, { ingressIndex: toward === 'egress' && !forwarded ? 0 : loopbackIndex }),
-		);
-		if (result === ProgramResult.pass) return true;
-		if (result === ProgramResult.drop) return false;
-		throw new Error(`the program returned ${result}`);
+		const ingressIndex = toward === 'egress' && !forwarded ? 0 : loopbackIndex;
+		let mark = before;
+		for (const program of this.#programs[toward]) {
+			const ran = inside(namespace, () => program.testRunMarked(bytes, { ingressIndex, mark }));
+			if (ran.result === ProgramResult.drop) return 'dropped';
+			if (ran.result !== ProgramResult.pass) throw new Error(`the program returned ${ran.result}`);
+			mark = ran.mark;
+		}
+		return mark;
 	}
 
 	close(): void {
-		for (const program of Object.values(this.#entries)) program.close();
+		for (const program of Object.values(this.#programs).flat()) program.close();
 		closeMaps(this.maps);
 	}
 }
@@ -239,6 +273,145 @@ for (const [family, { own, other, node, pod, icmp, error }] of bothFamilies) {
 		const source = family === 'IPv4' ? '8.0.0.9' : 'fd00:0:86dd::9';
 		t.true(host.passes('ingress', tcp(source, own, 80)));
 		t.false(host.passes('ingress', tcp(source, own, 81)));
+	});
+}
+
+for (const [family, { own, other, pod, icmp, error }] of bothFamilies) {
+	const port81 = policy('no-81', [rule('deny', { protocol: 6, destination: port(81) })]);
+	const port80 = policy('may-80', [rule('allow', { protocol: 6, destination: port(80) })]);
+
+	kernelTest(`${family}: preDNAT policy denies, allows past later policy, and leaves the rest to that`, (t) => {
+		const host = hostOf(t, { preDnat: [port81, port80], own: [all], forward: [port81] });
+		t.is(host.mark('ingress', tcp(other, own, 81)), 'dropped');
+		t.is(host.mark('ingress', tcp(other, own, 82)), 0, 'ordinary policy allowed it');
+		t.is(host.mark('ingress', tcp(other, own, 80)), HostMark.allowedBeforeDnat);
+		t.false(host.passes('ingress', tcp(other, pod, 82)), 'forward policy has an end');
+		const marked = host.mark('ingress', tcp(other, pod, 80));
+		t.is(marked, HostMark.allowedBeforeDnat);
+		t.is(host.mark('egress', tcp(other, pod, 80), { forwarded: true, before: HostMark.allowedBeforeDnat }), 0x100);
+		t.false(host.passes('egress', tcp(other, pod, 83), true), 'without the mark');
+		const closed = hostOf(t, { preDnat: [port80] });
+		t.true(closed.passes('ingress', tcp(other, own, 80)));
+		t.true(closed.passes('egress', { ...tcp(own, other, 40_000, Tcp.syn | Tcp.ack), sourcePort: 80 }), 'its answer');
+		t.true(closed.passes('ingress', tcp(other, own, 80, Tcp.ack)));
+		t.true(closed.passes('ingress', tcp(other, own, 22)), 'failsafe');
+		t.false(closed.passes('ingress', tcp(other, own, 82)));
+	});
+
+	kernelTest(`${family}: preDNAT policy judges the first packet of a connection, and answers pass`, (t) => {
+		const deny = policy('deny', [rule('deny')]);
+		const opener = hostOf(t, { preDnat: [deny], own: [all] });
+		const reply = { ...tcp(other, own, 40_000, Tcp.syn | Tcp.ack), sourcePort: 443 };
+		t.false(opener.passes('ingress', reply));
+		t.true(opener.passes('egress', tcp(own, other, 443)));
+		t.true(opener.passes('ingress', reply), 'an answer');
+		const quoting = (source: string, destination: string, quoted: TestFrame): TestFrame => ({
+			...{ source, destination, protocol: icmp, icmp: { type: error, code: 1 }, payload: ipPacket(quoted) },
+		});
+		t.true(opener.passes('ingress', quoting(other, own, tcp(own, other, 443))), 'an error about a connection');
+		t.false(opener.passes('ingress', quoting(other, own, tcp(own, other, 444))));
+	});
+
+	kernelTest(`${family}: fragments share the verdict of preDNAT policy, and of what follows`, (t) => {
+		const piece = (destinationPort: number, offset: number, more: boolean, identification: number): TestFrame => ({
+			...{ source: other, destination: own, protocol: 17, sourcePort: 1, destinationPort },
+			fragment: { offset, more, identification },
+		});
+		const udp = (action: 'allow' | 'deny', number: number) => rule(action, { protocol: 17, destination: port(number) });
+		const host = hostOf(t, {
+			preDnat: [policy('udp', [udp('allow', 9), udp('deny', 10)])],
+			own: [policy('own', [udp('allow', 11)])],
+		});
+		for (const [number, passes] of [
+			[9, true],
+			[10, false],
+			[11, true],
+			[12, false],
+		] as const) {
+			t.is(host.passes('ingress', piece(number, 2, false, number)), false, `${number} before the first one`);
+			t.is(host.passes('ingress', piece(number, 0, true, number)), passes, `${number}`);
+			t.is(host.passes('ingress', piece(number, 2, false, number)), passes, `${number} behind it`);
+		}
+	});
+
+	kernelTest(`${family}: doNotTrack policy judges each packet of both directions, and keeps nothing`, (t) => {
+		const dns = policy(
+			'dns',
+			[
+				rule('allow', { protocol: 17, destination: port(5353) }),
+				rule('deny', { protocol: 17, destination: port(5354) }),
+			],
+			[rule('allow', { protocol: 17, source: port(5353) })],
+		);
+		const host = hostOf(t, { untracked: [dns] });
+		const packet = (source: string, destination: string, ports: readonly [number, number]): TestFrame => ({
+			...{ source, destination, protocol: 17, sourcePort: ports[0], destinationPort: ports[1] },
+		});
+		t.is(host.mark('ingress', packet(other, own, [4000, 5353])), HostMark.untracked);
+		t.is(
+			host.mark('ingress', packet(other, pod, [4000, 5353])),
+			HostMark.untracked,
+			'it does not matter where it ends',
+		);
+		t.is(host.mark('egress', packet(own, other, [5353, 4000])), HostMark.untracked);
+		t.is([...(host.maps.get('connections')?.keys() ?? [])].length, 0);
+		t.false(host.passes('ingress', packet(other, own, [4000, 5354])));
+		t.false(
+			host.passes('ingress', packet(other, own, [4000, 5355])),
+			'what no rule matches is judged by ordinary policy',
+		);
+		const oneWay = hostOf(t, { untracked: [policy('one', [rule('allow', { protocol: 17 })])] });
+		t.true(oneWay.passes('ingress', packet(other, own, [4000, 5353])));
+		t.false(oneWay.passes('egress', packet(own, other, [5353, 4000])), 'an answer needs a rule of its own');
+		t.is(oneWay.mark('ingress', tcp(other, own, 22)), 0, 'failsafe ports are tracked');
+		t.is(oneWay.mark('egress', { ...tcp(own, other, 40_000, Tcp.ack), sourcePort: 22 }), 0, 'and answered');
+	});
+
+	kernelTest(`${family}: fragments share the verdict of doNotTrack policy`, (t) => {
+		const allows = policy('udp', [rule('allow', { protocol: 17, destination: port(9) })]);
+		const host = hostOf(t, { untracked: [allows] });
+		const piece = (destinationPort: number, offset: number, more: boolean): TestFrame => ({
+			...{ source: other, destination: own, protocol: 17, sourcePort: 1, destinationPort },
+			fragment: { offset, more, identification: destinationPort },
+		});
+		t.is(host.mark('ingress', piece(9, 0, true)), HostMark.untracked);
+		t.is(host.mark('ingress', piece(9, 2, false)), HostMark.untracked);
+		t.is(host.mark('ingress', piece(10, 0, true)), 'dropped', 'ordinary policy');
+		t.is(host.mark('ingress', piece(10, 2, false)), 'dropped');
+	});
+
+	kernelTest(`${family}: a new SYN is judged by preDNAT policy, packets of its connection are not`, (t) => {
+		const host = hostOf(t, { preDnat: [policy('syn', [rule('pass')])], own: [all] });
+		t.is(host.mark('ingress', tcp(other, own, 82)), 0);
+		const closed = hostOf(t, { preDnat: [policy('deny', [rule('deny')])], own: [all] });
+		for (const [key, value] of host.maps.get('connections')?.slices().next().value ?? [])
+			closed.maps.get('connections')?.set(key, value);
+		t.true(closed.passes('ingress', tcp(other, own, 82, Tcp.ack)), 'an open connection outlives the change');
+		t.false(closed.passes('ingress', tcp(other, own, 82)));
+		t.false(closed.passes('ingress', tcp(other, own, 83, Tcp.ack)));
+	});
+
+	kernelTest(`${family}: doNotTrack is asked before preDNAT, which does not see what it allowed`, (t) => {
+		const deny = policy('deny', [rule('deny')]);
+		const host = hostOf(t, { untracked: [port80], preDnat: [deny] });
+		t.is(host.mark('ingress', tcp(other, own, 80)), HostMark.untracked);
+		t.false(host.passes('ingress', tcp(other, own, 82)));
+	});
+
+	kernelTest(`${family}: a mark of others is none of an early stage`, (t) => {
+		const before = HostMark.untracked | HostMark.allowedBeforeDnat;
+		for (const policies of [
+			{},
+			{ untracked: [port81] },
+			{ preDnat: [port81] },
+			{ untracked: [port81], preDnat: [port81] },
+		]) {
+			const host = hostOf(t, policies);
+			t.is(host.mark('ingress', tcp(other, own, 82), { before }), 'dropped', JSON.stringify(Object.keys(policies)));
+			t.is(host.mark('egress', tcp(own, other, 82), { before }), 'dropped');
+		}
+		const forwards = hostOf(t, { forward: [port80] });
+		t.is(forwards.mark('egress', tcp(other, pod, 82), { forwarded: true, before }), 'dropped');
 	});
 }
 

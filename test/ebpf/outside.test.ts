@@ -2,8 +2,10 @@ import test, { type ExecutionContext } from 'ava';
 import { addRouterNamespace, ipBatch, removeNamespace } from '../../lab/frames/namespaces.ts';
 import { crc32c, ipPacket, readTransport } from '../../lab/frames/packets.ts';
 import { HostReceiver, HostSender, inside } from '../../lab/frames/sockets.ts';
+import { openEbpf } from '../../lab/policy-table/ebpf-enforcer.ts';
 import { parseAddress, prefixKey } from '../../src/core/index.ts';
 import {
+	type Attacher,
 	ClsactAttacher,
 	InterfaceServices,
 	natPurpose,
@@ -13,8 +15,9 @@ import {
 	TcxAttacher,
 } from '../../src/ebpf/index.ts';
 import { NatLayout } from '../../src/ebpf/services/nat-maps.ts';
-import { loadRuleset } from '../../src/linux/index.ts';
+import { Conntrack, loadRuleset } from '../../src/linux/index.ts';
 import { Mark, NftablesServices } from '../../src/nftables/index.ts';
+import type { DirectionPolicy, HostEndpoint, NodePolicy, Policy } from '../../src/policy/index.ts';
 import {
 	addressFrontendKey,
 	type Backend,
@@ -27,6 +30,7 @@ import {
 	type ServiceProtocol,
 	type ServicesModel,
 } from '../../src/services/index.ts';
+import { direction, nets, nodePolicy, policy, rule } from '../nftables/fixtures.ts';
 import { noNamespaces } from '../support/namespace.ts';
 import { Host, tcpPort, udpPort } from './hosts.ts';
 import { noBpf } from './support.ts';
@@ -186,9 +190,11 @@ async function open(t: ExecutionContext, letter: string, attachment: 'tcx' | 'cl
 	t.teardown(() => rules.close());
 	const poolMaps = openSocketMaps(undefined, { frontends: 64, backends: 64, sockets: 64 });
 	const maps = openNatMaps(undefined, { frontends: 64, sources: 64, flows: 1024 });
+	/** Of programs that judge before translation. */
+	const early: Attacher[] = [];
 	const attacher =
 		attachment === 'tcx'
-			? new TcxAttacher({ purpose: natPurpose, inside: (act) => inside(node, act) })
+			? new TcxAttacher({ purpose: natPurpose, inside: (act) => inside(node, act), beside: early })
 			: inside(node, () => new ClsactAttacher({ purpose: natPurpose }));
 	const services = new InterfaceServices({ maps, pools: poolMaps, attacher, masqueradeMark: Mark.masquerade });
 	const pools = new SocketServices({ maps: poolMaps, cgroup: '', nodeCookie: undefined });
@@ -204,7 +210,7 @@ async function open(t: ExecutionContext, letter: string, attachment: 'tcx' | 'cl
 		services.sync(model);
 	};
 	const names = { client, router, node, pods };
-	return { client: await Host.start(t, client, []), set, rules, services, pools, maps, names };
+	return { client: await Host.start(t, client, []), set, rules, services, pools, maps, early, names };
 }
 
 /** The one packet of SCTP that arrives, behind its IP header. */
@@ -385,3 +391,81 @@ kernelTest('clsact: a service from outside, and a second one from the same port 
 	await later.detach();
 	t.is((await client.ask('udp', balancer, 80, { from: 5000, wait: 300 })).error, 'timeout', 'without programs');
 });
+
+/** A host endpoint that is closed, but for what policy before translation allows. */
+function closedHost(stage: 'preDnat' | 'untracked', before: Policy): NodePolicy {
+	const closed = policy('closed', [rule('deny')], [rule('deny')]);
+	const both = { ingress: direction('ingress', [closed]), egress: direction('egress', [closed]) };
+	const early = (toward: 'ingress' | 'egress', policies: readonly Policy[]): DirectionPolicy => ({
+		...{ ...direction(toward, policies, 'pass'), otherwise: 'continue' },
+	});
+	const of = (one: typeof stage) => (one === stage ? [before] : []);
+	const host: HostEndpoint = {
+		...{ type: 'host', key: 'uplink', interfaceName: 'eth0', normal: both, forward: both },
+		preDnat: { ingress: early('ingress', of('preDnat')) },
+		untracked: { ingress: early('ingress', of('untracked')), egress: early('egress', of('untracked')) },
+	};
+	return nodePolicy([], [closed, before], [], { hosts: new Map([[host.key, host]]) });
+}
+
+for (const attachment of ['tcx', 'clsact'] as const)
+	for (const family of familyNames)
+		kernelTest(
+			`${family}, ${attachment}: preDNAT policy sees the address of the service, whichever programs come first`,
+			async (t) => {
+				t.timeout(120_000);
+				const { balancer, second } = families[family];
+				const { client, set, services, early, names } = await open(t, `e${attachment[0]}${family[3]}`, attachment);
+				await set(modelOf(service(family, balancer, 'tcp'), service(family, second, 'tcp', { local: true })));
+				t.is((await client.ask('tcp', second, 80)).peer, `${second} 80`, 'without policy');
+				const enforcer = openEbpf(names.node, attachment === 'tcx' ? 'best' : 'clsact', { early });
+				t.teardown(() => enforcer.close());
+				const port = { ports: { ranges: [{ first: 80, last: 80 }], sets: [] } };
+				const to = (address: string) => ({ nets: nets(`${address}/${family === 'ipv4' ? 32 : 128}`), ...port });
+				const state = closedHost(
+					'preDnat',
+					policy('may-ask', [rule('allow', { protocol: 6, destination: to(balancer) }), rule('deny', { protocol: 6 })]),
+				);
+				for (const order of ['services first', 'policy first']) {
+					await enforcer.kernel.sync(state);
+					for (let round = 0; round < 3; round++)
+						t.is((await client.ask('tcp', balancer, 80)).peer, `${balancer} 80`, `${order}: allowed past later policy`);
+					t.truthy((await client.ask('tcp', second, 80)).error, `${order}: denied`);
+					await services.detach();
+					await services.attach([{ index: 900, name: 'eth0' }]);
+				}
+			},
+		);
+
+for (const family of familyNames)
+	kernelTest(`${family}: doNotTrack policy lets packets pass without a connection in the kernel`, async (t) => {
+		t.timeout(60_000);
+		const { node, balancer } = families[family];
+		const { client, names, set } = await open(t, `u${family[3]}`);
+		await set(modelOf(service(family, balancer, 'udp', { port: udpPort })));
+		await Host.start(t, names.node, [node]);
+		const enforcer = openEbpf(names.node);
+		t.teardown(() => enforcer.close());
+		const port = { ports: { ranges: [{ first: udpPort, last: udpPort }], sets: [] } };
+		const conntrack = inside(names.node, () => new Conntrack());
+		t.teardown(() => conntrack.close());
+		const tracked = async () =>
+			(await conntrack.list(family)).filter(({ original: { sourcePort, destinationPort } }) =>
+				[sourcePort, destinationPort].includes(udpPort),
+			).length;
+		await enforcer.kernel.sync(nodePolicy([], [], []));
+		t.is((await client.ask('udp', node, udpPort)).peer, `${node} ${udpPort}`, 'without policy');
+		t.true((await tracked()) > 0, 'without policy');
+		t.is((await client.ask('udp', balancer, udpPort)).peer, `${balancer} ${udpPort}`, 'without policy');
+		await conntrack.flush(family);
+		const answers = [rule('allow', { protocol: 17, source: port })];
+		const stateless = policy('stateless', [rule('allow', { protocol: 17, destination: port })], answers);
+		await enforcer.kernel.sync(closedHost('untracked', stateless));
+		for (let round = 0; round < 3; round++) t.is((await client.ask('udp', node, udpPort)).peer, `${node} ${udpPort}`);
+		t.is(await tracked(), 0);
+		t.truthy((await client.ask('udp', balancer, udpPort)).error, 'nor is it translated');
+		t.is(await tracked(), 0);
+		t.truthy((await client.ask('tcp', node, tcpPort)).error, 'ordinary policy denies the rest');
+		await enforcer.kernel.sync(closedHost('untracked', policy('no-answers', stateless.ingress)));
+		t.truthy((await client.ask('udp', node, udpPort)).error, 'answers need a rule');
+	});

@@ -1,5 +1,5 @@
 import type { Clock, Logger } from '../../core/index.ts';
-import { hostsForPrograms, isTooMuch } from '../../ebpf/index.ts';
+import { earlyByRules, hostsForPrograms, isTooMuch } from '../../ebpf/index.ts';
 import type { NewFlow } from '../../linux/index.ts';
 import type { ConnectionCutter, NftablesPolicy, PolicyCounter } from '../../nftables/index.ts';
 import { GatedKernel, type NodePolicy, type NodePolicyChange, type PolicyKernel } from '../../policy/index.ts';
@@ -23,8 +23,11 @@ export interface PolicyBackendsDependencies {
 	/** What translates ports of the host to pods, such as the CNI plugin portmap, in words. */
 	readonly hostPorts?: () => Promise<string | undefined>;
 	readonly cutter: ConnectionCutter | undefined;
-	/** The policy that is in force now. */
-	readonly onPolicy?: (policy: NodePolicy) => void;
+	/**
+	 * A host endpoint whose rules of nftables judge before services are translated; `undefined`: there
+	 * is none. Called before such rules stand, and behind every change.
+	 */
+	readonly onEarlyRules?: (endpoint: string | undefined) => void;
 	/**
 	 * Packets between pods go from interface to interface while there is no host endpoint, whose
 	 * policy would judge them.
@@ -111,7 +114,7 @@ export class PolicyBackends implements PolicyKernel {
 		const usesEbpf = this.#wanted === 'ebpf' && this.#fallback.isDue;
 		const counts = usesEbpf ? await this.#syncEbpf(policy) : await this.#syncNftables(policy);
 		this.#dependencies.cutter?.changed(policy);
-		this.#dependencies.onPolicy?.(policy);
+		this.#dependencies.onEarlyRules?.(this.#earlyRules(policy));
 		return counts;
 	}
 
@@ -122,6 +125,7 @@ export class PolicyBackends implements PolicyKernel {
 		} else {
 			try {
 				await this.#redirect(this.#ebpf.opened, this.#mayRedirect(policy));
+				this.#leaveTranslation(policy);
 				await this.#ebpf.gated.apply(change, policy);
 			} catch (error) {
 				if (!isTooMuch(error)) throw error;
@@ -129,7 +133,7 @@ export class PolicyBackends implements PolicyKernel {
 			}
 		}
 		this.#dependencies.cutter?.changed(policy);
-		this.#dependencies.onPolicy?.(policy);
+		this.#dependencies.onEarlyRules?.(this.#earlyRules(policy));
 	}
 
 	/** Packets that policies decided, of both ways. @throws SystemCallError, NetlinkError */
@@ -182,6 +186,7 @@ export class PolicyBackends implements PolicyKernel {
 		try {
 			if (policy.hosts.size > 0) await this.#hostPortsChanged();
 			await this.#redirect(opened, this.#mayRedirect(policy));
+			this.#leaveTranslation(policy);
 			const counts = await gated.sync(policy);
 			this.#failures = 0;
 			this.#fallback.end();
@@ -205,6 +210,18 @@ export class PolicyBackends implements PolicyKernel {
 
 	#chooseHosts({ translator }: OpenedEbpf, policy: NodePolicy): ReturnType<typeof hostsForPrograms> {
 		return hostsForPrograms(policy, this.#hostPorts?.by ?? translator?.(policy));
+	}
+
+	/** A host endpoint with a policy before translation that programs do not judge. */
+	#earlyRules(policy: NodePolicy): string | undefined {
+		const all = new Map([...policy.hosts.keys()].map((key) => [key, '']));
+		return earlyByRules(policy, this.#ebpf === undefined ? all : this.#chooseHosts(this.#ebpf.opened, policy).left);
+	}
+
+	/** Programs translate no new connection before rules need the address of the service. */
+	#leaveTranslation(policy: NodePolicy): void {
+		const endpoint = this.#earlyRules(policy);
+		if (endpoint !== undefined) this.#dependencies.onEarlyRules?.(endpoint);
 	}
 
 	/** Looks again where anything changed the kernel's ruleset. */

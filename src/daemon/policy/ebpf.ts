@@ -1,4 +1,5 @@
 import {
+	type Attacher,
 	type BpfMap,
 	ClsactAttacher,
 	checkRequirements,
@@ -13,8 +14,10 @@ import {
 	Pins,
 	type PolicyMaps,
 	policyLayoutVersion,
+	preDnatPurpose,
 	purposes,
 	removePinnedLinks,
+	untrackedPurpose,
 } from '../../ebpf/index.ts';
 import { type Conntrack, Rtnetlink } from '../../linux/index.ts';
 import type { NodePolicy } from '../../policy/index.ts';
@@ -39,7 +42,7 @@ export interface OpenedEbpf {
 	/** What translates services from outside; `undefined`: nftables. */
 	readonly outside?: () => Pick<OutsideServices, 'interfaces' | 'leftFor'> | undefined;
 	/** What of nftables translates packets from outside, in words; `undefined`: nothing. */
-	readonly translator?: (policy: Pick<NodePolicy, 'hosts'>) => string | undefined;
+	readonly translator?: (policy: Pick<NodePolicy, 'hosts' | 'policies'>) => string | undefined;
 	/** Everything stays in the kernel. */
 	close(): void;
 	/** Removes programs, pins and maps; see `RemoveOptions`. */
@@ -47,14 +50,14 @@ export interface OpenedEbpf {
 }
 
 /**
- * Opens pinned maps, or makes them. `mayJudge`: at this interface of the host, programs see packets
- * behind the translation of services; by default at all. @throws EbpfUnavailableError,
- * MapMismatchError, SystemCallError
+ * Opens pinned maps, or makes them. `outside`: what translates services from outside; at its
+ * interfaces, programs of host endpoints see packets behind that; `undefined`: they may stand at
+ * all. @throws EbpfUnavailableError, MapMismatchError, SystemCallError
  */
 export function openEbpf(
 	pinDirectory: string,
 	conntrack: Conntrack,
-	mayJudge: (interfaceName: string) => boolean = () => true,
+	outside: () => Pick<OutsideServices, 'interfaces' | 'incoming'> | undefined = () => undefined,
 ): OpenedEbpf {
 	const missing = checkRequirements();
 	if (missing.length > 0) throw new EbpfUnavailableError(missing);
@@ -63,7 +66,9 @@ export function openEbpf(
 	const netlink = new Rtnetlink();
 	const probe = loadProbe();
 	const attacher = openAttacher({ pins }, probe);
-	const hostAttacher = openAttacher({ pins, purpose: hostPurpose }, probe);
+	const [hostAttacher, untracked, preDnat] = [hostPurpose, untrackedPurpose, preDnatPurpose].map((purpose) =>
+		openAttacher({ pins, purpose }, probe),
+	) as [Attacher, Attacher, Attacher];
 	probe.close();
 	const kernel = new EbpfPolicy({
 		maps,
@@ -71,7 +76,10 @@ export function openEbpf(
 		interfaces: async () => new Map((await netlink.links()).map(({ name, index }) => [name, index])),
 		hosts: {
 			attacher: hostAttacher,
-			links: async () => hostLinks(await netlink.links()).filter(({ name }) => mayJudge(name)),
+			early: { untracked, 'pre-dnat': preDnat },
+			links: async () =>
+				hostLinks(await netlink.links()).filter(({ name }) => outside()?.interfaces.includes(name) ?? true),
+			translated: () => outside()?.incoming() ?? [],
 		},
 		flows: async () => [...(await conntrack.list('ipv4')), ...(await conntrack.list('ipv6'))],
 	});

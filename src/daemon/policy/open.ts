@@ -212,16 +212,17 @@ function openKernel(
 	const kernel: PolicyBackends = new PolicyBackends({
 		nftables,
 		openEbpf: () =>
-			openWithSockets(
-				() => openEbpf(pinDirectory, conntrack, (name) => services?.()?.outside?.interfaces.includes(name) ?? true),
-				services?.(),
-				{ ...ebpf, conntrack, clock, log },
-			),
+			openWithSockets(() => openEbpf(pinDirectory, conntrack, () => services?.()?.outside), services?.(), {
+				...ebpf,
+				conntrack,
+				clock,
+				log,
+			}),
 		hostPorts: async () => {
 			const { nftTables, iptablesChains } = await readProxySigns();
 			return hostPortsOf({ nftTables, chains: iptablesChains });
 		},
-		onPolicy: (policy) => services?.()?.followPolicy(policy),
+		onEarlyRules: (endpoint) => services?.()?.followPolicy(endpoint),
 		redirectsPods: ebpf.podRedirect,
 		track: (flows) => conntrack.add(flows),
 		adoptEbpf: async () => {

@@ -152,6 +152,8 @@ export function decisionText(decision: ProgramDecision): string {
 			return 'failsafe port';
 		case 'foreign-tunnel':
 			return 'IP in IP from outside of the cluster';
+		case 'before-dnat':
+			return 'allowed by a preDNAT policy';
 		default:
 			return decision satisfies never;
 	}

@@ -13,7 +13,6 @@ import {
 } from '../../ebpf/index.ts';
 import type { Flow, Link, LinkAddress, LinkKernel } from '../../linux/index.ts';
 import { Mark } from '../../nftables/index.ts';
-import type { NodePolicy } from '../../policy/index.ts';
 import type { ConntrackFlow, ServiceConnections, ServicesDifference, ServicesModel } from '../../services/index.ts';
 
 /**
@@ -43,16 +42,6 @@ export function outsideInterfaces(
 			return names === undefined ? up && !insideKinds.has(kind) && reachable.has(index) : names.includes(name);
 		})
 		.map(({ index, name }) => ({ index, name }));
-}
-
-/**
- * A policy of a host endpoint that sees addresses before translation; `undefined`: there is none.
- * Pure.
- */
-export function earlyHostPolicy({ hosts }: Pick<NodePolicy, 'hosts'>): string | undefined {
-	for (const [key, { preDnat, untracked }] of hosts)
-		if ([preDnat.ingress, untracked.ingress, untracked.egress].some(({ tiers }) => tiers.length > 0)) return key;
-	return undefined;
 }
 
 export interface OutsideServicesDependencies {
@@ -105,8 +94,8 @@ export class OutsideServices {
 	}
 
 	/**
-	 * The host endpoint with a policy that must see addresses before translation: nftables translates
-	 * new connections.
+	 * The host endpoint whose rules must see addresses before translation: nftables translates new
+	 * connections.
 	 */
 	get leftFor(): string | undefined {
 		return this.#leftFor;
@@ -146,15 +135,15 @@ export class OutsideServices {
 	}
 
 	/**
-	 * Policies that judge before translation need the address of the service: nftables translates
-	 * while there are such, and until the policy is known. @throws SystemCallError
+	 * Rules that judge before translation need the address of the service: nftables translates while
+	 * there are such, and until the policy is known. `endpoint`: one with such rules. @throws
+	 * SystemCallError
 	 */
-	follow(policy: Pick<NodePolicy, 'hosts'>): void {
-		const endpoint = earlyHostPolicy(policy);
+	follow(endpoint: string | undefined): void {
 		const isAllowed = endpoint === undefined;
 		if (endpoint !== undefined && endpoint !== this.#leftFor) {
 			this.#services.drain();
-			this.#dependencies.log.info('new connections from outside by nftables: a policy judges before translation', {
+			this.#dependencies.log.info('new connections from outside by nftables: its rules judge before translation', {
 				endpoint,
 			});
 		}
@@ -187,6 +176,11 @@ export class OutsideServices {
 	drain(): void {
 		this.#ended = true;
 		this.#services.drain();
+	}
+
+	/** Connections that the programs translate, as they come in. */
+	incoming(): ReturnType<InterfaceServices['incoming']> {
+		return this.#services.incoming();
 	}
 
 	/** Connections that the programs translate and that have not ended. */

@@ -2,6 +2,8 @@ import { readFileSync } from 'node:fs';
 import type { Clock, Logger } from '../../core/index.ts';
 import {
 	type BpfMap,
+	earlyByRules,
+	hostsForPrograms,
 	isNatPin,
 	openSocketMaps,
 	Pins,
@@ -24,7 +26,7 @@ import type {
 	ServicesModel,
 	SyncReport,
 } from '../../services/index.ts';
-import { earlyHostPolicy, OutsideServices } from './outside.ts';
+import { OutsideServices } from './outside.ts';
 
 /** Where programs at sockets are pinned, and whose sockets they serve. */
 export interface SocketDependencies {
@@ -113,13 +115,13 @@ export class ServicesWithSockets implements ServiceKernel {
 	 * Why packets from outside may meet a translation of nftables, in words; `undefined`: programs
 	 * translate all of them that any service does.
 	 */
-	translationByRules({ hosts }: Pick<NodePolicy, 'hosts'>): string | undefined {
+	translationByRules(policy: Pick<NodePolicy, 'hosts' | 'policies'>): string | undefined {
 		const fromOutside = [...(this.#model?.frontends.values() ?? [])].filter(
 			({ actions }) => actions.outside.type === 'dnat',
 		);
 		if (fromOutside.length === 0) return undefined;
 		if (this.#outside === undefined) return 'nftables translates services from outside';
-		if (earlyHostPolicy({ hosts }) !== undefined)
+		if (earlyByRules(policy, hostsForPrograms(policy).left) !== undefined)
 			return 'nftables translates services, for a policy before translation';
 		if (fromOutside.some(({ protocol }) => protocol === 'sctp')) return 'nftables translates a service of SCTP';
 		const everywhere = ({ type, family }: Frontend) =>
@@ -142,9 +144,9 @@ export class ServicesWithSockets implements ServiceKernel {
 		return [this.#outside, this.#draining].reduce((sum, one) => sum + (one?.remove(flows) ?? 0), 0);
 	}
 
-	/** Policy of this node: see `OutsideServices.follow`. */
-	followPolicy(policy: NodePolicy): void {
-		this.#outside?.follow(policy);
+	/** See `OutsideServices.follow`. */
+	followPolicy(endpoint: string | undefined): void {
+		this.#outside?.follow(endpoint);
 	}
 
 	/**

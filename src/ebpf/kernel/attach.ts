@@ -22,6 +22,8 @@ import type { LoadedProgram } from './program.ts';
 const attachTypes: Readonly<Record<TrafficHook, number>> = { ingress: 46, egress: 47 };
 /** BPF_F_BEFORE, of no program by name: before all. */
 const beforeAll = 1 << 3;
+/** BPF_F_AFTER and BPF_F_LINK: behind the link whose descriptor follows. */
+const afterLink = (1 << 4) | (1 << 13);
 const trafficHooks = ['ingress', 'egress'] as const;
 
 /**
@@ -36,25 +38,39 @@ export interface Purpose {
 	/** Place of classifiers among those of others: lower ones see the packet first. */
 	readonly priority: Readonly<Record<TrafficHook, number>>;
 	/** Where links of TCX stand before those that are there; elsewhere they stand behind. */
-	readonly first?: TrafficHook;
+	readonly first?: readonly TrafficHook[];
+	/** But behind the links of these, where there are such; the last one of them is nearest. */
+	readonly behind?: Partial<Readonly<Record<TrafficHook, readonly Purpose[]>>>;
 }
 
 /** Policy at the interfaces of pods. */
 export const policyPurpose: Purpose = {
 	...{ pinPrefix: 'link_', classifier: 'bgpmesh', priority: { ingress: 10, egress: 10 } },
 };
+/** doNotTrack policy of host endpoints: before all others. */
+export const untrackedPurpose: Purpose = {
+	...{ pinPrefix: 'raw_link_', classifier: 'bgpmesh-raw', priority: { ingress: 8, egress: 8 } },
+	first: ['ingress', 'egress'],
+};
+/** preDNAT policy of host endpoints: it sees addresses before services are translated. */
+export const preDnatPurpose: Purpose = {
+	...{ pinPrefix: 'pre_link_', classifier: 'bgpmesh-pre', priority: { ingress: 9, egress: 9 } },
+	...{ first: ['ingress'], behind: { ingress: [untrackedPurpose] } },
+};
 /** Translation of services at interfaces to the outside. */
 export const natPurpose: Purpose = {
-	...{ pinPrefix: 'nat_link_', classifier: 'bgpmesh-nat', priority: { ingress: 11, egress: 11 }, first: 'ingress' },
+	...{ pinPrefix: 'nat_link_', classifier: 'bgpmesh-nat', priority: { ingress: 11, egress: 11 } },
+	...{ first: ['ingress'], behind: { ingress: [untrackedPurpose, preDnatPurpose] } },
 };
 /**
  * Policy of host endpoints: it sees the address of the backend, behind translation on the way in,
  * and before it on the way out.
  */
 export const hostPurpose: Purpose = {
-	...{ pinPrefix: 'host_link_', classifier: 'bgpmesh-host', priority: { ingress: 12, egress: 10 }, first: 'egress' },
+	...{ pinPrefix: 'host_link_', classifier: 'bgpmesh-host', priority: { ingress: 12, egress: 10 } },
+	...{ first: ['egress'], behind: { egress: [untrackedPurpose] } },
 };
-export const purposes = [policyPurpose, natPurpose, hostPurpose] as const;
+export const purposes = [policyPurpose, untrackedPurpose, preDnatPurpose, natPurpose, hostPurpose] as const;
 
 /** Where a program is attached. */
 export interface AttachPoint {
@@ -104,6 +120,8 @@ export interface AttacherOptions {
 	readonly inside?: <T>(act: () => T) => T;
 	/** By default `policyPurpose`. */
 	readonly purpose?: Purpose;
+	/** Those of other purposes whose links have no pins, to stand behind them. */
+	readonly beside?: readonly Attacher[];
 }
 
 /** Links of TCX (kernel 6.6). */
@@ -113,8 +131,10 @@ export class TcxAttacher implements Attacher {
 	readonly #inside: <T>(act: () => T) => T;
 	readonly #purpose: Purpose;
 	readonly #links = new Map<string, number>();
+	readonly #beside: readonly Attacher[];
 
-	constructor({ pins, inside = (act) => act(), purpose = policyPurpose }: AttacherOptions = {}) {
+	constructor({ pins, inside = (act) => act(), purpose = policyPurpose, beside = [] }: AttacherOptions = {}) {
+		this.#beside = beside;
 		this.#pins = pins;
 		this.#inside = inside;
 		this.#purpose = purpose;
@@ -131,8 +151,7 @@ export class TcxAttacher implements Attacher {
 			this.#drop(name);
 		}
 		const attributes = new Attributes().u32(0, program.fd).u32(4, point.interfaceIndex).u32(8, attachTypes[point.hook]);
-		if (this.#purpose.first === point.hook) attributes.u32(12, beforeAll);
-		const link = this.#inside(() => bpf(`link ${name}`, Command.linkCreate, attributes, 64));
+		const link = this.#create(point, name, attributes);
 		try {
 			this.#pins?.pin(name, link);
 		} catch (error) {
@@ -140,6 +159,31 @@ export class TcxAttacher implements Attacher {
 			throw error;
 		}
 		this.#links.set(name, link);
+	}
+
+	/** The place among the programs of the hook stays when others come. */
+	#create(point: AttachPoint, name: string, attributes: Attributes): number {
+		const { first = [], behind } = this.#purpose;
+		const opened: number[] = [];
+		try {
+			const nearest = [...(behind?.[point.hook] ?? [])].reverse();
+			for (const { pinPrefix } of nearest) {
+				const other = linkName(pinPrefix, point);
+				const own = this.#beside.map((one) => (one instanceof TcxAttacher ? one.#links.get(other) : undefined));
+				const fd = own.find((link) => link !== undefined) ?? this.#openPin(other);
+				if (fd === undefined) continue;
+				if (!own.includes(fd)) opened.push(fd);
+				attributes.u32(12, afterLink).u32(16, fd);
+				const link = this.#inside(() => tryBpf(Command.linkCreate, attributes, 64));
+				if (link >= 0) return link;
+				// The other link is detached: its interface went away.
+				attributes.u32(12, 0).u32(16, 0);
+			}
+			if (first.includes(point.hook)) attributes.u32(12, beforeAll);
+			return this.#inside(() => bpf(`link ${name}`, Command.linkCreate, attributes, 64));
+		} finally {
+			for (const fd of opened) closeSync(fd);
+		}
 	}
 
 	async remove(point: AttachPoint): Promise<void> {
@@ -158,11 +202,15 @@ export class TcxAttacher implements Attacher {
 	}
 
 	#openPinned(name: string): number | undefined {
+		const fd = this.#openPin(name);
+		if (fd !== undefined) this.#links.set(name, fd);
+		return fd;
+	}
+
+	#openPin(name: string): number | undefined {
 		if (this.#pins === undefined) return undefined;
 		const fd = tryBpf(Command.openPin, new Attributes().pointer(0, pathBytes(this.#pins.path(name))), 16);
-		if (fd < 0) return undefined;
-		this.#links.set(name, fd);
-		return fd;
+		return fd < 0 ? undefined : fd;
 	}
 
 	#drop(name: string): void {

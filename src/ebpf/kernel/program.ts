@@ -50,6 +50,12 @@ const mostTries = 10;
 /** Helpers such as `ktime_get_ns` are open to programs under the GPL alone. */
 const license = new TextEncoder().encode('GPL\0');
 
+export interface TestRunOptions {
+	/** Index of the interface that the packet came by; 0: it starts here. */
+	readonly ingressIndex?: number;
+	readonly mark?: number;
+}
+
 /** A loaded program. It lives while this object, an attachment or a pin refers to it. */
 export class LoadedProgram {
 	readonly fd: number;
@@ -101,19 +107,32 @@ export class LoadedProgram {
 	 * Runs it on a packet with its Ethernet header, without any interface (BPF_PROG_TEST_RUN, kernel
 	 * 4.12). @throws SystemCallError
 	 */
-	testRun(packet: Uint8Array, { ingressIndex = 0 }: { readonly ingressIndex?: number } = {}): number {
-		// `struct __sk_buff`: `ingress_ifindex` lies at 36.
+	testRun(packet: Uint8Array, options: TestRunOptions = {}): number {
+		return this.testRunMarked(packet, options).result;
+	}
+
+	/** The same, with the mark that the packet has afterwards. @throws SystemCallError */
+	testRunMarked(
+		packet: Uint8Array,
+		{ ingressIndex = 0, mark = 0 }: TestRunOptions = {},
+	): { readonly result: number; readonly mark: number } {
+		// `struct __sk_buff`: `mark` lies at 8, `ingress_ifindex` at 36.
 		const context = new Uint8Array(192);
-		new DataView(context.buffer).setUint32(36, ingressIndex, true);
+		const view = new DataView(context.buffer);
+		view.setUint32(8, mark, true);
+		view.setUint32(36, ingressIndex, true);
+		const after = new Uint8Array(192);
 		const attributes = new Attributes()
 			.u32(0, this.fd)
 			.u32(8, packet.length)
 			.pointer(16, packet)
 			.u32(32, 1)
 			.u32(40, context.length)
-			.pointer(48, context);
+			.u32(44, after.length)
+			.pointer(48, context)
+			.pointer(56, after);
 		bpf('run the program', Command.testRun, attributes, 80);
-		return attributes.readU32(4);
+		return { result: attributes.readU32(4), mark: new DataView(after.buffer).getUint32(8, true) };
 	}
 
 	close(): void {

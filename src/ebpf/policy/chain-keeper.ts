@@ -3,6 +3,7 @@ import type { DirectionPolicy, NodeSettings, Policy, PolicyKey, RuleBook } from 
 import type { AssembledProgram } from '../assembly/layout.ts';
 import { LoadedProgram } from '../kernel/program.ts';
 import { compileRuleChain, type RuleChain } from './chain.ts';
+import type { EarlyStage } from './host-common.ts';
 import type { PolicyMaps } from './maps.ts';
 import { ProgramSlots } from './slots.ts';
 
@@ -18,6 +19,8 @@ export interface ChainRequest {
 	readonly policy: DirectionPolicy;
 	/** What the endpoint may do to its own node, behind these rules; of a host endpoint: `accept`. */
 	readonly toHost: NodeSettings['endpointToHostAction'];
+	/** Of a host endpoint: the rules judge at this early stage. */
+	readonly stage?: EarlyStage;
 }
 
 /** A chain whose programs are in the array. */
@@ -59,13 +62,14 @@ export class ChainKeeper {
 	}
 
 	/** Equal for equal policies. */
-	idOf({ policy, toHost }: ChainRequest): string {
+	idOf({ policy, toHost, stage }: ChainRequest): string {
 		let id = this.#ids.get(policy);
 		if (id === undefined) {
 			const { direction, tiers, profiles, otherwise } = policy;
 			id = JSON.stringify([direction, tiers, profiles, otherwise]);
 			this.#ids.set(policy, id);
 		}
+		if (stage !== undefined) return `${stage} ${id}`;
 		return policy.direction === 'egress' ? `${toHost} ${id}` : id;
 	}
 
@@ -88,7 +92,7 @@ export class ChainKeeper {
 		const compiled = new Map<string, Omit<PreparedChain, 'loaded'>>();
 		for (const request of requests) {
 			const id = this.idOf(request);
-			const { policy, toHost } = request;
+			const { policy, toHost, stage } = request;
 			if (compiled.has(id)) continue;
 			const keys = [...policy.tiers.flatMap((tier) => tier.policies), ...policy.profiles];
 			const kept = this.#kept.get(id);
@@ -96,7 +100,10 @@ export class ChainKeeper {
 			if (isSame && !checked) continue;
 			const chain = isSame
 				? kept.chain
-				: compileRuleChain({ policy, book: node, settings: { endpointToHostAction: toHost } });
+				: compileRuleChain({
+						...{ policy, book: node, settings: { endpointToHostAction: toHost } },
+						...(stage === undefined ? {} : { stage }),
+					});
 			compiled.set(id, { id, chain, policies: new Map(keys.map((key) => [key, node.policies.get(key)])) });
 		}
 		const chains: PreparedChain[] = [];

@@ -13,8 +13,10 @@ import { Assembler } from '../assembly/assembler.ts';
 import { fp, imm } from '../assembly/instruction.ts';
 import { type AssembledProgram, ProgramTooLargeError } from '../assembly/layout.ts';
 import { decisionsOf, EventAction, type ProgramDecision } from './decision.ts';
+import { emitEarlyEnds } from './early-ends.ts';
 import { type Frame, makeFrame } from './frame.ts';
 import { emitFromScratch, emitToNext, ruleFrame } from './hand-over.ts';
+import type { EarlyStage } from './host-common.ts';
 import { Layout } from './maps.ts';
 import { emitRule } from './rule.ts';
 import { emitDecide, emitEnds, emitEvent, type VerdictOptions } from './verdict.ts';
@@ -44,6 +46,8 @@ export interface RuleChainOptions {
 	readonly policy: DirectionPolicy;
 	readonly book: RuleBook;
 	readonly settings: Pick<NodeSettings, 'endpointToHostAction'>;
+	/** The rules judge at an early stage of a host endpoint. */
+	readonly stage?: EarlyStage;
 }
 
 /**
@@ -100,13 +104,18 @@ class ChainCompiler {
 	}
 
 	#end(): void {
-		const { policy, settings } = this.#options;
+		const { policy, settings, stage } = this.#options;
+		if (stage !== undefined) emitEarlyEnds(this.#verdict, stage);
+		else this.#laterEnds(policy, settings);
+		this.#programs.push(this.#assembler.assemble());
+	}
+
+	#laterEnds(policy: DirectionPolicy, settings: RuleChainOptions['settings']): void {
 		emitEnds(this.#verdict, {
 			deniesToHost: policy.direction === 'egress' && settings.endpointToHostAction === 'drop',
 			// Without a pod in the map it costs the first packet of a connection one look-up.
 			redirects: policy.direction === 'egress' ? 'begun' : 'none',
 		});
-		this.#programs.push(this.#assembler.assemble());
 	}
 
 	/** Goes on in a new program, in the tier or profile that is open. */

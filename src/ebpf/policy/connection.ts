@@ -1,5 +1,4 @@
 import type { Family } from '../../core/index.ts';
-import type { Direction } from '../../policy/index.ts';
 import type { Assembler } from '../assembly/assembler.ts';
 import { type ClockHelper, fp, imm, type Register, r0, r1, r2, r3, r4, r5 } from '../assembly/instruction.ts';
 import {
@@ -28,8 +27,11 @@ export const timeoutSeconds = {
 	fragments: 30,
 } as const;
 
-/** Flags of the value of a connection. `cut`: the policy denies it by now. */
-export const Flag = { answered: 1, finOfOpener: 2, finOfResponder: 4, reset: 8, cut: 16 } as const;
+/**
+ * Flags of the value of a connection. `cut`: the policy denies it by now. `allowed`: by a preDNAT
+ * policy.
+ */
+export const Flag = { answered: 1, finOfOpener: 2, finOfResponder: 4, reset: 8, cut: 16, allowed: 32 } as const;
 const bothFins = Flag.finOfOpener | Flag.finOfResponder;
 /** Flags of TCP, byte 13 of its header (RFC 9293 §3.1). */
 export const Tcp = { fin: 1, syn: 2, reset: 4, ack: 16 } as const;
@@ -56,10 +58,13 @@ export interface ConnectionOptions {
 	/** By default the exact one. */
 	readonly clock?: ClockHelper;
 	/**
-	 * At an interface of the host: the direction of the hook. All interfaces of the host share their
-	 * connections, so that an answer may come by another one. Absent: at that of a pod.
+	 * At an interface of the host: the direction of the hook, or before translation at the ingress
+	 * hook. All interfaces of the host share their connections, so that an answer may come by another
+	 * one. Absent: at that of a pod.
 	 */
-	readonly host?: Direction;
+	readonly host?: keyof typeof hostConnections;
+	/** A stage with fragments of its own, see `earlyFragments`. */
+	readonly fragments?: number;
 }
 
 /** Who keeps the connection of a packet: the interface of a pod, or all of the host. */
@@ -67,7 +72,8 @@ const storeKeeper = ({ assembler, host }: Pick<ConnectionOptions, 'assembler' | 
 	if (host === undefined) storeEndpoint(assembler, to);
 	else assembler.store('w', fp, to, imm(hostConnections[host] | 0));
 };
-const opposite = { ingress: 'egress', egress: 'ingress' } as const;
+/** Where a packet is looked for as an answer. */
+const opposite = { early: 'egress', ingress: 'egress', egress: 'ingress' } as const;
 
 export interface ConnectionTargets {
 	/** The packet belongs to a connection that was allowed. */
@@ -129,7 +135,8 @@ export function emitFindConnection(options: ConnectionOptions, targets: Connecti
 	assembler.label(look).jumpIf(protocolRegister, '!=', imm(6), fromPorts);
 	assembler.load('b', r1, fp, frame.transport + 13).op('and', r1, imm(Tcp.syn | Tcp.ack));
 	assembler.jumpIf(r1, '!=', imm(Tcp.syn), fromPorts);
-	lookUp(opened);
+	// Before translation answers are not seen, nor the end of the connection: SYN begins a new one.
+	if (options.host !== 'early') lookUp(opened);
 	assembler.jump(stem('unknown')).label(fromPorts);
 	assembler.jumpIf(sourcePortRegister, '>=', destinationPortRegister, forth);
 	for (const side of [answers, opened]) lookUp(side);
@@ -316,36 +323,45 @@ function emitQuotedQuery({ assembler, frame, family }: ConnectionOptions): void 
 
 /**
  * Keeps the connection of a packet that was allowed; `begun` emits what else happens where one
- * begins.
+ * begins. `flags`: see `Flag`.
  */
 export function emitKeep(
 	{ assembler, frame }: Pick<ConnectionOptions, 'assembler' | 'frame'>,
 	begun: () => void = () => {},
+	flags = 0,
 ): void {
 	assembler.load('dw', r1, fp, frame.tracked);
 	assembler.when(r1, '!=', imm(0), () => {
 		assembler.load('dw', r1, fp, frame.now).zero(frame.value, 16).store('dw', fp, frame.value, r1);
+		if (flags !== 0) assembler.store('w', fp, frame.value + Layout.connectionValue.flags, imm(flags));
 		assembler.update('connections', frame.connection, frame.value);
 		begun();
 	});
 }
 
-/** A first fragment that passes lets those pass that follow it. */
-export function emitKeepFragments({ assembler, frame }: Pick<ConnectionOptions, 'assembler' | 'frame'>): void {
+/** A first fragment that passes lets those pass that follow it. `time`: the slot with the value. */
+export function emitKeepFragments(
+	{ assembler, frame }: Pick<ConnectionOptions, 'assembler' | 'frame'>,
+	time = frame.now,
+): void {
 	assembler.load('dw', r1, fp, frame.fragmented);
-	assembler.when(r1, '!=', imm(0), () => assembler.update('fragments', frame.fragment, frame.now));
+	assembler.when(r1, '!=', imm(0), () => assembler.update('fragments', frame.fragment, time));
 }
 
 /** The rest of the key of a datagram's fragments. */
-export function emitFragmentKey({ assembler, frame, family }: ConnectionOptions): void {
+export function emitFragmentKey({ assembler, frame, family, fragments = 0 }: ConnectionOptions): void {
 	const { family: familyAt, source, destination } = Layout.fragment;
 	storeEndpoint(assembler, frame.fragment);
+	if (fragments !== 0) assembler.op32('or', r1, imm(fragments | 0)).store('w', fp, frame.fragment, r1);
 	assembler.store('b', fp, frame.fragment + familyAt, imm(family === 'ipv4' ? 4 : 6));
 	copyAddress(assembler, frame.fragment + source, frame.source);
 	copyAddress(assembler, frame.fragment + destination, frame.destination);
 }
 
-/** Passes a later fragment if the first one passed a short time ago. */
+/**
+ * Passes a later fragment if the first one passed a short time ago; register 0 is then the value of
+ * the first one.
+ */
 export function emitLaterFragment(options: ConnectionOptions, pass: string, drop: string): void {
 	const { assembler, frame, clock = 'ktimeGetNs' } = options;
 	emitFragmentKey(options);

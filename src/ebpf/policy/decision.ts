@@ -25,7 +25,9 @@ export type ProgramDecision =
 				/** A port of a host endpoint that no policy closes. */
 				| 'failsafe'
 				/** IP in IP, not from a node of the cluster. */
-				| 'foreign-tunnel';
+				| 'foreign-tunnel'
+				/** A preDNAT policy of the host endpoint allowed it. */
+				| 'before-dnat';
 	  };
 
 /**
@@ -45,6 +47,7 @@ export const commonDecisions: readonly ProgramDecision[] = [
 	{ type: 'no-policy' },
 	{ type: 'failsafe' },
 	{ type: 'foreign-tunnel' },
+	{ type: 'before-dnat' },
 ];
 
 /**

@@ -1,6 +1,7 @@
 import { type Family, formatAddress, parseAddress } from '../../core/index.ts';
 import type { Direction } from '../../policy/index.ts';
 import type { BpfMap } from '../kernel/map.ts';
+import type { EarlyProgram } from './early-stages.ts';
 import { Layout, type PolicyMaps, rulesNumber } from './maps.ts';
 
 /** What the entry programs look up for an interface. */
@@ -12,20 +13,37 @@ export interface EndpointState {
 	readonly first: FirstPrograms;
 	/** The same for what is forwarded; of host endpoints alone. */
 	readonly forward?: FirstPrograms;
+	/** The same for the stages before translation that a host endpoint has. */
+	readonly early?: readonly EarlyRules[];
 }
 
-type FirstPrograms = Readonly<Record<Direction, Readonly<Record<Family, number>>>>;
+/** By family. */
+export type FirstProgram = Readonly<Record<Family, number>>;
+type FirstPrograms = Readonly<Record<Direction, FirstProgram>>;
+
+/** Where the rules of an early stage begin. */
+export interface EarlyRules extends Pick<EarlyProgram, 'stage' | 'direction'> {
+	readonly places: FirstProgram;
+}
 
 const directions = ['ingress', 'egress'] as const;
 
+const earlyRules = ({ interfaceIndex, early = [] }: Pick<EndpointState, 'interfaceIndex' | 'early'>) =>
+	early.map(({ stage, direction, places }) => ({
+		key: endpointKey(interfaceIndex, rulesNumber(direction, stage)),
+		places,
+	}));
+
 /** The keys of an endpoint with the places of its rules. */
-const rulesOf = ({ interfaceIndex, first, forward }: Omit<EndpointState, 'addresses'>) =>
-	directions.flatMap((direction) => [
+const rulesOf = ({ interfaceIndex, first, forward, early = [] }: Omit<EndpointState, 'addresses'>) => [
+	...earlyRules({ interfaceIndex, early }),
+	...directions.flatMap((direction) => [
 		{ key: endpointKey(interfaceIndex, rulesNumber(direction, 'own')), places: first[direction] },
 		...(forward === undefined
 			? []
 			: [{ key: endpointKey(interfaceIndex, rulesNumber(direction, 'forward')), places: forward[direction] }]),
-	]);
+	]),
+];
 
 /** The maps of endpoints: their addresses and where their rules begin. */
 export class EndpointKeeper {
@@ -49,15 +67,33 @@ export class EndpointKeeper {
 		for (const address of addresses)
 			if (here === undefined || !here.addresses.includes(address))
 				this.#sources.set(sourceKey(interfaceIndex, address), Uint8Array.of(1, 0, 0, 0));
-		const standing = new Map((here === undefined ? [] : rulesOf(here)).map(({ key, places }) => [textOf(key), places]));
-		for (const { key, places } of rulesOf(state)) {
+		this.#place(rulesOf(state), here);
+		for (const address of here?.addresses ?? [])
+			if (!addresses.includes(address)) this.#sources.delete(sourceKey(interfaceIndex, address));
+	}
+
+	/** The early stages alone, whose programs stand before the other rules change. @throws as `set` */
+	setEarly({ interfaceIndex, early = [] }: EndpointState, before?: EndpointState): void {
+		this.#place(earlyRules({ interfaceIndex, early }), before);
+	}
+
+	/** What the endpoint has no more; its programs are gone. @throws SystemCallError */
+	forget(state: EndpointState, before: EndpointState | undefined): void {
+		if (before?.interfaceIndex !== state.interfaceIndex) return;
+		const kept = new Set(rulesOf(state).map(({ key }) => textOf(key)));
+		for (const { key } of rulesOf(before)) if (!kept.has(textOf(key))) this.#endpoints.delete(key);
+	}
+
+	#place(rules: ReturnType<typeof rulesOf>, before: EndpointState | undefined): void {
+		const standing = new Map(
+			(before === undefined ? [] : rulesOf(before)).map(({ key, places }) => [textOf(key), places]),
+		);
+		for (const { key, places } of rules) {
 			const { ipv4, ipv6 } = places;
 			const there = standing.get(textOf(key));
 			if (there?.ipv4 !== ipv4 || there.ipv6 !== ipv6)
 				this.#endpoints.set(key, new Uint8Array(Uint32Array.of(ipv4, ipv6).buffer));
 		}
-		for (const address of here?.addresses ?? [])
-			if (!addresses.includes(address)) this.#sources.delete(sourceKey(interfaceIndex, address));
 	}
 
 	/**

@@ -1,7 +1,7 @@
 import { formatAddress } from '../../core/index.ts';
 import type { Direction } from '../../policy/index.ts';
 import { EventAction } from './decision.ts';
-import { Layout, type RulesOf } from './maps.ts';
+import { Layout, type RulesOf, rulesOfNumber } from './maps.ts';
 
 /** What a program left in the ring buffer. */
 export interface ProgramEvent {
@@ -35,13 +35,14 @@ export function decodeEvent(record: Uint8Array): ProgramEvent | undefined {
 	const action = actions.get(view.getUint8(at.action));
 	const addressBytes = view.getUint8(at.family) === 4 ? 4 : 16;
 	if (action === undefined) return undefined;
+	const rules = rulesOfNumber(view.getUint8(at.rules));
 	const address = (offset: number) => formatAddress(record.subarray(offset, offset + addressBytes));
 	return {
 		endpoint: view.getUint32(at.endpoint, true),
 		decision: view.getUint32(at.decision, true),
 		action,
-		direction: (view.getUint8(at.rules) & 1) === 0 ? 'ingress' : 'egress',
-		rules: (view.getUint8(at.rules) & 2) === 0 ? 'own' : 'forward',
+		direction: rules.direction,
+		rules: rules.of,
 		protocol: view.getUint8(at.protocol),
 		source: address(at.source),
 		destination: address(at.destination),

@@ -1,4 +1,5 @@
 import type { DirectionPolicy, HostEndpoint, NodePolicy, Rule, SideMatch } from '../../policy/index.ts';
+import { hasEarlyPolicy } from './early-stages.ts';
 
 /** Who judges the host endpoints of a node. */
 export interface HostChoice {
@@ -28,13 +29,24 @@ export function hostsForPrograms(policy: Pick<NodePolicy, 'hosts' | 'policies'>,
 	return { programs, left };
 }
 
+/**
+ * The first endpoint with a policy before translation that nftables judges, whatever translates:
+ * programs must not translate then. Pure.
+ */
+export function earlyByRules(
+	policy: Pick<NodePolicy, 'hosts' | 'policies'>,
+	left: HostChoice['left'],
+): string | undefined {
+	return [...policy.hosts.values()].find((host) => left.has(host.key) && hasEarlyPolicy(host))?.key;
+}
+
 function reasonFor(
-	{ interfaceName, preDnat, untracked, forward }: HostEndpoint,
+	{ interfaceName, preDnat, forward }: HostEndpoint,
 	all: HostEndpoint | undefined,
 	{ policies }: Pick<NodePolicy, 'policies'>,
 ): string | undefined {
-	if (hasTiers(untracked.ingress) || hasTiers(untracked.egress)) return 'a doNotTrack policy';
-	if (hasTiers(preDnat.ingress)) return 'a preDNAT policy';
+	if (interfaceName === everyInterface && hasTiers(preDnat.ingress))
+		return 'a preDNAT policy for every interface, those of pods included';
 	// It also holds for interfaces whose endpoint has none.
 	if (all !== undefined && hasTiers(all.preDnat.ingress)) return 'a preDNAT policy for every interface';
 	if (interfaceName === everyInterface && (hasTiers(forward.ingress) || hasTiers(forward.egress)))

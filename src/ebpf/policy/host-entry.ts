@@ -1,5 +1,5 @@
-import { type Family, parsePrefix } from '../../core/index.ts';
-import type { Direction, FailsafePort, NodeSettings } from '../../policy/index.ts';
+import type { Family } from '../../core/index.ts';
+import { type Direction, HostMark, type NodeSettings } from '../../policy/index.ts';
 import { Assembler } from '../assembly/assembler.ts';
 import { fp, imm, r0, r1, r2 } from '../assembly/instruction.ts';
 import type { AssembledProgram } from '../assembly/layout.ts';
@@ -7,7 +7,6 @@ import { type ConnectionOptions, emitFindConnection, emitIcmpError, emitLaterFra
 import { emitReadPacket, entryVerdict } from './entry-common.ts';
 import {
 	destinationPortRegister,
-	emitInPrefix,
 	ethernetBytes,
 	type Frame,
 	makeFrame,
@@ -15,6 +14,7 @@ import {
 	protocolRegister,
 } from './frame.ts';
 import { emitToRules } from './hand-over.ts';
+import { emitEarlyVerdict, emitFailsafe, emitHostDiscovery, PacketField } from './host-common.ts';
 import { Layout, type RulesOf, rulesNumber } from './maps.ts';
 import { emitDispatch } from './parse.ts';
 import { emitIfLocal } from './route.ts';
@@ -31,12 +31,8 @@ export interface HostEntryOptions {
 	readonly knowsNodes: boolean;
 }
 
-/** Offsets in `__sk_buff`. */
-const PacketField = { vlanPresent: 20, ingressInterface: 36 } as const;
 /** IANA protocol numbers. */
-const [ipip, udp, icmp6] = [4, 17, 58];
-/** RFC 4861, RFC 2710, RFC 3810: the kernel tracks none of these. */
-const discovery = { first: 130, last: 136, listenerReport: 143 } as const;
+const [ipip, udp] = [4, 17];
 
 /**
  * The program at the interfaces of host endpoints in one direction. It passes what belongs to a
@@ -53,6 +49,8 @@ class HostEntryCompiler {
 	readonly #assembler = new Assembler();
 	readonly #frame: Frame;
 	readonly #verdict: VerdictOptions;
+	/** Not 0: a preDNAT policy allowed the packet. */
+	#allowedBefore = 0;
 
 	constructor(options: HostEntryOptions) {
 		this.#options = options;
@@ -65,6 +63,10 @@ class HostEntryCompiler {
 		assembler.label('begin');
 		// The tag belongs to another interface, whose endpoint judges the packet.
 		assembler.load('w', r2, r1, PacketField.vlanPresent).jumpIf(r2, '!=', imm(0), 'pass');
+		this.#allowedBefore = assembler.slot('allowed-before', 8);
+		assembler.mov(packetRegister, r1).store('dw', fp, this.#allowedBefore, imm(0));
+		this.#earlyVerdicts();
+		assembler.mov(r1, packetRegister);
 		emitDispatch(assembler, { ipv4: 'ipv4', ipv6: 'ipv6', arp: 'pass', other: 'pass' });
 		for (const family of ['ipv4', 'ipv6'] as const) this.#family(family);
 		emitEnds(this.#verdict, { deniesToHost: false, redirects: 'none' });
@@ -78,7 +80,7 @@ class HostEntryCompiler {
 		const connection: ConnectionOptions = { assembler, frame, family, host: direction };
 		const stem = (name: string) => `${family}-${name}`;
 		const targets = emitReadPacket(connection);
-		if (family === 'ipv6') this.#neighbourDiscovery();
+		if (family === 'ipv6') emitHostDiscovery(assembler, 'pass');
 		emitBeginEvent(assembler, frame, family, rulesNumber(direction, 'own'));
 		emitFindConnection(connection, targets);
 		emitIcmpError(connection, targets);
@@ -86,11 +88,13 @@ class HostEntryCompiler {
 		emitLaterFragment(connection, 'pass', 'drop');
 		const forwarded = stem('forwarded');
 		assembler.label(stem('invalid'));
+		this.#allowedEarly(() => assembler.store('dw', fp, frame.tracked, imm(0)));
 		if (direction === 'ingress' && settings.dropInvalid) {
 			emitIfLocal(assembler, frame, () => emitDecide(this.#verdict, { type: 'invalid' }, 'deny'));
 			assembler.jump(forwarded);
 		}
 		assembler.label(stem('fresh'));
+		this.#allowedEarly(() => {});
 		this.#whereOwn(() => {
 			this.#tunnels(family);
 			this.#failsafe(family);
@@ -98,6 +102,45 @@ class HostEntryCompiler {
 		});
 		assembler.label(forwarded);
 		this.#toRules(family, 'forward');
+	}
+
+	/** Packets that an early stage at the interface that they came by, or leave by, has allowed. */
+	#earlyVerdicts(): void {
+		const { direction } = this.#options;
+		const assembler = this.#assembler;
+		const { endpoint } = this.#frame;
+		const none = 'no-early-verdict';
+		assembler.load('w', r2, packetRegister, PacketField.mark);
+		assembler.op('and', r2, imm(HostMark.allowedBeforeDnat | HostMark.untracked)).jumpIf(r2, '==', imm(0), none);
+		const judge = (at: 'in' | 'out') => {
+			emitEarlyVerdict(assembler, { endpoint, at, of: 'untracked', otherwise: `not-untracked-${at}` });
+			assembler.jump('pass').label(`not-untracked-${at}`);
+			if (at === 'out') return;
+			emitEarlyVerdict(assembler, { endpoint, at, of: 'pre-dnat', otherwise: none });
+			assembler.store('dw', fp, this.#allowedBefore, imm(1));
+		};
+		if (direction === 'ingress') judge('in');
+		else {
+			assembler.load('w', r1, packetRegister, PacketField.ingressInterface);
+			assembler.when(
+				r1,
+				'!=',
+				imm(0),
+				() => judge('in'),
+				() => judge('out'),
+			);
+		}
+		assembler.label(none);
+	}
+
+	/** Policy before translation allowed the packet. `before`: what else happens. */
+	#allowedEarly(before: () => void): void {
+		const assembler = this.#assembler;
+		assembler.load('dw', r1, fp, this.#allowedBefore);
+		assembler.when(r1, '!=', imm(0), () => {
+			before();
+			emitDecide(this.#verdict, { type: 'before-dnat' }, 'allow');
+		});
 	}
 
 	/** For packets that end at this host or start there, and are not forwarded. */
@@ -111,15 +154,6 @@ class HostEntryCompiler {
 		const rules = rulesNumber(this.#options.direction, of);
 		this.#assembler.store('b', fp, this.#frame.event + Layout.event.rules, imm(rules));
 		emitToRules(this.#assembler, this.#frame, { family, rules, otherwise: 'drop' });
-	}
-
-	#neighbourDiscovery(): void {
-		const assembler = this.#assembler;
-		const no = 'ipv6-no-discovery';
-		assembler.jumpIf(protocolRegister, '!=', imm(icmp6), no);
-		assembler.jumpIf(destinationPortRegister, '==', imm(discovery.listenerReport), 'pass');
-		assembler.jumpIf(destinationPortRegister, '<', imm(discovery.first), no);
-		assembler.jumpIf(destinationPortRegister, '<=', imm(discovery.last), 'pass').label(no);
 	}
 
 	/** The other end of the packet, as seen from this host. */
@@ -150,22 +184,10 @@ class HostEntryCompiler {
 		const assembler = this.#assembler;
 		const found = assembler.freshLabel('failsafe');
 		const none = assembler.freshLabel('no-failsafe');
-		for (const port of direction === 'ingress' ? settings.failsafeInbound : settings.failsafeOutbound)
-			this.#failsafePort(family, port, found);
+		const ports = direction === 'ingress' ? settings.failsafeInbound : settings.failsafeOutbound;
+		emitFailsafe({ assembler, family, ports, peer: this.#peer, port: destinationPortRegister }, found);
 		assembler.jump(none).label(found);
 		emitDecide(this.#verdict, { type: 'failsafe' }, 'allow');
 		assembler.label(none);
-	}
-
-	#failsafePort(family: Family, { protocol, port, net }: FailsafePort, found: string): void {
-		const prefix = net === undefined ? undefined : parsePrefix(net);
-		if (prefix !== undefined && prefix.family !== family) return;
-		const assembler = this.#assembler;
-		const next = assembler.freshLabel('next-failsafe');
-		assembler.jumpIf(protocolRegister, '!=', imm(protocol), next);
-		assembler.jumpIf(destinationPortRegister, '!=', imm(port), next);
-		if (prefix === undefined) assembler.jump(found);
-		else emitInPrefix(assembler, this.#peer, prefix, found);
-		assembler.label(next);
 	}
 }

@@ -1,12 +1,23 @@
-import type { Link } from '../../linux/index.ts';
+import type { Flow, Link } from '../../linux/index.ts';
 import type { Direction, HostEndpoint, NodePolicy } from '../../policy/index.ts';
+import type { AssembledProgram } from '../assembly/layout.ts';
 import type { Attacher, AttachPoint } from '../kernel/attach.ts';
 import { LoadedProgram } from '../kernel/program.ts';
 import type { RuleChain } from './chain.ts';
 import type { ChainKeeper, ChainRequest } from './chain-keeper.ts';
+import { type EarlyProgram, earlyPolicy, earlyPrograms } from './early-stages.ts';
 import type { EndpointKeeper, EndpointState } from './endpoint-keeper.ts';
+import type { EarlyStage } from './host-common.ts';
+import { compileHostEarly } from './host-early.ts';
 import { compileHostEntry, type HostEntryOptions } from './host-entry.ts';
-import type { PolicyMaps, RulesOf } from './maps.ts';
+import { type PolicyMaps, type RulesOf, rulesNumber } from './maps.ts';
+import {
+	earlyConnectionEntries,
+	type FamilyTuple,
+	hostConnectionEntries,
+	takeOver,
+	takeOverEarly,
+} from './take-over.ts';
 
 const directions = ['ingress', 'egress'] as const;
 const bothRules = ['own', 'forward'] as const;
@@ -25,7 +36,11 @@ export interface HostLink {
 export interface HostInterfacesDependencies {
 	/** Of `hostPurpose`. */
 	readonly attacher: Attacher;
+	/** Of `untrackedPurpose` and `preDnatPurpose`. */
+	readonly early: Readonly<Record<EarlyStage, Attacher>>;
 	readonly links: () => Promise<readonly HostLink[]>;
+	/** Connections that programs translate, as they come in. */
+	readonly translated?: () => Iterable<FamilyTuple>;
 }
 
 /** An interface with the host endpoint that holds for it. */
@@ -37,8 +52,8 @@ interface PresentHost {
 interface AttachedHost extends EndpointState {
 	readonly host: HostEndpoint;
 	readonly at: HostLink;
-	/** Ids of its chains. */
-	readonly chains: Readonly<Record<RulesOf, Readonly<Record<Direction, string>>>>;
+	/** Ids of its chains, by `rulesNumber`. */
+	readonly chains: ReadonlyMap<number, string>;
 }
 
 interface Entries {
@@ -46,10 +61,29 @@ interface Entries {
 	readonly programs: ReadonlyMap<string, LoadedProgram>;
 }
 
-const policyOf = ({ normal, forward }: HostEndpoint, of: RulesOf, direction: Direction): ChainRequest => ({
-	policy: (of === 'own' ? normal : forward)[direction],
-	toHost: 'accept',
-});
+interface HostRules {
+	readonly of: RulesOf;
+	readonly direction: Direction;
+	readonly request: ChainRequest;
+}
+
+/** All rules of an endpoint; stages before translation where it has some. */
+function rulesOf(host: HostEndpoint): HostRules[] {
+	const toHost = 'accept' as const;
+	return [
+		...bothRules.flatMap((of) =>
+			directions.map((direction) => {
+				const policy = (of === 'own' ? host.normal : host.forward)[direction];
+				return { of, direction, request: { policy, toHost } };
+			}),
+		),
+		...earlyPrograms.flatMap((program): HostRules[] => {
+			const policy = earlyPolicy(host, program);
+			const { stage, direction } = program;
+			return policy === undefined ? [] : [{ of: stage, direction, request: { policy, toHost, stage } }];
+		}),
+	];
+}
 
 /**
  * The interfaces that host endpoints may be for. A part of a bridge or bond is none: its packets
@@ -99,6 +133,12 @@ export class HostInterfaces {
 		this.#endpoints = endpoints;
 	}
 
+	/** Interfaces where programs judge at an early stage, with the names of these programs. */
+	get early(): ReadonlyMap<string, readonly string[]> {
+		const names = ({ host }: AttachedHost) => earlyOf(host).map(({ name }) => name);
+		return new Map([...this.#attached.values()].map((one) => [one.at.name, names(one)]));
+	}
+
 	/** Keys of the endpoints by the names of the interfaces that programs judge. */
 	get judged(): ReadonlyMap<string, string> {
 		return new Map([...this.#attached.values()].map(({ host, at }) => [at.name, host.key]));
@@ -110,9 +150,7 @@ export class HostInterfaces {
 
 	/** Ids of the chains in use. */
 	get chainIds(): readonly string[] {
-		return [...this.#attached.values()].flatMap(({ chains }) =>
-			bothRules.flatMap((of) => directions.map((direction) => chains[of][direction])),
-		);
+		return [...this.#attached.values()].flatMap(({ chains }) => [...chains.values()]);
 	}
 
 	/** The endpoint and its rules at an interface. */
@@ -122,7 +160,8 @@ export class HostInterfaces {
 		direction: Direction,
 	): { readonly endpoint: string; readonly chain: RuleChain | undefined } | undefined {
 		const found = this.#attached.get(interfaceIndex);
-		return found && { endpoint: found.host.key, chain: this.#chains.get(found.chains[of][direction])?.chain };
+		const id = found?.chains.get(rulesNumber(direction, of)) ?? '';
+		return found && { endpoint: found.host.key, chain: this.#chains.get(id)?.chain };
 	}
 
 	/** Looks at the interfaces, unless there is no endpoint for one. */
@@ -145,10 +184,24 @@ export class HostInterfaces {
 		return presentHosts(policy, this.#links);
 	}
 
+	/**
+	 * Before the first programs, and before the first of preDNAT policy: connections that the kernel
+	 * tracks, or programs translate, pass without a rule. @throws SystemCallError
+	 */
+	async takeOver(
+		policy: Pick<NodePolicy, 'hosts'>,
+		flows: (() => Promise<readonly Flow[]>) | undefined,
+	): Promise<void> {
+		const present = this.present(policy);
+		const dependencies = { maps: this.#maps, ...(flows === undefined ? {} : { flows }) };
+		if (present.length > 0 && this.#attached.size === 0) await takeOver(dependencies, hostConnectionEntries);
+		if (!present.some(judgesFirst) || [...this.#attached.values()].some(judgesFirst)) return;
+		await takeOver(dependencies, earlyConnectionEntries);
+		takeOverEarly(this.#maps, this.#dependencies.translated?.() ?? []);
+	}
+
 	requests(present: readonly PresentHost[]): ChainRequest[] {
-		return present.flatMap(({ host }) =>
-			bothRules.flatMap((of) => directions.map((direction) => policyOf(host, of, direction))),
-		);
+		return present.flatMap(({ host }) => rulesOf(host).map(({ request }) => request));
 	}
 
 	/**
@@ -161,20 +214,25 @@ export class HostInterfaces {
 		const former = this.#entries;
 		const programs = new Map<string, LoadedProgram>();
 		const made: LoadedProgram[] = [];
+		const load = (id: string, name: string, compile: () => AssembledProgram) => {
+			if (programs.has(id)) return;
+			const standing = former.settings === text ? former.programs.get(id) : undefined;
+			const program = standing ?? LoadedProgram.load(compile(), { name, type: 'schedClassifier', maps: this.#maps });
+			if (standing === undefined) made.push(program);
+			programs.set(id, program);
+		};
 		try {
-			for (const link of new Set(present.map(({ at }) => at.link)))
-				for (const direction of directions) {
-					const id = `${link} ${direction}`;
-					const standing = former.settings === text ? former.programs.get(id) : undefined;
-					const program =
-						standing ??
-						LoadedProgram.load(compileHostEntry({ direction, settings, link, knowsNodes }), {
-							...{ name: direction === 'ingress' ? 'host_in' : 'host_out', type: 'schedClassifier' },
-							maps: this.#maps,
-						});
-					if (standing === undefined) made.push(program);
-					programs.set(id, program);
+			for (const { host, at } of present) {
+				const { link } = at;
+				for (const direction of directions)
+					load(`${link} ${direction}`, direction === 'ingress' ? 'host_in' : 'host_out', () =>
+						compileHostEntry({ direction, settings, link, knowsNodes }),
+					);
+				for (const early of earlyOf(host)) {
+					const { stage, direction } = early;
+					load(earlyId(link, early), early.name, () => compileHostEarly({ stage, direction, link, settings }));
 				}
+			}
 		} catch (error) {
 			for (const program of made) program.close();
 			throw error;
@@ -189,28 +247,45 @@ export class HostInterfaces {
 	/** @throws MapFullError, SystemCallError, NetlinkError */
 	async install(present: readonly PresentHost[], checked: boolean, formerSettings: string): Promise<void> {
 		for (const { host, at } of present) {
-			const idsOf = (of: RulesOf) => ({
-				ingress: this.#chains.idOf(policyOf(host, of, 'ingress')),
-				egress: this.#chains.idOf(policyOf(host, of, 'egress')),
-			});
-			const chains = { own: idsOf('own'), forward: idsOf('forward') };
-			const places = (of: RulesOf) => ({
-				ingress: this.#chains.get(chains[of].ingress)?.first ?? { ipv4: 0, ipv6: 0 },
-				egress: this.#chains.get(chains[of].egress)?.first ?? { ipv4: 0, ipv6: 0 },
-			});
+			const chains = new Map(
+				rulesOf(host).map(({ of, direction, request }) => [rulesNumber(direction, of), this.#chains.idOf(request)]),
+			);
+			const place = (of: RulesOf, direction: Direction) =>
+				this.#chains.get(chains.get(rulesNumber(direction, of)) ?? '')?.first ?? { ipv4: 0, ipv6: 0 };
+			const places = (of: RulesOf) => ({ ingress: place(of, 'ingress'), egress: place(of, 'egress') });
 			const before = this.#attached.get(at.index);
+			const early = earlyOf(host);
 			const next: AttachedHost = {
 				...{ host, at, chains, interfaceIndex: at.index, addresses: [] },
 				...{ first: places('own'), forward: places('forward') },
+				early: early.map(({ stage, direction }) => ({ stage, direction, places: place(stage, direction) })),
 			};
-			this.#endpoints.set(next, checked ? undefined : before);
-			if (checked || before?.at.name !== at.name || formerSettings !== this.#entries.settings)
+			const standing = checked ? undefined : before;
+			const isNew = checked || before?.at.name !== at.name || formerSettings !== this.#entries.settings;
+			// What denies before stands before later rules open.
+			this.#endpoints.setEarly(next, standing);
+			const had = new Set(before === undefined ? [] : earlyOf(before.host));
+			for (const one of early) if (isNew || !had.has(one)) await this.#attachEarly(at, one);
+			this.#endpoints.set(next, standing);
+			if (isNew)
 				for (const direction of directions) {
 					const program = this.#entries.programs.get(`${at.link} ${direction}`);
 					if (program !== undefined) await this.#dependencies.attacher.set(pointOf(at, direction), program);
 				}
+			for (const one of earlyPrograms)
+				if (!early.includes(one) && (checked || had.has(one))) await this.#removeEarly(at, one);
+			this.#endpoints.forget(next, before);
 			this.#attached.set(at.index, next);
 		}
+	}
+
+	async #attachEarly(at: HostLink, early: EarlyProgram): Promise<void> {
+		const program = this.#entries.programs.get(earlyId(at.link, early));
+		if (program !== undefined) await this.#dependencies.early[early.stage].set(pointOf(at, early.direction), program);
+	}
+
+	#removeEarly(at: HostLink, { stage, direction }: EarlyProgram): Promise<void> {
+		return this.#dependencies.early[stage].remove(pointOf(at, direction));
 	}
 
 	/** What the entries in use were compiled for. */
@@ -223,6 +298,7 @@ export class HostInterfaces {
 		const kept = new Set(present.map(({ at }) => at.index));
 		for (const [index, attached] of this.#attached) {
 			if (kept.has(index)) continue;
+			for (const one of earlyOf(attached.host)) await this.#removeEarly(attached.at, one);
 			for (const direction of directions) await this.#dependencies.attacher.remove(pointOf(attached.at, direction));
 			this.#endpoints.remove(attached);
 			this.#attached.delete(index);
@@ -234,14 +310,28 @@ export class HostInterfaces {
 		await this.#dependencies.attacher.prune(
 			[...this.#attached.values()].flatMap(({ at }) => directions.map((direction) => pointOf(at, direction))),
 		);
+		for (const stage of ['untracked', 'pre-dnat'] as const)
+			await this.#dependencies.early[stage].prune(
+				[...this.#attached.values()].flatMap(({ at, host }) =>
+					earlyOf(host)
+						.filter((one) => one.stage === stage)
+						.map(({ direction }) => pointOf(at, direction)),
+				),
+			);
 	}
 
 	close(): void {
 		for (const program of this.#entries.programs.values()) program.close();
 		this.#entries = { settings: '', programs: new Map() };
 		this.#dependencies.attacher.close();
+		for (const attacher of Object.values(this.#dependencies.early)) attacher.close();
 	}
 }
+
+const judgesFirst = ({ host }: PresentHost): boolean => host.preDnat.ingress.tiers.length > 0;
+const earlyOf = (host: HostEndpoint): EarlyProgram[] =>
+	earlyPrograms.filter((program) => earlyPolicy(host, program) !== undefined);
+const earlyId = (link: HostLink['link'], { name }: EarlyProgram): string => `${link} ${name}`;
 
 const pointOf = ({ index, name }: HostLink, hook: Direction): AttachPoint => ({
 	interfaceIndex: index,

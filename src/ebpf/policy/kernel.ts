@@ -23,7 +23,7 @@ import type { ProgramEvent } from './events.ts';
 import { HostInterfaces, type HostInterfacesDependencies } from './host-interfaces.ts';
 import type { PolicyMaps } from './maps.ts';
 import { SetKeeper } from './set-keeper.ts';
-import { connectionEntries, endpointAddress, hostConnectionEntries, takeOver } from './take-over.ts';
+import { connectionEntries, endpointAddress, takeOver } from './take-over.ts';
 
 /** Directions of an endpoint at the hooks of the host's end of its veth pair. */
 const hooks: Readonly<Record<Direction, TrafficHook>> = { ingress: 'egress', egress: 'ingress' };
@@ -58,6 +58,9 @@ interface AttachedEndpoint extends EndpointState {
 	/** Ids of its chains. */
 	readonly chains: Readonly<Record<Direction, string>>;
 }
+
+/** The words of `Stage` for what programs judge. */
+type ExplainedStage = 'workload' | 'host' | 'forward' | 'untracked' | 'pre-dnat';
 
 /** An endpoint whose interface exists. */
 interface PresentEndpoint {
@@ -102,6 +105,11 @@ export class EbpfPolicy implements PolicyKernel {
 		return this.#hosts?.judged ?? new Map();
 	}
 
+	/** Names of the programs of early stages by interface of the host. */
+	get earlyPrograms(): ReadonlyMap<string, readonly string[]> {
+		return this.#hosts?.early ?? new Map();
+	}
+
 	/** Endpoints whose interface did not exist at the last call; the next `sync` attaches them. */
 	get unattached(): ReadonlySet<string> {
 		return this.#unattached;
@@ -132,12 +140,12 @@ export class EbpfPolicy implements PolicyKernel {
 		rules,
 		decision,
 	}: Pick<ProgramEvent, 'endpoint' | 'direction' | 'rules' | 'decision'>):
-		| { readonly endpoint: string; readonly of: 'workload' | 'host' | 'forward'; readonly decision: ProgramDecision }
+		| { readonly endpoint: string; readonly of: ExplainedStage; readonly decision: ProgramDecision }
 		| undefined {
 		const host = this.#hosts?.find(endpoint, rules, direction);
 		const ofHost = host?.chain?.decisions[decision];
 		if (host !== undefined && ofHost !== undefined)
-			return { endpoint: host.endpoint, of: rules === 'own' ? 'host' : 'forward', decision: ofHost };
+			return { endpoint: host.endpoint, of: rules === 'own' ? 'host' : rules, decision: ofHost };
 		for (const [pod, { interfaceIndex }] of this.#attached) {
 			if (interfaceIndex !== endpoint) continue;
 			const found = this.chainsOf(pod)?.[direction].decisions[decision];
@@ -177,7 +185,6 @@ export class EbpfPolicy implements PolicyKernel {
 	async sync(policy: NodePolicy): Promise<{ readonly added: number; readonly removed: number }> {
 		this.#requireSupported(policy);
 		const isFirst = this.#attached.size === 0;
-		const isFirstHost = this.hostInterfaces.size === 0;
 		this.#interfaces = await this.#dependencies.interfaces();
 		await this.#hosts?.look(policy);
 		const present = this.#present(policy);
@@ -185,7 +192,7 @@ export class EbpfPolicy implements PolicyKernel {
 		const extra = prepared.chains.flatMap(({ chain }) => extraSetsOf(chain));
 		const { added, removed, sweep } = this.#sets.fill([...policy.sets.values(), ...extra]);
 		if (isFirst) await this.#takeOver(present);
-		if (isFirstHost) await this.#takeOverHosts(policy);
+		await this.#hosts?.takeOver(policy, this.#dependencies.flows);
 		await this.#install(present, prepared, policy, true);
 		await this.#detach([
 			...[...this.#attached.keys()].filter((key) => !policy.workloads.has(key)),
@@ -217,7 +224,6 @@ export class EbpfPolicy implements PolicyKernel {
 	async apply(change: NodePolicyChange, policy: NodePolicy): Promise<void> {
 		this.#requireSupported(policy);
 		const before = this.#extraSets();
-		const isFirstHost = this.hostInterfaces.size === 0;
 		// To list the interfaces of many pods takes longer than to change the rules of one.
 		if (!isOfRulesAlone(change)) {
 			this.#interfaces = await this.#dependencies.interfaces();
@@ -229,7 +235,7 @@ export class EbpfPolicy implements PolicyKernel {
 		for (const set of change.changedSets) this.#sets.change(set);
 		for (const set of prepared.chains.flatMap(({ chain }) => extraSetsOf(chain)))
 			if (!this.#sets.has(set.id)) this.#sets.add(set);
-		if (isFirstHost) await this.#takeOverHosts(policy);
+		await this.#hosts?.takeOver(policy, this.#dependencies.flows);
 		await this.#install(present, prepared, policy, false);
 		await this.#detach([...change.removedWorkloads, ...this.#unattached]);
 		this.#dropChains();
@@ -285,11 +291,6 @@ export class EbpfPolicy implements PolicyKernel {
 			),
 		);
 		await takeOver(this.#dependencies, (flows, now) => connectionEntries(flows, endpoints, now));
-	}
-
-	/** The same for the interfaces of the host. */
-	async #takeOverHosts(policy: NodePolicy): Promise<void> {
-		if ((this.#hosts?.present(policy) ?? []).length > 0) await takeOver(this.#dependencies, hostConnectionEntries);
 	}
 
 	/** @throws UnsupportedPolicyError */

@@ -59,22 +59,32 @@ export type PolicyMapName =
 
 /**
  * Which rules of an endpoint: `own` are those of a pod, or of packets that end at the host or start
- * there; `forward` those of packets that pass through it.
+ * there; `forward` those of packets that pass through it; the others are the early stages of a host
+ * endpoint.
  */
-export type RulesOf = 'own' | 'forward';
+export type RulesOf = (typeof allRules)[number];
+const allRules = ['own', 'forward', 'untracked', 'pre-dnat'] as const;
 
 /** The number of rules in keys and events. */
 export const rulesNumber = (direction: Direction, of: RulesOf): number =>
-	(direction === 'ingress' ? 0 : 1) + (of === 'own' ? 0 : 2);
+	(direction === 'ingress' ? 0 : 1) + 2 * allRules.indexOf(of);
+
+/** The rules that a number stands for. */
+export const rulesOfNumber = (number: number): { readonly direction: Direction; readonly of: RulesOf } => ({
+	direction: (number & 1) === 0 ? 'ingress' : 'egress',
+	of: allRules[number >> 1] ?? 'own',
+});
 
 /** Indexes of the array `switches`; a value that is not 0 turns something on. */
 export const Switch = { flows: 0 } as const;
 
 /**
  * In connections of the host, in place of the index of an interface: the hook that allowed the
- * first packet.
+ * first packet. `early`: what preDNAT policy did not deny, with addresses before translation.
  */
-export const hostConnections = { ingress: 0xffff_fffe, egress: 0xffff_ffff } as const;
+export const hostConnections = { early: 0xffff_fffd, ingress: 0xffff_fffe, egress: 0xffff_ffff } as const;
+/** Bits in the place of the interface in keys of fragments, of the stages that judge them before. */
+export const earlyFragments = { untracked: 0x8000_0000, 'pre-dnat': 0x4000_0000 } as const;
 
 /** Offsets inside of keys and values, in bytes; programs and this process agree on them here. */
 export const Layout = {

@@ -49,6 +49,40 @@ export function hostConnectionEntries(flows: Iterable<Flow>, nowNanoseconds: big
 	return entries;
 }
 
+/** A connection as its first packet has it. */
+export interface FamilyTuple {
+	readonly family: Flow['family'];
+	readonly tuple: FlowTuple;
+}
+
+/** The same for preDNAT policy: as packets come in. Pure. */
+export const earlyConnectionEntries = (flows: Iterable<Flow>, nowNanoseconds: bigint): ConnectionEntry[] =>
+	[...flows].map(({ family, original }) => earlyEntry({ family, tuple: original }, nowNanoseconds));
+
+// Answers are not seen before translation.
+const earlyEntry = ({ family, tuple }: FamilyTuple, now: bigint): ConnectionEntry => ({
+	key: connectionKey(hostConnections.early, family, tuple),
+	value: connectionValue(now, true),
+});
+
+/**
+ * For preDNAT policy: the connections that host endpoints know, and those that programs translate.
+ * @throws SystemCallError
+ */
+export function takeOverEarly(maps: PolicyMaps, translated: Iterable<FamilyTuple>): void {
+	const connections = maps.get('connections');
+	if (connections === undefined) return;
+	const now = process.hrtime.bigint();
+	const known = [...connections.slices()].flat().flatMap(([key]): ConnectionEntry[] => {
+		if (new DataView(key.buffer, key.byteOffset).getUint32(0, true) !== hostConnections.ingress) return [];
+		const early = key.slice();
+		new DataView(early.buffer).setUint32(0, hostConnections.early, true);
+		return [{ key: early, value: connectionValue(now, true) }];
+	});
+	for (const { key, value } of [...known, ...[...translated].map((one) => earlyEntry(one, now))])
+		connections.add(key, value);
+}
+
 /**
  * Adds the connections that the kernel tracks; those that are in the map stay as they are. @throws
  * SystemCallError

@@ -94,7 +94,7 @@ export function emitBeginEvent(assembler: Assembler, frame: Frame, family: Famil
 }
 
 /** One more packet of the decision. A map that is full counts no further decisions. */
-function emitCount({ assembler, frame: { counter, count } }: VerdictOptions): void {
+export function emitCount({ assembler, frame: { counter, count } }: VerdictOptions): void {
 	assembler.lookup('counters', counter).mov(r1, imm(1));
 	assembler.when(
 		r0,
@@ -109,7 +109,7 @@ function emitCount({ assembler, frame: { counter, count } }: VerdictOptions): vo
 }
 
 /** An event for a connection that begins, while it is asked for. */
-function emitFlowEvent(options: VerdictOptions): void {
+export function emitFlowEvent(options: VerdictOptions): void {
 	const { assembler, frame } = options;
 	const quiet = assembler.freshLabel('quiet');
 	assembler.store('dw', fp, frame.count, imm(Switch.flows)).lookup('switches', frame.count);

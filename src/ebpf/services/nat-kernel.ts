@@ -4,6 +4,7 @@ import type { ConntrackFlow, ServiceConnections, ServicesDifference, ServicesMod
 import type { Attacher } from '../kernel/attach.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import { LoadedProgram } from '../kernel/program.ts';
+import type { FamilyTuple } from '../policy/take-over.ts';
 import { SocketLayout, type SocketMaps } from './maps.ts';
 import {
 	type NatElement,
@@ -178,6 +179,11 @@ export class InterfaceServices {
 		});
 	}
 
+	/** All connections that are translated here, as they come in. */
+	incoming(): FamilyTuple[] {
+		return this.#translated(() => true).map(({ key }) => tupleOf(key));
+	}
+
 	/** Forgets flows of `udpFlows`: their next packet takes another backend. Gives their number. */
 	remove(flows: readonly ConntrackFlow[]): number {
 		const map = this.#map('nat_flows');
@@ -272,6 +278,24 @@ function flowKey({ source, destination, sourcePort, destinationPort, protocol }:
 	key[at.protocol] = protocol;
 	key[at.family] = source.length === 4 ? 4 : 6;
 	return key;
+}
+
+/** What `flowKey` makes a key of. */
+function tupleOf(key: Uint8Array): FamilyTuple {
+	const at = NatLayout.flow;
+	const family = key[at.family] === 4 ? 'ipv4' : 'ipv6';
+	const bytes = family === 'ipv4' ? 4 : 16;
+	const view = new DataView(key.buffer, key.byteOffset);
+	return {
+		family,
+		tuple: {
+			source: key.slice(at.source, at.source + bytes),
+			destination: key.slice(at.destination, at.destination + bytes),
+			protocol: key[at.protocol] ?? 0,
+			sourcePort: view.getUint16(at.sourcePort, false),
+			destinationPort: view.getUint16(at.destinationPort, false),
+		},
+	};
 }
 
 /** Address and port of the service and of the backend of a flow. */

@@ -1,4 +1,5 @@
 import type { Family } from '../../core/index.ts';
+import { HostMark } from '../../policy/index.ts';
 import { Assembler } from '../assembly/assembler.ts';
 import { fp, imm, r0, r1, r2 } from '../assembly/instruction.ts';
 import type { AssembledProgram } from '../assembly/layout.ts';
@@ -23,6 +24,8 @@ import { nanoseconds, natTimeoutSeconds } from './nat-time.ts';
 
 /** TC_ACT_SHOT. */
 const shot = 2;
+/** `__sk_buff.mark`. */
+const markAt = 8;
 
 export interface NatProgramOptions {
 	/**
@@ -56,6 +59,10 @@ class NatCompiler {
 	compile(): AssembledProgram {
 		const assembler = this.#assembler;
 		assembler.label('begin');
+		if (this.#options.hook === 'ingress') {
+			// Without connection tracking nothing is translated, as in the kernel's own.
+			assembler.load('w', r2, r1, markAt).op('and', r2, imm(HostMark.untracked)).jumpIf(r2, '!=', imm(0), 'pass');
+		}
 		emitDispatch(assembler, { ipv4: 'ipv4', ipv6: 'ipv6', arp: 'pass', other: 'pass' });
 		for (const family of ['ipv4', 'ipv6'] as const) this.#family(family);
 		assembler.label('pass').mov(r0, imm(-1)).exit();

@@ -33,6 +33,8 @@ export interface BaseOptions {
 	readonly wildcard: ReadonlyMap<DispatchMap, string>;
 	/** There are host endpoints. */
 	readonly hosts: boolean;
+	/** Interfaces whose packets have `Mark.untracked` where they are not to be tracked. */
+	readonly marksUntracked: readonly string[];
 }
 
 /** ND and MLD of pods with their router: without them no packet flows. */
@@ -100,7 +102,9 @@ export function baseChains(options: BaseOptions): ChainSpec[] {
 
 type Base = (name: string, hook: string, rules: readonly string[]) => ChainSpec;
 
-function hostChains({ settings, setName, workloadPrefix, wildcard }: BaseOptions, base: Base): ChainSpec[] {
+function hostChains(options: BaseOptions, base: Base): ChainSpec[] {
+	const { settings, setName, workloadPrefix, wildcard, marksUntracked } = options;
+	const byPrograms = marksUntracked.map((name) => `iifname "${name}" ${marked(Mark.untracked)} notrack accept`);
 	const inside = [`iifname { "lo", "${workloadPrefix}*" } accept`];
 	const outside = [`oifname { "lo", "${workloadPrefix}*" } accept`];
 	const fallback = (map: DispatchMap) => {
@@ -115,6 +119,7 @@ function hostChains({ settings, setName, workloadPrefix, wildcard }: BaseOptions
 			...inside,
 			...inbound,
 			...failsafeTexts(settings.failsafeOutbound, 'saddr', 'sport', 'accept'),
+			...byPrograms,
 			'iifname vmap @host-untracked-in',
 		]),
 		base('untracked-out', 'output priority -300', [

@@ -1,12 +1,13 @@
 /** Policies of one endpoint and direction as chains. Pure. */
-import type {
-	Direction,
-	DirectionPolicy,
-	Policy,
-	PolicyKey,
-	Rule,
-	RuleBook,
-	TierPolicies,
+import {
+	type Direction,
+	type DirectionPolicy,
+	HostMark,
+	type Policy,
+	type PolicyKey,
+	type Rule,
+	type RuleBook,
+	type TierPolicies,
 } from '../../policy/index.ts';
 import { type ChainSpec, chainNamed, type SetSpec, shortHash } from '../table.ts';
 import type { Effect, Step } from './branches.ts';
@@ -21,13 +22,9 @@ import { netsSet, portsSet } from './sets.ts';
  */
 export type Stage = 'filter' | 'untracked' | 'pre-dnat';
 
-/**
- * Bits of the packet's mark that are ours: neither Calico's (0xffff0000) nor kube-proxy's (0x4000,
- * 0x8000).
- */
+/** Bits of the packet's mark that are ours. */
 export const Mark = {
-	/** Allowed before DNAT: later stages of host endpoints are skipped. */
-	allowedBeforeDnat: 0x100,
+	...HostMark,
 	/** Starts from this host. */
 	fromHost: 0x200,
 	/** Services: leaves with the node's address. */

@@ -327,6 +327,9 @@ export class PolicyRuleset {
 			workloadPrefix: this.#options.workloadPrefix,
 			wildcard,
 			hosts: policy.hosts.size > 0,
+			marksUntracked: [...policy.hosts.values()].flatMap(({ interfaceName, marksUntracked }) =>
+				marksUntracked === true ? [interfaceName] : [],
+			),
 		});
 		this.#holdAll(next, this.#base);
 		this.#base = next;

@@ -112,25 +112,35 @@ export class GatedKernel implements PolicyKernel {
 	}
 }
 
-/** Judges nothing at an interface that the one for every interface would judge. */
-function openHost(interfaceName: string): HostEndpoint {
+/**
+ * Judges nothing at an interface that the one for every interface would judge. What programs allow
+ * by doNotTrack policy is not tracked: on the way in by the mark, on the way out by the rules, since
+ * programs see a packet behind the connection table.
+ */
+function openHost(interfaceName: string, judged: HostEndpoint | undefined): HostEndpoint {
 	const both = { ingress: open('ingress'), egress: open('egress') };
 	const early = (direction: Direction): DirectionPolicy => ({ ...open(direction), otherwise: 'continue' });
 	return {
 		...{ type: 'host', key: `open ${interfaceName}`, interfaceName, normal: both, forward: both },
 		preDnat: { ingress: early('ingress') },
-		untracked: { ingress: early('ingress'), egress: early('egress') },
+		untracked: { ingress: early('ingress'), egress: judged?.untracked.egress ?? early('egress') },
+		...((judged?.untracked.ingress.tiers.length ?? 0) > 0 ? { marksUntracked: true } : {}),
 	};
 }
 
 /**
  * What the gate enforces of host endpoints: those whose interface is not judged elsewhere. The one
- * for every interface stays, so that an interface that appears is closed at once. Pure.
+ * for every interface stays, so that an interface that appears is closed at once; one whose
+ * packets are not to be tracked stays for that alone. Pure.
  */
 function gateHosts({ hosts }: NodePolicy, judged: ReadonlyMap<string, string>): ReadonlyMap<string, HostEndpoint> {
 	const kept = new Map([...hosts].filter(([, { interfaceName }]) => !judged.has(interfaceName)));
-	if (![...kept.values()].some(({ interfaceName }) => interfaceName === '*')) return kept;
-	for (const name of judged.keys()) kept.set(`open ${name}`, openHost(name));
+	const hasWildcard = [...kept.values()].some(({ interfaceName }) => interfaceName === '*');
+	for (const [name, key] of judged) {
+		const host = hosts.get(key);
+		const untracked = host === undefined ? [] : [host.untracked.ingress, host.untracked.egress];
+		if (hasWildcard || untracked.some(({ tiers }) => tiers.length > 0)) kept.set(`open ${name}`, openHost(name, host));
+	}
 	return kept;
 }
 

@@ -6,13 +6,16 @@ import * as fc from 'fast-check';
 import {
 	clockHelper,
 	compileEntry,
+	compileHostEarly,
 	compileHostEntry,
 	compileNatProgram,
+	compileRuleChain,
 	LoadedProgram,
 	loadProbe,
 	openNatMaps,
 	openSocketMaps,
 } from '../../../src/ebpf/index.ts';
+import { earlyPrograms } from '../../../src/ebpf/policy/early-stages.ts';
 import type { Direction } from '../../../src/policy/index.ts';
 import { direction, nets, nodePolicy, policy, rule, settings } from '../../nftables/fixtures.ts';
 import { closeMaps, openMaps, TestEndpoint } from '../bench.ts';
@@ -50,6 +53,8 @@ function loadsOthers(): string | undefined {
 	const natMaps = openNatMaps(undefined, { frontends: 16, sources: 16, flows: 64 });
 	const pools = openSocketMaps(undefined, { frontends: 16, backends: 16, sockets: 16 });
 	const policyMaps = openMaps();
+	const actions = (['allow', 'deny', 'pass', 'log'] as const).map((action) => rule(action, { protocol: 17 }));
+	const some = policy('some', actions, actions);
 	const type = 'schedClassifier';
 	try {
 		for (const hook of ['ingress', 'egress'] as const) {
@@ -60,6 +65,17 @@ function loadsOthers(): string | undefined {
 			for (const link of ['ethernet', 'ip'] as const) {
 				const host = compileHostEntry({ direction: hook, settings, link, knowsNodes: true });
 				LoadedProgram.load(host, { name: `host_${hook}`, type, maps: policyMaps }).close();
+				for (const early of earlyPrograms.filter((one) => one.direction === hook)) {
+					const { name, stage } = early;
+					const options = { name, type, maps: policyMaps } as const;
+					LoadedProgram.load(compileHostEarly({ stage, direction: hook, settings, link }), options).close();
+					const chain = compileRuleChain({
+						policy: { ...direction(hook, [some], 'pass'), otherwise: 'continue' },
+						...{ book: nodePolicy([], [some], []), stage, settings: { endpointToHostAction: 'accept' } },
+					});
+					for (const program of [...chain.programs.ipv4, ...chain.programs.ipv6])
+						LoadedProgram.load(program, options).close();
+				}
 			}
 		}
 		return undefined;
