@@ -46,7 +46,7 @@ const netSets = ['sone', 'shosts', 'sempty'];
 /** As pods are members of sets: one address each. */
 const hosts = [...peers.ipv4.map((one) => `${one}/32`), ...peers.ipv6.map((one) => `${one}/128`)];
 const portSets = ['sports', 'snoports'];
-const sets: fc.Arbitrary<readonly IpSet[]> = fc
+export const sets: fc.Arbitrary<readonly IpSet[]> = fc
 	.tuple(some(prefixes, 4), some(hosts, 6), some(addressPorts(), 6))
 	.map(([one, alone, ports]) => [
 		set('sone', one),
@@ -112,7 +112,7 @@ const rule: fc.Arbitrary<Rule> = fc
 	}) as fc.Arbitrary<Rule>;
 
 const keys: readonly PolicyKey[] = ['a', 'b', 'c', 'profile-d', 'profile-e'];
-const policies = fc
+export const policies = fc
 	.array(
 		fc.record({
 			ingress: fc.array(rule, { maxLength: 4 }),
@@ -133,7 +133,7 @@ const policies = fc
 			};
 		}),
 	);
-const stack = (toward: 'ingress' | 'egress'): fc.Arbitrary<DirectionPolicy> =>
+export const stack = (toward: 'ingress' | 'egress'): fc.Arbitrary<DirectionPolicy> =>
 	fc
 		.record({
 			tiers: fc.array(
