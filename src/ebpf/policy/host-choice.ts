@@ -30,8 +30,8 @@ export function hostsForPrograms(policy: Pick<NodePolicy, 'hosts' | 'policies'>,
 }
 
 /**
- * The first endpoint with a policy before translation that nftables judges, whatever translates:
- * programs must not translate then. Pure.
+ * The first endpoint with a policy before translation that nftables judges: while there is one,
+ * programs must not translate. `left`: the endpoints that it judges. Pure.
  */
 export function earlyByRules(
 	policy: Pick<NodePolicy, 'hosts' | 'policies'>,
