@@ -24,8 +24,8 @@ export interface PolicyBackendsDependencies {
 	readonly hostPorts?: () => Promise<string | undefined>;
 	readonly cutter: ConnectionCutter | undefined;
 	/**
-	 * A host endpoint whose rules of nftables judge before services are translated; `undefined`: there
-	 * is none. Called before such rules stand, and behind every change.
+	 * A host endpoint whose rules of nftables judge before services are translated; `undefined`:
+	 * there is none. Called before such rules stand, and behind every change.
 	 */
 	readonly onEarlyRules?: (endpoint: string | undefined) => void;
 	/**

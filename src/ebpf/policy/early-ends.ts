@@ -13,7 +13,7 @@ import { emitCount, emitEvent, emitFlowEvent, type VerdictOptions } from './verd
  */
 export function emitEarlyEnds(options: VerdictOptions, stage: EarlyStage): void {
 	const { assembler, frame } = options;
-	// Before translation answers are not seen: without the flag the connection would soon be a new one.
+	// Before translation answers are not seen: without the flag the connection would soon end.
 	const keep = (flags: number, begun: () => void) => {
 		if (stage === 'pre-dnat') emitKeep({ assembler, frame }, begun, Flag.answered | flags);
 	};

@@ -72,7 +72,7 @@ export class EndpointKeeper {
 			if (!addresses.includes(address)) this.#sources.delete(sourceKey(interfaceIndex, address));
 	}
 
-	/** The early stages alone, whose programs stand before the other rules change. @throws as `set` */
+	/** The early stages alone: they stand before the other rules change. @throws as `set` */
 	setEarly({ interfaceIndex, early = [] }: EndpointState, before?: EndpointState): void {
 		this.#place(earlyRules({ interfaceIndex, early }), before);
 	}

@@ -30,8 +30,8 @@ export interface HostEarlyOptions extends Pick<HostEntryOptions, 'link'> {
 
 /**
  * The program of an early stage of host endpoints: doNotTrack policy judges every packet, preDNAT
- * policy the first one of a connection, before services are translated. What is allowed gets a mark,
- * with which the programs behind let it pass; what no rule matches goes on to these. Pure.
+ * policy the first one of a connection, before services are translated. What is allowed gets a
+ * mark, with which the programs behind let it pass; what no rule matches goes on to these. Pure.
  */
 export const compileHostEarly = (options: HostEarlyOptions): AssembledProgram =>
 	new HostEarlyCompiler(options).compile();
@@ -115,7 +115,7 @@ class HostEarlyCompiler {
 		assembler.jumpIf(r1, '!=', imm(0), 'mark').jump('leave');
 	}
 
-	/** In preDNAT they are allowed; without connection tracking both directions go on to what tracks them. */
+	/** Allowed in preDNAT; in doNotTrack both directions go on to what tracks them. */
 	#failsafes(family: Family): void {
 		const { stage, direction, settings } = this.#options;
 		const { source, destination } = this.#frame;

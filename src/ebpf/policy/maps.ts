@@ -83,7 +83,7 @@ export const Switch = { flows: 0 } as const;
  * first packet. `early`: what preDNAT policy did not deny, with addresses before translation.
  */
 export const hostConnections = { early: 0xffff_fffd, ingress: 0xffff_fffe, egress: 0xffff_ffff } as const;
-/** Bits in the place of the interface in keys of fragments, of the stages that judge them before. */
+/** Bits beside the interface in keys of fragments, of the stages that judge them before. */
 export const earlyFragments = { untracked: 0x8000_0000, 'pre-dnat': 0x4000_0000 } as const;
 
 /** Offsets inside of keys and values, in bytes; programs and this process agree on them here. */

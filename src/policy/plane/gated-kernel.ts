@@ -113,9 +113,9 @@ export class GatedKernel implements PolicyKernel {
 }
 
 /**
- * Judges nothing at an interface that the one for every interface would judge. What programs allow
- * by doNotTrack policy is not tracked: on the way in by the mark, on the way out by the rules, since
- * programs see a packet behind the connection table.
+ * Judges nothing at an interface that the one for every interface would judge. What programs
+ * allow by doNotTrack policy is not tracked: on the way in by the mark, on the way out by the
+ * rules, since programs see a packet behind the connection table.
  */
 function openHost(interfaceName: string, judged: HostEndpoint | undefined): HostEndpoint {
 	const both = { ingress: open('ingress'), egress: open('egress') };
