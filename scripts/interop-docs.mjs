@@ -124,7 +124,9 @@ Over IPIP the tests look at:
 - pings and TCP in both directions; each packet arrives as protocol 4, none of a pod's address without;
 - no event of any route on both nodes for 30 s, while Felix compares routes, rules and sets every 5 s;
 - \`kill -9\` and restart of our daemon, and of Felix: no lost ping, no removed route;
-- protocol 4 from an address that no Node has is dropped by Felix; once a Node has it, it passes.
+- protocol 4 from an address that no Node has is dropped by Felix; once a Node has it, it passes;
+- Felix on our node as well, with \`programClusterRoutes\` set so that BGP programs IPIP: our routes change from protocol 80 to 81 without a lost ping, and
+  no route changes for 30 s.
 `;
 writeFileSync(join(root, 'docs/interop.md'), text);
 await run(join(root, 'node_modules/.bin/biome'), ['format', '--write', 'docs/interop.md'], { stdout: 'capture' });

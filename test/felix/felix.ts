@@ -25,9 +25,9 @@ export function missingFelix(): string | undefined {
 }
 
 /** Felix under the name that Calico's packages for hosts give it, in `folder`. */
-export function packagedFelix(folder: string): string {
+export function packagedFelix(folder: string, program = felixProgram()): string {
 	const path = join(folder, 'calico-felix');
-	symlinkSync(felixProgram(), path);
+	symlinkSync(program, path);
 	return path;
 }
 

@@ -9,7 +9,7 @@ import { testStatements } from '../support/statements.ts';
 import { felixProgram, missingFelix } from './felix.ts';
 
 const repository = fileURLToPath(new URL('../../../', import.meta.url));
-const statements = 8;
+const statements = 9;
 
 /**
  * The test of IPIP beside Felix, in a kernel with ipip. `backend`: the kind of iptables that it has;

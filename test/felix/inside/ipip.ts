@@ -15,7 +15,7 @@ import { systemEnvironment } from '../../../src/linux/index.ts';
 import { startEmptyKubeServer } from '../../support/kube-server.ts';
 import { ip, ipAt, link } from '../../support/namespace.ts';
 import { equal, holds, must, pingDuring, printStatements, run, until } from '../../support/statements.ts';
-import { startFelix } from '../felix.ts';
+import { packagedFelix, startFelix } from '../felix.ts';
 
 const [daemonFile = '', felixFile = '', backend = 'nft'] = process.argv.slice(2);
 const iptables = `iptables-${backend}`;
@@ -139,7 +139,10 @@ await create('blocks', 'IPAMBlock', '10-50-1-0-26', {
 	],
 	unallocated: Array.from({ length: 64 }, (_, ordinal) => ordinal).filter((ordinal) => ordinal !== 0 && ordinal !== 5),
 });
-await create('felixConfigurations', 'FelixConfiguration', 'default', { ipipEnabled: true, vxlanEnabled: false });
+await create('felixConfigurations', 'FelixConfiguration', 'default', {
+	...{ ipipEnabled: true, vxlanEnabled: false, programClusterRoutes: 'Disabled' },
+});
+await create('bgpConfigurations', 'BGPConfiguration', 'default', { asNumber: 64512, programClusterRoutes: 'Enabled' });
 await create('clusterInformations', 'ClusterInformation', 'default', { datastoreReady: true });
 
 /**
@@ -371,6 +374,20 @@ await printStatements(
 			await until('the set has the new node', async () => (await felixHosts()).includes(besideUs));
 			await until('packets pass', async () => (await attempt()).every((count) => count === 5));
 			return `${arrived} packets arrived`;
+		},
+		async 'with Felix on our node too, routes change their protocol without a lost packet, then stay'() {
+			const seen = await undisturbed(async () => {
+				felix = startFelix(process.pid, 'ours', kubeconfig, settings, packagedFelix(folder, felixFile));
+				await until('our routes have the protocol 81', () =>
+					routeOf(ip('route show'), felixBlock).includes(`via ${felixNode} dev tunl0 proto 81`),
+				);
+				await until('Felix has its set', async () =>
+					(await run('ipset', 'list', 'cali40all-hosts-net')).output.includes(felixNode),
+				);
+			});
+			await quiet();
+			equal((await control.ask('fib', {})).inSync, true);
+			return `${seen}; ${routeOf(ip('route show'), felixBlock)}`;
 		},
 	},
 	async () =>
