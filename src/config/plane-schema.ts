@@ -66,8 +66,9 @@ export const ebpf = z.strictObject({
 		'Ethernet interfaces with an address that other hosts reach',
 	),
 	podRedirect: key(
-		flag.default(false),
-		'TCP and UDP between pods of this node go from interface to interface, past rules and connections of the kernel',
+		z.union([flag, z.literal('auto')]).default('auto'),
+		'TCP and UDP between pods of this node go from interface to interface, past rules and connections of the ' +
+			'kernel; `auto`: while others have nothing on that way (docs/ebpf.md)',
 		'restart',
 	),
 });

@@ -204,6 +204,11 @@ export interface EbpfView {
 		 */
 		readonly leftFor?: string;
 	};
+	/**
+	 * Do packets between pods go from interface to interface? Else why not. Absent: eBPF is not in
+	 * use.
+	 */
+	readonly podRedirect?: { readonly isOn: boolean; readonly reason?: string };
 	readonly pods: readonly EbpfPodView[];
 	/** Host endpoints at interfaces, and those that nftables judges. */
 	readonly hosts: readonly EbpfHostView[];

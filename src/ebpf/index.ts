@@ -27,6 +27,7 @@ export {
 } from './kernel/attach.ts';
 export { clockHelper } from './kernel/clock.ts';
 export { BpfMap } from './kernel/map.ts';
+export { findOthers } from './kernel/others.ts';
 export { Pins } from './kernel/pins.ts';
 export { LoadedProgram } from './kernel/program.ts';
 export { checkRequirements, loadProbe, type MachineFacts, missingRequirements } from './kernel/requirements.ts';

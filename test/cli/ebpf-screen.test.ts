@@ -67,6 +67,15 @@ test('the screen names the interfaces of services from outside, or why nftables 
 	);
 });
 
+test('the screen shows how packets pass between pods, and why', (t) => {
+	t.regex(renderEbpf(screen, { ...view, podRedirect: { isOn: true } }), /Between pods +from interface to interface/);
+	const reason = 'the host endpoint node-a-eth0';
+	t.regex(
+		renderEbpf(screen, { ...view, podRedirect: { isOn: false, reason } }),
+		/Between pods +by routes and nftables: the host endpoint node-a-eth0/,
+	);
+});
+
 test('without eBPF the screen has the reason', (t) => {
 	const { attachment: _, ...rest } = view;
 	const text = renderEbpf(screen, { ...rest, dataplane: 'nftables', problem: 'kernel 5.4 is older than 5.10' });

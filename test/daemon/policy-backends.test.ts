@@ -10,9 +10,10 @@ import type { PolicyDropEvent } from '../../src/control/index.ts';
 import { type Clock, parseAddress, silentLogger, systemClock } from '../../src/core/index.ts';
 import { PolicyBackends, type PolicyBackendsDependencies } from '../../src/daemon/policy/backends.ts';
 import { adoptEbpf, EbpfUnavailableError, openEbpf, removeEbpf } from '../../src/daemon/policy/ebpf.ts';
+import { findForeignRules } from '../../src/daemon/policy/foreign-rules.ts';
 import { ProgramEvents } from '../../src/daemon/policy/program-events.ts';
-import { policyMapDefinitions } from '../../src/ebpf/index.ts';
-import { Conntrack, check, type Flow, libc, loadRuleset, systemEnvironment } from '../../src/linux/index.ts';
+import { ClsactAttacher, loadProbe, policyMapDefinitions, TcxAttacher } from '../../src/ebpf/index.ts';
+import { Conntrack, check, type Flow, libc, loadRuleset, Rtnetlink, systemEnvironment } from '../../src/linux/index.ts';
 import { ConnectionCutter, NftablesPolicy } from '../../src/nftables/index.ts';
 import type { HostEndpoint, NodePolicy, Policy } from '../../src/policy/index.ts';
 import { noBpf } from '../ebpf/support.ts';
@@ -251,6 +252,103 @@ for (const after of ['nftables', 'ebpf'] as const)
 			conntrack.close();
 		},
 	);
+
+/** What others may have on the way between pods, and how it goes. */
+const onTheWay: readonly {
+	readonly add: readonly string[];
+	readonly remove: readonly string[];
+	readonly reason: RegExp;
+}[] = [
+	{
+		add: [
+			'nft add table ip other',
+			'nft add chain ip other ways { type filter hook forward priority 0; }',
+			'nft add rule ip other ways counter',
+		],
+		remove: ['nft delete table ip other'],
+		reason: /rules in chain ways of table ip other/,
+	},
+	{
+		add: [
+			'nft add table inet other',
+			'nft add chain inet other entire { type filter hook forward priority 0; policy drop; }',
+		],
+		remove: ['nft delete table inet other'],
+		reason: /chain entire of table inet other drops by default/,
+	},
+	{
+		add: ['tc qdisc add dev calib root tbf rate 100mbit burst 100k latency 50ms'],
+		remove: ['tc qdisc del dev calib root'],
+		reason: /queueing discipline tbf at calib/,
+	},
+];
+
+/** Braces and what is between them is one word. */
+const runLine = (line: string) => {
+	const [, start = line, block] = /^(.*?)( \{.*\})?$/.exec(line) ?? [];
+	const [command = '', ...words] = start.split(' ');
+	run(command, ...words, ...(block === undefined ? [] : [block]));
+};
+
+kernelTest('packets between pods pass the kernel by only while others have nothing on that way', async (t) => {
+	t.timeout(300_000);
+	openNode(t, 'o');
+	const backends = openBackends(mountBpffs(t), systemClock, undefined, {
+		...{ redirectsPods: 'auto', foreignRules: findForeignRules },
+	});
+	t.teardown(() => backends.close());
+	backends.want('ebpf');
+	await backends.sync(state);
+	const follow = async () => {
+		t.false(await backends.isIntact(state), 'the change is noticed');
+		await backends.sync(state);
+		t.true(await backends.isIntact(state));
+		return { isOn: (backends.ebpf?.kernel.redirected.size ?? 0) > 0, reason: backends.noRedirect(state) };
+	};
+	t.deepEqual([(backends.ebpf?.kernel.redirected.size ?? 0) > 0, backends.noRedirect(state)], [true, undefined]);
+	for (const { add, remove, reason } of onTheWay) {
+		add.forEach(runLine);
+		const { isOn, reason: given = '' } = await follow();
+		t.false(isOn);
+		t.regex(given, reason);
+		remove.forEach(runLine);
+		t.deepEqual(await follow(), { isOn: true, reason: undefined });
+	}
+	const purpose = { pinPrefix: 'other_', classifier: 'other', priority: { ingress: 20, egress: 20 } };
+	const netlink = new Rtnetlink();
+	const { index: interfaceIndex = 0 } = (await netlink.links()).find(({ name }) => name === 'calia') ?? {};
+	netlink.close();
+	const program = loadProbe();
+	const attachers =
+		backends.ebpf?.attachment === 'tcx'
+			? [new ClsactAttacher({ purpose }), new TcxAttacher({ purpose })]
+			: [new ClsactAttacher({ purpose })];
+	for (const attacher of attachers) {
+		const point = { interfaceIndex, interfaceName: 'calia', hook: 'egress' } as const;
+		await attacher.set(point, program);
+		const { isOn, reason = '' } = await follow();
+		t.false(isOn);
+		t.regex(reason, /(classifier|program) of others at calia, egress/);
+		await attacher.remove(point);
+		t.deepEqual(await follow(), { isOn: true, reason: undefined });
+		attacher.close();
+	}
+	program.close();
+	for (const harmless of [
+		'nft add table ip kube-proxy',
+		'nft add chain ip kube-proxy filter-forward { type filter hook forward priority -110; }',
+		'nft add rule ip kube-proxy filter-forward counter',
+		'nft add table ip filter',
+		'nft add chain ip filter KUBE-FORWARD',
+		'nft add chain ip filter FORWARD { type filter hook forward priority 0; }',
+		'nft add rule ip filter FORWARD counter jump KUBE-FORWARD',
+		'nft add chain ip filter INPUT { type filter hook input priority 0; }',
+		'nft add rule ip filter INPUT counter',
+	])
+		runLine(harmless);
+	t.true(await backends.isIntact(state));
+	t.is(backends.noRedirect(state), undefined);
+});
 
 kernelTest(
 	'a connection past the kernel that the policy denies by now is cut, and comes back with the rule',

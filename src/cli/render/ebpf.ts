@@ -31,13 +31,14 @@ const counterColumns: readonly Column<EbpfCounterView>[] = [
 
 /** Programs by pod with their instructions, maps with their fill, packets by decision. */
 export function renderEbpf(screen: Screen, view: EbpfView): string {
-	const { dataplane, problem, attachment, pinDirectory, outside, pods, hosts, maps, counters } = view;
+	const { dataplane, problem, attachment, pinDirectory, outside, podRedirect, pods, hosts, maps, counters } = view;
 	const head = facts(screen, [
 		['Pods by', dataplane === 'ebpf' ? 'eBPF programs' : 'nftables'],
 		['eBPF', problem && { text: problem, style: 'bad' }],
 		['Attached by', attachment === undefined ? undefined : attachment === 'tcx' ? 'TCX links' : 'classifiers (clsact)'],
 		['Pins', pinDirectory],
 		['Services from outside', outside && outsideText(outside)],
+		['Between pods', podRedirect && redirectText(podRedirect)],
 	]);
 	if (dataplane !== 'ebpf') return head;
 	const part = (title: string, text: string) => `\n${paint(screen, 'bold', title)}\n${text}`;
@@ -52,6 +53,9 @@ export function renderEbpf(screen: Screen, view: EbpfView): string {
 		),
 	].join('');
 }
+
+const redirectText = ({ isOn, reason = '' }: NonNullable<EbpfView['podRedirect']>): string =>
+	isOn ? 'from interface to interface' : `by routes and nftables: ${tame(reason)}`;
 
 const outsideText = ({ interfaces, leftFor }: NonNullable<EbpfView['outside']>): string =>
 	leftFor === undefined

@@ -30,9 +30,11 @@ export interface PolicyBackendsDependencies {
 	readonly onEarlyRules?: (endpoint: string | undefined) => void;
 	/**
 	 * Packets between pods go from interface to interface while there is no host endpoint, whose
-	 * policy would judge them.
+	 * policy would judge them; `auto`: and while others have nothing on the way.
 	 */
-	readonly redirectsPods?: boolean;
+	readonly redirectsPods?: boolean | 'auto';
+	/** What others have on the way between pods, rules of the kernel, in words. */
+	readonly foreignRules?: () => Promise<string | undefined>;
 	/** Tracks connections between pods that passed the kernel by. */
 	readonly track?: (flows: readonly NewFlow[]) => Promise<number>;
 	/** Asks for the next `sync`: eBPF is to be tried again. */
@@ -71,6 +73,10 @@ export class PolicyBackends implements PolicyKernel {
 	#failures = 0;
 	/** What translates ports of the host, as of a generation of the kernel's ruleset. */
 	#hostPorts: { readonly generation: number; readonly by: string | undefined } | undefined;
+	/** Rules of others on the way between pods, as of a generation of the kernel's ruleset. */
+	#foreignRules: { readonly generation: number; readonly found: string | undefined } | undefined;
+	/** What others have on the way between pods, as of the last look. */
+	#passedBy: string | undefined;
 	/** What an earlier process left is removed once. */
 	#mayHaveLeftovers = true;
 
@@ -124,7 +130,8 @@ export class PolicyBackends implements PolicyKernel {
 			this.#fallback.changed();
 		} else {
 			try {
-				await this.#redirect(this.#ebpf.opened, this.#mayRedirect(policy));
+				if (change.workloads.length > 0) await this.#passedByChanged(this.#ebpf.opened, policy);
+				await this.#redirect(this.#ebpf.opened, this.noRedirect(policy) === undefined);
 				this.#leaveTranslation(policy);
 				await this.#ebpf.gated.apply(change, policy);
 			} catch (error) {
@@ -156,6 +163,7 @@ export class PolicyBackends implements PolicyKernel {
 		if (this.#ebpf === undefined) return true;
 		if (policy.hosts.size > 0 && (await this.#hostPortsChanged())) return false;
 		const { opened } = this.#ebpf;
+		if (await this.#passedByChanged(opened, policy)) return false;
 		return opened.kernel.isIntact({ ...policy, hosts: this.#chooseHosts(opened, policy).programs });
 	}
 
@@ -185,7 +193,8 @@ export class PolicyBackends implements PolicyKernel {
 		const { opened, gated } = this.#ebpf;
 		try {
 			if (policy.hosts.size > 0) await this.#hostPortsChanged();
-			await this.#redirect(opened, this.#mayRedirect(policy));
+			await this.#passedByChanged(opened, policy);
+			await this.#redirect(opened, this.noRedirect(policy) === undefined);
 			this.#leaveTranslation(policy);
 			const counts = await gated.sync(policy);
 			this.#failures = 0;
@@ -235,8 +244,26 @@ export class PolicyBackends implements PolicyKernel {
 		return this.#hostPorts.by !== before;
 	}
 
-	#mayRedirect({ hosts }: NodePolicy): boolean {
-		return this.#dependencies.redirectsPods === true && hosts.size === 0;
+	/** Why packets between pods do not go from interface to interface; `undefined`: they do. */
+	noRedirect({ hosts }: Pick<NodePolicy, 'hosts'>): string | undefined {
+		const { redirectsPods = false } = this.#dependencies;
+		if (redirectsPods === false) return 'ebpf.podRedirect is false';
+		const [host] = hosts.keys();
+		if (host !== undefined) return `the host endpoint ${host}`;
+		return redirectsPods === 'auto' ? this.#passedBy : undefined;
+	}
+
+	/** Looks for what others have on the way between pods. `true`: it differs from before. */
+	async #passedByChanged({ others }: OpenedEbpf, { workloads }: NodePolicy): Promise<boolean> {
+		const { redirectsPods, foreignRules, nftables } = this.#dependencies;
+		if (redirectsPods !== 'auto') return false;
+		const generation = await nftables.generation();
+		if (foreignRules !== undefined && this.#foreignRules?.generation !== generation)
+			this.#foreignRules = { generation, found: await foreignRules() };
+		const before = this.#passedBy;
+		const names = new Set([...workloads.values()].map(({ interfaceName }) => interfaceName));
+		this.#passedBy = this.#foreignRules?.found ?? (await others?.(names));
+		return this.#passedBy !== before;
 	}
 
 	/**

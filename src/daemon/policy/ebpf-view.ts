@@ -26,6 +26,7 @@ export function ebpfView({ kernel, pinDirectory, side }: OpenedPolicy): EbpfView
 		...(opened === undefined ? {} : { attachment: opened.attachment }),
 		pinDirectory,
 		...(outside === undefined ? {} : { outside: { interfaces: outside.interfaces, ...leftFor(outside) } }),
+		...(opened === undefined ? {} : { podRedirect: redirectView(kernel.noRedirect(side.calculator.state)) }),
 		pods: (opened?.kernel.endpoints() ?? []).map(({ pod, interfaceName, instructions }) => ({
 			pod,
 			interface: interfaceName,
@@ -47,6 +48,9 @@ export function ebpfView({ kernel, pinDirectory, side }: OpenedPolicy): EbpfView
 			.sort((left, right) => right.packets - left.packets),
 	};
 }
+
+const redirectView = (reason: string | undefined): NonNullable<EbpfView['podRedirect']> =>
+	reason === undefined ? { isOn: true } : { isOn: false, reason };
 
 const leftFor = ({ leftFor: endpoint }: { readonly leftFor: string | undefined }) =>
 	endpoint === undefined ? {} : { leftFor: endpoint };

@@ -4,6 +4,7 @@ import {
 	ClsactAttacher,
 	checkRequirements,
 	EbpfPolicy,
+	findOthers,
 	hostLinks,
 	hostPurpose,
 	isNatPin,
@@ -43,6 +44,8 @@ export interface OpenedEbpf {
 	readonly outside?: () => Pick<OutsideServices, 'interfaces' | 'leftFor'> | undefined;
 	/** What of nftables translates packets from outside, in words; `undefined`: nothing. */
 	readonly translator?: (policy: Pick<NodePolicy, 'hosts' | 'policies'>) => string | undefined;
+	/** What others put at one of these interfaces, in words. @throws SystemCallError, NetlinkError */
+	readonly others?: (names: ReadonlySet<string>) => Promise<string | undefined>;
 	/** Everything stays in the kernel. */
 	close(): void;
 	/** Removes programs, pins and maps; see `RemoveOptions`. */
@@ -92,6 +95,10 @@ export function openEbpf(
 		kernel,
 		maps,
 		attachment: attacher.kind,
+		async others(names) {
+			const links = (await netlink.links()).filter(({ name }) => names.has(name));
+			return findOthers(new Map(links.map(({ index, name }) => [index, name])));
+		},
 		close,
 		async remove(options) {
 			await kernel.cleanup();

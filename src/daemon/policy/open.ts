@@ -16,6 +16,7 @@ import { type DataplaneName, PolicyBackends } from './backends.ts';
 import { EventFollower, openPacketLog } from './drops.ts';
 import { adoptEbpf, EbpfUnavailableError, type OpenedEbpf, openEbpf, removeEbpf } from './ebpf.ts';
 import { type PolicyFigures, PolicyLabels, policyFigures } from './figures.ts';
+import { findForeignRules } from './foreign-rules.ts';
 import { ProblemEvents } from './problem-events.ts';
 import { ProgramEvents } from './program-events.ts';
 import { PolicyReporter, reportOf } from './reporter.ts';
@@ -224,6 +225,7 @@ function openKernel(
 		},
 		onEarlyRules: (endpoint) => services?.()?.followPolicy(endpoint),
 		redirectsPods: ebpf.podRedirect,
+		foreignRules: findForeignRules,
 		track: (flows) => conntrack.add(flows),
 		adoptEbpf: async () => {
 			const earlier = adoptEbpf(pinDirectory, conntrack);

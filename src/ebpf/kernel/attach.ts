@@ -1,8 +1,8 @@
 import { closeSync } from 'node:fs';
 import { constants } from 'node:os';
 import {
-	decodeClsact,
 	decodeProgramFilter,
+	decodeQdisc,
 	encodeClsactAdd,
 	encodeClsactRemove,
 	encodeFilterDump,
@@ -19,12 +19,12 @@ import type { Pins } from './pins.ts';
 import type { LoadedProgram } from './program.ts';
 
 /** BPF_TCX_INGRESS, BPF_TCX_EGRESS. */
-const attachTypes: Readonly<Record<TrafficHook, number>> = { ingress: 46, egress: 47 };
+export const attachTypes: Readonly<Record<TrafficHook, number>> = { ingress: 46, egress: 47 };
 /** BPF_F_BEFORE, of no program by name: before all. */
 const beforeAll = 1 << 3;
 /** BPF_F_AFTER and BPF_F_LINK: behind the link whose descriptor follows. */
 const afterLink = (1 << 4) | (1 << 13);
-const trafficHooks = ['ingress', 'egress'] as const;
+export const trafficHooks = ['ingress', 'egress'] as const;
 
 /**
  * The purpose of a set of attachments; each has pins and classifiers of its own, which others leave
@@ -309,7 +309,7 @@ export class ClsactAttacher implements Attacher {
 		const found: Pick<AttachPoint, 'interfaceIndex' | 'hook'>[] = [];
 		for (const interfaceIndex of await this.#interfaces())
 			for (const hook of trafficHooks)
-				if ((await this.#classifiers(interfaceIndex, hook)).includes(this.#purpose.classifier))
+				if ((await this.classifiers(interfaceIndex, hook)).includes(this.#purpose.classifier))
 					found.push({ interfaceIndex, hook });
 		return found;
 	}
@@ -322,7 +322,7 @@ export class ClsactAttacher implements Attacher {
 		const interfaces = new Set((await this.find()).map(({ interfaceIndex }) => interfaceIndex));
 		await this.prune([]);
 		for (const index of interfaces) {
-			const left = [...(await this.#classifiers(index, 'ingress')), ...(await this.#classifiers(index, 'egress'))];
+			const left = [...(await this.classifiers(index, 'ingress')), ...(await this.classifiers(index, 'egress'))];
 			if (left.length > 0) continue;
 			await this.#unless(['ENOENT', 'EINVAL', 'ENODEV'], () =>
 				this.#socket.request((writer, sequence) => encodeClsactRemove(writer, index, sequence)),
@@ -340,8 +340,8 @@ export class ClsactAttacher implements Attacher {
 		await this.#socket.dump(
 			encodeQdiscDump,
 			(message) => {
-				const index = decodeClsact(message);
-				if (index !== undefined) indexes.add(index);
+				const { interfaceIndex, kind } = decodeQdisc(message);
+				if (kind === 'clsact') indexes.add(interfaceIndex);
 			},
 			() => {
 				indexes = new Set();
@@ -350,8 +350,8 @@ export class ClsactAttacher implements Attacher {
 		return [...indexes];
 	}
 
-	/** Names of the classifiers at a hook; `''` for one without a name. */
-	async #classifiers(interfaceIndex: number, hook: TrafficHook): Promise<readonly string[]> {
+	/** Names of the classifiers at a hook; `''` for one without a name. @throws NetlinkError */
+	async classifiers(interfaceIndex: number, hook: TrafficHook): Promise<readonly string[]> {
 		let names: string[] = [];
 		await this.#unless(['ENODEV', 'EINVAL'], () =>
 			this.#socket.dump(

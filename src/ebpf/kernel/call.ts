@@ -12,6 +12,7 @@ export const Command = {
 	openPin: 7,
 	testRun: 10,
 	objectInfo: 15,
+	programQuery: 16,
 	lookupBatch: 24,
 	updateBatch: 26,
 	linkCreate: 28,

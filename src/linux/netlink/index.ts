@@ -24,8 +24,8 @@ export {
 	NetlinkSocket,
 } from './socket.ts';
 export {
-	decodeClsact,
 	decodeProgramFilter,
+	decodeQdisc,
 	encodeClsactAdd,
 	encodeClsactRemove,
 	encodeFilterDump,

@@ -96,18 +96,15 @@ export function encodeFilterDump(
 	writer.end();
 }
 
-/**
- * The interface of an RTM_NEWQDISC of clsact; `undefined`: another qdisc. @throws
- * NetlinkFormatError
- */
-export function decodeClsact(message: Message): number | undefined {
+/** The interface of an RTM_NEWQDISC, and the kind of the qdisc. @throws NetlinkFormatError */
+export function decodeQdisc(message: Message): { readonly interfaceIndex: number; readonly kind: string } {
 	requireBody(message, fixedLength);
 	const { view, bodyStart, bodyEnd } = message;
 	let kind = '';
 	eachAttribute(view, bodyStart + fixedLength, bodyEnd, (type, start, end) => {
 		if (type === Attribute.kind) kind = readText(view, start, end);
 	});
-	return kind === 'clsact' ? readU32(view, bodyStart + 4, bodyEnd) : undefined;
+	return { interfaceIndex: readU32(view, bodyStart + 4, bodyEnd), kind };
 }
 
 /**
