@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { systemEnvironment } from '../../src/linux/index.ts';
 import type { PodNode } from './pod-node.ts';
 
-const program = fileURLToPath(new URL('rate-process.js', import.meta.url));
+const program = fileURLToPath(new URL('rate-main.js', import.meta.url));
 
 export class RateClient {
 	readonly #child: ChildProcess;
