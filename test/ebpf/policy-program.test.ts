@@ -535,7 +535,7 @@ test('the listing of a rule names policy and rule', (t) => {
 	if r8 == 80 goto port
 	goto next-rule
 port:
-	w [r10-356] = 9
+	w [r10-356] = 10
 	r1 = 12508923168107657079
 	dw [r10-392] = r1
 	goto allow

@@ -377,7 +377,15 @@ test('with the FIB disabled the kernel is not changed, and the view shows it', a
 	fib.setEncapsulate(encapsulate);
 	fib.setInSync('bgp');
 	await fib.whenIdle();
-	t.deepEqual(fib.view(), { enabled: false, inSync: true, waitingFor: [], routeProtocol: 80, routes: [] });
+	t.deepEqual(fib.view(), {
+		enabled: false,
+		inSync: true,
+		waitingFor: [],
+		routeProtocol: 80,
+		table: 254,
+		metric: 1024,
+		routes: [],
+	});
 });
 
 test('the metrics count operations and installed routes', async (t) => {
