@@ -154,6 +154,7 @@ async function measureEngine(engine: Engine, size: WorldSize, rounds: number): P
 		const indices = Array.from({ length: size.pods }, (_, index) => index);
 		const localPods = indices.filter((index) => nodeOfPod(index, size) === 0).length;
 		const remote = indices.filter((index) => nodeOfPod(index, size) !== 0);
+		const policies = localPolicies(size);
 		const beganMs = performance.now();
 		started = engine.start(folder, kubeconfig);
 		const { child, log } = started;
@@ -161,7 +162,7 @@ async function measureEngine(engine: Engine, size: WorldSize, rounds: number): P
 		await until(
 			async () => {
 				if (child.exitCode !== null) throw new Error(`${engine.name} ended: ${log()}`);
-				return engine.missing(tables, localPods, localPolicies(size));
+				return engine.missing(tables, localPods, policies.length);
 			},
 			50,
 			mostStartMs,
@@ -194,7 +195,8 @@ async function measureEngine(engine: Engine, size: WorldSize, rounds: number): P
 			);
 			labelOfPod.push(performance.now() - wroteMs);
 			await quiet(tables);
-			const changed = policyObject(round, size, 9000 + round) as JsonObject & {
+			// One that the engine writes: another policy changes nothing here.
+			const changed = policyObject(policies[round % policies.length] ?? 0, size, 9000 + round) as JsonObject & {
 				metadata: Record<string, string>;
 				spec: JsonObject;
 			};

@@ -1,11 +1,6 @@
 /**
- * `npm run bench:policy -- [--pods N] [--nodes N] [--policies N] [--namespaces N] [--rounds N]
- * [--nftables [--beside]] [--json]`: start, changes and memory of network policy at one node. With
- * `--nftables` changes are written to the kernel of the current network namespace: run it in a
- * separate one, `ip netns exec NAME`, as root. `--beside` writes the same policy by the commands
- * `nft`, `ipset` and `iptables-restore` as well. `--daemon` measures a whole daemon instead that
- * lists the cluster from a server. `--felix` measures whole agents, ours and Calico's, in a separate
- * namespace, `unshare -n`; `npm run setup:felix` builds the latter.
+ * `npm run bench:policy`: start, changes and memory of network policy at one node; its options are
+ * in `help`.
  */
 import { parseArgs } from 'node:util';
 import { loadRuleset } from '../../src/linux/index.ts';
@@ -14,6 +9,22 @@ import { measureBeside } from './beside.ts';
 import { measureFelix } from './beside-felix.ts';
 import { measureDaemon } from './daemon.ts';
 import { type Figures, measure, nowhere, type Percentiles, type Sink } from './measure.ts';
+
+const help = `npm run bench:policy -- [OPTIONS]
+
+  --pods N        pods of the cluster (10000)
+  --nodes N       its nodes (1); what is measured is at one of them
+  --policies N    its policies (1000)
+  --namespaces N  its namespaces (100)
+  --rounds N      changes of each sort (200)
+  --nftables      changes are written to the kernel of the current network namespace, as root: run it in a
+                  separate one, ip netns exec NAME
+  --beside        with --nftables: writes the same policy by nft, ipset and iptables-restore as well
+  --daemon        a whole daemon that lists the cluster from a server
+  --felix         whole agents, ours and Calico's, in a new network namespace, unshare -n, after
+                  npm run setup:felix
+  --json          figures as one JSON object
+`;
 
 const { values } = parseArgs({
 	options: {
@@ -27,8 +38,13 @@ const { values } = parseArgs({
 		felix: { type: 'boolean', default: false },
 		beside: { type: 'boolean', default: false },
 		json: { type: 'boolean', default: false },
+		help: { type: 'boolean', default: false },
 	},
 });
+if (values.help) {
+	process.stdout.write(help);
+	process.exit(0);
+}
 
 function nftables(): Sink {
 	const kernel = new NftablesPolicy({}, { load: loadRuleset });

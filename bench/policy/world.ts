@@ -79,13 +79,13 @@ export function policyObject(index: number, { namespaces }: WorldSize, port = 80
 	};
 }
 
-/** How many policies select a pod of the first node: an agent writes no others. */
-export function localPolicies(size: WorldSize): number {
+/** Indices of the policies that select a pod of the first node: an agent writes no others. */
+export function localPolicies(size: WorldSize): readonly number[] {
 	const { pods, policies, namespaces } = size;
 	const application = (index: number) => `${index % namespaces} ${Math.floor(index / namespaces) % applications}`;
 	const local = new Set<string>();
 	for (let index = 0; index < pods; index++) if (nodeOfPod(index, size) === 0) local.add(application(index));
-	return Array.from({ length: policies }, (_, index) => index).filter((index) => local.has(application(index))).length;
+	return Array.from({ length: policies }, (_, index) => index).filter((index) => local.has(application(index)));
 }
 
 /** All objects except pods. */
