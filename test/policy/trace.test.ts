@@ -170,3 +170,29 @@ test('a plan without a difference changes nothing', (t) => {
 	});
 	t.is(changed, 0);
 });
+
+test('a port by name is that of the protocol of its rule, and a range ends with its last port', (t) => {
+	const { calculator, feed } = world();
+	const ports = [
+		{ name: 'api', containerPort: 8080, protocol: 'TCP' },
+		{ name: 'api', containerPort: 8081, protocol: 'UDP' },
+	];
+	feed.put({
+		...pod('prod', 'db', { app: 'db' }, 'node-b', '10.0.2.1'),
+		spec: { nodeName: 'node-b', containers: [{ ports }] },
+	});
+	const rule = { from: fromWeb.spec.ingress[0]?.from ?? [], ports: [{ port: 'api' }, { port: 7000, endPort: 7002 }] };
+	feed.put({ ...fromWeb, spec: { ...fromWeb.spec, ingress: [rule] } });
+	calculator.takeChange();
+	const tracer = new PolicyTracer(calculator, feed.policies);
+	const web: TraceEnd = { type: 'pod', name: 'prod/web' };
+	const db: TraceEnd = { type: 'pod', name: 'prod/db' };
+	const allowed = (protocol: number) =>
+		[6999, 7000, 7001, 7002, 7003, 8080, 8081].filter((destinationPort) => {
+			const connection = { protocol, sourcePort: 40000, destinationPort };
+			const [from, to] = [tracer.resolve(web), tracer.resolve(db)];
+			return !tracer.journey(from, to, connection, 'eth0').deniedByReceiver;
+		});
+	t.deepEqual(allowed(6), [7000, 7001, 7002, 8080]);
+	t.deepEqual(allowed(17), []);
+});
