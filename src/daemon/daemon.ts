@@ -1,4 +1,5 @@
 import { describePeerChange } from '../bgp/index.ts';
+import { ClusterAccessError } from '../cli/index.ts';
 import { type Config, ConfigError, loadConfig } from '../config/index.ts';
 import { ControlError, ControlServer, type ReloadView, type StatusView } from '../control/index.ts';
 import { Boundary, type Clock, type ErrorView, guardedClock, inSlices, systemClock } from '../core/index.ts';
@@ -15,6 +16,7 @@ import { createMetrics } from './metrics/metrics.ts';
 import { MonitorHub } from './monitor.ts';
 import { readPasswords } from './passwords.ts';
 import { optionsByName, type PasswordKeys } from './peer-options.ts';
+import { readResourceFiles } from './resource-files.ts';
 import type { Rooms } from './rooms.ts';
 import { followRoutes } from './route-events.ts';
 import { planSteps } from './running.ts';
@@ -275,19 +277,26 @@ export class Daemon {
 		return plan;
 	}
 
-	/** The current file. @throws ControlError with its errors */
+	/**
+	 * The current file; its resource files can be read. @throws ControlError with the errors of
+	 * either
+	 */
 	async #load(dryRun: boolean): Promise<{ readonly next: Config; readonly keys: PasswordKeys }> {
 		const { configFile, log } = this.#options;
 		try {
 			const next = await loadConfig(configFile);
+			readResourceFiles(next.networkPolicy.resourceFiles);
 			return { next, keys: await readPasswords(next, configFile) };
 		} catch (error) {
-			if (!(error instanceof ConfigError)) throw error;
+			if (!(error instanceof ConfigError || error instanceof ClusterAccessError)) throw error;
 			if (!dryRun) {
 				const at = new Date().toISOString();
 				this.#reloads.refused++;
 				this.#lastReloadError = { at, message: error.message };
-				log.error('configuration refused, the running one stays', { file: configFile, problems: error.problems });
+				log.error('configuration refused, the running one stays', {
+					file: configFile,
+					...(error instanceof ConfigError ? { problems: error.problems } : { reason: error.message }),
+				});
 				this.#hub.publish({ type: 'config', at, event: 'rejected', message: error.message });
 			}
 			throw new ControlError(

@@ -63,7 +63,7 @@ export class EventFollower {
 export interface PacketLogDependencies {
 	/** The meaning of a logged packet's prefix. */
 	readonly reference: (prefix: string) => DropReference | undefined;
-	/** Pods by name, other endpoints unchanged. */
+	/** Pods, host endpoints and nodes by name, other addresses unchanged. */
 	readonly nameOf: (address: string) => string;
 	readonly clock: Clock;
 	readonly log: Logger;

@@ -1,5 +1,5 @@
 import { type JsonObject, textAt } from '../../json/index.ts';
-import { type PolicyKey, type PolicyKind, policyResourceOf } from '../../policy/index.ts';
+import { type HostEndpoint, type PolicyKey, type PolicyKind, policyResourceOf } from '../../policy/index.ts';
 
 /** The user-visible name of a kind. */
 const kindNames: Readonly<Record<PolicyKind, string>> = {
@@ -31,4 +31,21 @@ export function policyNameOf(raw: JsonObject): string | undefined {
 	const isCalico = row.kind === 'NetworkPolicy' && row.groups.includes('projectcalico.org');
 	const [name, namespace] = [textAt(raw, 'metadata', 'name') ?? '', textAt(raw, 'metadata', 'namespace')];
 	return `${row.kind}${isCalico ? ' (Calico)' : ''} ${namespace === undefined ? name : `${namespace}/${name}`}`;
+}
+
+/**
+ * The HostEndpoint that protects an interface of this node: its own, else the one of `*`.
+ * `undefined`: there is none, or the interface is not of this node. Pure.
+ */
+export function hostEndpointAt(
+	interfaceName: string | undefined,
+	endpoints: Iterable<Pick<HostEndpoint, 'key' | 'interfaceName'>>,
+): string | undefined {
+	if (interfaceName === undefined) return undefined;
+	let ofAll: string | undefined;
+	for (const { key, interfaceName: of } of endpoints) {
+		if (of === interfaceName) return key;
+		if (of === '*') ofAll = key;
+	}
+	return ofAll;
 }

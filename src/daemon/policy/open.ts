@@ -17,6 +17,7 @@ import { EventFollower, openPacketLog } from './drops.ts';
 import { adoptEbpf, EbpfUnavailableError, type OpenedEbpf, openEbpf, removeEbpf } from './ebpf.ts';
 import { type PolicyFigures, PolicyLabels, policyFigures } from './figures.ts';
 import { findForeignRules } from './foreign-rules.ts';
+import { hostEndpointAt } from './names.ts';
 import { ProblemEvents } from './problem-events.ts';
 import { ProgramEvents } from './program-events.ts';
 import { PolicyReporter, reportOf } from './reporter.ts';
@@ -86,12 +87,13 @@ export async function openPolicy(dependencies: PolicyRoomDependencies): Promise<
 		if (kernel?.want(dataplane ?? ofFelix ?? 'nftables') === true) resync();
 	};
 	let reporter: PolicyReporter | undefined;
+	const hostInterfaces = interfacesByAddress();
 	const side: PolicySide = new PolicySide({
 		node,
 		onProgress: () => reporter?.changed(),
 		cluster: cluster === undefined ? undefined : { client: cluster.client, layout: cluster.layout },
 		kernel,
-		hostInterfaces: interfacesByAddress(),
+		hostInterfaces,
 		onDataplane: (bpfEnabled) => {
 			ofFelix = bpfEnabled === undefined ? undefined : bpfEnabled ? 'ebpf' : 'nftables';
 			choose();
@@ -117,7 +119,11 @@ export async function openPolicy(dependencies: PolicyRoomDependencies): Promise<
 	choose();
 	side.start(objects);
 	events?.start();
-	const nameOf = (address: string) => side.calculator.podsAt(address)[0] ?? side.calculator.nodeAt(address) ?? address;
+	const nameOf = (address: string) => {
+		const { calculator } = side;
+		const ofHost = hostEndpointAt(hostInterfaces.get(address), calculator.state.hosts.values());
+		return calculator.podsAt(address)[0] ?? ofHost ?? calculator.nodeAt(address) ?? address;
+	};
 	const programEvents = new ProgramEvents({ ebpf: () => kernel?.ebpf, nameOf, clock, log });
 	const watch =
 		kernel &&

@@ -4,7 +4,10 @@ import type { ApiLayout } from './resource.ts';
 const v1: ApiLayout = 'crd.projectcalico.org/v1';
 const v3: ApiLayout = 'projectcalico.org/v3';
 
-/** Kinds with the same spec in both layouts; the names of policies differ. */
+/**
+ * Kinds with the same spec in both layouts. Older releases of Calico store a policy of the tier
+ * `default` as `default.NAME`, and read it with and without that prefix: names stay as they are.
+ */
 const sameSpec = new Set([
 	'IPPool',
 	'IPReservation',
@@ -19,6 +22,12 @@ const sameSpec = new Set([
 	'Profile',
 	'GlobalNetworkSet',
 	'NetworkSet',
+	'Tier',
+	'NetworkPolicy',
+	'GlobalNetworkPolicy',
+	'StagedNetworkPolicy',
+	'StagedGlobalNetworkPolicy',
+	'StagedKubernetesNetworkPolicy',
 ]);
 
 /**
