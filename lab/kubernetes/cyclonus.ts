@@ -40,8 +40,8 @@ export async function runCyclonus(
 		'--perturbation-wait-seconds=2',
 		'--pod-creation-timeout-seconds=300',
 		'--retries=2',
-		// Names would cost each probe ten queries to the cluster's DNS within the second that it has.
-		'--destination-type=service-ip',
+		// A name costs each probe ten queries to the DNS; a Service of a pod that a case makes has no address here.
+		'--destination-type=pod-ip',
 		// A pod can not block access to itself, say Kubernetes' documents; cyclonus' evaluator lets it.
 		'--ignore-loopback',
 	];
