@@ -1,7 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { parseAddress } from '../../src/core/index.ts';
-import type { JsonObject } from '../../src/json/index.ts';
 import { interfaceKey } from '../../src/linux/index.ts';
 import { PolicyRuleset } from '../../src/nftables/policy/ruleset.ts';
 import { tableDifference } from '../../src/nftables/table.ts';
@@ -16,6 +15,7 @@ import {
 	type Verdict,
 } from '../../src/policy/index.ts';
 import { object, world } from '../policy/arbitraries.ts';
+import { historyStep, replayHistory } from '../policy/history.ts';
 import { describe, type Outcome, SimulatedTable } from './simulated-table.ts';
 
 const [node] = world.nodes;
@@ -30,16 +30,7 @@ const probes = [
 	{ protocol: 1, sourcePort: 0, destinationPort: 0, icmp: { type: 8, code: 0 } },
 ] as const;
 
-const identity = (raw: JsonObject): string => {
-	const { namespace = '', name } = raw['metadata'] as { namespace?: string; name: string };
-	return `${String(raw['apiVersion'])} ${String(raw['kind'])} ${namespace}/${name}`;
-};
-
-const step = fc.oneof(
-	{ weight: 5, arbitrary: object.map((raw) => ({ type: 'put' as const, raw })) },
-	{ weight: 2, arbitrary: fc.nat().map((at) => ({ type: 'remove' as const, at })) },
-	{ weight: 2, arbitrary: fc.constant({ type: 'take' as const }) },
-);
+const step = historyStep(object);
 
 const open = (leastGain: number) =>
 	new PolicyRuleset({ workloadPrefix: 'cali', log: { group: 1, packetsPerSecond: 10 }, leastGain });
@@ -136,22 +127,11 @@ test(`rules decide as the policy's meaning, and follow it change by change (seed
 				calculator.takeChange();
 				ruleset.replace(calculator.state);
 				table.apply(tableDifference({ chains: new Map(), sets: new Map(), counters: new Set() }, ruleset.spec()));
-				const objects = new Map<string, JsonObject>();
 				const take = () => {
 					const change = calculator.takeChange();
 					if (change !== undefined) table.apply(ruleset.change(change, calculator.state));
 				};
-				for (const one of [...history, { type: 'take' as const }])
-					if (one.type === 'put') {
-						objects.set(identity(one.raw), one.raw);
-						feed.put(one.raw);
-					} else if (one.type === 'remove') {
-						const key = [...objects.keys()][one.at % Math.max(1, objects.size)];
-						const raw = key === undefined ? undefined : objects.get(key);
-						if (raw === undefined || key === undefined) continue;
-						objects.delete(key);
-						feed.remove(raw);
-					} else take();
+				replayHistory(history, feed, take);
 				const { state } = calculator;
 				const fresh = open(leastGain);
 				fresh.replace(state);

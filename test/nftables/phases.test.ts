@@ -15,6 +15,7 @@ import {
 	PolicyFeed,
 } from '../../src/policy/index.ts';
 import { object, world } from '../policy/arbitraries.ts';
+import { historyStep, replayHistory } from '../policy/history.ts';
 import { describe, SimulatedTable } from './simulated-table.ts';
 
 const [node] = world.nodes;
@@ -45,11 +46,6 @@ const withoutPass = (value: JsonValue): JsonValue =>
 const ipv4 = world.addresses.filter((address) => !address.includes(':')).slice(0, 4);
 const pairs = ipv4.flatMap((own) => ipv4.map((other) => [own, other] as const));
 
-const identity = (raw: JsonObject): string => {
-	const { namespace = '', name } = raw['metadata'] as { namespace?: string; name: string };
-	return `${String(raw['apiVersion'])} ${String(raw['kind'])} ${namespace}/${name}`;
-};
-
 /** What is sent from and to a pod. */
 interface Probe {
 	readonly id: string;
@@ -79,10 +75,9 @@ function* probesOf({ workloads }: NodePolicy): Iterable<Probe & { readonly allow
 const verdicts = (state: NodePolicy): ReadonlyMap<string, { readonly probe: Probe; readonly allowed: boolean }> =>
 	new Map([...probesOf(state)].map((probe) => [probe.id, { probe, allowed: probe.allowed(state) }]));
 
-const step = fc.oneof(
-	{ weight: 8, arbitrary: object.map((raw) => ({ type: 'put' as const, raw: withoutPass(raw) as JsonObject })) },
-	{ weight: 3, arbitrary: fc.nat().map((at) => ({ type: 'remove' as const, at })) },
-	{ weight: 3, arbitrary: fc.constant({ type: 'take' as const }) },
+const step = historyStep(
+	object.map((raw) => withoutPass(raw) as JsonObject),
+	{ put: 8, remove: 3, take: 3 },
 );
 
 const seen = { transactions: 0, phased: 0, judged: 0, mixed: 0 };
@@ -99,7 +94,6 @@ test(`no packet that a change meets passes against the state before and the one 
 			ruleset.replace(phases.replace(calculator.state));
 			table.apply(tableDifference({ chains: new Map(), sets: new Map(), counters: new Set() }, ruleset.spec()));
 			let earlier = verdicts(calculator.state);
-			const objects = new Map<string, JsonObject>();
 			const take = () => {
 				const change = calculator.takeChange();
 				if (change === undefined) return;
@@ -123,17 +117,7 @@ test(`no packet that a change meets passes against the state before and the one 
 				}
 				earlier = later;
 			};
-			for (const one of [...history, { type: 'take' as const }])
-				if (one.type === 'put') {
-					objects.set(identity(one.raw), one.raw);
-					feed.put(one.raw);
-				} else if (one.type === 'remove') {
-					const key = [...objects.keys()][one.at % Math.max(1, objects.size)];
-					const raw = key === undefined ? undefined : objects.get(key);
-					if (raw === undefined || key === undefined) continue;
-					objects.delete(key);
-					feed.remove(raw);
-				} else take();
+			replayHistory(history, feed, take);
 			// In phases it has become the same as at once.
 			const fresh = new PolicyRuleset({ workloadPrefix: 'cali', log: { group: 1, packetsPerSecond: 10 }, leastGain });
 			fresh.replace(new PolicyPhases().replace(calculator.state));

@@ -1,7 +1,6 @@
 import test from 'ava';
 import * as fc from 'fast-check';
 import { parseAddress } from '../../src/core/index.ts';
-import type { JsonObject } from '../../src/json/index.ts';
 import {
 	defaultNodeSettings,
 	evaluate,
@@ -11,6 +10,7 @@ import {
 	type WorkloadEndpoint,
 } from '../../src/policy/index.ts';
 import { oracleObject, world } from './arbitraries.ts';
+import { identity } from './history.ts';
 import { Oracle, type OraclePacket } from './oracle.ts';
 
 const addresses = [...world.addresses, '10.1.0.77', '203.0.113.9'];
@@ -20,11 +20,6 @@ const probes = [
 	{ protocol: 'UDP', port: 53 },
 	{ protocol: 'ICMP', port: 0 },
 ] as const;
-
-const identity = (raw: JsonObject): string => {
-	const { namespace = '', name } = raw['metadata'] as { namespace?: string; name: string };
-	return `${String(raw['apiVersion'])} ${String(raw['kind'])} ${namespace}/${name}`;
-};
 
 const decided = { allowed: 0, denied: 0 };
 
