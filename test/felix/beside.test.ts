@@ -9,7 +9,7 @@ import { RunningDaemon } from '../support/daemon.ts';
 import { eventually } from '../support/eventually.ts';
 import { startEmptyKubeServer } from '../support/kube-server.ts';
 import { enterRouting, ip, ipAt, link, noNamespaces, watchDeletions } from '../support/namespace.ts';
-import { missingFelix, startFelix } from './felix.ts';
+import { calicoNode, missingFelix, startFelix } from './felix.ts';
 
 const obstacle = noNamespaces ?? missingFelix();
 if (obstacle !== undefined) console.warn(`SKIPPED: a node of ours beside a node with Felix: ${obstacle}`);
@@ -36,17 +36,7 @@ felixTest(
 		const node = new RunningDaemon();
 		const { kubeconfig, client } = await startEmptyKubeServer(t, node.folder, '10.8.0.2');
 		const ofNode = (name: string, annotations: Readonly<Record<string, string>>) =>
-			client.create(coreKinds.nodes, {
-				apiVersion: 'v1',
-				kind: 'Node',
-				metadata: {
-					name,
-					labels: { 'kubernetes.io/hostname': name },
-					annotations: Object.fromEntries(
-						Object.entries(annotations).map(([key, value]) => [`projectcalico.org/${key}`, value]),
-					),
-				},
-			});
+			client.create(coreKinds.nodes, calicoNode(name, annotations));
 		await ofNode('felix', { IPv4Address: '10.8.0.1/24', IPv4VXLANTunnelAddr: felixTunnel });
 		await ofNode('ours', { IPv4Address: '10.8.0.2/24' });
 		const create = (kind: keyof typeof kinds, apiKind: string, name: string, spec: object) =>

@@ -12,6 +12,19 @@ export function felixProgram(): string {
 	return join(homedir(), '.cache/bgpmesh/felix', version, 'felix');
 }
 
+/** A Node with annotations of Calico, their names without the prefix. */
+export const calicoNode = (name: string, annotations: Readonly<Record<string, string>>) => ({
+	apiVersion: 'v1',
+	kind: 'Node',
+	metadata: {
+		name,
+		labels: { 'kubernetes.io/hostname': name },
+		annotations: Object.fromEntries(
+			Object.entries(annotations).map(([key, value]) => [`projectcalico.org/${key}`, value]),
+		),
+	},
+});
+
 /** The reason why Felix cannot run here; `undefined`: it can. */
 export function missingFelix(): string | undefined {
 	if (!existsSync(felixProgram())) return 'npm run setup:felix';

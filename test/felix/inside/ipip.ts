@@ -15,7 +15,7 @@ import { systemEnvironment } from '../../../src/linux/index.ts';
 import { startEmptyKubeServer } from '../../support/kube-server.ts';
 import { ip, ipAt, link } from '../../support/namespace.ts';
 import { equal, holds, must, pingDuring, printStatements, run, until } from '../../support/statements.ts';
-import { packagedFelix, startFelix } from '../felix.ts';
+import { calicoNode, packagedFelix, startFelix } from '../felix.ts';
 
 const [daemonFile = '', felixFile = '', backend = 'nft'] = process.argv.slice(2);
 const iptables = `iptables-${backend}`;
@@ -110,17 +110,7 @@ function watchRoutes(): { lines(): readonly string[]; stop(): void } {
 
 const { kubeconfig, client } = await startEmptyKubeServer({ teardown: () => undefined }, folder, ourNode);
 const createNode = (name: string, annotations: Readonly<Record<string, string>>) =>
-	client.create(coreKinds.nodes, {
-		apiVersion: 'v1',
-		kind: 'Node',
-		metadata: {
-			name,
-			labels: { 'kubernetes.io/hostname': name },
-			annotations: Object.fromEntries(
-				Object.entries(annotations).map(([key, value]) => [`projectcalico.org/${key}`, value]),
-			),
-		},
-	});
+	client.create(coreKinds.nodes, calicoNode(name, annotations));
 const create = (kind: keyof typeof kinds, apiKind: string, name: string, spec: object) =>
 	client.create(kinds[kind], { apiVersion: layout, kind: apiKind, metadata: { name }, spec: { ...spec } });
 await createNode('felix', { IPv4Address: `${felixNode}/24`, IPv4IPIPTunnelAddr: felixTunnel });
