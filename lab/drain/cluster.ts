@@ -140,24 +140,17 @@ export class DrainCluster {
 
 	/** `kubectl cordon` and `uncordon`. */
 	cordon(node: string, unschedulable: boolean): Promise<void> {
-		return this.#changeNode(node, (known) => ({ ...known, spec: { unschedulable } }));
+		return this.#patchNode(node, { spec: { unschedulable } });
 	}
 
 	/** The label that excludes a node from load balancers. */
 	exclude(node: string, excluded: boolean): Promise<void> {
-		return this.#changeNode(node, (known) => ({
-			...known,
-			metadata: {
-				// Every object has metadata.
-				...(known['metadata'] as JsonObject),
-				labels: excluded ? { 'node.kubernetes.io/exclude-from-external-load-balancers': 'true' } : {},
-			},
-		}));
+		const labels = { 'node.kubernetes.io/exclude-from-external-load-balancers': excluded ? 'true' : null };
+		return this.#patchNode(node, { metadata: { labels } });
 	}
 
-	async #changeNode(name: string, change: (known: JsonObject) => JsonObject): Promise<void> {
-		const known = await this.#client.get(coreKinds.nodes, name);
-		if (known === undefined) throw new RangeError(`no node ${name}`);
-		await this.#client.replace(coreKinds.nodes, change(known));
+	/** A patch, since the daemons of the nodes write annotations of the same objects. */
+	async #patchNode(name: string, patch: JsonObject): Promise<void> {
+		await this.#client.patch(coreKinds.nodes, name, patch, 'application/merge-patch+json');
 	}
 }

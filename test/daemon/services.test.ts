@@ -32,7 +32,7 @@ test.serial(
 			rest: 'fib: { enabled: false }',
 		});
 		const { client, daemon } = node;
-		const service = await client.create(
+		await client.create(
 			coreKinds.services,
 			{
 				apiVersion: 'v1',
@@ -47,10 +47,12 @@ test.serial(
 			},
 			'default',
 		);
-		await client.replace(
+		await client.patch(
 			coreKinds.services,
-			{ ...service, status: { loadBalancer: { ingress: [{ ip: '198.51.100.7' }] } } },
-			'status',
+			'web',
+			{ status: { loadBalancer: { ingress: [{ ip: '198.51.100.7' }] } } },
+			'application/merge-patch+json',
+			{ namespace: 'default', subresource: 'status' },
 		);
 		const made = await client.create(coreKinds.endpointSlices, slice({ ready: true }), 'default');
 		await node.apply(kinds.bgpConfigurations, 'BGPConfiguration', 'default', {
@@ -82,14 +84,12 @@ test.serial(
 
 		// The label withdraws the range, too; this node could still serve it, so it is drained
 		// first.
-		const self = (await client.get(coreKinds.nodes, 'node-a')) ?? {};
-		await client.replace(coreKinds.nodes, {
-			...self,
-			metadata: {
-				...(self['metadata'] as JsonObject),
-				labels: { 'node.kubernetes.io/exclude-from-external-load-balancers': 'true' },
-			},
-		});
+		await client.patch(
+			coreKinds.nodes,
+			'node-a',
+			{ metadata: { labels: { 'node.kubernetes.io/exclude-from-external-load-balancers': 'true' } } },
+			'application/merge-patch+json',
+		);
 		await daemon.until('the range drains', ours, (routes) => routes.join() === '198.51.100.0/24 65535:0 0');
 	},
 );
@@ -157,10 +157,8 @@ test.serial(
 		await daemon.until('the address of web is free', inBlocks, (found) => !found.includes('web'));
 		t.true((await inBlocks()).includes('certain'));
 
-		const certain = (await client.get(coreKinds.services, 'certain', 'default')) ?? {};
-		await client.replace(coreKinds.services, {
-			...certain,
-			spec: { ...(certain['spec'] as JsonObject), type: 'ClusterIP' },
+		await client.patch(coreKinds.services, 'certain', { spec: { type: 'ClusterIP' } }, 'application/merge-patch+json', {
+			namespace: 'default',
 		});
 		await daemon.until(
 			'a Service of another type gives its address back',

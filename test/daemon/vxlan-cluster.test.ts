@@ -32,13 +32,13 @@ kernelTest(
 		const { client, daemon } = node;
 		const annotationsOf = async (): Promise<JsonObject> =>
 			objectAt((await client.get(coreKinds.nodes, 'node-a')) ?? {}, 'metadata', 'annotations');
-		const self = (await client.get(coreKinds.nodes, 'node-a')) ?? {};
-		const metadata = objectAt(self, 'metadata');
-		const annotations = {
-			...objectAt(metadata, 'annotations'),
-			'projectcalico.org/IPv6Address': 'fd00:1::2/64',
-		};
-		await client.replace(coreKinds.nodes, { ...self, metadata: { ...metadata, annotations } });
+		// A patch, since the daemon writes annotations of the same Node.
+		await client.patch(
+			coreKinds.nodes,
+			'node-a',
+			{ metadata: { annotations: { 'projectcalico.org/IPv6Address': 'fd00:1::2/64' } } },
+			'application/merge-patch+json',
+		);
 		const pool = (cidr: string, blockSize: number): JsonObject => ({
 			...{ cidr, blockSize, ipipMode: 'Never', vxlanMode: 'Always', natOutgoing: false, nodeSelector: 'all()' },
 		});
