@@ -1,18 +1,28 @@
 import type { Config } from '../config/index.ts';
-import { type Clock, type ErrorView, inSlices, type Logger, type Steps, type Timer } from '../core/index.ts';
+import {
+	type Clock,
+	type ErrorView,
+	inSlices,
+	type Logger,
+	podInterfacePrefix,
+	type Steps,
+	type Timer,
+} from '../core/index.ts';
 import {
 	blocks,
+	checkLimits,
 	checkSettings,
 	evaluate,
 	type HealthFacts,
 	HealthTracker,
 	type PeerFact,
 	type Problem,
+	readConnections,
 	type SettingNeeds,
 	settingsToWrite,
 	sustained,
 } from '../health/index.ts';
-import { ipv6Interfaces, readSetting, writeSetting } from '../linux/index.ts';
+import { interfacesWithSettings, readSetting, writeSetting } from '../linux/index.ts';
 import { descriptorAlarm, descriptorLimit, descriptorsInUse, descriptorWarning } from './descriptors.ts';
 import { blocksOf, poolsOf } from './node-state.ts';
 import { interfaceWarnings, policyWarnings } from './policy-warnings.ts';
@@ -138,7 +148,11 @@ export class HealthMonitor {
 		const { rooms, config, log } = this.#dependencies;
 		const running = rooms();
 		if (running?.kernel === undefined || !config().fib.hostSettings) return;
-		for (const { path, value } of settingsToWrite(checkSettings(this.#needs(running), readSetting))) {
+		const checks = checkSettings(this.#needs(running), readSetting);
+		// The next interface of that name is another one.
+		const present = new Set(checks.map(({ path }) => path));
+		for (const path of this.#written) if (!present.has(path)) this.#written.delete(path);
+		for (const { path, value } of settingsToWrite(checks)) {
 			if (this.#written.has(path)) continue;
 			this.#written.add(path);
 			try {
@@ -164,6 +178,7 @@ export class HealthMonitor {
 			ipv6: prefixes.some((prefix) => prefix.includes(':')),
 			tunnels: kernel?.tunnelDevices ?? [],
 			interfaces: [],
+			pods: interfacesWithSettings('ipv4').filter((name) => name.startsWith(podInterfacePrefix)),
 		};
 	}
 
@@ -186,6 +201,8 @@ export class HealthMonitor {
 			...(rooms.services?.refusal === undefined ? {} : { servicesRefusal: rooms.services.refusal }),
 			networkPolicy: rooms.policy && (await import('./policy/view.ts')).policyFacts(rooms.policy),
 			settings: kernel === undefined ? [] : checkSettings(this.#needs(rooms), readSetting),
+			limits:
+				kernel === undefined ? [] : checkLimits({ connections: readConnections(readSetting), tunnels: [], pods: [] }),
 			mtuHoles: kernel?.tunnelProbe.holes ?? [],
 			unreachableNextHops: nextHops === undefined ? [] : nextHopsStatus(rib.nextHops()).unreachable,
 			...peerFacts(rooms),
@@ -239,7 +256,7 @@ function* notUp(speaker: Rooms['speaker']): Steps<readonly PeerFact[]> {
  * accept_ra is 2.
  */
 function keepRouterAdvertisements(): void {
-	for (const name of ipv6Interfaces()) {
+	for (const name of interfacesWithSettings('ipv6')) {
 		const path = `net/ipv6/conf/${name}/accept_ra`;
 		if (readSetting(path) === '1') writeSetting(path, '2');
 	}

@@ -1,4 +1,5 @@
 import type { HealthFacts, PeerFact } from './facts.ts';
+import { settingRemedy } from './host-settings.ts';
 import type { Finding } from './problems.ts';
 
 /** Subjects of one kind that are listed one by one; the rest is a number. */
@@ -14,11 +15,7 @@ export function evaluate(facts: HealthFacts): readonly Finding[] {
 	return [
 		...routeFindings(facts),
 		...planeFindings(facts),
-		...facts.settings.flatMap(({ ok, setting, subject, found, wanted }): Finding[] =>
-			ok || setting.problem === undefined
-				? []
-				: [{ id: setting.problem, subject, reason: `${subject} is ${found ?? 'not there'}, and must be ${wanted}` }],
-		),
+		...settingFindings(facts),
 		...mtuFindings(facts),
 		...sessionFindings(facts),
 		...facts.unreachableNextHops
@@ -64,6 +61,24 @@ function planeFindings({ planes }: HealthFacts): Finding[] {
 						: { id: idOfKind[kind], subject, reason },
 			),
 	);
+}
+
+function settingFindings({ settings, limits }: HealthFacts): Finding[] {
+	return [
+		...settings
+			.flatMap((check): Finding[] => {
+				const { ok, setting, subject, found, wanted } = check;
+				if (ok || setting.problem === undefined) return [];
+				const reason = `${subject} is ${found ?? 'not there'}, and must be ${wanted}`;
+				return [{ id: setting.problem, subject, reason, remedy: settingRemedy(check) }];
+			})
+			.slice(0, mostListed),
+		...limits.flatMap(({ ok, limit, subject, found, most }): Finding[] =>
+			ok || limit.problem === undefined
+				? []
+				: [{ id: limit.problem, subject, reason: `${subject} is ${found}, and must be at most ${most}` }],
+		),
+	];
 }
 
 function mtuFindings({ mtuHoles }: HealthFacts): Finding[] {

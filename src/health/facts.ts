@@ -1,4 +1,5 @@
 import type { FibRefusal, PlaneView } from '../core/index.ts';
+import type { LimitCheck } from './host-limits.ts';
 import type { SettingCheck } from './host-settings.ts';
 
 /** A session, as far as health is concerned. */
@@ -46,6 +47,7 @@ export interface HealthFacts {
 		  }
 		| undefined;
 	readonly settings: readonly SettingCheck[];
+	readonly limits: readonly LimitCheck[];
 	/** Paths below tunnels that lose packets of full size. */
 	readonly mtuHoles: readonly {
 		readonly node: string;

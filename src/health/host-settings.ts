@@ -1,4 +1,4 @@
-import type { ProblemId } from './problems.ts';
+import { type ProblemId, type ProblemRow, problems } from './problems.ts';
 
 /** What this node does, as far as kernel settings are concerned. */
 export interface SettingNeeds {
@@ -9,11 +9,13 @@ export interface SettingNeeds {
 	readonly tunnels: readonly string[];
 	/** Other interfaces that packets of the mesh arrive at. */
 	readonly interfaces: readonly string[];
+	/** The node's ends of the interfaces of pods. */
+	readonly pods: readonly string[];
 }
 
 /** A kernel setting that the mesh depends on. */
 export interface HostSetting {
-	/** Below `/proc/sys`; `TUNNEL` or `INTERFACE` stands for each such device. */
+	/** Below `/proc/sys`; `TUNNEL`, `INTERFACE` or `POD` stands for each such device. */
 	readonly path: string;
 	/** Accepted values, the one that the daemon writes first. */
 	readonly accepted: readonly string[];
@@ -60,7 +62,18 @@ export const hostSettings: readonly HostSetting[] = [
 			'packets whose answer leaves by another interface: nodes with several uplinks, CrossSubnet with unequal routes',
 		problem: undefined,
 	},
+	{
+		path: 'net/ipv4/conf/POD/proxy_arp',
+		accepted: ['1'],
+		written: true,
+		applies: ({ ipv4 }) => ipv4,
+		breaks: 'every IPv4 packet that the pod sends: its gateway, 169.254.1.1, does not answer ARP',
+		problem: 'pod-gateway-silent',
+	},
 ];
+
+const devicesOf = { TUNNEL: 'tunnels', INTERFACE: 'interfaces', POD: 'pods' } as const;
+const deviceWords = ['TUNNEL', 'INTERFACE', 'POD'] as const;
 
 /** One setting of one interface, as it was found. */
 export interface SettingCheck {
@@ -80,8 +93,8 @@ export const settingName = (path: string): string => path.replace(/[./]/g, (sign
 
 /**
  * Compares each setting that applies with what `read` gives for a path. The kernel takes the larger
- * rp_filter of `all` and the interface (Documentation/networking/ip-sysctl). A device that is
- * absent is left out: the tunnel has a problem of its own. Pure but for `read`.
+ * value of `all` and the interface for rp_filter and proxy_arp (Documentation/networking/ip-sysctl).
+ * A device that is absent is left out: the tunnel has a problem of its own. Pure but for `read`.
  */
 export function checkSettings(
 	needs: SettingNeeds,
@@ -99,10 +112,10 @@ export function checkSettings(
 				wanted: accepted.join(' or '),
 				ok: found !== undefined && accepted.includes(found),
 			});
-			const [word, devices] = path.includes('/TUNNEL/')
-				? (['TUNNEL', needs.tunnels] as const)
-				: (['INTERFACE', needs.interfaces] as const);
-			if (!path.includes(`/${word}/`)) return [check(path, read(path))];
+			const [word, devices] = deviceWords
+				.map((each) => [each, needs[devicesOf[each]]] as const)
+				.find(([each]) => path.includes(`/${each}/`)) ?? [undefined, []];
+			if (word === undefined) return [check(path, read(path))];
 			const all = Number(read(path.replace(word, 'all')) ?? 0);
 			return devices.flatMap((device) => {
 				const at = path.replace(word, device);
@@ -120,4 +133,11 @@ export function settingsToWrite(
 		const [value] = setting.accepted;
 		return setting.written && !ok && found !== undefined && value !== undefined ? [{ path, value }] : [];
 	});
+}
+
+/** What to do about a setting that is wrong, with the name of its device. Pure. */
+export function settingRemedy({ setting, subject }: SettingCheck): string {
+	if (setting.problem === undefined) return `sysctl -w ${subject}=${setting.accepted[0] ?? ''}`;
+	const { remedy }: ProblemRow = problems[setting.problem];
+	return remedy.replaceAll(settingName(setting.path), subject);
 }

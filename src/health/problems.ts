@@ -138,7 +138,23 @@ export const problems = {
 		severity: 'warning',
 		blocks: [],
 		text: 'Reverse path filtering is strict on the tunnel device: packets that return another way are dropped.',
-		remedy: 'sysctl -w net.ipv4.conf.tunl0.rp_filter=2 (loose); the larger value of `all` and the interface counts.',
+		remedy: 'sysctl -w net.ipv4.conf.TUNNEL.rp_filter=2 (loose); the larger value of `all` and the interface counts.',
+		docs: 'reference/health.md',
+	},
+	'pod-gateway-silent': {
+		severity: 'error',
+		blocks: [],
+		text: 'The gateway of a pod does not answer ARP: the pod sends no IPv4 packet.',
+		remedy: 'sysctl -w net.ipv4.conf.POD.proxy_arp=1; another program sets it back, look into /etc/sysctl.d.',
+		docs: 'reference/health.md',
+	},
+	'conntrack-full': {
+		severity: 'warning',
+		blocks: [],
+		text: 'The table of connections is nearly full: the kernel drops packets that begin one beyond it.',
+		remedy:
+			'sysctl -w net.netfilter.nf_conntrack_max=NUMBER with a larger number, and keep it in /etc/sysctl.d; ' +
+			'`conntrack -L` shows whose connections they are.',
 		docs: 'reference/health.md',
 	},
 	'session-down': {

@@ -1,3 +1,4 @@
+import { hostLimits } from './host-limits.ts';
 import { hostSettings, settingName } from './host-settings.ts';
 import { type ProblemRow, problems } from './problems.ts';
 
@@ -23,6 +24,9 @@ export function settingsManual(): string {
 		row(['---', '---', '---', '---']),
 		...hostSettings.map(({ path, accepted, written, breaks }) =>
 			row([`\`${settingName(path)}\``, accepted.join(' or '), written ? 'yes' : 'no', cell(breaks)]),
+		),
+		...Object.entries(hostLimits).map(([id, { name, bound, breaks }]) =>
+			row([name.includes('.') ? `\`${name}\`` : name, cell(bound), id === 'tunnelMtu' ? 'yes' : 'no', cell(breaks)]),
 		),
 	].join('\n');
 }

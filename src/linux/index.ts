@@ -26,5 +26,5 @@ export {
 	setTrafficClass,
 	setTtl,
 } from './socket-options.ts';
-export { ipv6Interfaces, readSetting, writeSetting } from './sysctl.ts';
+export { interfacesWithSettings, readSetting, writeSetting } from './sysctl.ts';
 export { isJournal, notifySystemd, watchdogIntervalMs } from './systemd.ts';

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Family } from '../core/index.ts';
 
 const root = '/proc/sys';
 
@@ -30,10 +31,10 @@ export function writeSetting(path: string, value: string): void {
 	writeFileSync(path.startsWith('net/') ? join(netRoot, path.slice('net/'.length)) : join(root, path), value);
 }
 
-/** The interfaces that have IPv6 settings. */
-export function ipv6Interfaces(): readonly string[] {
+/** The interfaces that have settings of the family. */
+export function interfacesWithSettings(family: Family): readonly string[] {
 	try {
-		return readdirSync(join(root, 'net/ipv6/conf')).filter((name) => name !== 'all' && name !== 'default');
+		return readdirSync(join(root, 'net', family, 'conf')).filter((name) => name !== 'all' && name !== 'default');
 	} catch {
 		return [];
 	}

@@ -1,10 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { get } from 'node:http';
 import { text } from 'node:stream/consumers';
 import test from 'ava';
+import type { HostCheck } from '../../src/cli/index.ts';
 import type { ControlClient, StatusView } from '../../src/control/index.ts';
 import { RunningDaemon } from '../support/daemon.ts';
+import { eventually } from '../support/eventually.ts';
 import { addInterface, enterNewNamespace, ip, noNamespaces } from '../support/namespace.ts';
 
 const kernelTest = noNamespaces === undefined ? test.serial : test.serial.skip;
@@ -25,6 +27,9 @@ async function probe(
 		}).on('error', reject);
 	});
 }
+
+/** The interface of a pod; its other end stays in this namespace. */
+const addPod = (name: string) => ip(`link add ${name} type veth peer name pod-${name}`);
 
 const bgp = `asNumber: 64512\nrouterId: 10.0.0.1\nlisten: { address: 127.0.0.2, port: 1790 }\noriginate: [ 192.168.1.0/26 ]`;
 
@@ -93,6 +98,101 @@ kernelTest(`fib.hostSettings: false writes no kernel setting${note}`, async (t) 
 	await node.start(t);
 	t.deepEqual(ids((await node.ask('status')) as StatusView), ['ipv4-forwarding']);
 	t.is(readFileSync(setting('ipv4/ip_forward'), 'utf8').trim(), '0');
+});
+
+kernelTest(`settings that cannot be written are named, and the daemon goes on${note}`, async (t) => {
+	enterNewNamespace();
+	addInterface('up0', ['10.0.1.1/24']);
+	addPod('cali1');
+	for (const path of ['ipv4/ip_forward', 'ipv6/conf/all/forwarding']) writeFileSync(setting(path), '0');
+	const node = new RunningDaemon();
+	node.configure(
+		bgp,
+		'pools: [ { cidr: 192.168.0.0/16, ipipMode: Never }, { cidr: "fd00:10::/48", ipipMode: Never } ]',
+	);
+	const readOnly = 'mount --bind /proc/sys /proc/sys && mount -o remount,bind,ro /proc/sys && exec "$@"';
+	node.runAs(['unshare', '--mount', 'sh', '-c', readOnly, 'sh'], 0);
+	await node.start(t);
+	const view = await node.until('the block is installed', status, ({ fib }) => fib.installed === 1);
+	t.deepEqual(ids(view), ['ipv4-forwarding', 'ipv6-forwarding', 'pod-gateway-silent']);
+	t.regex(ip('route show proto 80'), /^blackhole 192\.168\.1\.0\/26/);
+	for (const path of ['ipv4/ip_forward', 'ipv6/conf/all/forwarding', 'ipv4/conf/cali1/proxy_arp']) {
+		t.is(readFileSync(setting(path), 'utf8').trim(), '0', path);
+		const lines = node.log.split('\n').filter((line) => line.includes(`setting=net/${path} `));
+		t.is(lines.length, 1, `once: ${path}`);
+		t.regex(lines[0] ?? '', /warn +kernel setting could not be written .*EROFS/);
+	}
+	// As soon as another program sets them, nothing is wrong any more.
+	for (const path of ['ipv4/ip_forward', 'ipv6/conf/all/forwarding', 'ipv4/conf/cali1/proxy_arp'])
+		writeFileSync(setting(path), '1');
+	t.deepEqual(ids((await node.ask('status')) as StatusView), []);
+});
+
+kernelTest(`doctor lists settings and MTU of tunnels and pods, and the table of connections${note}`, async (t) => {
+	enterNewNamespace();
+	addInterface('up0', ['10.0.1.1/24']);
+	for (const pod of ['cali1', 'cali2', 'cali3']) addPod(pod);
+	ip('link add vxlan.calico type vxlan id 4096 dstport 4789 local 10.0.1.1 dev up0');
+	ip('link set vxlan.calico up mtu 1450');
+	ip('link set up0 mtu 1400');
+	for (const [pod, arp, mtu] of [
+		['cali1', '1', 1450],
+		['cali2', '1', 1500],
+		['cali3', '0', 1450],
+	] as const) {
+		writeFileSync(setting(`ipv4/conf/${pod}/proxy_arp`), arp);
+		ip(`link set ${pod} mtu ${mtu}`);
+	}
+	const node = new RunningDaemon();
+	const doctor = async () => {
+		const { stdout } = await node.cli('doctor', '--json');
+		const { checks } = JSON.parse(stdout) as { readonly checks: readonly HostCheck[] };
+		return checks.filter(({ name }) => /proxy_arp|^MTU|conntrack/.test(name));
+	};
+	const rows = await doctor();
+	const tracked = existsSync('/proc/sys/net/netfilter/nf_conntrack_count');
+	t.deepEqual(
+		rows.map(({ name, state }) => [name, state]),
+		[
+			['net.ipv4.conf.cali*.proxy_arp', 'ok'],
+			['net.ipv4.conf.cali3.proxy_arp', 'wrong'],
+			['MTU of vxlan.calico', 'wrong'],
+			['MTU of cali*', 'ok'],
+			['MTU of cali2', 'wrong'],
+			...(tracked ? [['net.netfilter.nf_conntrack_count', 'ok']] : []),
+		],
+	);
+	const [arp, silent, tunnel, , pod] = rows;
+	t.is(arp?.found, '1 (2)');
+	t.regex(silent?.remedy ?? '', /sysctl -w net\.ipv4\.conf\.cali3\.proxy_arp=1/);
+	t.like(tunnel, { found: '1450', wanted: 'at most 1350' });
+	t.like(pod, { found: '1500', wanted: 'at most 1450' });
+	for (const { breaks, remedy } of rows) t.true(breaks.length > 20 && remedy.length > 20);
+
+	ip('link set vxlan.calico mtu 1350');
+	t.is((await doctor()).find(({ name }) => name === 'MTU of vxlan.calico')?.state, 'ok');
+});
+
+kernelTest(`the daemon has pods' gateways answer, and reports one that is silenced later${note}`, async (t) => {
+	enterNewNamespace();
+	addInterface('up0', ['10.0.1.1/24']);
+	addPod('cali1');
+	const arp = setting('ipv4/conf/cali1/proxy_arp');
+	const node = new RunningDaemon();
+	node.configure(bgp, 'pools: [ { cidr: 192.168.0.0/16, ipipMode: Never } ]');
+	await node.start(t);
+	t.is(readFileSync(arp, 'utf8').trim(), '1');
+	writeFileSync(arp, '0');
+	const [problem] = ((await node.ask('status')) as StatusView).problems;
+	t.like(problem, { id: 'pod-gateway-silent', subject: 'net.ipv4.conf.cali1.proxy_arp' });
+
+	// A later interface of the same name is another one, and set up again.
+	await eventually('the problem is in the log', () => / problem .*id=pod-gateway-silent/.test(node.log));
+	t.is(readFileSync(arp, 'utf8').trim(), '0', 'written once only');
+	ip('link del cali1');
+	await eventually('it is solved', () => /problem solved .*id=pod-gateway-silent/.test(node.log));
+	addPod('cali1');
+	await eventually('the gateway answers', () => readFileSync(arp, 'utf8').trim() === '1');
 });
 
 kernelTest(

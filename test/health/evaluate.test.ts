@@ -1,6 +1,7 @@
 import test from 'ava';
 import {
 	blocks,
+	checkLimits,
 	checkSettings,
 	evaluate,
 	type HealthFacts,
@@ -8,6 +9,7 @@ import {
 	type PeerFact,
 	type ProblemId,
 	problems,
+	readConnections,
 	settingName,
 	settingsToWrite,
 	sustained,
@@ -29,6 +31,7 @@ const well: HealthFacts = {
 	planes: [{ name: 'ipip', failures: [] }],
 	networkPolicy: undefined,
 	settings: [],
+	limits: [],
 	mtuHoles: [],
 	unreachableNextHops: [],
 	withoutNextHop: [],
@@ -50,12 +53,14 @@ const well: HealthFacts = {
 	interfacePolicies: [],
 };
 
-const needs = { ipv4: true, ipv6: true, tunnels: ['tunl0'], interfaces: [] };
+const needs = { ipv4: true, ipv6: true, tunnels: ['tunl0'], interfaces: [], pods: ['cali1', 'cali2'] };
 const kernel: Readonly<Record<string, string>> = {
 	'net/ipv4/ip_forward': '1',
 	'net/ipv6/conf/all/forwarding': '1',
 	'net/ipv4/conf/all/rp_filter': '0',
 	'net/ipv4/conf/tunl0/rp_filter': '0',
+	'net/ipv4/conf/all/proxy_arp': '0',
+	'net/ipv4/conf/cali1/proxy_arp': '1',
 };
 const settings = (changed: Readonly<Record<string, string | undefined>>) =>
 	checkSettings(needs, (path) => ({ ...kernel, ...changed })[path]);
@@ -201,6 +206,20 @@ const rows: readonly {
 		title: 'strict reverse path filtering on the tunnel, by the setting of all interfaces',
 		facts: { settings: settings({ 'net/ipv4/conf/all/rp_filter': '1' }) },
 		ids: ['rp-filter-strict'],
+		ready: true,
+		network: true,
+	},
+	{
+		title: 'a pod whose gateway does not answer ARP',
+		facts: { settings: settings({ 'net/ipv4/conf/cali1/proxy_arp': '0' }) },
+		ids: ['pod-gateway-silent'],
+		ready: true,
+		network: true,
+	},
+	{
+		title: 'a table of connections that is nearly full',
+		facts: { limits: checkLimits({ connections: { count: 901, most: 1000 }, tunnels: [], pods: [] }) },
+		ids: ['conntrack-full'],
 		ready: true,
 		network: true,
 	},
@@ -374,14 +393,16 @@ test('only settings that are wrong, writable for the daemon and present in the k
 				'net/ipv4/ip_forward': '0',
 				'net/ipv6/conf/all/forwarding': undefined,
 				'net/ipv4/conf/tunl0/rp_filter': '1',
+				'net/ipv4/conf/cali2/proxy_arp': '0',
 			}),
 		),
 		[
 			{ path: 'net/ipv4/ip_forward', value: '1' },
 			{ path: 'net/ipv4/conf/tunl0/rp_filter', value: '2' },
+			{ path: 'net/ipv4/conf/cali2/proxy_arp', value: '1' },
 		],
 	);
-	const reports = checkSettings({ ipv4: true, ipv6: false, tunnels: [], interfaces: ['eth0'] }, () => '1');
+	const reports = checkSettings({ ipv4: true, ipv6: false, tunnels: [], interfaces: ['eth0'], pods: [] }, () => '1');
 	t.deepEqual(settingsToWrite(reports), []);
 	t.deepEqual(
 		reports.map(({ subject, ok }) => [subject, ok]),
@@ -393,12 +414,66 @@ test('only settings that are wrong, writable for the daemon and present in the k
 });
 
 test('a node without IPv6 pools leaves the IPv6 settings unchanged', (t) => {
-	const checks = checkSettings({ ipv4: false, ipv6: false, tunnels: ['tunl0'], interfaces: ['eth0'] }, () => '0');
+	const checks = checkSettings(
+		{ ipv4: false, ipv6: false, tunnels: ['tunl0'], interfaces: ['eth0'], pods: ['cali1'] },
+		() => '0',
+	);
 	t.deepEqual(checks, []);
 });
 
 test('a setting has its sysctl name', (t) => {
 	t.is(settingName('net/ipv4/conf/eth0.100/rp_filter'), 'net.ipv4.conf.eth0/100.rp_filter');
+});
+
+test('the remedy of a setting names the device that it is about', (t) => {
+	const checks = checkSettings(
+		{ ipv4: true, ipv6: false, tunnels: ['tunl0', 'vxlan.calico'], interfaces: [], pods: ['cali1'] },
+		(path) => (/vxlan|ip_forward/.test(path) ? '1' : '0'),
+	);
+	const remedies = evaluate({ ...well, settings: checks }).map(({ subject, remedy }) => [
+		subject,
+		remedy?.split(/[ ;]/)[2],
+	]);
+	t.deepEqual(remedies, [
+		['net.ipv4.conf.vxlan/calico.rp_filter', 'net.ipv4.conf.vxlan/calico.rp_filter=2'],
+		['net.ipv4.conf.cali1.proxy_arp', 'net.ipv4.conf.cali1.proxy_arp=1'],
+	]);
+});
+
+test('the MTU of a tunnel has the bound of its uplink, that of a pod the least tunnel', (t) => {
+	const numbers = {
+		connections: undefined,
+		tunnels: [
+			{ name: 'tunl0', mtuBytes: 1480, mostBytes: 1480 },
+			{ name: 'vxlan.calico', mtuBytes: 1460, mostBytes: 1450 },
+		],
+		pods: [
+			{ name: 'cali1', mtuBytes: 1461 },
+			{ name: 'cali2', mtuBytes: 1460 },
+		],
+	};
+	const seen = checkLimits(numbers).map(({ subject, found, most, ok }) => [subject, found, most, ok]);
+	t.deepEqual(seen, [
+		['MTU of tunl0', 1480, 1480, true],
+		['MTU of vxlan.calico', 1460, 1450, false],
+		['MTU of cali1', 1461, 1460, false],
+		['MTU of cali2', 1460, 1460, true],
+	]);
+	t.deepEqual(checkLimits({ ...numbers, tunnels: [] }), [], 'without tunnels');
+});
+
+test('the table of connections is nearly full above 90 % of its maximum', (t) => {
+	const ok = (values: Readonly<Record<string, string>>) =>
+		checkLimits({
+			connections: readConnections((path) => values[path.replace('net/netfilter/nf_conntrack_', '')]),
+			tunnels: [],
+			pods: [],
+		}).map((check) => check.ok);
+	t.deepEqual(ok({ count: '900', max: '1000' }), [true]);
+	t.deepEqual(ok({ count: '901', max: '1000' }), [false]);
+	t.deepEqual(ok({ count: '901', max: '0' }), [], 'no maximum');
+	t.deepEqual(ok({ count: '901' }), [], 'no such setting');
+	t.deepEqual(ok({}), [], 'no connection tracking');
 });
 
 test('a black hole is named with the node, the sizes and the key to set', (t) => {
