@@ -92,8 +92,8 @@ export interface SettingCheck {
 export const settingName = (path: string): string => path.replace(/[./]/g, (sign) => (sign === '/' ? '.' : '/'));
 
 /**
- * Compares each setting that applies with what `read` gives for a path. The kernel takes the larger
- * value of `all` and the interface for rp_filter and proxy_arp (Documentation/networking/ip-sysctl).
+ * Compares each setting that applies with what `read` gives. The kernel takes the larger value of
+ * `all` and the interface for rp_filter and proxy_arp (Documentation/networking/ip-sysctl).
  * A device that is absent is left out: the tunnel has a problem of its own. Pure but for `read`.
  */
 export function checkSettings(

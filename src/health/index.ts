@@ -2,8 +2,8 @@
  * Health of this node. `problems` is a table: each row has an identifier, a severity, what it
  * blocks and what to do. `evaluate` is a pure function from facts to findings; `HealthTracker` adds
  * since when each finding holds. `status`, metrics, readiness, `lint` and the Node condition read
- * the same list. `hostSettings` is the table of kernel settings that the node depends on, `hostLimits`
- * that of numbers with a bound; `bgpmesh doctor` prints both.
+ * the same list. `hostSettings` is the table of kernel settings that the node depends on,
+ * `hostLimits` that of numbers with a bound; `bgpmesh doctor` prints both.
  */
 export { evaluate, peerFindings, sessionFinding } from './evaluate.ts';
 export type { HealthFacts, PeerFact } from './facts.ts';
