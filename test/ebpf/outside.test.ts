@@ -366,6 +366,24 @@ for (const family of familyNames) {
 	});
 }
 
+kernelTest('a packet passes that another processor has overtaken', async (t) => {
+	const { client, set, maps } = await open(t, 'o');
+	const { balancer } = families.ipv4;
+	await set(modelOf(service('ipv4', balancer, 'udp', { local: true })));
+	const flows = maps.get('nat_flows');
+	const kept = (await client.ask('udp', balancer, 80, { socket: 'a' })).server;
+	const [key] = flows?.keys() ?? [];
+	const value = key && flows?.get(key);
+	if (flows === undefined || key === undefined || value === undefined) return t.fail();
+	for (let round = 0; round < 20; round++) {
+		// The time of its last packet is later than that of the next one; below the slack of the clock.
+		new DataView(value.buffer, value.byteOffset).setBigUint64(0, process.hrtime.bigint() + 15_000_000n, true);
+		flows.set(key, value);
+		t.like(await client.ask('udp', balancer, 80, { socket: 'a' }), { server: kept, peer: `${balancer} 80` });
+	}
+	return undefined;
+});
+
 kernelTest('clsact: a service from outside, and a second one from the same port of the client', async (t) => {
 	const { client, set, services, maps, names } = await open(t, 'k', 'clsact');
 	const { balancer, second, backends } = families.ipv4;

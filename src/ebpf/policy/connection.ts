@@ -244,12 +244,12 @@ export function emitKnown(
 }
 
 /**
- * Register 1: nanoseconds since the time at the address in register 0, and `clockSlack`. Another
- * processor, or a program with another clock, may have written a time that is later than `now`.
- * Loses register 2.
+ * Register 1: nanoseconds since the time at this offset from the address in register 0, and
+ * `clockSlack`. Another processor, or a program with another clock, may have written a time that is
+ * later than `now`. Loses register 2.
  */
-const emitAge = (assembler: Assembler, now: number): Assembler =>
-	assembler.load('dw', r1, fp, now).load('dw', r2, r0, 0).op('sub', r1, r2).op('add', r1, imm(clockSlack));
+export const emitAge = (assembler: Assembler, now: number, offset = 0): Assembler =>
+	assembler.load('dw', r1, fp, now).load('dw', r2, r0, offset).op('sub', r1, r2).op('add', r1, imm(clockSlack));
 
 /** FIN and RST of the packet (flags in `tcp`) into the flags of the connection. */
 function emitTcpFlags(assembler: Assembler, flags: Register, tcp: Register): void {

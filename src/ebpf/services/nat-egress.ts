@@ -1,6 +1,7 @@
 import type { Family } from '../../core/index.ts';
 import type { Assembler } from '../assembly/assembler.ts';
 import { fp, imm, r0, r1, r2, r3, r4 } from '../assembly/instruction.ts';
+import { emitAge } from '../policy/connection.ts';
 import { protocolRegister } from '../policy/frame.ts';
 import { SocketLayout } from './maps.ts';
 import { emitFlowKey, type NatFrame, udpProtocol } from './nat-frame.ts';
@@ -39,7 +40,7 @@ export function emitNatEgress(
 		.jumpIf(r1, '!=', r2, 'pass');
 	assembler.load('w', r3, r0, at.flags).mov(r2, r3).op('and', r2, imm(NatFlowFlag.left));
 	assembler.jumpIf(r2, '!=', imm(0), 'pass');
-	assembler.load('dw', r1, fp, now).load('dw', r2, r0, 0).op('sub', r1, r2);
+	emitAge(assembler, now);
 	const [udp, use] = [stem('answer-udp'), stem('answer-use')];
 	assembler.jumpIf(protocolRegister, '==', imm(udpProtocol), udp);
 	emitExpire(assembler, natTimeoutSeconds.tcpEstablished, natTimeoutSeconds.tcpEstablished, 'pass');

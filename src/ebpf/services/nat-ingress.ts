@@ -1,6 +1,7 @@
 import type { Family } from '../../core/index.ts';
 import type { Assembler } from '../assembly/assembler.ts';
 import { fp, imm, r0, r1, r2, r3, r4, r5 } from '../assembly/instruction.ts';
+import { emitAge } from '../policy/connection.ts';
 import { packetRegister, protocolRegister } from '../policy/frame.ts';
 import { SocketLayout } from './maps.ts';
 import { copyWords, emitEndpoint, emitFlowKey, type NatFrame, tcpProtocol, udpProtocol } from './nat-frame.ts';
@@ -45,7 +46,8 @@ export class NatIngress {
 		const { now, transport, chosen } = this.#frame;
 		const at = NatLayout.flowValue;
 		const [other, use] = [stem('known-other'), stem('known-use')];
-		assembler.load('dw', r1, fp, now).load('dw', r2, r0, 0).op('sub', r1, r2).load('w', r3, r0, at.flags);
+		emitAge(assembler, now);
+		assembler.load('w', r3, r0, at.flags);
 		// Register 5: the packet may be the first that conntrack sees.
 		assembler.mov(r5, imm(0)).jumpIf(protocolRegister, '!=', imm(tcpProtocol), other);
 		assembler
@@ -136,7 +138,7 @@ export class NatIngress {
 		assembler.load('dw', r1, fp, affinity).jumpIf(r1, '==', imm(0), draw);
 		clientKey();
 		assembler.lookup('nat_affinity', scratch).jumpIf(r0, '==', imm(0), draw);
-		assembler.load('dw', r2, r0, 0).load('dw', r1, fp, now).op('sub', r1, r2);
+		emitAge(assembler, now);
 		assembler.load('dw', r2, fp, affinity).loadWide(r3, nanoseconds(1)).op('mul', r2, r3).jumpIf(r1, '>', r2, draw);
 		for (let offset = 0; offset < SocketLayout.endpoint.bytes; offset += 8)
 			assembler.load('dw', r1, r0, NatLayout.affinity.backend + offset).store('dw', fp, chosen + offset, r1);
@@ -200,7 +202,7 @@ export class NatIngress {
 		});
 		assembler.lookup('nat_flows', scratch).jumpIf(r0, '==', imm(0), free);
 		assembler.load('w', r3, r0, NatLayout.flowValue.flags);
-		assembler.load('dw', r1, fp, now).load('dw', r2, r0, 0).op('sub', r1, r2);
+		emitAge(assembler, now);
 		assembler.mov(r2, r3).op('and', r2, imm(bothFins)).jumpIf(r2, '==', imm(bothFins), free);
 		assembler.mov(r2, r3).op('and', r2, imm(NatFlowFlag.reset)).jumpIf(r2, '!=', imm(0), free);
 		const udp = stem('rival-udp');

@@ -3,6 +3,7 @@ import { HostMark } from '../../policy/index.ts';
 import { Assembler } from '../assembly/assembler.ts';
 import { fp, imm, r0, r1, r2 } from '../assembly/instruction.ts';
 import type { AssembledProgram } from '../assembly/layout.ts';
+import { emitAge } from '../policy/connection.ts';
 import { icmpOf, protocolRegister } from '../policy/frame.ts';
 import { Layout } from '../policy/maps.ts';
 import { emitDispatch, emitParseNetwork, emitParseTransport } from '../policy/parse.ts';
@@ -125,7 +126,7 @@ class NatCompiler {
 		this.#fragmentKey(family);
 		assembler.call('ktimeGetNs').store('dw', fp, frame.now, r0).lookup('nat_fragments', frame.fragment);
 		assembler.jumpIf(r0, '==', imm(0), 'pass');
-		assembler.load('dw', r1, fp, frame.now).load('dw', r2, r0, NatLayout.fragmentValue.time).op('sub', r1, r2);
+		emitAge(assembler, frame.now, NatLayout.fragmentValue.time);
 		assembler.loadWide(r2, nanoseconds(natTimeoutSeconds.fragments)).jumpIf(r1, '>', r2, 'pass');
 		for (let offset = 0; offset < 16; offset += 8)
 			assembler.load('dw', r1, r0, offset).store('dw', fp, frame.chosen + offset, r1);

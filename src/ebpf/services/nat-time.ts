@@ -27,7 +27,7 @@ export const bothFins = NatFlowFlag.finOfClient | NatFlowFlag.finOfBackend;
 export const nanoseconds = (seconds: number): bigint => BigInt(seconds) * 1_000_000_000n;
 
 /**
- * Register 1: nanoseconds since the last packet, register 3: flags. Jumps when that is too long
+ * Register 1: age by `emitAge`, register 3: flags. Jumps when that is too long
  * ago.
  */
 export function emitExpire(assembler: Assembler, unanswered: number, answered: number, expired: string): void {

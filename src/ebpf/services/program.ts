@@ -1,6 +1,7 @@
 import { Assembler } from '../assembly/assembler.ts';
 import { fp, imm, type Register, r0, r1, r2, r6, r7, r8 } from '../assembly/instruction.ts';
 import type { AssembledProgram } from '../assembly/layout.ts';
+import { emitAge } from '../policy/connection.ts';
 import { SocketLayout, SocketOrigin } from './maps.ts';
 
 /** Hooks of a cgroup, with the numbers of `enum bpf_attach_type`. */
@@ -92,7 +93,8 @@ class SocketCompiler {
 		assembler.label('affinity').load('dw', r1, fp, affinity).jumpIf(r1, '==', imm(0), 'draw');
 		this.#clientKey(client, cookie, pool);
 		assembler.call('ktimeGetNs').store('dw', fp, now, r0).lookup('svc_affinity', client);
-		assembler.jumpIf(r0, '==', imm(0), 'draw').load('dw', r2, r0, 0).load('dw', r1, fp, now).op('sub', r1, r2);
+		assembler.jumpIf(r0, '==', imm(0), 'draw');
+		emitAge(assembler, now);
 		assembler.load('dw', r2, fp, affinity).loadWide(8, 1_000_000_000n).op('mul', r2, 8).jumpIf(r1, '>', r2, 'draw');
 		this.#copyFrom(r0, SocketLayout.affinity.endpoint, this.#chosen);
 		this.#requireMember(pool, 'draw');
