@@ -22,6 +22,7 @@ import {
 } from '../../ebpf/index.ts';
 import { type Conntrack, Rtnetlink } from '../../linux/index.ts';
 import type { NodePolicy } from '../../policy/index.ts';
+import { nodeAddresses } from '../addresses.ts';
 import type { OutsideServices } from '../services/outside.ts';
 
 /** This machine cannot run the eBPF programs; the message names everything that is missing. */
@@ -84,6 +85,7 @@ export function openEbpf(
 				hostLinks(await netlink.links()).filter(({ name }) => outside()?.interfaces.includes(name) ?? true),
 			translated: () => outside()?.incoming() ?? [],
 		},
+		ownAddresses: () => new Set(nodeAddresses().all),
 		flows: async () => [...(await conntrack.list('ipv4')), ...(await conntrack.list('ipv6'))],
 	});
 	const close = () => {

@@ -48,10 +48,10 @@ function readConnection(key: Uint8Array, value: Uint8Array): Connection {
 
 /**
  * Does the policy deny the connection at the pod whose interface keeps it? What the host itself
- * sends to its pods is not judged. Pure.
+ * sends to its pods is not judged. `own`: addresses of the host. Pure.
  */
-function isConnectionDenied(
-	{ family, tuple }: Connection,
+export function isConnectionDenied(
+	{ family, tuple }: Pick<Connection, 'family' | 'tuple'>,
 	{ addresses, egress, ingress }: Pick<WorkloadEndpoint, 'addresses' | 'egress' | 'ingress'>,
 	policy: NodePolicy,
 	own: ReadonlySet<string>,

@@ -1,4 +1,4 @@
-import { parseAddress } from '../../core/index.ts';
+import { inSlices } from '../../core/index.ts';
 import type { Flow, TrafficHook } from '../../linux/index.ts';
 import type {
 	Direction,
@@ -23,7 +23,7 @@ import type { ProgramEvent } from './events.ts';
 import { HostInterfaces, type HostInterfacesDependencies } from './host-interfaces.ts';
 import type { PolicyMaps } from './maps.ts';
 import { SetKeeper } from './set-keeper.ts';
-import { connectionEntries, endpointAddress, takeOver } from './take-over.ts';
+import { connectionEntries, type PresentEndpoint, takeOver } from './take-over.ts';
 
 /** Directions of an endpoint at the hooks of the host's end of its veth pair. */
 const hooks: Readonly<Record<Direction, TrafficHook>> = { ingress: 'egress', egress: 'ingress' };
@@ -48,6 +48,8 @@ export interface EbpfPolicyDependencies {
 	readonly interfaces: () => Promise<ReadonlyMap<string, number>>;
 	/** The connections that the kernel tracks; the first `sync` takes them over. Absent: none are. */
 	readonly flows?: () => Promise<readonly Flow[]>;
+	/** Of the host, canonical text: what it sends to its pods is not judged. By default none. */
+	readonly ownAddresses?: () => ReadonlySet<string>;
 	/** Absent: host endpoints are refused. */
 	readonly hosts?: HostInterfacesDependencies;
 }
@@ -61,12 +63,6 @@ interface AttachedEndpoint extends EndpointState {
 
 /** The words of `Stage` for what programs judge. */
 type ExplainedStage = 'workload' | 'host' | 'forward' | 'untracked' | 'pre-dnat';
-
-/** An endpoint whose interface exists. */
-interface PresentEndpoint {
-	readonly workload: WorkloadEndpoint;
-	readonly interfaceIndex: number;
-}
 
 /**
  * Policy of workloads by programs: one entry for each direction at the interfaces of all pods, and
@@ -191,7 +187,7 @@ export class EbpfPolicy implements PolicyKernel {
 		const prepared = await this.#prepare(present, policy, true);
 		const extra = prepared.chains.flatMap(({ chain }) => extraSetsOf(chain));
 		const { added, removed, sweep } = this.#sets.fill([...policy.sets.values(), ...extra]);
-		if (isFirst) await this.#takeOver(present);
+		if (isFirst) await this.#takeOver(present, policy);
 		await this.#hosts?.takeOver(policy, this.#dependencies.flows);
 		await this.#install(present, prepared, policy, true);
 		await this.#detach([
@@ -280,17 +276,14 @@ export class EbpfPolicy implements PolicyKernel {
 	}
 
 	/**
-	 * Connections that the kernel tracks pass without a rule, as they did before the programs were
-	 * there.
+	 * Open connections that the policy allows pass on, as they did before the programs were there.
 	 */
-	async #takeOver(present: readonly PresentEndpoint[]): Promise<void> {
+	async #takeOver(present: readonly PresentEndpoint[], policy: NodePolicy): Promise<void> {
 		if (present.length === 0) return;
-		const endpoints = new Map(
-			present.flatMap(({ workload, interfaceIndex }) =>
-				workload.addresses.map((address) => [endpointAddress(parseAddress(address).bytes), interfaceIndex] as const),
-			),
+		const own = this.#dependencies.ownAddresses?.() ?? new Set<string>();
+		await takeOver(this.#dependencies, (flows, now) =>
+			inSlices(connectionEntries(flows, present, { policy, own }, now)),
 		);
-		await takeOver(this.#dependencies, (flows, now) => connectionEntries(flows, endpoints, now));
 	}
 
 	/** @throws UnsupportedPolicyError */

@@ -1,6 +1,9 @@
+import { parseAddress, type Steps } from '../../core/index.ts';
 import type { Flow, FlowTuple } from '../../linux/index.ts';
 import { FlowStatus } from '../../linux/index.ts';
+import type { NodePolicy, WorkloadEndpoint } from '../../policy/index.ts';
 import { Flag } from './connection.ts';
+import { isConnectionDenied } from './connections.ts';
 import { hostConnections, Layout, type PolicyMaps } from './maps.ts';
 
 /** A connection in the form of the map. */
@@ -9,45 +12,68 @@ export interface ConnectionEntry {
 	readonly value: Uint8Array;
 }
 
+/** A pod whose interface exists. */
+export interface PresentEndpoint {
+	readonly workload: WorkloadEndpoint;
+	readonly interfaceIndex: number;
+}
+
 /**
- * The kernel's connections (conntrack) as entries of the endpoints that they belong to, so that
- * programs that are attached under traffic do not judge them anew. The sender's hook sees
- * destinations before translation; the receiver's hook sees packets after it. `endpoints`: index of
- * the interface by address. `nowNanoseconds`: since boot (CLOCK_MONOTONIC). Pure.
+ * The kernel's connections (conntrack) as entries of the pods that they belong to, so that programs
+ * that are attached under traffic do not take an answer for a first packet. Entries are only those
+ * that the policy allows at the pod: conntrack also has what it does not allow. The programs drop
+ * behind conntrack what is sent to a pod, so that a denied flow stays there without an answer, and
+ * connections may be older than the policy. Whether there was an answer does not count: the first
+ * one may be on its way. The sender's hook sees destinations before translation, the policy is
+ * asked for the one behind it; the receiver's hook sees packets after it. `own`: addresses of the
+ * host, canonical text. `nowNanoseconds`: since boot (CLOCK_MONOTONIC). Each step is a flow. Pure.
  */
-export function connectionEntries(
+export function* connectionEntries(
 	flows: Iterable<Flow>,
-	endpoints: ReadonlyMap<string, number>,
+	present: readonly PresentEndpoint[],
+	{ policy, own }: { readonly policy: NodePolicy; readonly own: ReadonlySet<string> },
 	nowNanoseconds: bigint,
-): ConnectionEntry[] {
+): Steps<ConnectionEntry[]> {
+	const endpoints = new Map(
+		present.flatMap((endpoint) =>
+			endpoint.workload.addresses.map((address) => [hexOf(parseAddress(address).bytes), endpoint] as const),
+		),
+	);
 	const entries: ConnectionEntry[] = [];
-	const textOf = (address: Uint8Array) => Buffer.from(address).toString('hex');
-	for (const flow of flows) {
-		const { original, reply } = flow;
-		const from = endpoints.get(textOf(original.source));
-		const to = endpoints.get(textOf(reply.source));
-		const value = connectionValue(nowNanoseconds, (flow.status & FlowStatus.seenReply) !== 0);
-		if (from !== undefined) entries.push({ key: connectionKey(from, flow.family, original), value });
-		if (to !== undefined)
-			entries.push({ key: connectionKey(to, flow.family, { ...original, ...reversed(reply) }), value });
+	for (const { family, original, reply, status } of flows) {
+		yield;
+		const value = connectionValue(nowNanoseconds, isAnswered(status));
+		const behind = { ...original, ...reversed(reply) };
+		const { destination, destinationPort } = behind;
+		for (const { address, tuple, judged } of [
+			{ address: original.source, tuple: original, judged: { ...original, destination, destinationPort } },
+			{ address: destination, tuple: behind, judged: behind },
+		]) {
+			const endpoint = endpoints.get(hexOf(address));
+			if (endpoint === undefined || isConnectionDenied({ family, tuple: judged }, endpoint.workload, policy, own))
+				continue;
+			entries.push({ key: connectionKey(endpoint.interfaceIndex, family, tuple), value });
+		}
 	}
 	return entries;
 }
 
 /**
  * The same for interfaces of the host: as packets are before translation on the way in, and behind
- * it on the way out. Pure.
+ * it on the way out. Only answered ones: programs drop what is sent behind conntrack, so that a
+ * denied flow stays there, but without an answer. Pure.
  */
 export function hostConnectionEntries(flows: Iterable<Flow>, nowNanoseconds: bigint): ConnectionEntry[] {
-	const entries: ConnectionEntry[] = [];
-	for (const { family, original, reply, status } of flows) {
-		const value = connectionValue(nowNanoseconds, (status & FlowStatus.seenReply) !== 0);
-		const { ingress, egress } = hostConnections;
-		entries.push({ key: connectionKey(ingress, family, original), value });
-		entries.push({ key: connectionKey(egress, family, { ...original, ...reversed(reply) }), value });
-	}
-	return entries;
+	const value = connectionValue(nowNanoseconds, true);
+	const { ingress, egress } = hostConnections;
+	return answered(flows).flatMap(({ family, original, reply }) => [
+		{ key: connectionKey(ingress, family, original), value },
+		{ key: connectionKey(egress, family, { ...original, ...reversed(reply) }), value },
+	]);
 }
+
+const isAnswered = (status: number): boolean => (status & FlowStatus.seenReply) !== 0;
+const answered = (flows: Iterable<Flow>): Flow[] => [...flows].filter(({ status }) => isAnswered(status));
 
 /** A connection as its first packet has it. */
 export interface FamilyTuple {
@@ -55,9 +81,9 @@ export interface FamilyTuple {
 	readonly tuple: FlowTuple;
 }
 
-/** The same for preDNAT policy: as packets come in. Pure. */
+/** The same for preDNAT policy: as packets come in; answered ones. Pure. */
 export const earlyConnectionEntries = (flows: Iterable<Flow>, nowNanoseconds: bigint): ConnectionEntry[] =>
-	[...flows].map(({ family, original }) => earlyEntry({ family, tuple: original }, nowNanoseconds));
+	answered(flows).map(({ family, original }) => earlyEntry({ family, tuple: original }, nowNanoseconds));
 
 // Answers are not seen before translation.
 const earlyEntry = ({ family, tuple }: FamilyTuple, now: bigint): ConnectionEntry => ({
@@ -89,15 +115,17 @@ export function takeOverEarly(maps: PolicyMaps, translated: Iterable<FamilyTuple
  */
 export async function takeOver(
 	{ flows, maps }: { readonly flows?: () => Promise<readonly Flow[]>; readonly maps: PolicyMaps },
-	entriesOf: (flows: readonly Flow[], nowNanoseconds: bigint) => readonly ConnectionEntry[],
+	entriesOf: (
+		flows: readonly Flow[],
+		nowNanoseconds: bigint,
+	) => readonly ConnectionEntry[] | Promise<ConnectionEntry[]>,
 ): Promise<void> {
 	const connections = maps.get('connections');
 	if (flows === undefined || connections === undefined) return;
-	for (const { key, value } of entriesOf(await flows(), process.hrtime.bigint())) connections.add(key, value);
+	for (const { key, value } of await entriesOf(await flows(), process.hrtime.bigint())) connections.add(key, value);
 }
 
-/** Addresses in the form in which `connectionEntries` looks them up. */
-export const endpointAddress = (address: Uint8Array): string => Buffer.from(address).toString('hex');
+const hexOf = (address: Uint8Array): string => Buffer.from(address).toString('hex');
 
 const reversed = ({ source, destination, sourcePort, destinationPort }: FlowTuple) => ({
 	source: destination,
