@@ -48,6 +48,8 @@ export interface HealthDependencies {
 const lookMs = 5000;
 /** Number of checks between requests to the API server that only serve health. */
 const looksPerRequest = 6;
+/** Number of checks between two lists of the kernel's routes. */
+const looksPerLeftRoutes = 2;
 const mostFailedRoutes = 50;
 /**
  * Age from which a problem changes the condition of the Node: a start and a change of pools take
@@ -107,6 +109,7 @@ export class HealthMonitor {
 		const running = rooms();
 		if (running === undefined) return;
 		const first = this.#looks === 0;
+		if (this.#looks % looksPerLeftRoutes === 0) await running.kernel?.leftRoutes.look();
 		if (this.#looks++ % looksPerRequest === 0) void this.#askForAddresses(running);
 		// A newly created tunnel device counts as new.
 		this.#writeSettings();
@@ -197,6 +200,7 @@ export class HealthMonitor {
 				refusal: kernel.fib.refusal,
 				staticProblems: kernel.fib.staticProblems(),
 			},
+			leftRoutes: kernel?.leftRoutes.found ?? [],
 			planes: await rooms.planes.viewsBut('routes'),
 			...(rooms.services?.refusal === undefined ? {} : { servicesRefusal: rooms.services.refusal }),
 			networkPolicy: rooms.policy && (await import('./policy/view.ts')).policyFacts(rooms.policy),

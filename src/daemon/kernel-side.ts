@@ -1,13 +1,14 @@
-import { type Clock, hostPrefix, type Logger, type PrefixKey } from '../core/index.ts';
+import { type Clock, formatPrefix, hostPrefix, type Logger, type PrefixKey } from '../core/index.ts';
 import { encapsulation } from '../encapsulation/index.ts';
 import { Fib, openNetlinkKernel, type StaticRoute, type Way } from '../fib/index.ts';
 import { IpipMesh } from '../ipip/index.ts';
 import type { PeerRoute } from '../kubernetes/index.ts';
-import { loadRuleset, openEchoSocket, openNetlinkLinks } from '../linux/index.ts';
+import { loadRuleset, openEchoSocket, openNetlinkLinks, RouteTable, RouteType, Rtnetlink } from '../linux/index.ts';
 import { RuleKeeper } from '../nftables/index.ts';
 import { TunnelProbe } from '../tunnel-probe/index.ts';
 import { openVxlanKernel, VxlanMesh } from '../vxlan/index.ts';
 import { IpipPlane } from './ipip-plane.ts';
+import { LeftRoutesWatch } from './left-routes.ts';
 import {
 	areasOf,
 	datastoreRoutesOf,
@@ -38,6 +39,8 @@ export interface KernelSide {
 	readonly heldRoutes: boolean;
 	/** The search for links that drop packets of the tunnels' full size. */
 	readonly tunnelProbe: TunnelProbe;
+	/** The search for routes that are left to another program, and that it does not write. */
+	readonly leftRoutes: LeftRoutesWatch;
 	/** The tunnel devices that this node needs now. */
 	readonly tunnelDevices: readonly string[];
 	/**
@@ -181,15 +184,38 @@ export async function openKernelSide(
 		log: log.child({ component: 'tunnel-probe' }),
 	});
 	tunnelProbe.start();
+	const leftRoutes = new LeftRoutesWatch(() => {
+		const now = planes.state ?? state;
+		return { pools: poolsOf(now), nodes: new Set(nodeAddressesOf(now)), known: fib.eachRoute() };
+	}, unicastPrefixes);
 	return {
 		fib,
 		heldRoutes,
 		tunnelProbe,
+		leftRoutes,
 		get tunnelDevices() {
 			return [...(ipip.needed ? [ipip.deviceName] : []), ...vxlan.devices];
 		},
 		setPeerRoutes: (routes) => fib.setStatics(routes.map(staticRoute)),
 	};
+}
+
+/** The prefixes of the unicast routes in the main table. @throws the system's error */
+async function unicastPrefixes(): Promise<ReadonlySet<PrefixKey>> {
+	const netlink = new Rtnetlink();
+	try {
+		const lists = await Promise.all(
+			(['ipv4', 'ipv6'] as const).map((family) => netlink.routes({ family, table: RouteTable.main })),
+		);
+		return new Set(
+			lists
+				.flat()
+				.filter(({ type }) => type === RouteType.unicast)
+				.map(({ destination, length }) => formatPrefix(destination, length)),
+		);
+	} finally {
+		netlink.close();
+	}
 }
 
 /** The port of VXLAN while a pool of ours needs it. */

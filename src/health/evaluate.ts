@@ -14,6 +14,7 @@ const longBlockSeconds = 1;
 export function evaluate(facts: HealthFacts): readonly Finding[] {
 	return [
 		...routeFindings(facts),
+		...leftFindings(facts),
 		...planeFindings(facts),
 		...settingFindings(facts),
 		...mtuFindings(facts),
@@ -47,6 +48,22 @@ function routeFindings({ fib }: HealthFacts): Finding[] {
 		...staticProblems.map((reason): Finding => ({ id: 'peer-route-failed', subject: '', reason })),
 	];
 }
+
+function leftFindings({ leftRoutes }: HealthFacts): Finding[] {
+	return leftRoutes.slice(0, mostListed).map(({ pool, reason, routes }): Finding => {
+		const named = routes.slice(0, mostRoutesNamed).map(({ prefix, via }) => `${prefix} of ${via}`);
+		const rest = routes.length - named.length;
+		return {
+			id: 'left-without-route',
+			subject: pool,
+			reason:
+				`the kernel has no route to ${named.join(', ')}${rest > 0 ? ` and ${rest} more` : ''}; this node ` +
+				`leaves routes of the pool: ${reason}`,
+		};
+	});
+}
+
+const mostRoutesNamed = 3;
 
 const idOfKind = { device: 'tunnel-device', guard: 'tunnel-guard', masquerade: 'masquerade' } as const;
 

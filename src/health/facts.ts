@@ -29,6 +29,12 @@ export interface HealthFacts {
 				readonly staticProblems: readonly string[];
 		  }
 		| undefined;
+	/** Pools whose routes are left to another program, which does not write these. */
+	readonly leftRoutes: readonly {
+		readonly pool: string;
+		readonly reason: string;
+		readonly routes: readonly { readonly prefix: string; readonly via: string }[];
+	}[];
 	/** The data planes besides the routes. */
 	readonly planes: readonly Pick<PlaneView, 'name' | 'failures'>[];
 	/**

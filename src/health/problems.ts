@@ -44,6 +44,16 @@ export const problems = {
 			'`fib.besideOthers: true`.',
 		docs: 'how-to/kubernetes.md',
 	},
+	'left-without-route': {
+		severity: 'error',
+		blocks: ['ready'],
+		text: 'Routes of a pool are left to Felix, and Felix does not write them: blocks of other nodes are unreachable.',
+		remedy:
+			'With Felix before Calico 3.33, have ClusterInformation `default` name its version (`calicoVersion`), or set ' +
+			'`programClusterRoutes: Disabled` in FelixConfiguration: this node then writes them. With a later one, ' +
+			'read the log of Felix on this node.',
+		docs: 'how-to/kubernetes.md',
+	},
 	'peer-route-failed': {
 		severity: 'warning',
 		blocks: [],

@@ -10,6 +10,7 @@ import {
 	datastoreRoutes,
 	type FelixNetworkSettings,
 	felixPrograms,
+	felixProgramsReason,
 	type Informer,
 	isRunningFelix,
 	type NodeFacts,
@@ -142,10 +143,10 @@ export function readState(
 		password,
 	});
 	const felixRuns = felixOnHost || pods.some(isRunningFelix);
-	const felix = felixPrograms(
-		informers.felixConfigurations.items.get('default'),
-		informers.clusterInformations.items.get('default'),
-	);
+	const felixConfiguration = informers.felixConfigurations.items.get('default');
+	const clusterInformation = informers.clusterInformations.items.get('default');
+	const felix = felixPrograms(felixConfiguration, clusterInformation);
+	const felixReason = felixProgramsReason(felixConfiguration, clusterInformation);
 	const { leftToFelix, contradiction } = clusterRoutes({
 		felixRuns,
 		felix,
@@ -155,9 +156,7 @@ export function readState(
 	const foreign = ({ cidr, vxlanMode }: PoolRouting): string | undefined => {
 		if (vxlanMode !== 'Never')
 			return felixRuns ? `its vxlanMode is ${vxlanMode}, and Felix runs on this node: Felix programs it` : undefined;
-		return leftToFelix.has(cidr)
-			? `Felix runs on this node, and programs it: programClusterRoutes of FelixConfiguration is ${felix}`
-			: undefined;
+		return leftToFelix.has(cidr) ? `Felix runs on this node, and programs it: ${felixReason}` : undefined;
 	};
 	const self = nodes.find(({ name }) => name === node);
 	const hasLocal = planned.peers.some(({ name }) => name.startsWith('Local_Workload_'));
@@ -190,10 +189,7 @@ export function readState(
 				};
 			}),
 		nodes,
-		felix: toFelixNetwork(
-			informers.felixConfigurations.items.get('default'),
-			informers.felixConfigurations.items.get(`node.${node}`),
-		),
+		felix: toFelixNetwork(felixConfiguration, informers.felixConfigurations.items.get(`node.${node}`)),
 		datastoreRoutes: vxlanRoutes(node, mode, nodes, routing, informers.blocks),
 		blocks: own.prefixes,
 		borrowed: own.borrowed,

@@ -1,5 +1,5 @@
 import test from 'ava';
-import type { ControlClient } from '../../src/control/index.ts';
+import { ControlClient } from '../../src/control/index.ts';
 import type { JsonObject } from '../../src/json/index.ts';
 import { calicoKinds, coreKinds } from '../../src/kubernetes/index.ts';
 import { RunningDaemon } from '../support/daemon.ts';
@@ -68,6 +68,53 @@ kernelTest(
 			(found) => found.some((line) => line.includes('metric 1024')),
 		);
 		t.deepEqual(routes(), ['10.99.0.0/26 via 10.0.1.8 dev up0 onlink', 'blackhole 192.168.1.0/26 metric 1024']);
+	},
+);
+
+kernelTest(
+	`routes that are left to a Felix that does not write them are a problem, until a resource gives its version${note}`,
+	async (t) => {
+		enterNewNamespace();
+		addInterface('up0', ['10.0.1.2/24']);
+		const node = new KubeNode('node-a');
+		const peer = (name: string, own: string, far: string) =>
+			`peers: [ { name: ${name}, address: ${far}, localAddress: ${own}, port: 1790, asNumber: 64512, connectRetrySeconds: 1 } ]`;
+		await node.start(t, {
+			address: '10.0.1.2/24',
+			bgp: `{ asNumber: 64512, listen: { address: 127.0.0.2, port: 1790 }, ${peer('b', '127.0.0.2', '127.0.0.3')}, inSyncTimeoutSeconds: 1 }`,
+			rest: 'fib: { enabled: true }',
+			pods: [calicoNode],
+		});
+		const kinds = calicoKinds('crd.projectcalico.org/v1');
+		const annotations = { 'projectcalico.org/IPv4Address': '10.0.1.3/24' };
+		await node.client.create(coreKinds.nodes, { metadata: { name: 'node-b', annotations } });
+		await node.apply(kinds.pools, 'IPPool', 'pods', { cidr: '192.168.0.0/16', ipipMode: 'CrossSubnet' });
+		const other = new RunningDaemon();
+		other.configure(
+			`asNumber: 64512\nrouterId: 10.0.1.3\nlisten: { address: 127.0.0.3, port: 1790 }\n${peer('a', '127.0.0.3', '127.0.0.2')}\n` +
+				'originate: [ { prefix: 192.168.2.0/26, nextHop: 10.0.1.3 } ]',
+		);
+		await other.start(t);
+		const left = async () => {
+			const { problems } = await new ControlClient(node.daemon.socket).ask('status', {});
+			return problems.filter(({ id }) => id === 'left-without-route');
+		};
+		const [problem] = await node.daemon.until('the problem is seen', left, (found) => found.length > 0);
+		t.is(problem?.subject, '192.168.0.0/16');
+		t.regex(problem?.reason ?? '', /no route to 192\.168\.2\.0\/26 of 10\.0\.1\.3; .*names no calicoVersion/);
+		t.deepEqual(lines(ip('route show 192.168.2.0/26')), []);
+
+		// As Felix of Calico 3.33 writes it.
+		ip('route add 192.168.2.0/26 via 10.0.1.3 dev up0 proto 80 onlink');
+		await node.daemon.until('it is solved', left, (found) => found.length === 0);
+		ip('route del 192.168.2.0/26 proto 80');
+		await node.apply(kinds.clusterInformations, 'ClusterInformation', 'default', { calicoVersion: 'v3.28.0' });
+		await node.daemon.until(
+			'this node writes the route',
+			async () => lines(ip('route show 192.168.2.0/26')),
+			(found) => found.length > 0,
+		);
+		t.deepEqual(await left(), []);
 	},
 );
 

@@ -28,6 +28,7 @@ const established = {
 const well: HealthFacts = {
 	peers: [established],
 	fib: { failed: [], failedCount: 0, refusal: undefined, staticProblems: [] },
+	leftRoutes: [],
 	planes: [{ name: 'ipip', failures: [] }],
 	networkPolicy: undefined,
 	settings: [],
@@ -136,6 +137,17 @@ const rows: readonly {
 		ids: ['other-programmer'],
 		ready: false,
 		network: false,
+	},
+	{
+		title: 'routes that are left to Felix, which does not write them',
+		facts: {
+			leftRoutes: [
+				{ pool: '192.168.0.0/16', reason: 'Felix', routes: [{ prefix: '192.168.2.0/26', via: '10.0.1.3' }] },
+			],
+		},
+		ids: ['left-without-route'],
+		ready: false,
+		network: true,
 	},
 	{
 		title: 'a peer route that the kernel refused',
@@ -474,6 +486,17 @@ test('the table of connections is nearly full above 90 % of its maximum', (t) =>
 	t.deepEqual(ok({ count: '901', max: '0' }), [], 'no maximum');
 	t.deepEqual(ok({ count: '901' }), [], 'no such setting');
 	t.deepEqual(ok({}), [], 'no connection tracking');
+});
+
+test('routes without a program are named with their nodes, the pool and the reason', (t) => {
+	const routes = [1, 2, 3, 4, 5].map((at) => ({ prefix: `192.168.${at}.0/26`, via: `10.0.1.${at}` }));
+	const [found] = evaluate({ ...well, leftRoutes: [{ pool: '192.168.0.0/16', reason: 'so it is', routes }] });
+	t.is(found?.subject, '192.168.0.0/16');
+	t.is(
+		found?.reason,
+		'the kernel has no route to 192.168.1.0/26 of 10.0.1.1, 192.168.2.0/26 of 10.0.1.2, 192.168.3.0/26 of 10.0.1.3 ' +
+			'and 2 more; this node leaves routes of the pool: so it is',
+	);
 });
 
 test('a black hole is named with the node, the sizes and the key to set', (t) => {

@@ -42,6 +42,21 @@ export function felixPrograms(
 }
 
 /**
+ * Where `felixPrograms` has the value from, in words: on a Felix of unknown version it may be
+ * wrong.
+ */
+export function felixProgramsReason(felix: Resource | undefined, clusterInformation: Resource | undefined): string {
+	const value = felixPrograms(felix, clusterInformation);
+	if (felix !== undefined && textOf(specOf(felix), 'programClusterRoutes') === value)
+		return `programClusterRoutes of FelixConfiguration is ${value}`;
+	const version = clusterInformation && textOf(specOf(clusterInformation), 'calicoVersion');
+	return (
+		`FelixConfiguration has no programClusterRoutes, and ${value} is the default ` +
+		(version === undefined ? 'since Calico 3.33 (ClusterInformation names no calicoVersion)' : `of Calico ${version}`)
+	);
+}
+
+/**
  * True if this pod is Calico's agent, which contains Felix. Calico's manifests and its operator set
  * these labels.
  */

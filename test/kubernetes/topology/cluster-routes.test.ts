@@ -5,6 +5,7 @@ import {
 	type ClusterRoutesInput,
 	clusterRoutes,
 	felixPrograms,
+	felixProgramsReason,
 	isFelixProcess,
 	isRunningFelix,
 	type PoolRouting,
@@ -92,6 +93,25 @@ for (const [title, felix, cluster, programs] of [
 ] as const) {
 	test(`routes programmed by Felix: ${title}`, (t) => {
 		t.is(felixPrograms(resource(felix), resource(cluster)), programs);
+	});
+}
+
+for (const [felix, cluster, reason] of [
+	[{ programClusterRoutes: 'Enabled' }, {}, 'programClusterRoutes of FelixConfiguration is Enabled'],
+	[
+		{},
+		{ calicoVersion: 'v3.33.1' },
+		'FelixConfiguration has no programClusterRoutes, and EnabledIPIPOnly is the default of Calico v3.33.1',
+	],
+	[
+		{ programClusterRoutes: 'Nonsense' },
+		{},
+		'FelixConfiguration has no programClusterRoutes, and EnabledIPIPOnly is the default since Calico 3.33 ' +
+			'(ClusterInformation names no calicoVersion)',
+	],
+] as const) {
+	test(`the source of what Felix programs: ${reason}`, (t) => {
+		t.is(felixProgramsReason(resource(felix), resource(cluster)), reason);
 	});
 }
 
