@@ -14,6 +14,7 @@ import { bgpOf, type NodeState, normalPriorityOf, poolsOf, type SpeakerConfig } 
 import { originsOf } from './origins.ts';
 import { type PasswordKeys, peerOptionsOf, rangeOptionsOf } from './peer-options.ts';
 import { PlaneRegistry } from './planes.ts';
+import { hasEarlierPolicy } from './policy/earlier.ts';
 import type { Rooms } from './rooms.ts';
 
 /** The part of a cluster in the rooms. */
@@ -55,7 +56,7 @@ export async function compose(dependencies: ComposeDependencies): Promise<Rooms>
 	}
 	const rooms = await composeRooms(dependencies, undefined);
 	const { enforce, resourceFiles } = config.networkPolicy;
-	if (!enforce && resourceFiles.length === 0) return rooms;
+	if (!enforce && resourceFiles.length === 0 && !(await hasEarlierPolicy(config.ebpf.pinDirectory))) return rooms;
 	const { openPolicy } = await import('./policy/open.ts');
 	return {
 		...rooms,

@@ -167,6 +167,17 @@ export class PolicyBackends implements PolicyKernel {
 		return opened.kernel.isIntact({ ...policy, hosts: this.#chooseHosts(opened, policy).programs });
 	}
 
+	/**
+	 * Policy is enforced no more: removes what an earlier process left, of both. Call it before any
+	 * `sync`. @throws NetlinkError, errors of nftables
+	 */
+	async removeEarlier(): Promise<void> {
+		const { nftables, log } = this.#dependencies;
+		const programs = await this.#removeEarlier(await this.#adoptEarlier());
+		const table = await nftables.remove();
+		if (programs || table) log.info('network policy of an earlier process removed', { programs, table });
+	}
+
 	/** The kernel keeps everything. */
 	close(): void {
 		this.#fallback.end();
@@ -318,19 +329,13 @@ export class PolicyBackends implements PolicyKernel {
 
 	/** The programs of an earlier process hand over as those of this one do. */
 	async #leaveEarlier(policy: NodePolicy): Promise<Counts> {
-		const { nftables, adoptEbpf, log } = this.#dependencies;
+		const { nftables, log } = this.#dependencies;
 		if (!this.#mayHaveLeftovers) return nftables.sync(policy);
-		let earlier: OpenedEbpf | undefined;
-		try {
-			earlier = await adoptEbpf();
-			if (earlier !== undefined) await this.#redirect(earlier, false);
-		} catch (error) {
-			log.warn('connections of earlier eBPF programs not handed over', { reason: messageOf(error) });
-		}
+		const earlier = await this.#adoptEarlier();
 		try {
 			const counts = await nftables.sync(policy);
 			this.#mayHaveLeftovers = false;
-			await this.#removeEarlier(earlier);
+			if (await this.#removeEarlier(earlier)) log.info('eBPF programs removed, nftables enforces');
 			return counts;
 		} catch (error) {
 			earlier?.close();
@@ -338,15 +343,29 @@ export class PolicyBackends implements PolicyKernel {
 		}
 	}
 
-	async #removeEarlier(earlier: OpenedEbpf | undefined): Promise<void> {
+	async #adoptEarlier(): Promise<OpenedEbpf | undefined> {
+		const { adoptEbpf, log } = this.#dependencies;
+		let earlier: OpenedEbpf | undefined;
+		try {
+			earlier = await adoptEbpf();
+			if (earlier !== undefined) await this.#redirect(earlier, false);
+		} catch (error) {
+			log.warn('connections of earlier eBPF programs not handed over', { reason: messageOf(error) });
+		}
+		return earlier;
+	}
+
+	/** `true`: there were programs, and they are gone. */
+	async #removeEarlier(earlier: OpenedEbpf | undefined): Promise<boolean> {
 		const { removeEbpf, log } = this.#dependencies;
 		try {
-			if (earlier !== undefined) await earlier.remove();
-			else if ((await removeEbpf()).length === 0) return;
-			log.info('eBPF programs removed, nftables enforces');
+			if (earlier === undefined) return (await removeEbpf()).length > 0;
+			await earlier.remove();
+			return true;
 		} catch (error) {
 			// Without rights for eBPF nothing of it was left either.
 			log.debug('leftovers of eBPF not looked for', { reason: String(error) });
+			return false;
 		}
 	}
 }

@@ -14,6 +14,7 @@ import { readProxySigns } from '../services/other-proxy.ts';
 import type { ServicesWithSockets, SocketDependencies } from '../services/sockets.ts';
 import { type DataplaneName, PolicyBackends } from './backends.ts';
 import { EventFollower, openPacketLog } from './drops.ts';
+import { hasEarlierPolicy } from './earlier.ts';
 import { adoptEbpf, EbpfUnavailableError, type OpenedEbpf, openEbpf, removeEbpf } from './ebpf.ts';
 import { type PolicyFigures, PolicyLabels, policyFigures } from './figures.ts';
 import { findForeignRules } from './foreign-rules.ts';
@@ -67,8 +68,10 @@ export interface OpenedPolicy {
 export async function openPolicy(dependencies: PolicyRoomDependencies): Promise<OpenedPolicy | undefined> {
 	const { node, config, cluster, planes, clock } = dependencies;
 	const { networkPolicy } = config;
-	if (!networkPolicy.enforce && networkPolicy.resourceFiles.length === 0) return undefined;
 	const log = dependencies.log.child({ component: 'policy' });
+	if (!networkPolicy.enforce && (await hasEarlierPolicy(config.ebpf.pinDirectory)))
+		await removeEarlier(dependencies, log);
+	if (!networkPolicy.enforce && networkPolicy.resourceFiles.length === 0) return undefined;
 	const objects = resourcesOf(config);
 	const refusal = networkPolicy.enforce && !networkPolicy.besideOthers ? await otherEngine() : undefined;
 	if (refusal !== undefined)
@@ -198,6 +201,19 @@ function openReporter(
 		random: Math.random,
 		log,
 	});
+}
+
+/** Nothing judges packets by a state of the policy that is not followed any more. */
+async function removeEarlier(dependencies: PolicyRoomDependencies, log: Logger): Promise<void> {
+	try {
+		const { kernel } = openKernel(dependencies, () => {}, log);
+		await kernel.removeEarlier();
+		kernel.close();
+	} catch (error) {
+		log.warn('network policy of an earlier process not removed', {
+			reason: error instanceof Error ? error.message : String(error),
+		});
+	}
 }
 
 /** @throws SystemCallError */
