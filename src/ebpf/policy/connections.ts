@@ -146,17 +146,14 @@ export class PodConnections {
 	async cut(policy: NodePolicy, own: ReadonlySet<string>): Promise<CutCounts> {
 		const map = this.#map;
 		if (map === undefined) return { cut: 0, restored: 0 };
-		const pods = new Map<number, WorkloadEndpoint>();
-		for (const [key, { interfaceIndex }] of this.#attached) {
-			const workload = policy.workloads.get(key);
-			if (workload !== undefined) pods.set(interfaceIndex, workload);
-		}
+		// The state may be live: a pod is looked up as it is then, with policies that exist then.
+		const pods = new Map([...this.#attached].map(([key, { interfaceIndex }]) => [interfaceIndex, key]));
 		const cut: Uint8Array[] = [];
 		let restored = 0;
 		for (const slice of map.slices()) {
 			for (const [key, value] of slice) {
 				const connection = readConnection(key, value);
-				const workload = pods.get(connection.endpoint);
+				const workload = policy.workloads.get(pods.get(connection.endpoint) ?? '');
 				if (workload === undefined) continue;
 				const isCut = (connection.flags & Flag.cut) !== 0;
 				if (isConnectionDenied(connection, workload, policy, own)) {

@@ -196,7 +196,7 @@ export class NetlinkSocket {
 
 	/**
 	 * Requests a dump and passes on its messages; starts again, after a callback, if the table
-	 * changed meanwhile. @throws NetlinkError, DumpInterruptedError
+	 * changed meanwhile. @throws NetlinkError, DumpInterruptedError, errors of `onMessage`
 	 */
 	dump(
 		write: (writer: MessageWriter, sequence: number) => void,
@@ -230,6 +230,15 @@ export class NetlinkSocket {
 		let consistent = true;
 		let done = false;
 		let failure: NetlinkError | undefined;
+		// The rest is read all the same: the socket refuses another dump before (EBUSY).
+		let thrown: { readonly error: unknown } | undefined;
+		const pass = (message: Message) => {
+			try {
+				if (thrown === undefined) onMessage(message);
+			} catch (error) {
+				thrown = { error };
+			}
+		};
 		const visit = (message: Message) => {
 			if (message.sequence !== sequence) return;
 			if ((message.flags & MessageFlag.dumpInterrupted) !== 0) consistent = false;
@@ -241,12 +250,13 @@ export class NetlinkSocket {
 						? decodeAcknowledgement(message)
 						: { errno: doneErrno(message), sentence: '' };
 				if (errno !== 0) failure = new NetlinkError(errno, sentence);
-			} else onMessage(message);
+			} else pass(message);
 		};
 		while (!done) {
 			for (let count = 0; count < datagramsPerSlice && !done; count++) this.#receive(visit);
 			if (!done) await nextTurn();
 		}
+		if (thrown !== undefined) throw thrown.error;
 		if (failure !== undefined) throw failure;
 		return consistent;
 	}

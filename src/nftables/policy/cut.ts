@@ -6,12 +6,20 @@ import { cutConnection } from './chains.ts';
 /** The host's own addresses, in canonical text. */
 export type OwnAddresses = ReadonlySet<string>;
 
-/** Pods of this node by address. */
-export function workloadsByAddress(policy: NodePolicy): ReadonlyMap<string, WorkloadEndpoint> {
-	const found = new Map<string, WorkloadEndpoint>();
-	for (const workload of policy.workloads.values())
-		for (const address of workload.addresses) found.set(address, workload);
-	return found;
+/** The pod of this node that has the address. */
+export type WorkloadAt = (address: string) => WorkloadEndpoint | undefined;
+
+/**
+ * Looks up pods by address. The state may be live: a pod is given as it is at the call, with
+ * policies that exist then; one that got its address later is not found.
+ */
+export function workloadsByAddress({ workloads }: Pick<NodePolicy, 'workloads'>): WorkloadAt {
+	const keys = new Map<string, string>();
+	for (const [key, { addresses }] of workloads) for (const address of addresses) keys.set(address, key);
+	return (address) => {
+		const workload = workloads.get(keys.get(address) ?? '');
+		return workload?.addresses.includes(address) === true ? workload : undefined;
+	};
 }
 
 /**
@@ -22,11 +30,11 @@ export function workloadsByAddress(policy: NodePolicy): ReadonlyMap<string, Work
 export function isDenied(
 	{ family, original, reply }: Flow,
 	policy: NodePolicy,
-	workloads: ReadonlyMap<string, WorkloadEndpoint>,
+	workloadAt: WorkloadAt,
 	own: OwnAddresses,
 ): boolean {
 	const [source, destination] = [formatAddress(original.source), formatAddress(reply.source)];
-	const [from, to] = [workloads.get(source), workloads.get(destination)];
+	const [from, to] = [workloadAt(source), workloadAt(destination)];
 	if (from === undefined && to === undefined) return false;
 	const packet: Packet = {
 		source: { family, bytes: original.source },
@@ -112,11 +120,11 @@ export class ConnectionCutter {
 	async #pass(policy: NodePolicy): Promise<void> {
 		const { conntrack, ownAddresses, beside, onCut } = this.#dependencies;
 		const own = ownAddresses();
-		const workloads = workloadsByAddress(policy);
+		const workloadAt = workloadsByAddress(policy);
 		const [cut, restore]: [Flow[], Flow[]] = [[], []];
 		for (const family of ['ipv4', 'ipv6'] as const)
 			await conntrack.list(family, (flow) => {
-				const denied = isDenied(flow, policy, workloads, own);
+				const denied = isDenied(flow, policy, workloadAt, own);
 				const isCut = (flow.mark & cutConnection) !== 0;
 				if (denied && !isCut) cut.push(flow);
 				else if (!denied && isCut) restore.push(flow);

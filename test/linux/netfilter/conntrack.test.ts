@@ -98,3 +98,25 @@ namespaceTest('a group that another reader has is reported', async (t) => {
 	t.regex(trouble, /nflog group 78: E/);
 	first.close();
 });
+
+namespaceTest('a list that its reader gives up is read to its end: the next one is not refused', async (t) => {
+	enterNewNamespace();
+	await loadRuleset(tracking('accept'));
+	const conntrack = new Conntrack();
+	const count = 2000;
+	const [near, far] = [Uint8Array.of(127, 0, 0, 1), Uint8Array.of(127, 0, 0, 2)];
+	const ports = (sourcePort: number, destinationPort: number) => ({ protocol: 17, sourcePort, destinationPort });
+	await conntrack.add(
+		Array.from({ length: count }, (_, index) => ({
+			...{ family: 'ipv4' as const, status: 0 },
+			original: { source: near, destination: far, ...ports(10_000 + index, 53) },
+			reply: { source: far, destination: near, ...ports(53, 10_000 + index) },
+		})),
+	);
+	const refuse = () => {
+		throw new RangeError('not this one');
+	};
+	await t.throwsAsync(conntrack.list('ipv4', refuse), { instanceOf: RangeError, message: 'not this one' });
+	t.is((await conntrack.list('ipv4')).length, count);
+	conntrack.close();
+});

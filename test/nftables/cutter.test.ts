@@ -1,0 +1,82 @@
+import test from 'ava';
+import { PodConnections } from '../../src/ebpf/policy/connections.ts';
+import type { PolicyMaps } from '../../src/ebpf/policy/maps.ts';
+import { connectionKey } from '../../src/ebpf/policy/take-over.ts';
+import type { Conntrack, Flow } from '../../src/linux/index.ts';
+import { ConnectionCutter } from '../../src/nftables/index.ts';
+import type { NodePolicy } from '../../src/policy/index.ts';
+import { nodePolicy, policy, rule, workload } from './fixtures.ts';
+
+const [client, web] = ['10.1.0.2', '10.1.0.3'].map((text) => Uint8Array.from(text.split('.').map(Number))) as [
+	Uint8Array,
+	Uint8Array,
+];
+const ports = (sourcePort: number, destinationPort: number) => ({ protocol: 17, sourcePort, destinationPort });
+const flow = {
+	...{ family: 'ipv4', status: 0, mark: 0 },
+	original: { source: client, destination: web, ...ports(4000, 53) },
+	reply: { source: web, destination: client, ...ports(53, 4000) },
+} as Flow;
+const before = policy('before', [rule('allow')], [rule('allow')]);
+const after = policy('after', [], []);
+
+/** A live state, and a change of it: another policy holds for the pod, and the one before is gone. */
+function liveState(): { readonly state: NodePolicy; readonly change: () => void } {
+	const state = nodePolicy([workload('client', '10.1.0.2', [before], [before])], [before], []);
+	const next = nodePolicy([workload('client', '10.1.0.2', [after], [after])], [after], []);
+	const [policies, workloads] = [new Map(state.policies), new Map(state.workloads)];
+	const change = () => {
+		policies.clear();
+		for (const [key, one] of next.policies) policies.set(key, one);
+		for (const [key, one] of next.workloads) workloads.set(key, one);
+	};
+	return { state: { ...state, policies, workloads }, change };
+}
+
+test('a policy that changes while connections are read is the one that they follow', async (t) => {
+	const { state, change } = liveState();
+	const cut: Flow[] = [];
+	const conntrack = {
+		async list(family: string, keep: (one: Flow) => boolean) {
+			if (family !== 'ipv4') return [];
+			change();
+			keep(flow);
+			return [];
+		},
+		async mark(flows: readonly Flow[]) {
+			cut.push(...flows);
+			return flows.length;
+		},
+		async remove() {
+			return 0;
+		},
+	};
+	const errors: unknown[] = [];
+	const cutter = new ConnectionCutter({
+		conntrack: conntrack as unknown as Conntrack,
+		ownAddresses: () => new Set(),
+		onError: (error) => errors.push(error),
+	});
+	cutter.changed(state);
+	await cutter.whenIdle();
+	t.deepEqual(errors, []);
+	t.deepEqual(cut, [flow]);
+});
+
+test('the same for the connections of programs', async (t) => {
+	const { state, change } = liveState();
+	const key = connectionKey(7, 'ipv4', flow.original);
+	const map = {
+		fd: 1,
+		*slices() {
+			change();
+			yield [[key, new Uint8Array(16)]];
+		},
+		get: () => undefined,
+	};
+	const maps = new Map([['connections', map]]) as unknown as PolicyMaps;
+	const [pod = ''] = state.workloads.keys();
+	const attached = new Map([[pod, { interfaceIndex: 7, addresses: ['10.1.0.2'] }]]);
+	const counts = await new PodConnections(maps, attached).cut(state, new Set());
+	t.deepEqual(counts, { cut: 1, restored: 0 });
+});
