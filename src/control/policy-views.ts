@@ -221,6 +221,8 @@ export interface EbpfHostView {
 	readonly endpoint: string;
 	/** Programs judge at this interface. */
 	readonly interface?: string;
+	/** Those of doNotTrack and preDNAT policy among them, by name. Absent: there are none. */
+	readonly early?: readonly string[];
 	/** Why nftables judges this endpoint. */
 	readonly leftFor?: string;
 }

@@ -44,6 +44,7 @@ test('host endpoints have their interface, or the reason why nftables judges', (
 		...view,
 		hosts: [
 			{ endpoint: 'node-a-eth0', interface: 'eth0' },
+			{ endpoint: 'node-a-eth2', interface: 'eth2', early: ['host_raw_in', 'host_pre'] },
 			{ endpoint: 'node-a-eth1', leftFor: 'a preDNAT policy' },
 		],
 	});
@@ -51,6 +52,7 @@ test('host endpoints have their interface, or the reason why nftables judges', (
 		text.includes(`Host endpoints
 HOST ENDPOINT  INTERFACE  JUDGED BY
 node-a-eth0    eth0       programs
+node-a-eth2    eth2       programs, early ones too: host_raw_in, host_pre
 node-a-eth1    -          nftables: a preDNAT policy
 `),
 		text,

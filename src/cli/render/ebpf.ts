@@ -12,8 +12,13 @@ const podColumns: readonly Column<EbpfPodView>[] = [
 const hostColumns: readonly Column<EbpfHostView>[] = [
 	{ title: 'HOST ENDPOINT', cell: ({ endpoint }) => endpoint },
 	{ title: 'INTERFACE', cell: (host) => host.interface ?? '-' },
-	{ title: 'JUDGED BY', cell: ({ leftFor }) => (leftFor === undefined ? 'programs' : `nftables: ${leftFor}`) },
+	{ title: 'JUDGED BY', cell: (host) => judgeText(host) },
 ];
+
+const judgeText = ({ leftFor, early = [] }: EbpfHostView): string => {
+	if (leftFor !== undefined) return `nftables: ${leftFor}`;
+	return early.length === 0 ? 'programs' : `programs, early ones too: ${early.join(', ')}`;
+};
 
 const mapColumns: readonly Column<EbpfMapView>[] = [
 	{ title: 'MAP', cell: ({ name }) => name },

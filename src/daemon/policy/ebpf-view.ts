@@ -1,5 +1,5 @@
-import { ControlError, type EbpfMapView, type EbpfView } from '../../control/index.ts';
-import type { BpfMap } from '../../ebpf/index.ts';
+import { ControlError, type EbpfHostView, type EbpfMapView, type EbpfView } from '../../control/index.ts';
+import type { BpfMap, EbpfPolicy } from '../../ebpf/index.ts';
 import { problemText } from './fallback.ts';
 import type { OpenedPolicy } from './open.ts';
 import { decisionText } from './program-events.ts';
@@ -18,27 +18,20 @@ export function ebpfView({ kernel, pinDirectory, side }: OpenedPolicy): EbpfView
 		);
 	const opened = kernel.ebpf;
 	const outside = opened?.outside?.();
-	const judged = opened?.kernel.hostInterfaces ?? new Map<string, string>();
-	const left = kernel.hostsLeft(side.calculator.state);
+	const { state } = side.calculator;
 	return {
 		dataplane: kernel.name,
 		...(kernel.problem === undefined ? {} : { problem: problemText(kernel.problem) }),
 		...(opened === undefined ? {} : { attachment: opened.attachment }),
 		pinDirectory,
 		...(outside === undefined ? {} : { outside: { interfaces: outside.interfaces, ...leftFor(outside) } }),
-		...(opened === undefined ? {} : { podRedirect: redirectView(kernel.noRedirect(side.calculator.state)) }),
+		...(opened === undefined ? {} : { podRedirect: redirectView(kernel.noRedirect(state)) }),
 		pods: (opened?.kernel.endpoints() ?? []).map(({ pod, interfaceName, instructions }) => ({
 			pod,
 			interface: interfaceName,
 			instructions,
 		})),
-		hosts: [
-			...[...judged].map(([name, endpoint]) => ({ endpoint, interface: name })),
-			...[...left].map(([endpoint, reason]) => ({ endpoint, leftFor: reason })),
-			...(opened === undefined ? [] : [...side.calculator.state.hosts.keys()])
-				.filter((endpoint) => !left.has(endpoint) && ![...judged.values()].includes(endpoint))
-				.map((endpoint) => ({ endpoint, leftFor: 'no interface of it is one where programs may judge' })),
-		],
+		hosts: opened === undefined ? [] : hostViews(opened.kernel, kernel.hostsLeft(state), state.hosts.keys()),
 		maps: [...(opened?.maps.values() ?? []), ...(opened?.serviceMaps?.()?.values() ?? [])].map(mapView),
 		counters: (opened?.kernel.counters() ?? [])
 			.map(({ direction, action, decision, packets }) => ({
@@ -47,6 +40,25 @@ export function ebpfView({ kernel, pinDirectory, side }: OpenedPolicy): EbpfView
 			}))
 			.sort((left, right) => right.packets - left.packets),
 	};
+}
+
+/** Host endpoints by what judges them. `left`: nftables, and why. `all`: their keys. Pure. */
+export function hostViews(
+	{ hostInterfaces, earlyPrograms }: Pick<EbpfPolicy, 'hostInterfaces' | 'earlyPrograms'>,
+	left: ReadonlyMap<string, string>,
+	all: Iterable<string>,
+): EbpfHostView[] {
+	const judged = new Set(hostInterfaces.values());
+	return [
+		...[...hostInterfaces].map(([name, endpoint]) => {
+			const early = earlyPrograms.get(name) ?? [];
+			return { endpoint, interface: name, ...(early.length === 0 ? {} : { early }) };
+		}),
+		...[...left].map(([endpoint, reason]) => ({ endpoint, leftFor: reason })),
+		...[...all]
+			.filter((endpoint) => !left.has(endpoint) && !judged.has(endpoint))
+			.map((endpoint) => ({ endpoint, leftFor: 'no interface of it is one where programs may judge' })),
+	];
 }
 
 const redirectView = (reason: string | undefined): NonNullable<EbpfView['podRedirect']> =>
