@@ -8,6 +8,7 @@ import {
 	selfSigned,
 	startApiServer,
 } from '../../src/apiserver/index.ts';
+import type { Clock } from '../../src/core/index.ts';
 import { ApiClient, coreKinds, loadCredentials } from '../../src/kubernetes/index.ts';
 
 interface KubeServer {
@@ -40,6 +41,7 @@ export async function startEmptyKubeServer(
 	t: Pick<ExecutionContext, 'teardown'>,
 	folder: string,
 	address = '127.0.0.1',
+	clock?: Clock,
 ): Promise<KubeServer> {
 	const certificate = selfSigned('test', [address], Date.now());
 	const server = await startApiServer({
@@ -47,6 +49,7 @@ export async function startEmptyKubeServer(
 		users: parseTokenFile('secret,admin,admin,system:masters\n'),
 		certificate,
 		customDefinitions: packagedDefinitions(),
+		...(clock === undefined ? {} : { clock }),
 	});
 	let closed: Promise<void> | undefined;
 	const close = () => {

@@ -9,6 +9,7 @@ import {
 	setOf,
 	type Writer,
 	withManagers,
+	withoutTimes,
 } from '../patch/index.ts';
 import { cleanupFinalizer, keyOf, type ResourceType } from '../resources/index.ts';
 import type { Schema } from '../schema/index.ts';
@@ -181,8 +182,8 @@ export function decideUpdate(
 		};
 	if (
 		sameJson(
-			withAt(settled, ['metadata', 'resourceVersion'], undefined),
-			withAt(current, ['metadata', 'resourceVersion'], undefined),
+			withoutTimes(withAt(settled, ['metadata', 'resourceVersion'], undefined)),
+			withoutTimes(withAt(current, ['metadata', 'resourceVersion'], undefined)),
 		)
 	)
 		return { type: 'unchanged' };

@@ -1,4 +1,14 @@
-import { arrayAt, isObject, type JsonObject, type JsonValue, objectAt, textAt, withAt } from '../../json/index.ts';
+import {
+	arrayAt,
+	at,
+	isArray,
+	isObject,
+	type JsonObject,
+	type JsonValue,
+	objectAt,
+	textAt,
+	withAt,
+} from '../../json/index.ts';
 import type { Schema } from '../schema/index.ts';
 import {
 	describePaths,
@@ -241,6 +251,18 @@ export function apply(
 	const time = changes ? writer.time : (mine?.time ?? '');
 	const entry: Manager = { ...writer, time, operation: 'Apply', fields };
 	return { type: 'applied', object: withManagers(after, isEmpty(fields) ? left : [...left, entry]) };
+}
+
+/**
+ * The object without times of its managers. Objects that differ in nothing else are the same: a
+ * default that an apply leaves out is a change to the merged object, and none once it is set again
+ * (kube-apiserver: `IgnoreManagedFieldsTimestampsTransformer`).
+ */
+export function withoutTimes(object: JsonObject): JsonObject {
+	const entries = at(object, 'metadata', 'managedFields');
+	if (!isArray(entries)) return object;
+	const timeless = entries.map((entry) => (isObject(entry) ? withAt(entry, ['time'], undefined) : entry));
+	return withAt(object, ['metadata', 'managedFields'], timeless);
 }
 
 function asObject(value: JsonValue | undefined, otherwise: JsonObject): JsonObject {
