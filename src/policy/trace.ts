@@ -21,7 +21,9 @@ export type TraceEnd =
 	  }
 	/** Canonical. */
 	| { readonly type: 'address'; readonly address: string }
-	| { readonly type: 'node'; readonly name: string };
+	| { readonly type: 'node'; readonly name: string }
+	/** The interface of a HostEndpoint, by its name. */
+	| { readonly type: 'host'; readonly name: string };
 
 /** An end that was found. */
 export interface ResolvedEnd {
@@ -31,6 +33,8 @@ export interface ResolvedEnd {
 	/** Canonical; absent: a node that is known by name only. */
 	readonly address: string;
 	readonly endpoint?: WorkloadEndpoint;
+	/** Of a host endpoint: the interface that the connection uses at that node. */
+	readonly interfaceName?: string;
 }
 
 /** An end that does not exist, or that has no address yet. */
@@ -91,6 +95,8 @@ export class PolicyTracer {
 					throw new UnknownEndError(`node ${end.name} is not known, or has no ${family} address`);
 				return { name: end.name, place: { type: 'node', node: end.name }, address };
 			}
+			case 'host':
+				return this.#host(end.name, family);
 			default:
 				return end satisfies never;
 		}
@@ -107,7 +113,22 @@ export class PolicyTracer {
 			if (endpoint !== undefined) workloads.set(endpoint.key, endpoint);
 			nodes.set(place.node, { ...known, workloads });
 		}
-		return journey(from.place, to.place, packet, { nodes, uplinkOf: () => uplink });
+		const named = new Map(
+			[to, from].map(({ place, interfaceName }) => [place.type === 'outside' ? '' : place.node, interfaceName]),
+		);
+		return journey(from.place, to.place, packet, { nodes, uplinkOf: (node) => named.get(node) ?? uplink });
+	}
+
+	#host(name: string, family: 'ipv4' | 'ipv6'): ResolvedEnd {
+		const host = this.#calculator.hostEndpoint(name);
+		if (host === undefined) throw new UnknownEndError(`host endpoint ${name} is not known`);
+		const { node, addresses, interfaceName } = host;
+		const address = addresses.find((one) => one.includes(':') === (family === 'ipv6'));
+		if (address === undefined) throw new UnknownEndError(`host endpoint ${name} has no ${family} address`);
+		return {
+			...{ name, place: { type: 'node', node } as const, address },
+			...(interfaceName === undefined || interfaceName === '*' ? {} : { interfaceName }),
+		};
 	}
 
 	#pod(name: string, family: 'ipv4' | 'ipv6'): ResolvedEnd {

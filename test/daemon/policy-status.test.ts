@@ -49,6 +49,7 @@ namespaceTest(
 			(control) => control.ask('policy', {}),
 			({ silentNodes }) => silentNodes?.join() === 'node-b',
 		);
+		t.is((await daemon.cli('policy', 'status', '--check')).code, 1, 'a node is silent');
 		await client.create(statuses, {
 			apiVersion: statuses.apiVersion,
 			kind: statuses.kind,
@@ -61,6 +62,8 @@ namespaceTest(
 			(rollout) => rollout?.nodes === 2 && rollout.enforcedOn === 1,
 		);
 		t.deepEqual(lagging?.lagging, ['node-b']);
+		const check = async () => (await daemon.cli('policy', 'status', '--check')).code;
+		t.is(await check(), 1, 'a node lags');
 		const { stdout } = await daemon.cli('policy', 'status');
 		t.regex(stdout, /NetworkPolicy default\/web.* 1\/2 .*node-b/);
 		const version = textAt(policy, 'metadata', 'resourceVersion') ?? '';
@@ -71,6 +74,7 @@ namespaceTest(
 			'application/merge-patch+json',
 		);
 		await daemon.until('both have it', rolloutOf, (rollout) => rollout?.enforcedOn === 2);
+		t.is(await check(), 0);
 
 		await client.create(globalPolicies, {
 			apiVersion: globalPolicies.apiVersion,

@@ -1,4 +1,5 @@
 import test from 'ava';
+import type { JsonObject } from '../../src/json/index.ts';
 import {
 	defaultNodeSettings,
 	PolicyCalculator,
@@ -132,6 +133,80 @@ for (const { title, from, to, port, denied } of rows) {
 		t.is([result.deniedBySender ? 'sender' : '', result.deniedByReceiver ? 'receiver' : ''].join(''), denied);
 	});
 }
+
+const gnp = (name: string, spec: JsonObject) => ({
+	...{ apiVersion: 'crd.projectcalico.org/v1', kind: 'GlobalNetworkPolicy' },
+	metadata: { name },
+	spec,
+});
+const hostEndpoint = (name: string, spec: JsonObject) => ({
+	...{ apiVersion: 'crd.projectcalico.org/v1', kind: 'HostEndpoint' },
+	metadata: { name, labels: { host: name } },
+	spec,
+});
+
+for (const { from, to, port, denied, endpoint, address } of [
+	{ from: '203.0.113.1', to: 'storage', port: 22, denied: '', endpoint: 'storage', address: '10.8.0.1' },
+	{ from: '203.0.113.1', to: 'storage', port: 80, denied: 'receiver', endpoint: 'storage', address: '10.8.0.1' },
+	{ from: '203.0.113.1', to: 'by-address', port: 80, denied: 'receiver', endpoint: 'by-address', address: '10.7.0.1' },
+	{ from: '203.0.113.1', to: 'front', port: 8080, denied: '', endpoint: 'front', address: '10.9.0.1' },
+	{ from: 'storage', to: '203.0.113.1', port: 80, denied: '', endpoint: 'storage', address: '203.0.113.1' },
+	{ from: 'front', to: '203.0.113.1', port: 80, denied: 'sender', endpoint: 'front', address: '203.0.113.1' },
+	{ from: 'storage', to: 'far', port: 80, denied: '', endpoint: 'storage', address: '10.9.0.2' },
+]) {
+	test(`trace: ${from} to ${to}, port ${port}, by the name of a host endpoint`, (t) => {
+		const hostInterfaces = new Map([
+			['10.9.0.1', 'eth0'],
+			['10.8.0.1', 'eth1'],
+			['fd08::1', 'eth1'],
+			['10.7.0.1', 'eth2'],
+		]);
+		const calculator = new PolicyCalculator({ node: 'node-a', settings: defaultNodeSettings, hostInterfaces });
+		const feed = new PolicyFeed(calculator);
+		const node = (name: string, ip: string) => ({
+			...{ apiVersion: 'v1', kind: 'Node', metadata: { name } },
+			status: { addresses: [{ type: 'InternalIP', address: ip }] },
+		});
+		const both = { types: ['Ingress', 'Egress'] };
+		for (const object of [
+			node('node-a', '10.9.0.1'),
+			node('node-b', '10.9.0.2'),
+			hostEndpoint('front', { node: 'node-a', interfaceName: 'eth0' }),
+			hostEndpoint('storage', { node: 'node-a', interfaceName: 'eth1' }),
+			hostEndpoint('by-address', { node: 'node-a', expectedIPs: ['10.7.0.1'] }),
+			hostEndpoint('far', { node: 'node-b', interfaceName: 'eth0' }),
+			gnp('front', {
+				...{ ...both, selector: "host == 'front'" },
+				ingress: [{ action: 'Allow' }],
+				egress: [{ action: 'Deny' }],
+			}),
+			gnp('others', {
+				...{ ...both, selector: "host in { 'storage', 'by-address' }" },
+				ingress: [{ action: 'Allow', protocol: 'TCP', destination: { ports: [1022] } }],
+				egress: [{ action: 'Allow' }],
+			}),
+		])
+			feed.put(object);
+		calculator.takeChange();
+		const tracer = new PolicyTracer(calculator, feed.policies);
+		const end = (text: string): TraceEnd =>
+			/^\d/.test(text) ? { type: 'address', address: text } : { type: 'host', name: text };
+		const [source, target] = [tracer.resolve(end(from)), tracer.resolve(end(to))];
+		t.is(target.address, address);
+		const result = tracer.journey(source, target, { protocol: 6, sourcePort: 40000, destinationPort: port }, 'eth0');
+		t.is([result.deniedBySender ? 'sender' : '', result.deniedByReceiver ? 'receiver' : ''].join(''), denied);
+		t.is([...result.sender, ...result.receiver].at(0)?.endpoint, endpoint);
+	});
+}
+
+test('a host endpoint that does not exist, or has no address of the family, is an error', (t) => {
+	const { calculator, feed } = world();
+	feed.put(hostEndpoint('far', { node: 'node-b', interfaceName: 'eth0' }));
+	const tracer = new PolicyTracer(calculator, feed.policies);
+	t.throws(() => tracer.resolve({ type: 'host', name: 'gone' }), { instanceOf: UnknownEndError });
+	t.throws(() => tracer.resolve({ type: 'host', name: 'far' }, 'ipv6'), { instanceOf: UnknownEndError });
+	t.is(tracer.resolve({ type: 'host', name: 'far' }).address, '10.9.0.2');
+});
 
 test('a pod that does not exist is an error, not a verdict', (t) => {
 	const { calculator, feed } = world();

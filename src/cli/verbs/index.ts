@@ -90,6 +90,7 @@ export const verbs: readonly VerbEntry[] = [
 			['$0 policy show prod/web', 'tiers, policies and profiles of a pod, in the order in which they are asked'],
 			['$0 policy trace prod/web prod/db 5432', 'which rule decides on each side; exit code 1 if it is denied'],
 			["$0 policy trace 'dev{app=web}' prod/db 5432", 'the same for a pod that need not exist'],
+			['$0 policy trace 203.0.113.7 edge-eth0 22', 'to a HostEndpoint, by its name'],
 			['$0 policy trace 203.0.113.7 prod/web 53 --protocol udp', 'from outside of the cluster'],
 			['$0 policy plan -f policies.yaml', 'which connections would change; nothing is changed'],
 			['$0 policy drops --watch', 'dropped packets with the deciding rule, until Ctrl-C'],

@@ -1,4 +1,5 @@
 import { readFile } from 'node:fs/promises';
+import type { PolicyOverviewView } from '../../control/index.ts';
 import { followPackets, watchOption } from '../follow-packets.ts';
 import { showListing } from '../listing.ts';
 import {
@@ -28,7 +29,7 @@ export const policy = defineVerb({
 				type: 'string',
 				array: true,
 				default: [] as readonly string[],
-				describe: 'show: a pod or host endpoint; trace: FROM TO PORT',
+				describe: 'show: a pod or host endpoint; trace: FROM TO PORT (pods, host endpoints, node/NAME, addresses)',
 			})
 			.option('protocol', {
 				choices: ['tcp', 'udp', 'sctp', 'icmp'],
@@ -42,7 +43,11 @@ export const policy = defineVerb({
 				describe: 'plan: policies as YAML or JSON; - is standard input',
 			})
 			.option('watch', { ...watchOption, describe: `drops: ${watchOption.describe}` })
-			.option('check', { type: 'boolean', default: false, describe: 'status: exit code 1 while not all is enforced' }),
+			.option('check', {
+				type: 'boolean',
+				default: false,
+				describe: 'status: exit code 1 while not all is enforced, at this node and at all others',
+			}),
 	run: (options, dependencies) => {
 		switch (options.action) {
 			case 'status':
@@ -71,10 +76,27 @@ async function status({ json, check }: Options, dependencies: VerbDependencies):
 	const lines = policyStatusScreen(screen);
 	const text = answer.policies.map((row) => lines.add(row)).join('') + lines.end(answer);
 	await write(json ? `${JSON.stringify(answer)}\n` : text);
-	const sound =
-		answer.mode === 'enforced' && answer.inSync && answer.failure === undefined && answer.problems.length === 0;
-	return sound ? 'done' : 'not-as-asked';
+	return isAllEnforced(answer) ? 'done' : 'not-as-asked';
 }
+
+/**
+ * This node and all others enforce every policy, each as written. Nodes that report nothing count
+ * as ones that do not. Pure.
+ */
+export const isAllEnforced = ({
+	mode,
+	inSync,
+	failure,
+	problems,
+	policies,
+	silentNodes = [],
+}: PolicyOverviewView): boolean =>
+	mode === 'enforced' &&
+	inSync &&
+	failure === undefined &&
+	problems.length === 0 &&
+	silentNodes.length === 0 &&
+	policies.every(({ rollout }) => rollout === undefined || rollout.enforcedOn >= rollout.nodes);
 
 async function show({ names, json }: Options, dependencies: VerbDependencies): Promise<Outcome> {
 	const { daemon, screen, write } = dependencies;

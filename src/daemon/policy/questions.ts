@@ -117,7 +117,8 @@ function resolve(tracer: PolicyTracer, end: TraceEnd, family: 'ipv4' | 'ipv6'): 
 }
 
 /**
- * `NAMESPACE/POD`, `NAMESPACE{label=value,...}`, `node/NAME` or an address. @throws ControlError
+ * `NAMESPACE/POD`, `NAMESPACE{label=value,...}`, `node/NAME`, an address or the name of a
+ * HostEndpoint. @throws ControlError
  */
 function parseEnd(text: string): TraceEnd {
 	const hypothetical = /^([^{}/]+)\{([^{}]*)\}$/.exec(text);
@@ -141,11 +142,14 @@ function parseEnd(text: string): TraceEnd {
 		if (!(error instanceof AddressError)) throw error;
 	}
 	if (/^[^/\s]+\/[^/\s]+$/.test(text)) return { type: 'pod', name: text };
+	// The name of a resource that is in no namespace (RFC 1123 subdomain).
+	if (/^[a-z0-9]([-.a-z0-9]*[a-z0-9])?$/.test(text)) return { type: 'host', name: text };
 	throw new ControlError(
 		400,
 		'bad-end',
 		`'${text}' is no end of a connection`,
-		'NAMESPACE/POD, NAMESPACE{label=value} for a pod that need not exist, node/NAME, or an address',
+		'NAMESPACE/POD, NAMESPACE{label=value} for a pod that need not exist, node/NAME, an address, or the name of ' +
+			'a HostEndpoint',
 	);
 }
 

@@ -18,6 +18,14 @@ export interface CalculatorOptions {
 	readonly interfacePrefix?: string;
 }
 
+/** Where a host endpoint is. */
+export interface HostEnd {
+	readonly node: string;
+	readonly interfaceName?: string;
+	/** Canonical, of both families, the most specific first. */
+	readonly addresses: readonly string[];
+}
+
 /**
  * The policy of one node, kept up to date: facts in, one `NodePolicyChange` for all of them out. A
  * change of a pod recomputes the sets whose selectors can match its labels; a change of a policy
@@ -231,6 +239,26 @@ export class PolicyCalculator {
 	/** Canonical addresses of a node. */
 	nodeAddresses(name: string): readonly string[] {
 		return this.#members.nodeAddresses(name);
+	}
+
+	/**
+	 * A host endpoint of any node: its interface, where one is known, and its addresses, else those
+	 * of the node; `undefined`: there is none of that name.
+	 */
+	hostEndpoint(name: string): HostEnd | undefined {
+		const host = this.#hosts.get(name);
+		if (host === undefined) return undefined;
+		const { node } = host;
+		const interfaceName =
+			host.interfaceName ?? (node === this.node ? this.#interfaceOf(host.expectedAddresses) : undefined);
+		const ofInterface =
+			node === this.node
+				? [...(this.#options.hostInterfaces ?? [])].flatMap(([address, device]) =>
+						device === interfaceName ? [address] : [],
+					)
+				: [];
+		const addresses = [...host.expectedAddresses, ...ofInterface, ...this.nodeAddresses(node)];
+		return { node, addresses, ...(interfaceName === undefined ? {} : { interfaceName }) };
 	}
 
 	/** One pod, by name, for each combination of labels, namespace and service account. */
