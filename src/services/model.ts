@@ -25,6 +25,8 @@ export interface Backend {
 	readonly port: number;
 	/** The endpoint runs on this node. */
 	readonly local: boolean;
+	/** The name of its node, where direct server return is on and the endpoint has one. */
+	readonly node?: string;
 }
 
 /**
@@ -91,6 +93,11 @@ interface FrontendCommon {
 	readonly port: number;
 	/** The action by origin of the packet. All pools named here are in the model. */
 	readonly actions: Readonly<Record<Origin, FrontendAction>>;
+	/**
+	 * Direct server return: the pool of this node's own endpoints, for connections that other nodes
+	 * send here untranslated. Absent: it is off, or not for this frontend, or there is no endpoint.
+	 */
+	readonly directPool?: PoolKey;
 }
 
 /** An address of a service with one port. */
@@ -139,6 +146,18 @@ export interface ServicesSettings {
 	/** Ranges of cluster IPs. A packet to an address in them that no service has is dropped. */
 	readonly serviceRanges: readonly PrefixKey[];
 	readonly nodePortAddresses: Readonly<Record<Family, NodePortAddresses>>;
+	/**
+	 * Direct server return: connections from outside to node ports, external and load balancer
+	 * addresses with policy Cluster keep their source, and the node of the endpoint answers the
+	 * client itself. Absent: off.
+	 */
+	readonly directReturn?: DirectReturn;
+}
+
+/** How direct server return is used. */
+export interface DirectReturn {
+	/** Clients in these prefixes are masqueraded, as without it. Calico: `bpfDSROptoutCIDRs`. */
+	readonly optOut: readonly PrefixKey[];
 }
 
 /**

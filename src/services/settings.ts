@@ -1,5 +1,5 @@
 import { type Family, type PrefixKey, parseAddress, parsePrefix, prefixContains } from '../core/index.ts';
-import type { NodePortAddresses, ServicesSettings } from './model.ts';
+import type { DirectReturn, NodePortAddresses, ServicesSettings } from './model.ts';
 import { familyOfAddress } from './resources/addresses.ts';
 
 /**
@@ -16,6 +16,8 @@ export interface ServicesOptions {
 	readonly serviceRanges: readonly PrefixKey[];
 	readonly masqueradeAll: boolean;
 	readonly nodePortAddresses: NodePortOption;
+	/** Absent: off. */
+	readonly directReturn?: DirectReturn;
 }
 
 /**

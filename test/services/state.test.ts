@@ -1,5 +1,6 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { prefixKey } from '../../src/core/index.ts';
 import type { JsonObject } from '../../src/json/index.ts';
 import {
 	addressFrontendKey,
@@ -8,11 +9,12 @@ import {
 	evaluate,
 	isEmptyDifference,
 	type Pool,
+	resolveSettings,
 	type ServicesDifference,
 	type ServicesModel,
 	ServicesState,
 } from '../../src/services/index.ts';
-import { endpoint, newState, node, nodeAddresses, service, settings, slice } from './fixtures.ts';
+import { endpoint, newState, node, nodeAddresses, options, service, settings, slice } from './fixtures.ts';
 
 const backendsOf = (model: ServicesModel, key: string): string[] =>
 	(model.pools.get(key)?.backends ?? []).map(({ address, port }) => `${address}:${port}`);
@@ -335,5 +337,49 @@ test('a state that follows changes equals one created from the result, and its d
 					);
 		}),
 		{ numRuns: 300, seed },
+	);
+});
+
+test('direct server return: frontends with policy Cluster have a pool of the endpoints of this node', (t) => {
+	const optOut = [prefixKey('203.0.113.0/24')];
+	const state = new ServicesState({
+		node,
+		settings: resolveSettings({ ...options, directReturn: { optOut } }, nodeAddresses),
+	});
+	const outside = { type: 'LoadBalancer', ports: [{ name: 'p', port: 80, protocol: 'TCP', nodePort: 30_080 }] };
+	const status = { loadBalancer: { ingress: [{ ip: '198.51.100.10' }] } };
+	state.setService(service('web', outside, { status }));
+	// Hints send this node's own connections elsewhere; those that others send here stay here.
+	const hinted = (address: string, nodeName: string) =>
+		endpoint(address, nodeName, { hints: { forZones: [{ name: nodeName === 'node-b' ? 'za' : 'zb' }] } });
+	state.setSlice(slice('web-1', 'web', [hinted('10.0.1.1', 'node-b'), hinted('10.0.2.1', 'node-a')]));
+	state.settle();
+	const { frontends, pools } = state.model;
+	const direct = 'ns/web:80/tcp@ipv4#local';
+	t.deepEqual(
+		[...frontends.values()].map(({ type, directPool }) => [type, directPool]),
+		[
+			['cluster-ip', undefined],
+			['load-balancer-ip', direct],
+			['node-port', direct],
+		],
+	);
+	t.deepEqual(pools.get(direct)?.backends, [{ address: '10.0.2.1', port: 8080, local: true, node: 'node-a' }]);
+	t.deepEqual(pools.get(poolKey)?.backends, [{ address: '10.0.1.1', port: 8080, local: false, node: 'node-b' }]);
+	state.setSlice(slice('web-1', 'web', [hinted('10.0.1.1', 'node-b')]));
+	const { frontends: changed, pools: gone } = state.settle();
+	t.deepEqual(
+		changed.set.map(({ after }) => after.directPool),
+		[undefined, undefined],
+	);
+	t.deepEqual(
+		gone.removed.map(({ key }) => key),
+		[direct],
+	);
+	state.setService(service('web', { ...outside, externalTrafficPolicy: 'Local' }, { status }));
+	state.settle();
+	t.true(
+		[...state.model.frontends.values()].every(({ directPool }) => directPool === undefined),
+		'policy Local has no need of it',
 	);
 });

@@ -60,13 +60,7 @@ export function chooseEndpoints(
 	const ready = all.filter(({ endpoint }) => endpoint.ready);
 	const topology = usesCluster ? topologyOf(ready, node) : 'none';
 	const cluster = usesCluster ? orTerminating(suited(ready, topology, node), all) : [];
-	const ours = all.filter(({ local }) => local);
-	const local = usesLocal
-		? orTerminating(
-				ours.filter(({ endpoint }) => endpoint.ready),
-				ours,
-			)
-		: [];
+	const local = usesLocal ? localEndpoints(all) : [];
 	return { all, cluster, local, hasAny: all.some(isUsable), topology };
 }
 
@@ -112,6 +106,15 @@ function isBetter(candidate: Candidate, known: Candidate): boolean {
 const isUsable = ({ endpoint }: Candidate): boolean => endpoint.ready || isDraining(endpoint);
 
 const isDraining = ({ serving, terminating }: SliceEndpoint): boolean => serving && terminating;
+
+/** Those of this node that a connection may take, with any policy of the service. */
+export function localEndpoints(all: readonly Candidate[]): readonly Candidate[] {
+	const ours = all.filter(({ local }) => local);
+	return orTerminating(
+		ours.filter(({ endpoint }) => endpoint.ready),
+		ours,
+	);
+}
 
 /** Without a ready one, those that terminate and still serve. */
 const orTerminating = (ready: readonly Candidate[], all: readonly Candidate[]): readonly Candidate[] =>

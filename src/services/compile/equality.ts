@@ -13,6 +13,7 @@ export function sameFrontend(left: Frontend, right: Frontend): boolean {
 		sameAction(left.actions.pod, right.actions.pod) &&
 		sameAction(left.actions.node, right.actions.node) &&
 		sameAction(left.actions.outside, right.actions.outside) &&
+		left.directPool === right.directPool &&
 		rangesOf(left) === rangesOf(right)
 	);
 }

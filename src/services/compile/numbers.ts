@@ -34,7 +34,7 @@ function next(rest: Iterator<Backend>): Backend {
 /** Same backends under the same numbers. */
 export const sameBackends = (left: readonly Backend[], right: readonly Backend[]): boolean =>
 	left.length === right.length &&
-	left.every(({ address, port, local }, number) => {
+	left.every(({ address, port, local, node }, number) => {
 		const other = right[number];
-		return other?.address === address && other.port === port && other.local === local;
+		return other?.address === address && other.port === port && other.local === local && other.node === node;
 	});

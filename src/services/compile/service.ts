@@ -14,7 +14,13 @@ import {
 import { familyOfAddress } from '../resources/addresses.ts';
 import type { EndpointSlice } from '../resources/endpoint-slice.ts';
 import type { ServiceSpec, ServiceSpecPort } from '../resources/service.ts';
-import { type Candidate, chooseEndpoints, type EndpointChoice, type NodeTopology } from './endpoints.ts';
+import {
+	type Candidate,
+	chooseEndpoints,
+	type EndpointChoice,
+	localEndpoints,
+	type NodeTopology,
+} from './endpoints.ts';
 
 /** This node, as far as services depend on it. */
 export interface ServiceNode extends NodeTopology {
@@ -94,6 +100,8 @@ function compilePort(input: PortInput): Pick<CompiledService, 'pools' | 'fronten
 	const common = { servicePort, service: spec.key, family, protocol: port.protocol };
 	const internal = internalActions(input, servicePort);
 	const external = externalActions(input, servicePort);
+	const direct = directEndpoints(input);
+	const directPool = direct.length === 0 ? {} : { directPool: localPool(servicePort) };
 	const ofFamily = (address: string): boolean => familyOfAddress(address) === family;
 	const at = (type: 'cluster-ip' | 'external-ip', address: string, actions: Frontend['actions']): Frontend => ({
 		...common,
@@ -107,7 +115,7 @@ function compilePort(input: PortInput): Pick<CompiledService, 'pools' | 'fronten
 	const sourceRanges = sourceRangesOf(input, vips);
 	const frontends: Frontend[] = [
 		at('cluster-ip', clusterIp, internal),
-		...spec.externalIps.filter(ofFamily).map((address) => at('external-ip', address, external)),
+		...spec.externalIps.filter(ofFamily).map((address) => ({ ...at('external-ip', address, external), ...directPool })),
 		...vips.map(
 			(address): Frontend => ({
 				...common,
@@ -116,13 +124,14 @@ function compilePort(input: PortInput): Pick<CompiledService, 'pools' | 'fronten
 				address,
 				port: port.port,
 				actions: external,
+				...directPool,
 				...(sourceRanges === undefined ? {} : { sourceRanges }),
 			}),
 		),
 	];
 	if (port.nodePort !== undefined) {
 		const key = nodePortFrontendKey(family, port.protocol, port.nodePort);
-		frontends.push({ ...common, key, type: 'node-port', port: port.nodePort, actions: external });
+		frontends.push({ ...common, key, type: 'node-port', port: port.nodePort, actions: external, ...directPool });
 	}
 	return { frontends, pools: poolsOf(input, servicePort, frontends) };
 }
@@ -162,6 +171,10 @@ function externalActions({ spec, choice, settings }: PortInput, servicePort: Ser
 	return { pod, node: cluster(true), outside };
 }
 
+/** Endpoints for connections that another node sends here untranslated. */
+const directEndpoints = ({ spec, choice, settings }: PortInput): readonly Candidate[] =>
+	settings.directReturn === undefined || spec.externalLocal ? [] : localEndpoints(choice.all);
+
 /**
  * The ranges of the family; `undefined`: no restriction. A list of the other family alone restricts
  * nothing, as in kube-proxy.
@@ -181,17 +194,17 @@ function sourceRangesOf({ spec, family, node }: PortInput, vips: readonly string
 }
 
 /** The pools that the frontends use. */
-function poolsOf(
-	{ spec, port, family, choice }: PortInput,
-	servicePort: ServicePortKey,
-	frontends: readonly Frontend[],
-): Pool[] {
+function poolsOf(input: PortInput, servicePort: ServicePortKey, frontends: readonly Frontend[]): Pool[] {
+	const { spec, port, family, choice, settings } = input;
+	const direct = directEndpoints(input);
 	const used = new Set<string>();
-	for (const { actions } of frontends)
+	for (const { actions, directPool } of frontends) {
 		for (const origin of origins) {
 			const action = actions[origin];
 			if (action.type === 'dnat') used.add(action.pool);
 		}
+		if (directPool !== undefined) used.add(directPool);
+	}
 	const pool = (key: string, backends: readonly Candidate[]): Pool[] =>
 		used.has(key)
 			? [
@@ -200,14 +213,22 @@ function poolsOf(
 						servicePort,
 						family,
 						protocol: port.protocol,
-						backends: backends.map(({ address, port: number, local }): Backend => ({ address, port: number, local })),
+						backends: backends.map(
+							({ address, port: number, local, endpoint }): Backend => ({
+								...{ address, port: number, local },
+								...(settings.directReturn === undefined || endpoint.node === undefined ? {} : { node: endpoint.node }),
+							}),
+						),
 						...(spec.affinityTimeoutSeconds === undefined
 							? {}
 							: { affinityTimeoutSeconds: spec.affinityTimeoutSeconds }),
 					},
 				]
 			: [];
-	return [...pool(clusterPool(servicePort), choice.cluster), ...pool(localPool(servicePort), choice.local)];
+	return [
+		...pool(clusterPool(servicePort), choice.cluster),
+		...pool(localPool(servicePort), direct.length > 0 ? direct : choice.local),
+	];
 }
 
 const origins: readonly Origin[] = ['pod', 'node', 'outside'];
