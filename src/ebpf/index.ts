@@ -70,6 +70,7 @@ export {
 	openSocketMaps,
 	type SocketMaps,
 } from './services/maps.ts';
+export type { DirectNodes } from './services/nat-direct.ts';
 export { InterfaceServices, type OutsideInterface } from './services/nat-kernel.ts';
 export { isNatPin, type NatMaps, openNatMaps } from './services/nat-maps.ts';
 export { compileNatProgram } from './services/nat-program.ts';

@@ -357,10 +357,10 @@ for (const family of familyNames) {
 		services.apply(difference, after);
 		t.false(seen.has((await client.ask('tcp', balancer, 80)).server), 'a backend that is gone is forgotten');
 		t.is((await client.ask('udp', balancer, 80, { socket: 'a' })).server, kept, 'a flow stays');
-		const stale = services
+		const stale = services.flows
 			.udpFlows()
 			.filter(({ replySource, originalPort }) => replySource === kept && originalPort === 80);
-		t.is(services.remove(stale), stale.length);
+		t.is(services.flows.remove(stale), stale.length);
 		t.true(stale.length > 0);
 		t.is((await client.ask('udp', balancer, 80, { socket: 'a' })).server, left);
 	});
@@ -405,7 +405,7 @@ kernelTest('clsact: a service from outside, and a second one from the same port 
 	const later = new InterfaceServices({ maps, pools: new Map(), attacher, masqueradeMark: Mark.masquerade });
 	t.teardown(() => later.close());
 	t.is((await client.ask('udp', balancer, 80, { from: 5000 })).peer, `${balancer} 80`);
-	t.is(later.connections().length, 1);
+	t.is(later.flows.connections().length, 1);
 	await later.detach();
 	t.is((await client.ask('udp', balancer, 80, { from: 5000, wait: 300 })).error, 'timeout', 'without programs');
 });

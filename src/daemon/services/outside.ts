@@ -106,7 +106,7 @@ export class OutsideServices {
 	 * VerifierError, NetlinkError
 	 */
 	async start(): Promise<void> {
-		this.#services.leave(await this.#dependencies.flows());
+		this.#services.flows.leave(await this.#dependencies.flows());
 		await this.#follow();
 		this.#dependencies.links.watch(() => {
 			if (this.#isQueued) return;
@@ -154,11 +154,11 @@ export class OutsideServices {
 	}
 
 	udpFlows(): readonly ConntrackFlow[] {
-		return this.#services.udpFlows();
+		return this.#services.flows.udpFlows();
 	}
 
 	remove(flows: readonly ConntrackFlow[]): number {
-		return this.#services.remove(flows);
+		return this.#services.flows.remove(flows);
 	}
 
 	/** Programs and maps stay in the kernel. */
@@ -179,13 +179,13 @@ export class OutsideServices {
 	}
 
 	/** Connections that the programs translate, as they come in. */
-	incoming(): ReturnType<InterfaceServices['incoming']> {
-		return this.#services.incoming();
+	incoming(): ReturnType<InterfaceServices['flows']['incoming']> {
+		return this.#services.flows.incoming();
 	}
 
 	/** Connections that the programs translate and that have not ended. */
 	connections(): readonly ServiceConnections[] {
-		return this.#services.connections();
+		return this.#services.flows.connections();
 	}
 
 	/** Takes programs and maps away. @throws SystemCallError, NetlinkError */

@@ -3,6 +3,7 @@ import type { Assembler } from '../assembly/assembler.ts';
 import { fp, imm, r0, r1, r2, r3, r4, r5 } from '../assembly/instruction.ts';
 import { destinationPortRegister, emitReadPacket, packetRegister, protocolRegister } from '../policy/frame.ts';
 import { SocketLayout } from './maps.ts';
+import type { NatDirect } from './nat-direct.ts';
 import {
 	ChecksumFlag,
 	emitDifference,
@@ -36,6 +37,7 @@ export function emitIcmpErrors(
 	frame: NatFrame,
 	family: Family,
 	hook: 'ingress' | 'egress',
+	direct?: NatDirect,
 ): void {
 	const { header, transport, transportOffset, value, flow, chosen } = frame;
 	const at = quoted(family);
@@ -68,7 +70,9 @@ export function emitIcmpErrors(
 		...{ sourcePort: transport + 2, destinationPort: transport },
 	});
 	const from = hook === 'ingress' ? NatLayout.flowValue.backend : 0;
-	assembler.lookup(hook === 'ingress' ? 'nat_flows' : 'nat_reverse', flow).jumpIf(r0, '==', imm(0), 'pass');
+	const other = `${family}-icmp-direct`;
+	assembler.lookup(hook === 'ingress' ? 'nat_flows' : 'nat_reverse', flow);
+	assembler.jumpIf(r0, '==', imm(0), direct === undefined ? 'pass' : other);
 	if (hook === 'ingress') {
 		assembler.load('w', r1, r0, NatLayout.flowValue.flags).op('and', r1, imm(NatFlowFlag.left));
 		assembler.jumpIf(r1, '!=', imm(0), 'pass');
@@ -77,7 +81,11 @@ export function emitIcmpErrors(
 		assembler.load('dw', r1, r0, from + offset).store('dw', fp, chosen + offset, r1);
 	emitOuter(assembler, frame, family, { outer, before });
 	emitQuoted(assembler, frame, family, { inner, before });
-	assembler.jump('pass');
+	assembler.jump('done');
+	if (direct === undefined) return;
+	// The packet that it quotes is of a connection with another node.
+	assembler.label(other);
+	direct.error('pass');
 }
 
 /** The address of the error itself, where it is the one that is translated. */

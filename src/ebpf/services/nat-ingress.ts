@@ -4,6 +4,7 @@ import { fp, imm, r0, r1, r2, r3, r4, r5 } from '../assembly/instruction.ts';
 import { emitAge } from '../policy/connection.ts';
 import { packetRegister, protocolRegister } from '../policy/frame.ts';
 import { SocketLayout } from './maps.ts';
+import { type NatDirect, optOutSources } from './nat-direct.ts';
 import { copyWords, emitEndpoint, emitFlowKey, type NatFrame, tcpProtocol, udpProtocol } from './nat-frame.ts';
 import { NatFlowFlag, NatFrontendFlag, NatLayout, natSet, podSources } from './nat-maps.ts';
 import { bothFins, emitExpire, emitTcpFlags, nanoseconds, natTimeoutSeconds, Tcp } from './nat-time.ts';
@@ -19,9 +20,18 @@ export class NatIngress {
 	readonly #assembler: Assembler;
 	readonly #frame: NatFrame;
 	readonly #masqueradeMark: number;
+	readonly #direct: NatDirect | undefined;
+	readonly #arrivals: boolean;
 
-	/** `masqueradeMark`: see `NatProgramOptions`. */
-	constructor(assembler: Assembler, frame: NatFrame, masqueradeMark: number) {
+	/** Options: see `NatProgramOptions`. */
+	constructor(
+		assembler: Assembler,
+		frame: NatFrame,
+		{ masqueradeMark, arrivals }: { readonly masqueradeMark: number; readonly arrivals: boolean },
+		direct: NatDirect | undefined,
+	) {
+		this.#direct = direct;
+		this.#arrivals = arrivals;
 		this.#assembler = assembler;
 		this.#frame = frame;
 		this.#masqueradeMark = masqueradeMark;
@@ -37,6 +47,7 @@ export class NatIngress {
 		assembler.lookup('nat_flows', flow).jumpIf(r0, '==', imm(0), stem('fresh'));
 		this.#knownFlow(stem);
 		assembler.label(stem('fresh'));
+		this.#direct?.known(family, stem);
 		this.#freshFlow(family, stem);
 	}
 
@@ -88,7 +99,7 @@ export class NatIngress {
 			assembler.load('b', r1, fp, transport + 13).op('and', r1, imm(Tcp.syn | Tcp.ack | Tcp.fin | Tcp.reset));
 			assembler.jumpIf(r1, '!=', imm(Tcp.syn), 'pass');
 		});
-		assembler.lookup('nat_frontends', asked).jumpIf(r0, '==', imm(0), 'pass');
+		this.#frontend(stem);
 		const at = NatLayout.frontend;
 		assembler.load('dw', r1, r0, 0).store('dw', fp, pool, r1);
 		assembler.load('w', r1, r0, at.count).store('dw', fp, count, r1);
@@ -105,12 +116,14 @@ export class NatIngress {
 		});
 		assembler.load('dw', r1, fp, flags).op('and', r1, imm(NatFrontendFlag.drop)).jumpIf(r1, '!=', imm(0), 'drop');
 		this.#choose({ pool, count, affinity }, stem);
+		this.#begin(family, flags, stem);
 		// From here on `value` is that of the flow.
 		assembler.load('dw', r1, fp, now).store('dw', fp, value, r1);
 		copyWords(assembler, value + NatLayout.flowValue.backend, chosen, SocketLayout.endpoint.bytes);
 		this.#hairpin(family, flags);
 		assembler.load('dw', r1, fp, flags).op('and', r1, imm(NatFrontendFlag.masquerade)).mov(r2, imm(0));
 		assembler.when(r1, '!=', imm(0), () => assembler.mov(r2, imm(NatFlowFlag.masquerade)));
+		if (this.#arrivals) assembler.op('or', r2, imm(NatFlowFlag.arrived));
 		assembler.store('dw', fp, value + NatLayout.flowValue.flags, r2);
 		const ports = { sourcePort: chosen + SocketLayout.endpoint.port, destinationPort: transport };
 		emitFlowKey(assembler, reverse, family, { source: chosen, destination: source, ...ports });
@@ -119,6 +132,38 @@ export class NatIngress {
 		assembler.load('w', r1, fp, value + NatLayout.flowValue.flags).op('and', r1, imm(NatFlowFlag.masquerade));
 		assembler.jumpIf(r1, '==', imm(0), stem('translate'));
 		this.#mark();
+	}
+
+	/** Register 0: the value of the frontend. */
+	#frontend(stem: (name: string) => string): void {
+		const assembler = this.#assembler;
+		const { asked, scratch } = this.#frame;
+		if (!this.#arrivals) {
+			assembler.lookup('nat_frontends', asked).jumpIf(r0, '==', imm(0), 'pass');
+			return;
+		}
+		// A node port of whichever node has sent the packet here.
+		const found = stem('arrival');
+		assembler.lookup('nat_arrivals', asked).jumpIf(r0, '!=', imm(0), found);
+		copyWords(assembler, scratch, asked, SocketLayout.endpoint.bytes);
+		assembler.zero(scratch, 16).lookup('nat_arrivals', scratch).jumpIf(r0, '==', imm(0), 'pass').label(found);
+	}
+
+	/**
+	 * Direct server return: the packet goes to the node of its backend as it is, and a backend of
+	 * this node sees its source. Others and clients that are left out are masqueraded.
+	 */
+	#begin(family: Family, flags: number, stem: (name: string) => string): void {
+		if (this.#direct === undefined) return;
+		const assembler = this.#assembler;
+		const here = stem('direct-here');
+		assembler.load('dw', r1, fp, flags).op('and', r1, imm(NatFrontendFlag.direct)).jumpIf(r1, '==', imm(0), here);
+		this.#sourceKey(family, () => assembler.loadWide(r1, natSet(optOutSources, family === 'ipv4' ? 4 : 6)));
+		assembler.lookup('nat_sources', this.#frame.scratch + 4).jumpIf(r0, '!=', imm(0), here);
+		this.#direct.begin(family, here, () => {
+			assembler.load('dw', r1, fp, flags).op('and', r1, imm(~NatFrontendFlag.masquerade)).store('dw', fp, flags, r1);
+		});
+		assembler.label(here);
 	}
 
 	/**

@@ -1,22 +1,19 @@
-import { formatAddress } from '../../core/index.ts';
-import { type Flow, FlowStatus, type FlowTuple } from '../../linux/index.ts';
-import type { ConntrackFlow, ServiceConnections, ServicesDifference, ServicesModel } from '../../services/index.ts';
-import type { Attacher } from '../kernel/attach.ts';
+import type { Frontend, Pool, ServicesDifference, ServicesModel } from '../../services/index.ts';
+import type { Attacher, AttachPoint } from '../kernel/attach.ts';
 import type { BpfMap } from '../kernel/map.ts';
 import { LoadedProgram } from '../kernel/program.ts';
-import type { FamilyTuple } from '../policy/take-over.ts';
-import { SocketLayout, type SocketMaps } from './maps.ts';
+import type { SocketMaps } from './maps.ts';
+import { NatConnections } from './nat-connections.ts';
+import { type DirectNodes, natArrivalElements, natNodeElements, natOptOutElements } from './nat-direct.ts';
 import {
+	type NatDirectMapName,
 	type NatElement,
-	NatFlowFlag,
-	NatLayout,
 	type NatMapName,
 	type NatMaps,
 	natFrontendElements,
 	natPodElements,
 } from './nat-maps.ts';
-import { compileNatProgram } from './nat-program.ts';
-import { natTimeoutSeconds } from './nat-time.ts';
+import { compileNatProgram, type NatProgramOptions } from './nat-program.ts';
 
 /** An interface to the outside. */
 export interface OutsideInterface {
@@ -33,15 +30,13 @@ export interface InterfaceServicesDependencies {
 }
 
 const hooks = ['ingress', 'egress'] as const;
-const elementMaps = ['nat_sources', 'nat_frontends'] as const;
-const udp = 17;
+const elementMaps = ['nat_sources', 'nat_nodes', 'nat_frontends', 'nat_arrivals'] as const;
+type AnyMapName = NatMapName | NatDirectMapName;
 /** In the place of a frontend's key. */
 const podOwner = 'pods';
-
-/** A flow of UDP, with its key in `nat_flows`. */
-interface NatFlow extends ConntrackFlow {
-	readonly natKey: Uint8Array;
-}
+const optOutOwner = 'opt-outs';
+const arrivalOwner = (key: string): string => `arrival ${key}`;
+const poolOwner = (key: string): string => `pool ${key}`;
 
 /**
  * Node ports, load balancer addresses, external IPs, and cluster IPs for clients outside of the
@@ -52,6 +47,9 @@ interface NatFlow extends ConntrackFlow {
 export class InterfaceServices {
 	readonly #dependencies: InterfaceServicesDependencies;
 	#interfaces: readonly OutsideInterface[] = [];
+	#device: OutsideInterface | undefined;
+	#nodes: DirectNodes = new Map();
+	#model: ServicesModel | undefined;
 	/** Ids of the elements of each frontend. */
 	readonly #elements = new Map<string, readonly string[]>();
 	/**
@@ -70,18 +68,26 @@ export class InterfaceServices {
 	}
 
 	/**
-	 * Puts the programs at these interfaces and at no others; a program in force is replaced. @throws
+	 * Puts the programs at these interfaces and at no others; a program in force is replaced.
+	 * `device`: to other nodes, for direct server return; the maps must have those of it. @throws
 	 * SystemCallError, VerifierError, NetlinkError
 	 */
-	async attach(interfaces: readonly OutsideInterface[]): Promise<void> {
+	async attach(interfaces: readonly OutsideInterface[], device?: OutsideInterface): Promise<void> {
 		const { attacher, maps, pools, masqueradeMark } = this.#dependencies;
 		const all = new Map([...maps, ...pools]);
-		const programs = new Map<(typeof hooks)[number], LoadedProgram>();
+		const programs = new Map<(typeof hooks)[number] | 'arrivals', LoadedProgram>();
+		const load = (name: (typeof hooks)[number] | 'arrivals', options: Omit<NatProgramOptions, 'masqueradeMark'>) => {
+			const program = compileNatProgram({ ...options, masqueradeMark });
+			programs.set(name, LoadedProgram.load(program, { name: `nat_${name}`, type: 'schedClassifier', maps: all }));
+		};
+		const send = device === undefined ? {} : { direct: { type: 'send', device: device.index } as const };
 		try {
-			for (const hook of hooks) {
-				const options = { name: `nat_${hook}`, type: 'schedClassifier', maps: all } as const;
-				programs.set(hook, LoadedProgram.load(compileNatProgram({ hook, masqueradeMark }), options));
-			}
+			load('ingress', { hook: 'ingress', ...send });
+			load('egress', { hook: 'egress' });
+			if (device !== undefined) load('arrivals', { hook: 'ingress', direct: { type: 'arrivals' } });
+			const arrivals = programs.get('arrivals');
+			if (device !== undefined && arrivals !== undefined)
+				await attacher.set({ interfaceIndex: device.index, interfaceName: device.name, hook: 'ingress' }, arrivals);
 			// Answers are translated before there are connections.
 			for (const hook of ['egress', 'ingress'] as const) {
 				const program = programs.get(hook);
@@ -93,18 +99,35 @@ export class InterfaceServices {
 			for (const program of programs.values()) program.close();
 		}
 		this.#interfaces = interfaces;
-		await attacher.prune(pointsOf(interfaces));
+		this.#device = device;
+		await attacher.prune(pointsOf(interfaces, device));
+	}
+
+	/**
+	 * The nodes that take untranslated packets, by direct server return. @throws SystemCallError;
+	 * then only `sync` may follow
+	 */
+	followNodes(nodes: DirectNodes): void {
+		this.#nodes = nodes;
+		const model = this.#model;
+		if (model === undefined) return;
+		const touched = new Set<string>();
+		for (const pool of model.pools.values()) this.#ownPool(pool, model, touched);
+		this.#write(touched);
 	}
 
 	/** Makes the maps hold this model and nothing else. @throws SystemCallError */
 	sync(model: ServicesModel): void {
 		this.#elements.clear();
 		this.#owners.clear();
+		this.#model = model;
 		const touched = new Set<string>();
-		for (const name of elementMaps) for (const key of this.#map(name).keys()) touched.add(idOf(name, key));
+		for (const name of elementMaps)
+			if (this.#has(name)) for (const key of this.#map(name).keys()) touched.add(idOf(name, key));
 		this.#own(podOwner, natPodElements(model.settings), touched);
-		for (const frontend of model.frontends.values())
-			this.#own(frontend.key, natFrontendElements(frontend, model), touched);
+		if (this.#has('nat_nodes')) this.#own(optOutOwner, natOptOutElements(model.settings), touched);
+		for (const pool of model.pools.values()) this.#ownPool(pool, model, touched);
+		for (const frontend of model.frontends.values()) this.#ownFrontend(frontend, model, touched);
 		this.#write(touched);
 	}
 
@@ -117,17 +140,35 @@ export class InterfaceServices {
 			this.sync(model);
 			return;
 		}
+		this.#model = model;
 		const touched = new Set<string>();
 		const changed = new Set(pools.set.map(({ after }) => after.key));
-		for (const { key } of frontends.removed) this.#own(key, [], touched);
+		for (const { key } of frontends.removed)
+			for (const owner of [key, arrivalOwner(key)]) this.#own(owner, [], touched);
+		for (const { key } of pools.removed) this.#own(poolOwner(key), [], touched);
+		for (const { after } of pools.set) this.#ownPool(after, model, touched);
 		const affected = new Set(frontends.set.map(({ after }) => after));
 		// The number of backends is part of the frontend.
 		for (const frontend of changed.size === 0 ? [] : model.frontends.values()) {
 			const { outside } = frontend.actions;
+			const { directPool } = frontend;
 			if (outside.type === 'dnat' && changed.has(outside.pool)) affected.add(frontend);
+			if (directPool !== undefined && changed.has(directPool)) affected.add(frontend);
 		}
-		for (const frontend of affected) this.#own(frontend.key, natFrontendElements(frontend, model), touched);
+		for (const frontend of affected) this.#ownFrontend(frontend, model, touched);
 		this.#write(touched);
+	}
+
+	#ownFrontend(frontend: Frontend, model: ServicesModel, touched: Set<string>): void {
+		this.#own(frontend.key, natFrontendElements(frontend, model), touched);
+		if (this.#has('nat_arrivals'))
+			this.#own(arrivalOwner(frontend.key), natArrivalElements(frontend, model.pools), touched);
+	}
+
+	#ownPool(pool: Pool, { settings }: ServicesModel, touched: Set<string>): void {
+		if (!this.#has('nat_nodes')) return;
+		const elements = settings.directReturn === undefined ? [] : natNodeElements(pool, this.#nodes);
+		this.#own(poolOwner(pool.key), elements, touched);
 	}
 
 	/**
@@ -136,58 +177,14 @@ export class InterfaceServices {
 	drain(): void {
 		this.#elements.clear();
 		this.#owners.clear();
-		for (const key of [...this.#map('nat_frontends').keys()]) this.#map('nat_frontends').delete(key);
+		this.#model = undefined;
+		for (const name of ['nat_frontends', 'nat_arrivals'] as const)
+			if (this.#has(name)) for (const key of [...this.#map(name).keys()]) this.#map(name).delete(key);
 	}
 
-	/**
-	 * Datagrams of these connections, which the kernel translates, stay with nftables. A packet of
-	 * TCP that begins no connection does so by itself.
-	 */
-	leave(flows: readonly Flow[]): void {
-		const value = new Uint8Array(NatLayout.flowValue.bytes);
-		const view = new DataView(value.buffer);
-		view.setBigUint64(0, process.hrtime.bigint(), true);
-		view.setUint32(NatLayout.flowValue.flags, NatFlowFlag.left | NatFlowFlag.answered, true);
-		for (const { original, status } of flows)
-			if (original.protocol === udp && (status & FlowStatus.destinationNat) !== 0)
-				this.#map('nat_flows').set(flowKey(original), value);
-	}
-
-	/** Flows of UDP that are translated here. */
-	udpFlows(): readonly ConntrackFlow[] {
-		return this.#translated((key) => key[NatLayout.flow.protocol] === udp).map(({ key, value }) => {
-			const { address, port } = ends(key, value);
-			const flow: NatFlow = {
-				...{ protocol: 'udp', natKey: key },
-				...{ originalDestination: address('service'), originalPort: port('service') },
-				...{ replySource: address('backend'), replyPort: port('backend') },
-			};
-			return flow;
-		});
-	}
-
-	/** Connections that have not ended, one by one. */
-	connections(): readonly ServiceConnections[] {
-		const now = process.hrtime.bigint();
-		return this.#translated((key, value) => isLive(key, value, now)).map(({ key, value }) => {
-			const { address, port } = ends(key, value);
-			return {
-				protocol: key[NatLayout.flow.protocol] === udp ? 'udp' : 'tcp',
-				...{ destination: address('service'), destinationPort: port('service') },
-				...{ backend: address('backend'), backendPort: port('backend'), count: 1 },
-			};
-		});
-	}
-
-	/** All connections that are translated here, as they come in. */
-	incoming(): FamilyTuple[] {
-		return this.#translated(() => true).map(({ key }) => tupleOf(key));
-	}
-
-	/** Forgets flows of `udpFlows`: their next packet takes another backend. Gives their number. */
-	remove(flows: readonly ConntrackFlow[]): number {
-		const map = this.#map('nat_flows');
-		return flows.filter((flow) => 'natKey' in flow && map.delete((flow as NatFlow).natKey)).length;
+	/** Connections that are open in the maps. */
+	get flows(): NatConnections {
+		return new NatConnections(this.#dependencies.maps, this.#model, this.#nodes);
 	}
 
 	/**
@@ -196,8 +193,9 @@ export class InterfaceServices {
 	 */
 	async detach(): Promise<void> {
 		const { attacher } = this.#dependencies;
-		for (const point of pointsOf(this.#interfaces)) await attacher.remove(point);
+		for (const point of pointsOf(this.#interfaces, this.#device)) await attacher.remove(point);
 		this.#interfaces = [];
+		this.#device = undefined;
 		await attacher.prune([]);
 	}
 
@@ -243,101 +241,28 @@ export class InterfaceServices {
 		for (const id of gone.reverse()) this.#map(mapOf(id)).delete(keyOf(id));
 	}
 
-	#translated(
-		isWanted: (key: Uint8Array, value: Uint8Array) => boolean,
-	): { readonly key: Uint8Array; readonly value: Uint8Array }[] {
-		const map = this.#map('nat_flows');
-		return [...map.keys()].flatMap((key) => {
-			const value = map.get(key);
-			const isTranslated = value !== undefined && (flagsOf(value) & NatFlowFlag.left) === 0;
-			return isTranslated && isWanted(key, value) ? [{ key, value }] : [];
-		});
+	/** The maps of direct server return may not be there. */
+	#has(name: AnyMapName): boolean {
+		return this.#dependencies.maps.has(name);
 	}
 
-	#map(name: NatMapName): BpfMap {
+	#map(name: AnyMapName): BpfMap {
 		const map = this.#dependencies.maps.get(name);
 		if (map === undefined) throw new RangeError(`the map ${name} is missing`);
 		return map;
 	}
 }
 
-const pointsOf = (interfaces: readonly OutsideInterface[]) =>
-	interfaces.flatMap(({ index, name }) => hooks.map((hook) => ({ interfaceIndex: index, interfaceName: name, hook })));
+const pointsOf = (interfaces: readonly OutsideInterface[], device: OutsideInterface | undefined): AttachPoint[] => [
+	...interfaces.flatMap(({ index, name }) =>
+		hooks.map((hook) => ({ interfaceIndex: index, interfaceName: name, hook })),
+	),
+	...(device === undefined
+		? []
+		: [{ interfaceIndex: device.index, interfaceName: device.name, hook: 'ingress' as const }]),
+];
 
-const flagsOf = (value: Uint8Array): number =>
-	new DataView(value.buffer, value.byteOffset).getUint32(NatLayout.flowValue.flags, true);
-
-function flowKey({ source, destination, sourcePort, destinationPort, protocol }: FlowTuple): Uint8Array {
-	const at = NatLayout.flow;
-	const key = new Uint8Array(at.bytes);
-	key.set(source, at.source);
-	key.set(destination, at.destination);
-	const view = new DataView(key.buffer);
-	view.setUint16(at.sourcePort, sourcePort, false);
-	view.setUint16(at.destinationPort, destinationPort, false);
-	key[at.protocol] = protocol;
-	key[at.family] = source.length === 4 ? 4 : 6;
-	return key;
-}
-
-/** What `flowKey` makes a key of. */
-function tupleOf(key: Uint8Array): FamilyTuple {
-	const at = NatLayout.flow;
-	const family = key[at.family] === 4 ? 'ipv4' : 'ipv6';
-	const bytes = family === 'ipv4' ? 4 : 16;
-	const view = new DataView(key.buffer, key.byteOffset);
-	return {
-		family,
-		tuple: {
-			source: key.slice(at.source, at.source + bytes),
-			destination: key.slice(at.destination, at.destination + bytes),
-			protocol: key[at.protocol] ?? 0,
-			sourcePort: view.getUint16(at.sourcePort, false),
-			destinationPort: view.getUint16(at.destinationPort, false),
-		},
-	};
-}
-
-/** Address and port of the service and of the backend of a flow. */
-function ends(key: Uint8Array, value: Uint8Array) {
-	const { destination, destinationPort, family } = NatLayout.flow;
-	const { backend } = NatLayout.flowValue;
-	const bytes = key[family] === 4 ? 4 : 16;
-	const read = {
-		service: { from: key, address: destination, port: destinationPort },
-		backend: { from: value, address: backend, port: backend + SocketLayout.endpoint.port },
-	} as const;
-	return {
-		address(end: keyof typeof read): string {
-			const { from, address: at } = read[end];
-			return formatAddress(from.subarray(at, at + bytes));
-		},
-		port(end: keyof typeof read): number {
-			const { from, port: at } = read[end];
-			return new DataView(from.buffer, from.byteOffset).getUint16(at, false);
-		},
-	};
-}
-
-/** Translated by programs, neither finished nor without packets for too long. */
-function isLive(key: Uint8Array, value: Uint8Array, now: bigint): boolean {
-	const flags = flagsOf(value);
-	const both = NatFlowFlag.finOfClient | NatFlowFlag.finOfBackend;
-	if ((flags & (NatFlowFlag.left | NatFlowFlag.reset)) !== 0 || (flags & both) === both) return false;
-	const answered = (flags & NatFlowFlag.answered) !== 0;
-	const seconds = natTimeoutSeconds;
-	const most =
-		key[NatLayout.flow.protocol] === udp
-			? answered
-				? seconds.udpAnswered
-				: seconds.udpUnanswered
-			: answered
-				? seconds.tcpEstablished
-				: seconds.tcpUnanswered;
-	return now - new DataView(value.buffer, value.byteOffset).getBigUint64(0, true) < BigInt(most) * 1_000_000_000n;
-}
-
-const idOf = (map: NatMapName, key: Uint8Array): string => `${map} ${Buffer.from(key).toString('latin1')}`;
+const idOf = (map: NatElement['map'], key: Uint8Array): string => `${map} ${Buffer.from(key).toString('latin1')}`;
 // The name is what `idOf` wrote.
-const mapOf = (id: string): NatMapName => id.slice(0, id.indexOf(' ')) as NatMapName;
+const mapOf = (id: string): NatElement['map'] => id.slice(0, id.indexOf(' ')) as NatElement['map'];
 const keyOf = (id: string): Uint8Array => new Uint8Array(Buffer.from(id.slice(id.indexOf(' ') + 1), 'latin1'));

@@ -17,6 +17,9 @@ export type NatMapName =
 	| 'nat_affinity'
 	| 'nat_fragments';
 
+/** Those of direct server return; they exist only with it. */
+export type NatDirectMapName = 'nat_nodes' | 'nat_arrivals' | 'nat_direct';
+
 export interface NatMapSizes {
 	/** Addresses and ports that are translated. */
 	readonly frontends: number;
@@ -47,10 +50,14 @@ export const NatLayout = {
 	affinity: { bytes: 32, backend: 8 },
 	/** New address 16, time of the first fragment 8. The key is that of policy's fragments. */
 	fragmentValue: { bytes: 24, time: 16 },
+	/** MAC address 6, zeros 2; all zeros: this node. The key is an endpoint of a pool. */
+	node: { bytes: 8 },
+	/** As `flowValue`, then a node; the backend is that for which the node was chosen. */
+	directValue: { bytes: 48, flags: 8, backend: 16, node: 40 },
 } as const;
 
 /** Bits of `frontend.flags`. */
-export const NatFrontendFlag = { masquerade: 1, drop: 2, ranged: 4 } as const;
+export const NatFrontendFlag = { masquerade: 1, drop: 2, ranged: 4, direct: 8 } as const;
 
 /**
  * Bits of `flowValue.flags`. `left`: nftables translates the connection, since another one has the
@@ -63,12 +70,14 @@ export const NatFlowFlag = {
 	reset: 8,
 	left: 16,
 	masquerade: 32,
+	/** The packets come from another node, untranslated. */
+	arrived: 64,
 } as const;
 
 /** In the place of a set of source ranges: the prefixes of pods. */
 export const podSources = 0n;
 
-export type NatMaps = ReadonlyMap<NatMapName, BpfMap>;
+export type NatMaps = ReadonlyMap<NatMapName | NatDirectMapName, BpfMap>;
 
 export const natMapDefinitions = ({
 	frontends,
@@ -92,16 +101,39 @@ export const natMapDefinitions = ({
 	};
 };
 
-/** The name of a pin: one of these maps, or of a link of the programs that use them. */
-export const isNatPin = (name: string): boolean => name in natMapDefinitions() || name.startsWith(natPurpose.pinPrefix);
+/** The maps of direct server return. */
+export const natDirectMapDefinitions = ({
+	frontends,
+	flows,
+}: NatMapSizes = defaultNatMapSizes): Readonly<Record<NatDirectMapName, MapDefinition>> => {
+	const { frontend, node, flow, directValue } = NatLayout;
+	const hash = (name: NatDirectMapName, valueBytes: number, entries: number): MapDefinition => ({
+		...{ name, type: 'hash', keyBytes: 24, valueBytes, entries, onDemand: true },
+	});
+	return {
+		nat_nodes: hash('nat_nodes', node.bytes, frontends * 4),
+		nat_arrivals: hash('nat_arrivals', frontend.bytes, frontends),
+		nat_direct: {
+			...{ name: 'nat_direct', type: 'lruHash', keyBytes: flow.bytes, valueBytes: directValue.bytes, entries: flows },
+		},
+	};
+};
 
-/** New maps, or pinned ones. @throws MapMismatchError, SystemCallError */
-export function openNatMaps(pins: Pins | undefined, sizes?: NatMapSizes): NatMaps {
-	const maps = new Map<NatMapName, BpfMap>();
+/** The name of a pin: one of these maps, or of a link of the programs that use them. */
+export const isNatPin = (name: string): boolean =>
+	name in natMapDefinitions() || name in natDirectMapDefinitions() || name.startsWith(natPurpose.pinPrefix);
+
+/**
+ * New maps, or pinned ones; `direct`: with those of direct server return. @throws MapMismatchError,
+ * SystemCallError
+ */
+export function openNatMaps(pins: Pins | undefined, sizes?: NatMapSizes, direct = false): NatMaps {
+	const maps = new Map<NatMapName | NatDirectMapName, BpfMap>();
+	const definitions = { ...natMapDefinitions(sizes), ...(direct ? natDirectMapDefinitions(sizes) : {}) };
 	try {
 		// `Object.entries` forgets the type of the keys.
-		for (const [name, definition] of Object.entries(natMapDefinitions(sizes)))
-			maps.set(name as NatMapName, pins?.map(definition).map ?? BpfMap.create(definition));
+		for (const [name, definition] of Object.entries(definitions))
+			maps.set(name as NatMapName | NatDirectMapName, pins?.map(definition).map ?? BpfMap.create(definition));
 	} catch (error) {
 		for (const map of maps.values()) map.close();
 		throw error;
@@ -111,7 +143,7 @@ export function openNatMaps(pins: Pins | undefined, sizes?: NatMapSizes): NatMap
 
 /** An element of a map. */
 export interface NatElement {
-	readonly map: 'nat_frontends' | 'nat_sources';
+	readonly map: 'nat_frontends' | 'nat_sources' | 'nat_nodes' | 'nat_arrivals';
 	readonly key: Uint8Array;
 	readonly value: Uint8Array;
 }
@@ -120,7 +152,7 @@ export interface NatElement {
 const rangesId = (key: string): bigint => createHash('sha256').update(`ranges ${key}`).digest().readBigUInt64LE() | 1n;
 
 /** Key of a prefix in a set. */
-function sourceKey(set: bigint, prefix: string): Uint8Array {
+export function sourceKey(set: bigint, prefix: string): Uint8Array {
 	const { bytes, length, family } = parsePrefix(prefix, 'clear');
 	const key = new Uint8Array(NatLayout.source.bytes);
 	const view = new DataView(key.buffer);
@@ -146,6 +178,8 @@ export function natFrontendElements(
 	const { protocol, port, family } = frontend;
 	if (protocol === 'sctp') return [];
 	const value = frontendValue(frontend, frontend.actions.outside, model.pools);
+	const isDirect = model.settings.directReturn !== undefined && frontend.type !== 'cluster-ip';
+	if (isDirect && value !== undefined) setDirect(value);
 	if (value === undefined) return [];
 	const answers = model.settings.nodePortAddresses[family];
 	const addresses =
@@ -159,7 +193,18 @@ export function natFrontendElements(
 	return elements;
 }
 
-function frontendValue(
+/** Connections that are masqueraded may go to the node of their backend untranslated. */
+function setDirect(value: Uint8Array): void {
+	const view = new DataView(value.buffer);
+	const flags = view.getUint32(NatLayout.frontend.flags, true);
+	if ((flags & NatFrontendFlag.masquerade) !== 0)
+		view.setUint32(NatLayout.frontend.flags, flags | NatFrontendFlag.direct, true);
+}
+
+/**
+ * What a frontend does with a packet from outside; `undefined`: nftables acts. Pure.
+ */
+export function frontendValue(
 	frontend: Frontend,
 	action: FrontendAction,
 	pools: ReadonlyMap<PoolKey, Pool>,
