@@ -350,6 +350,60 @@ kernelTest('packets between pods pass the kernel by only while others have nothi
 	t.is(backends.noRedirect(state), undefined);
 });
 
+kernelTest('a pod that comes is looked at alone, and rules of others are not listed for it', async (t) => {
+	t.timeout(300_000);
+	openNode(t, 'l');
+	const pins = mountBpffs(t);
+	const looks: string[][] = [];
+	let listed = 0;
+	const backends = openBackends(pins, systemClock, undefined, {
+		redirectsPods: 'auto',
+		foreignRules: async () => {
+			listed++;
+			return undefined;
+		},
+		async openEbpf() {
+			const opened = openEbpf(pins, new Conntrack());
+			const others = (names: ReadonlySet<string>) => {
+				looks.push([...names]);
+				return opened.others?.(names) ?? Promise.resolve(undefined);
+			};
+			return { ...opened, others };
+		},
+	});
+	t.teardown(() => backends.close());
+	backends.want('ebpf');
+	const [first, second] = [...state.workloads.values()];
+	if (first === undefined || second === undefined) throw new Error('two pods');
+	const alone = { ...state, workloads: new Map([[first.key, first]]) };
+	const comes = { ...noChange, workloads: [second] };
+	const goes = { ...noChange, removedWorkloads: [second.key] };
+	await backends.sync(alone);
+	t.deepEqual({ listed, looks }, { listed: 1, looks: [['calia']] });
+	for (const limited of [false, true]) {
+		const before = { listed, looks: looks.length };
+		if (limited) runLine('tc qdisc add dev calib root tbf rate 100mbit burst 100k latency 50ms');
+		await backends.apply(comes, state);
+		t.deepEqual({ listed, looks: looks.slice(before.looks) }, { listed: before.listed, looks: [['calib']] });
+		t.is(backends.ebpf?.kernel.redirected.size, limited ? 0 : 2);
+		t.is(/tbf at calib/.test(backends.noRedirect(state) ?? ''), limited);
+		await backends.apply(goes, alone);
+	}
+
+	// While there is a host endpoint nothing is redirected, and the rules are not read for that.
+	runLine('tc qdisc del dev calib root');
+	const { hosts, policies } = hostState();
+	const withHost = { ...alone, hosts, policies: new Map([...alone.policies, ...policies]) };
+	await backends.apply({ ...noChange, hosts: [...hosts.values()], policies: [...policies.values()] }, withHost);
+	const before = listed;
+	t.true(await backends.isIntact(withHost));
+	await backends.sync(withHost);
+	t.is(listed, before);
+	await backends.apply({ ...noChange, removedHosts: [...hosts.keys()] }, alone);
+	t.is(listed, before + 1, 'it is looked at again when the endpoint goes');
+	t.is(backends.noRedirect(alone), undefined);
+});
+
 kernelTest(
 	'a connection past the kernel that the policy denies by now is cut, and comes back with the rule',
 	async (t) => {

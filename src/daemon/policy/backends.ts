@@ -2,7 +2,13 @@ import type { Clock, Logger } from '../../core/index.ts';
 import { earlyByRules, hostsForPrograms, isTooMuch } from '../../ebpf/index.ts';
 import type { NewFlow } from '../../linux/index.ts';
 import type { ConnectionCutter, NftablesPolicy, PolicyCounter } from '../../nftables/index.ts';
-import { GatedKernel, type NodePolicy, type NodePolicyChange, type PolicyKernel } from '../../policy/index.ts';
+import {
+	GatedKernel,
+	type NodePolicy,
+	type NodePolicyChange,
+	type PolicyKernel,
+	type WorkloadEndpoint,
+} from '../../policy/index.ts';
 import type { OpenedEbpf } from './ebpf.ts';
 import { type DataplaneProblem, Fallback } from './fallback.ts';
 
@@ -50,6 +56,9 @@ interface Counts {
 
 /** Failures in succession, after which eBPF is given up for a while. */
 const mostFailures = 3;
+
+const interfaceNames = (workloads: Iterable<WorkloadEndpoint>): ReadonlySet<string> =>
+	new Set([...workloads].map(({ interfaceName }) => interfaceName));
 
 const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
@@ -130,7 +139,7 @@ export class PolicyBackends implements PolicyKernel {
 			this.#fallback.changed();
 		} else {
 			try {
-				if (change.workloads.length > 0) await this.#passedByChanged(this.#ebpf.opened, policy);
+				await this.#lookForChange(this.#ebpf.opened, change, policy);
 				await this.#redirect(this.#ebpf.opened, this.noRedirect(policy) === undefined);
 				this.#leaveTranslation(policy);
 				await this.#ebpf.gated.apply(change, policy);
@@ -264,16 +273,30 @@ export class PolicyBackends implements PolicyKernel {
 		return redirectsPods === 'auto' ? this.#passedBy : undefined;
 	}
 
-	/** Looks for what others have on the way between pods. `true`: it differs from before. */
-	async #passedByChanged({ others }: OpenedEbpf, { workloads }: NodePolicy): Promise<boolean> {
+	/**
+	 * A change of our own adds interfaces of pods: what others have at these. Rules and the other
+	 * interfaces are looked at from time to time (`isIntact`): a look at all of them for each pod
+	 * that starts takes longer than its policy.
+	 */
+	async #lookForChange(opened: OpenedEbpf, change: NodePolicyChange, policy: NodePolicy): Promise<void> {
+		if (change.removedHosts.length > 0) await this.#passedByChanged(opened, policy);
+		else if (this.#dependencies.redirectsPods === 'auto' && change.workloads.length > 0)
+			this.#passedBy ??= await opened.others?.(interfaceNames(change.workloads));
+	}
+
+	/**
+	 * Looks for what others have on the way between pods. `true`: it differs from before. Not while
+	 * there is a host endpoint, for which nothing is redirected: rules are listed for one reason
+	 * alone, see `#hostPortsChanged`.
+	 */
+	async #passedByChanged({ others }: OpenedEbpf, { workloads, hosts }: NodePolicy): Promise<boolean> {
 		const { redirectsPods, foreignRules, nftables } = this.#dependencies;
-		if (redirectsPods !== 'auto') return false;
+		if (redirectsPods !== 'auto' || hosts.size > 0) return false;
 		const generation = await nftables.generation();
 		if (foreignRules !== undefined && this.#foreignRules?.generation !== generation)
 			this.#foreignRules = { generation, found: await foreignRules() };
 		const before = this.#passedBy;
-		const names = new Set([...workloads.values()].map(({ interfaceName }) => interfaceName));
-		this.#passedBy = this.#foreignRules?.found ?? (await others?.(names));
+		this.#passedBy = this.#foreignRules?.found ?? (await others?.(interfaceNames(workloads.values())));
 		return this.#passedBy !== before;
 	}
 
