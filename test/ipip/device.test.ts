@@ -133,6 +133,12 @@ for (const { title, links, addresses, mtuBytes } of [
 		addresses: ethAddresses,
 		mtuBytes: 8980,
 	},
+	{
+		title: 'an interface with an address of its own alone (/32, /128) does not count',
+		links: [...eth.slice(1), link(5, 'vip0', { mtuBytes: 1000 }), link(6, 'vip1', { mtuBytes: 1000 })],
+		addresses: [...ethAddresses, address(5, '10.5.0.1/32'), address(6, 'fd05::1/128')],
+		mtuBytes: 8980,
+	},
 	{ title: 'one without an address does not count', links: eth, addresses: ethAddresses.slice(1), mtuBytes: 8980 },
 	{
 		title: 'bridges of containers, pods, tunnels and loopback do not count',

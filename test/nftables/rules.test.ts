@@ -192,6 +192,55 @@ const vxlan = { port: 4789, nodes: ['10.0.2.2', 'fd00::2'] };
 const pods = { interfaces: 'cali*', pools: [prefixKey('192.168.0.0/17'), prefixKey('192.168.0.0/16')] };
 const otherPods = { interfaces: 'tap*', pools: [prefixKey('10.8.0.0/16')] };
 
+test('the rules and sets of the guard, both families', (t) => {
+	const text = guardRules({
+		ipip: ['10.0.2.2', '10.0.2.2', 'fd00::2'],
+		vxlan,
+		pods: { interfaces: 'cali*', pools: [prefixKey('192.168.0.0/16'), prefixKey('fd99::/48')] },
+	});
+	const lines = text.split('\n');
+	const after = (start: string) => lines.flatMap((line) => (line.startsWith(start) ? [line.slice(start.length)] : []));
+	const vxlanOfPods = 'udp dport 4789 counter drop comment "VXLAN from a pod"';
+	const ipipOfPods = 'ip protocol 4 counter drop comment "IP in IP from a pod"';
+	const untracked = ['prerouting udp dport 4789 notrack', 'output udp dport 4789 notrack'];
+	const unknown = (word: string) =>
+		`input udp dport 4789 fib daddr type local ${word} saddr != @vxlan_nodes counter drop comment ` +
+		'"VXLAN from an unknown node"';
+	t.deepEqual(after('add rule ip bgpmesh_guard '), [
+		`input iifname "cali*" ${ipipOfPods}`,
+		`input iifname "cali*" ${vxlanOfPods}`,
+		'input ip protocol 4 ip saddr != @nodes counter drop comment "IP in IP from an unknown node"',
+		unknown('ip'),
+		`forward iifname "cali*" ${ipipOfPods}`,
+		`forward iifname "cali*" ${vxlanOfPods}`,
+		`forward ip saddr @pools ${ipipOfPods}`,
+		`forward ip saddr @pools ${vxlanOfPods}`,
+		...untracked,
+	]);
+	t.deepEqual(after('add rule ip6 bgpmesh_guard '), [
+		`input iifname "cali*" ${vxlanOfPods}`,
+		unknown('ip6'),
+		`forward iifname "cali*" ${vxlanOfPods}`,
+		`forward ip6 saddr @pools ${vxlanOfPods}`,
+		...untracked,
+	]);
+	t.deepEqual(after('add element '), [
+		'ip bgpmesh_guard nodes { 10.0.2.2 }',
+		'ip bgpmesh_guard vxlan_nodes { 10.0.2.2 }',
+		'ip bgpmesh_guard pools { 192.168.0.0/16 }',
+		'ip6 bgpmesh_guard nodes { fd00::2 }',
+		'ip6 bgpmesh_guard vxlan_nodes { fd00::2 }',
+		'ip6 bgpmesh_guard pools { fd99::/48 }',
+	]);
+	const filter = (hook: string) => `${hook} { type filter hook ${hook} priority filter - 10; policy accept; }`;
+	const tracking = (hook: string) => `${hook} { type filter hook ${hook} priority raw; policy accept; }`;
+	for (const family of ['ip', 'ip6'])
+		t.deepEqual(after(`add chain ${family} bgpmesh_guard `), [
+			...['input', 'forward'].map(filter),
+			...['prerouting', 'output'].map(tracking),
+		]);
+});
+
 nftTest('from every form of the guard to every other the tables are those of a first load', async (t) => {
 	const forms = [
 		guardRules({ ipip: ['10.0.2.2'] }),

@@ -137,6 +137,23 @@ test('MTU, state and address are corrected in place; the new address is added be
 	);
 });
 
+test('a device that is down is set up, and nothing else is written', (t) => {
+	t.deepEqual(deviceSteps(wanted, [eth0, { ...right, up: false }], addresses), [{ type: 'set', index: 7, up: true }]);
+});
+
+test('the link-local address that the kernel gives the device of IPv6 stays', (t) => {
+	const local = { nodeAddress: 'fd00:1::2', tunnelAddress: 'fd20::1', mac };
+	const six: VxlanDevice = { ...wanted, name: 'vxlan-v6.calico', family: 'ipv6', mtuBytes: 1430, local };
+	const link: Link = {
+		...right,
+		...{ name: 'vxlan-v6.calico', mtuBytes: 1430 },
+		vxlan: { ...vxlan, local: bytes('fd00:1::2') },
+	};
+	const linkLocal = { ...at(7, 'fe80::64d4:d5ff:fe51:3d42', 64), scope: 253 };
+	const present = [at(2, 'fd00:1::2', 64), at(7, 'fd20::1', 128), linkLocal];
+	t.deepEqual(deviceSteps(six, [eth0, link], present), []);
+});
+
 test('an unknown tunnel address leaves the addresses of the device', (t) => {
 	const local = { ...wanted.local, tunnelAddress: undefined };
 	t.deepEqual(deviceSteps({ ...wanted, local }, [eth0, right], addresses), []);
@@ -168,6 +185,38 @@ test('a change of one node changes only its two entries', (t) => {
 			['remove', 'neigh 192.168.6.0'],
 		],
 	);
+});
+
+test('another MAC address of a node changes its neighbour entry in place, and its forwarding entry', (t) => {
+	const before = remoteEntries([remote('b', 2)], 'ipv4', 7);
+	const after = remoteEntries([{ ...remote('b', 2), mac }], 'ipv4', 7);
+	t.deepEqual(
+		diffEntries(after, before).map(({ verb, key, neighbour }) => [verb, key, macText(neighbour.mac)]),
+		[
+			['set', `fdb ${macText(mac)}`, macText(mac)],
+			['set', 'neigh 192.168.2.0', macText(mac)],
+			['remove', `fdb ${macText(macOf('b', 'ipv4'))}`, macText(macOf('b', 'ipv4'))],
+		],
+	);
+});
+
+test('a node of both families has entries of each on the device of that family alone', (t) => {
+	const four = remote('b', 2);
+	const six: RemoteEnd = {
+		...{ node: 'b', family: 'ipv6', nodeAddress: 'fd00:1::3', tunnelAddress: 'fd20::3' },
+		mac: macOf('b', 'ipv6'),
+	};
+	for (const [family, keys, tables] of [
+		['ipv4', [`fdb ${macText(four.mac)}`, 'neigh 192.168.2.0'], ['forwarding', 'ipv4']],
+		['ipv6', [`fdb ${macText(six.mac)}`, 'neigh fd20::3'], ['forwarding', 'ipv6']],
+	] as const) {
+		const entries = remoteEntries([four, six], family, 7);
+		t.deepEqual([...entries.keys()], [...keys]);
+		t.deepEqual(
+			[...entries.values()].map(({ table }) => table),
+			[...tables],
+		);
+	}
 });
 
 test('of two nodes with one MAC address the first by name counts, in any order', (t) => {
