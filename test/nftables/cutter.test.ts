@@ -1,11 +1,12 @@
 import test from 'ava';
+import { atOnce } from '../../src/core/index.ts';
 import { PodConnections } from '../../src/ebpf/policy/connections.ts';
 import type { PolicyMaps } from '../../src/ebpf/policy/maps.ts';
-import { connectionKey } from '../../src/ebpf/policy/take-over.ts';
+import { connectionEntries, connectionKey } from '../../src/ebpf/policy/take-over.ts';
 import type { Conntrack, Flow } from '../../src/linux/index.ts';
 import { ConnectionCutter } from '../../src/nftables/index.ts';
 import type { NodePolicy } from '../../src/policy/index.ts';
-import { nodePolicy, policy, rule, workload } from './fixtures.ts';
+import { nets, nodePolicy, policy, rule, workload } from './fixtures.ts';
 
 const [client, web] = ['10.1.0.2', '10.1.0.3'].map((text) => Uint8Array.from(text.split('.').map(Number))) as [
 	Uint8Array,
@@ -79,4 +80,29 @@ test('the same for the connections of programs', async (t) => {
 	const attached = new Map([[pod, { interfaceIndex: 7, addresses: ['10.1.0.2'] }]]);
 	const counts = await new PodConnections(maps, attached).cut(state, new Set());
 	t.deepEqual(counts, { cut: 1, restored: 0 });
+});
+
+test('a connection to a service that was taken over is not judged by the address of the service', async (t) => {
+	const service = Uint8Array.of(10, 96, 0, 10);
+	const dns = policy('dns', [], [rule('allow', { protocol: 17, destination: { nets: nets('10.1.0.3/32') } })]);
+	const pod = workload('client', '10.1.0.2', [], [dns]);
+	const state = nodePolicy([pod], [dns], []);
+	const judge = { policy: state, own: new Set<string>() };
+	const cuts = async (one: Flow) => {
+		const entries = atOnce(connectionEntries([one], [{ workload: pod, interfaceIndex: 7 }], judge, 7n));
+		t.is(entries.length, 1);
+		const map = {
+			fd: 1,
+			*slices() {
+				yield entries.map(({ key, value }) => [key, value]);
+			},
+			get: () => undefined,
+		};
+		const maps = new Map([['connections', map]]) as unknown as PolicyMaps;
+		const attached = new Map([[pod.key, { interfaceIndex: 7, addresses: pod.addresses }]]);
+		return new PodConnections(maps, attached).cut(state, new Set());
+	};
+	t.deepEqual(await cuts(flow), { cut: 0, restored: 0 });
+	const toService = { ...flow, original: { ...flow.original, destination: service } };
+	t.deepEqual(await cuts(toService), { cut: 0, restored: 0 });
 });

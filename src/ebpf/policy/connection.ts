@@ -29,9 +29,13 @@ export const timeoutSeconds = {
 
 /**
  * Flags of the value of a connection. `cut`: the policy denies it by now. `allowed`: by a preDNAT
- * policy.
+ * policy. `translated`: the key has the address of a service, which no policy is asked for; such a
+ * connection was taken over, and follows the policy in conntrack.
  */
-export const Flag = { answered: 1, finOfOpener: 2, finOfResponder: 4, reset: 8, cut: 16, allowed: 32 } as const;
+export const Flag = {
+	...{ answered: 1, finOfOpener: 2, finOfResponder: 4, reset: 8 },
+	...{ cut: 16, allowed: 32, translated: 64 },
+} as const;
 const bothFins = Flag.finOfOpener | Flag.finOfResponder;
 /** Flags of TCP, byte 13 of its header (RFC 9293 §3.1). */
 export const Tcp = { fin: 1, syn: 2, reset: 4, ack: 16 } as const;

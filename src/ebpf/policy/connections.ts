@@ -154,7 +154,7 @@ export class PodConnections {
 			for (const [key, value] of slice) {
 				const connection = readConnection(key, value);
 				const workload = policy.workloads.get(pods.get(connection.endpoint) ?? '');
-				if (workload === undefined) continue;
+				if (workload === undefined || (connection.flags & Flag.translated) !== 0) continue;
 				const isCut = (connection.flags & Flag.cut) !== 0;
 				if (isConnectionDenied(connection, workload, policy, own)) {
 					if (!isCut) cut.push(key);

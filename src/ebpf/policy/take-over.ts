@@ -42,12 +42,18 @@ export function* connectionEntries(
 	const entries: ConnectionEntry[] = [];
 	for (const { family, original, reply, status } of flows) {
 		yield;
-		const value = connectionValue(nowNanoseconds, isAnswered(status));
+		const answer = isAnswered(status) ? Flag.answered : 0;
 		const behind = { ...original, ...reversed(reply) };
 		const { destination, destinationPort } = behind;
-		for (const { address, tuple, judged } of [
-			{ address: original.source, tuple: original, judged: { ...original, destination, destinationPort } },
-			{ address: destination, tuple: behind, judged: behind },
+		const isTranslated =
+			hexOf(original.destination) !== hexOf(destination) || original.destinationPort !== destinationPort;
+		const flags = answer | (isTranslated ? Flag.translated : 0);
+		for (const { address, tuple, judged, value } of [
+			{
+				...{ address: original.source, tuple: original, judged: { ...original, destination, destinationPort } },
+				value: connectionValue(nowNanoseconds, flags),
+			},
+			{ address: destination, tuple: behind, judged: behind, value: connectionValue(nowNanoseconds, answer) },
 		]) {
 			const endpoint = endpoints.get(hexOf(address));
 			if (endpoint === undefined || isConnectionDenied({ family, tuple: judged }, endpoint.workload, policy, own))
@@ -64,7 +70,7 @@ export function* connectionEntries(
  * denied flow stays there, but without an answer. Pure.
  */
 export function hostConnectionEntries(flows: Iterable<Flow>, nowNanoseconds: bigint): ConnectionEntry[] {
-	const value = connectionValue(nowNanoseconds, true);
+	const value = connectionValue(nowNanoseconds, Flag.answered);
 	const { ingress, egress } = hostConnections;
 	return answered(flows).flatMap(({ family, original, reply }) => [
 		{ key: connectionKey(ingress, family, original), value },
@@ -88,7 +94,7 @@ export const earlyConnectionEntries = (flows: Iterable<Flow>, nowNanoseconds: bi
 // Answers are not seen before translation.
 const earlyEntry = ({ family, tuple }: FamilyTuple, now: bigint): ConnectionEntry => ({
 	key: connectionKey(hostConnections.early, family, tuple),
-	value: connectionValue(now, true),
+	value: connectionValue(now, Flag.answered),
 });
 
 /**
@@ -103,7 +109,7 @@ export function takeOverEarly(maps: PolicyMaps, translated: Iterable<FamilyTuple
 		if (new DataView(key.buffer, key.byteOffset).getUint32(0, true) !== hostConnections.ingress) return [];
 		const early = key.slice();
 		new DataView(early.buffer).setUint32(0, hostConnections.early, true);
-		return [{ key: early, value: connectionValue(now, true) }];
+		return [{ key: early, value: connectionValue(now, Flag.answered) }];
 	});
 	for (const { key, value } of [...known, ...[...translated].map((one) => earlyEntry(one, now))])
 		connections.add(key, value);
@@ -158,10 +164,10 @@ export function connectionKey(endpoint: number, family: Flow['family'], tuple: F
 	return key;
 }
 
-function connectionValue(nowNanoseconds: bigint, answered: boolean): Uint8Array {
+function connectionValue(nowNanoseconds: bigint, flags: number): Uint8Array {
 	const value = new Uint8Array(Layout.connectionValue.bytes);
 	const view = new DataView(value.buffer);
 	view.setBigUint64(0, nowNanoseconds, true);
-	view.setUint32(Layout.connectionValue.flags, answered ? Flag.answered : 0, true);
+	view.setUint32(Layout.connectionValue.flags, flags, true);
 	return value;
 }
