@@ -3,8 +3,8 @@
  * cluster (npm run e2e -- --cyclonus), once, into ~/.cache/bgpmesh/cyclonus/VERSION. Takes about two
  * minutes the first time; needs Go 1.24 or newer. Two lines are replaced: cyclonus can probe in
  * batches, one `exec` for each pod in place of hundreds, but has no option for it in this release;
- * and a pod makes four probes at a time in place of ten, of which each gives up after a second: nine
- * pods are on one machine.
+ * and a pod makes twelve probes at a time in place of ten: each has 36 of them, and one that is blocked
+ * takes two seconds.
  */
 import { buildGoCommands } from './lib/go-commands.mjs';
 
@@ -20,7 +20,7 @@ buildGoCommands({
 		{
 			file: 'pkg/worker/cli.go',
 			line: 'command.Flags().IntVar(&args.Concurrency, "concurrency", 10, "number of jobs to simultaneously run")',
-			by: 'command.Flags().IntVar(&args.Concurrency, "concurrency", 4, "number of jobs to simultaneously run")',
+			by: 'command.Flags().IntVar(&args.Concurrency, "concurrency", 12, "number of jobs to simultaneously run")',
 		},
 	],
 	minutes: 'two',
