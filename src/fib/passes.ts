@@ -37,6 +37,8 @@ export class Passes {
 	#interruptions = 0;
 	/** Duration of the last pass with an audit. */
 	#auditPassMs = 0;
+	/** When events started a pass the last time; monotonic. */
+	#eventsAtMs = Number.NEGATIVE_INFINITY;
 
 	constructor(dependencies: PassesDependencies) {
 		this.#dependencies = dependencies;
@@ -76,9 +78,14 @@ export class Passes {
 		});
 	}
 
-	/** Starts passes after the present burst of events. */
+	/** Starts passes for events of the kernel: soon for the first one, then once for each burst. */
 	requestAfterEvents(): void {
-		if (!this.#timers.isArmed('event')) this.#timers.arm('event', afterEvents(this.#auditPassMs), () => this.request());
+		if (this.#timers.isArmed('event')) return;
+		const { clock } = this.#dependencies;
+		this.#timers.arm('event', afterEvents(this.#auditPassMs, clock.monotonicMs() - this.#eventsAtMs), () => {
+			this.#eventsAtMs = clock.monotonicMs();
+			this.request();
+		});
 	}
 
 	async #runAll(): Promise<void> {

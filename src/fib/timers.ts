@@ -1,17 +1,18 @@
 import type { Clock, Timer } from '../core/index.ts';
 
-/**
- * Events come in bursts: one pass after the burst is sufficient, and passes take a tenth of the
- * time at most.
- */
-const eventDelayMs = 100;
-const eventDelayPasses = 10;
+/** The kernel reports one change, such as a link that comes up, by several events. */
+const eventDelayMs = 5;
+/** Events come in bursts: passes that they start take a tenth of the time at most. */
+const eventIntervalMs = 100;
+const eventIntervalPasses = 10;
 
 /**
- * Delay in milliseconds from the first event of a burst to its pass; `passMs`: the duration of the
- * last pass.
+ * Delay in milliseconds from an event to its pass. The first event after a quiet time is followed
+ * by a pass at once, since routes that went with a link are missing until then. `passMs`: the
+ * duration of the last pass; `sinceMs`: the time since events started the last one.
  */
-export const afterEvents = (passMs: number): number => Math.max(eventDelayMs, eventDelayPasses * passMs);
+export const afterEvents = (passMs: number, sinceMs: number): number =>
+	Math.max(eventDelayMs, Math.max(eventIntervalMs, eventIntervalPasses * passMs) - sinceMs);
 
 /** Timers by name: setting one again replaces it. */
 export class Timers<Name extends string> {

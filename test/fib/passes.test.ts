@@ -148,3 +148,31 @@ test('an audit follows every 90 seconds, and none after the end', async (t) => {
 	runner.request();
 	t.is(runner.running, undefined);
 });
+
+test('a pass follows the first event of the kernel soon, and later events of its burst once', async (t) => {
+	const { pending, clock, done, runner } = passes();
+	runner.start();
+	await runner.running;
+	clock.advance(1000);
+	const passesAfter = async (ms: number) => {
+		clock.advance(ms);
+		await runner.running;
+		return done.length;
+	};
+	const event = () => {
+		pending.wantForeign();
+		runner.requestAfterEvents();
+	};
+	event();
+	t.is(await passesAfter(4), 1);
+	t.is(await passesAfter(1), 2, 'routes that went with a link are back');
+	for (let count = 0; count < 9; count++) {
+		event();
+		t.is(await passesAfter(10), 2, 'events that go on do not start passes one after the other');
+	}
+	t.is(await passesAfter(10), 3);
+	event();
+	t.is(await passesAfter(99), 3);
+	t.is(await passesAfter(1), 4, 'the interval counts from the pass before');
+	await runner.stop();
+});
