@@ -194,6 +194,20 @@ kernelTest('a policy that does not fit is refused, and the programs before it st
 	await kernel.cleanup();
 });
 
+kernelTest('an interface and an address that pass to another endpoint in one change stay judged', async (t) => {
+	const { namespace, send } = wire(t, 'h');
+	const attacher = inside(namespace, () => new ClsactAttacher());
+	const { kernel, maps } = openPolicy(t, namespace, attacher);
+	await kernel.sync(stateWith(denied));
+	const heir = { ...workload('z', '10.1.0.2', [], [allowed]), interfaceName: receiverName };
+	const after = nodePolicy([heir], [allowed], []);
+	const change = { ...noChange, policies: [allowed], workloads: [heir], removedWorkloads: ['ns/a'] };
+	await kernel.apply(change, after);
+	send(5);
+	t.is(connectionsOf(maps), 1, 'its programs, rules and source address are there');
+	await kernel.cleanup();
+});
+
 kernelTest('host endpoints are refused where their interfaces are not given', async (t) => {
 	const { namespace } = wire(t, 'u');
 	const { kernel } = openPolicy(

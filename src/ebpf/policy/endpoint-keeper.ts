@@ -117,11 +117,13 @@ export class EndpointKeeper {
 		return new Set([...this.#pods.keys()].map(podAddress));
 	}
 
-	/** @throws SystemCallError */
-	remove(state: EndpointState): void {
+	/** All but what `heir`, which has the interface now, has too. @throws SystemCallError */
+	remove(state: EndpointState, heir?: EndpointState): void {
 		const { interfaceIndex, addresses } = state;
-		for (const { key } of rulesOf(state)) this.#endpoints.delete(key);
-		for (const address of addresses) this.#sources.delete(sourceKey(interfaceIndex, address));
+		const kept = new Set((heir === undefined ? [] : rulesOf(heir)).map(({ key }) => textOf(key)));
+		for (const { key } of rulesOf(state)) if (!kept.has(textOf(key))) this.#endpoints.delete(key);
+		for (const address of addresses)
+			if (heir?.addresses.includes(address) !== true) this.#sources.delete(sourceKey(interfaceIndex, address));
 	}
 
 	/** Removes all others, those of an earlier process. @throws SystemCallError */

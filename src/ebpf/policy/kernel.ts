@@ -340,6 +340,7 @@ export class EbpfPolicy implements PolicyKernel {
 			prepared.close();
 		}
 		const entries = this.#entries;
+		const moved: AttachedEndpoint[] = [];
 		for (const { workload, interfaceIndex } of present) {
 			const { key, interfaceName, addresses } = workload;
 			const chains = {
@@ -360,9 +361,10 @@ export class EbpfPolicy implements PolicyKernel {
 					const point = { interfaceIndex, interfaceName, hook: hooks[direction] };
 					if (program !== undefined) await this.#dependencies.attacher.set(point, program);
 				}
-			if (before !== undefined && !stays) await this.#removeEndpoint(before);
+			if (before !== undefined && !stays) moved.push(before);
 			this.#attached.set(key, next);
 		}
+		for (const endpoint of moved) await this.#removeEndpoint(endpoint);
 		if (entries !== former) for (const program of Object.values(former?.programs ?? {})) program.close();
 		await hosts?.install(presentHosts, checked, hostSettings);
 		await hosts?.keepOnly(presentHosts);
@@ -381,9 +383,12 @@ export class EbpfPolicy implements PolicyKernel {
 		for (const endpoint of gone) await this.#removeEndpoint(endpoint);
 	}
 
+	/** Programs stay where another endpoint has the interface by now. */
 	async #removeEndpoint(endpoint: AttachedEndpoint): Promise<void> {
-		for (const point of pointsOf(endpoint)) await this.#dependencies.attacher.remove(point);
-		this.#endpoints.remove(endpoint);
+		const { interfaceIndex } = endpoint;
+		const heir = [...this.#attached.values()].find((one) => one !== endpoint && one.interfaceIndex === interfaceIndex);
+		if (heir === undefined) for (const point of pointsOf(endpoint)) await this.#dependencies.attacher.remove(point);
+		this.#endpoints.remove(endpoint, heir);
 	}
 
 	#dropChains(): void {

@@ -15,14 +15,7 @@ import {
 	type TableChange,
 	type TableSpec,
 } from '../table.ts';
-import {
-	type Assignment,
-	groupId,
-	hostAssignments,
-	userOf,
-	workloadAssignments,
-	workloadSources,
-} from './assignments.ts';
+import { type Assignment, type EndpointEntries, entriesOf, groupId, userOf } from './assignments.ts';
 import { baseChains, type DispatchMap, dispatchMaps, failsafesBeforeDnat } from './base.ts';
 import {
 	type ChainGroup,
@@ -158,12 +151,10 @@ export class PolicyRuleset {
 		for (const tracked of [this.#chains, this.#counters, this.#drops, this.#constants, this.#dispatch, this.#mayUse])
 			tracked.begin();
 		const sets = this.#changeSets(change);
-		// Removals first: another pod may have the interface.
-		for (const key of change.removedWorkloads) this.#assign(`workload ${key}`, [], []);
-		for (const key of change.removedHosts) this.#assign(`host ${key}`, [], []);
-		for (const workload of change.workloads)
-			this.#assign(`workload ${workload.key}`, workloadAssignments(workload), workloadSources(workload));
-		for (const host of change.hosts) this.#assign(`host ${host.key}`, hostAssignments(host), []);
+		const entries = entriesOf(change);
+		// All leave before one joins: an interface or an address may pass from one endpoint to another.
+		for (const one of entries) this.#leaveOld(one);
+		for (const one of entries) this.#joinNew(one);
 		// Behind the endpoints: what only an old assignment refers to is gone from the policy.
 		const dirty = new Set<string>();
 		for (const { key } of change.policies) for (const id of this.#groupsOfPolicy.get(key) ?? []) dirty.add(id);
@@ -261,18 +252,19 @@ export class PolicyRuleset {
 		shared.group = group;
 	}
 
-	/** The entries of an endpoint; none: it is gone. */
-	#assign(endpoint: string, next: readonly Assignment[], sources: readonly string[]): void {
-		const before = this.#assignments.get(endpoint) ?? [];
-		for (const assignment of next) this.#join(assignment);
+	/** Takes away what an endpoint had and has no more. */
+	#leaveOld({ endpoint, next, sources }: EndpointEntries): void {
 		const kept = new Set(next.map((assignment) => `${groupId(assignment)} ${userOf(assignment)}`));
-		for (const assignment of before)
+		for (const assignment of this.#assignments.get(endpoint) ?? [])
 			if (!kept.has(`${groupId(assignment)} ${userOf(assignment)}`))
 				this.#leave(assignment, !next.some((other) => userOf(other) === userOf(assignment)));
+		for (const source of this.#sources.get(endpoint) ?? []) if (!sources.includes(source)) this.#mayUse.delete(source);
+	}
+
+	#joinNew({ endpoint, next, sources }: EndpointEntries): void {
+		for (const assignment of next) this.#join(assignment);
 		if (next.length === 0) this.#assignments.delete(endpoint);
 		else this.#assignments.set(endpoint, next);
-		const old = this.#sources.get(endpoint) ?? [];
-		for (const source of old) if (!sources.includes(source)) this.#mayUse.delete(source);
 		for (const source of sources) this.#mayUse.set(source, true);
 		if (sources.length === 0) this.#sources.delete(endpoint);
 		else this.#sources.set(endpoint, sources);
