@@ -5,6 +5,7 @@ import type { ClusterPart, ComposeDependencies } from './compose.ts';
 import { ClusterFollower, clusterSessions } from './follower.ts';
 import { felixRunsOnHost } from './host-felix.ts';
 import { overlayOverheadBytes, podSide } from './pods.ts';
+import { hasObsoletePolicy } from './policy/earlier.ts';
 import { openPolicy } from './policy/open.ts';
 import type { Rooms } from './rooms.ts';
 import { readApiServers, writeApiServers } from './services/api-servers.ts';
@@ -73,6 +74,7 @@ export async function composeCluster(
 		follow(cluster.state());
 		const policy = await openPolicy({
 			...{ node, config, cluster, planes: rooms.planes, log, clock },
+			removesObsolete: await hasObsoletePolicy(config),
 			services: () => services.kernel,
 		});
 		const pods = podSide({

@@ -14,7 +14,7 @@ import { bgpOf, type NodeState, normalPriorityOf, poolsOf, type SpeakerConfig } 
 import { originsOf } from './origins.ts';
 import { type PasswordKeys, peerOptionsOf, rangeOptionsOf } from './peer-options.ts';
 import { PlaneRegistry } from './planes.ts';
-import { hasEarlierPolicy } from './policy/earlier.ts';
+import { hasObsoletePolicy } from './policy/earlier.ts';
 import type { Rooms } from './rooms.ts';
 
 /** The part of a cluster in the rooms. */
@@ -56,11 +56,12 @@ export async function compose(dependencies: ComposeDependencies): Promise<Rooms>
 	}
 	const rooms = await composeRooms(dependencies, undefined);
 	const { enforce, resourceFiles } = config.networkPolicy;
-	if (!enforce && resourceFiles.length === 0 && !(await hasEarlierPolicy(config.ebpf.pinDirectory))) return rooms;
+	const removesObsolete = await hasObsoletePolicy(config);
+	if (!enforce && resourceFiles.length === 0 && !removesObsolete) return rooms;
 	const { openPolicy } = await import('./policy/open.ts');
 	return {
 		...rooms,
-		policy: await openPolicy({ node, config, cluster: undefined, planes: rooms.planes, log, clock }),
+		policy: await openPolicy({ node, config, removesObsolete, cluster: undefined, planes: rooms.planes, log, clock }),
 	};
 }
 

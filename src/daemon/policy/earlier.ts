@@ -1,15 +1,19 @@
 /** What an earlier process left of network policy, looked for without the code that enforces it. */
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Config } from '../../config/index.ts';
 import { mayAdministerNetwork, NfTables, Rtnetlink } from '../../linux/index.ts';
 
 /**
- * Does policy of an earlier process stand in this network namespace? By the table, or by pinned
- * programs; those at interfaces of another namespace, whose daemon may use the same directory of
- * pins, are none. Without the right to change the network: no.
+ * Does policy of an earlier process stand in this network namespace, and is not enforced any more?
+ * By the table, or by pinned programs; those at interfaces of another namespace, whose daemon may
+ * use the same directory of pins, are none. Without the right to change the network: no.
  */
-export async function hasEarlierPolicy(pinDirectory: string): Promise<boolean> {
-	if (!mayAdministerNetwork()) return false;
+export async function hasObsoletePolicy({
+	networkPolicy,
+	ebpf,
+}: Pick<Config, 'networkPolicy' | 'ebpf'>): Promise<boolean> {
+	if (networkPolicy.enforce || !mayAdministerNetwork()) return false;
 	const tables = new NfTables();
 	try {
 		const ours = (await tables.tables('inet')).filter((name) => name.startsWith('bgpmesh_'));
@@ -19,7 +23,7 @@ export async function hasEarlierPolicy(pinDirectory: string): Promise<boolean> {
 	} finally {
 		tables.close();
 	}
-	const pins = pinsBelow(pinDirectory);
+	const pins = pinsBelow(ebpf.pinDirectory);
 	if (pins.length === 0) return false;
 	const netlink = new Rtnetlink();
 	try {

@@ -14,7 +14,6 @@ import { readProxySigns } from '../services/other-proxy.ts';
 import type { ServicesWithSockets, SocketDependencies } from '../services/sockets.ts';
 import { type DataplaneName, PolicyBackends } from './backends.ts';
 import { EventFollower, openPacketLog } from './drops.ts';
-import { hasEarlierPolicy } from './earlier.ts';
 import { adoptEbpf, EbpfUnavailableError, type OpenedEbpf, openEbpf, removeEbpf } from './ebpf.ts';
 import { type PolicyFigures, PolicyLabels, policyFigures } from './figures.ts';
 import { findForeignRules } from './foreign-rules.ts';
@@ -27,6 +26,8 @@ import { PolicySide } from './side.ts';
 export interface PolicyRoomDependencies {
 	readonly node: string;
 	readonly config: Config;
+	/** See `hasObsoletePolicy`. */
+	readonly removesObsolete: boolean;
 	/** `undefined`: `datastore: none`; resources are read from files. */
 	readonly cluster: Cluster | undefined;
 	readonly planes: Rooms['planes'];
@@ -69,8 +70,7 @@ export async function openPolicy(dependencies: PolicyRoomDependencies): Promise<
 	const { node, config, cluster, planes, clock } = dependencies;
 	const { networkPolicy } = config;
 	const log = dependencies.log.child({ component: 'policy' });
-	if (!networkPolicy.enforce && (await hasEarlierPolicy(config.ebpf.pinDirectory)))
-		await removeEarlier(dependencies, log);
+	if (dependencies.removesObsolete) await removeEarlier(dependencies, log);
 	if (!networkPolicy.enforce && networkPolicy.resourceFiles.length === 0) return undefined;
 	const objects = resourcesOf(config);
 	const refusal = networkPolicy.enforce && !networkPolicy.besideOthers ? await otherEngine() : undefined;
