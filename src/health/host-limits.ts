@@ -6,17 +6,20 @@ export interface HostLimit {
 	readonly name: string;
 	/** The bound in words. */
 	readonly bound: string;
+	/** The daemon writes the number, unless the configuration sets it. */
+	readonly written: boolean;
 	readonly breaks: string;
 	readonly remedy: string;
 	/** `undefined`: `bgpmesh doctor` lists it, health does not. */
 	readonly problem: ProblemId | undefined;
 }
 
-/** Every such number. The daemon writes none of them but the MTU of its tunnels. */
+/** Every such number. */
 export const hostLimits = {
 	tunnelMtu: {
 		name: 'MTU of TUNNEL',
 		bound: 'at most the least MTU of the interfaces between nodes, less the header of the tunnel',
+		written: true,
 		breaks: 'packets of full size between pods of different nodes: the interface below the tunnel drops them',
 		remedy:
 			'remove `ipip.mtuBytes`, `vxlan.mtuBytes` and the MTU of FelixConfiguration (the daemon then ' +
@@ -26,6 +29,7 @@ export const hostLimits = {
 	podMtu: {
 		name: 'MTU of POD',
 		bound: 'at most the least MTU of the tunnels',
+		written: false,
 		breaks:
 			'packets of full size of that pod to other nodes, where the ICMP message that they are too large is filtered',
 		remedy: 'restart the pod: its interface keeps the MTU that the node had when the pod was created',
@@ -34,6 +38,7 @@ export const hostLimits = {
 	conntrack: {
 		name: 'net.netfilter.nf_conntrack_count',
 		bound: 'at most 90 % of net.netfilter.nf_conntrack_max',
+		written: false,
 		breaks: 'new connections: the kernel drops packets that begin one beyond the maximum',
 		remedy: problems['conntrack-full'].remedy,
 		problem: 'conntrack-full',

@@ -25,8 +25,8 @@ export function settingsManual(): string {
 		...hostSettings.map(({ path, accepted, written, breaks }) =>
 			row([`\`${settingName(path)}\``, accepted.join(' or '), written ? 'yes' : 'no', cell(breaks)]),
 		),
-		...Object.entries(hostLimits).map(([id, { name, bound, breaks }]) =>
-			row([name.includes('.') ? `\`${name}\`` : name, cell(bound), id === 'tunnelMtu' ? 'yes' : 'no', cell(breaks)]),
+		...Object.values(hostLimits).map(({ name, bound, written, breaks }) =>
+			row([name.includes('.') ? `\`${name}\`` : name, cell(bound), written ? 'yes' : 'no', cell(breaks)]),
 		),
 	].join('\n');
 }
