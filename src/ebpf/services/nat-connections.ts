@@ -57,17 +57,8 @@ export class NatConnections {
 	/** A flow stays with its node while this one has a backend of the pool. */
 	#directUdp(): readonly ConntrackFlow[] {
 		return this.#direct()
-			.filter(({ key }) => key[NatLayout.flow.protocol] === udp)
-			.map(({ key, value }) => {
-				const { address, port } = ends(key, value);
-				const other = this.#sameNode(key, value);
-				const flow: NatFlow = {
-					...{ protocol: 'udp', natKey: key, natMap: 'nat_direct' },
-					...{ originalDestination: address('service'), originalPort: port('service') },
-					...{ replySource: other?.address ?? address('backend'), replyPort: other?.port ?? port('backend') },
-				};
-				return flow;
-			});
+			.filter(({ key }) => isUdp(key))
+			.map(({ key, value }) => udpFlow('nat_direct', key, value, this.#sameNode(key, value)));
 	}
 
 	/** Of the flow's service and node: the backend that it was begun for, else another one. */
@@ -102,24 +93,16 @@ export class NatConnections {
 	}
 
 	#direct(): readonly { readonly key: Uint8Array; readonly value: Uint8Array }[] {
-		if (!this.#has('nat_direct')) return [];
-		const map = this.#map('nat_direct');
-		return [...map.keys()].flatMap((key) => {
-			const value = map.get(key);
+		// The maps of direct server return may not be there.
+		const map = this.#maps.get('nat_direct');
+		return [...(map?.keys() ?? [])].flatMap((key) => {
+			const value = map?.get(key);
 			return value === undefined ? [] : [{ key, value }];
 		});
 	}
 
 	#translatedUdp(): readonly ConntrackFlow[] {
-		return this.#translated((key) => key[NatLayout.flow.protocol] === udp).map(({ key, value }) => {
-			const { address, port } = ends(key, value);
-			const flow: NatFlow = {
-				...{ protocol: 'udp', natKey: key, natMap: 'nat_flows' },
-				...{ originalDestination: address('service'), originalPort: port('service') },
-				...{ replySource: address('backend'), replyPort: port('backend') },
-			};
-			return flow;
-		});
+		return this.#translated(isUdp).map(({ key, value }) => udpFlow('nat_flows', key, value));
 	}
 
 	/** Connections that have not ended, one by one. */
@@ -128,7 +111,7 @@ export class NatConnections {
 		return this.#translated((key, value) => isLive(key, value, now)).map(({ key, value }) => {
 			const { address, port } = ends(key, value);
 			return {
-				protocol: key[NatLayout.flow.protocol] === udp ? 'udp' : 'tcp',
+				protocol: isUdp(key) ? 'udp' : 'tcp',
 				...{ destination: address('service'), destinationPort: port('service') },
 				...{ backend: address('backend'), backendPort: port('backend'), count: 1 },
 			};
@@ -157,16 +140,23 @@ export class NatConnections {
 		});
 	}
 
-	/** The maps of direct server return may not be there. */
-	#has(name: 'nat_direct'): boolean {
-		return this.#maps.has(name);
-	}
-
 	#map(name: 'nat_flows' | 'nat_direct'): BpfMap {
 		const map = this.#maps.get(name);
 		if (map === undefined) throw new RangeError(`the map ${name} is missing`);
 		return map;
 	}
+}
+
+const isUdp = (key: Uint8Array): boolean => key[NatLayout.flow.protocol] === udp;
+
+/** `other`: a backend in the place of the flow's own. */
+function udpFlow(natMap: NatFlow['natMap'], natKey: Uint8Array, value: Uint8Array, other?: Backend): NatFlow {
+	const { address, port } = ends(natKey, value);
+	return {
+		...{ protocol: 'udp', natKey, natMap },
+		...{ originalDestination: address('service'), originalPort: port('service') },
+		...{ replySource: other?.address ?? address('backend'), replyPort: other?.port ?? port('backend') },
+	};
 }
 
 const flagsOf = (value: Uint8Array): number =>
@@ -231,15 +221,14 @@ function isLive(key: Uint8Array, value: Uint8Array, now: bigint): boolean {
 	if ((flags & (NatFlowFlag.left | NatFlowFlag.reset)) !== 0 || (flags & both) === both) return false;
 	const answered = (flags & NatFlowFlag.answered) !== 0;
 	const seconds = natTimeoutSeconds;
-	const most =
-		key[NatLayout.flow.protocol] === udp
-			? answered
-				? seconds.udpAnswered
-				: seconds.udpUnanswered
-			: answered
-				? seconds.tcpEstablished
-				: seconds.tcpUnanswered;
-	return now - new DataView(value.buffer, value.byteOffset).getBigUint64(0, true) < BigInt(most) * 1_000_000_000n;
+	const most = isUdp(key)
+		? answered
+			? seconds.udpAnswered
+			: seconds.udpUnanswered
+		: answered
+			? seconds.tcpEstablished
+			: seconds.tcpUnanswered;
+	return isWithin(value, most, now);
 }
 
 /** Only packets of the client pass here. */
@@ -247,8 +236,11 @@ function isLiveDirect(key: Uint8Array, value: Uint8Array, now: bigint): boolean 
 	const flags = flagsOf(value);
 	if ((flags & (NatFlowFlag.reset | NatFlowFlag.finOfClient)) !== 0) return false;
 	const seconds = natTimeoutSeconds;
-	const isUdp = key[NatLayout.flow.protocol] === udp;
 	const isAnswered = (flags & NatFlowFlag.answered) !== 0;
-	const most = isUdp ? seconds.udpAnswered : isAnswered ? seconds.tcpEstablished : seconds.tcpUnanswered;
-	return now - new DataView(value.buffer, value.byteOffset).getBigUint64(0, true) < BigInt(most) * 1_000_000_000n;
+	const most = isUdp(key) ? seconds.udpAnswered : isAnswered ? seconds.tcpEstablished : seconds.tcpUnanswered;
+	return isWithin(value, most, now);
 }
+
+/** The last packet is less than this many seconds old. */
+const isWithin = (value: Uint8Array, seconds: number, now: bigint): boolean =>
+	now - new DataView(value.buffer, value.byteOffset).getBigUint64(0, true) < BigInt(seconds) * 1_000_000_000n;
