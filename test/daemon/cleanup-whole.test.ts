@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmdirSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { CleanedPlane } from '../../src/cli/index.ts';
@@ -9,6 +8,7 @@ import { Assembler, BpfMap, fp, imm, LoadedProgram, r0, r1, TcxAttacher } from '
 import { coreKinds } from '../../src/kubernetes/index.ts';
 import { systemEnvironment } from '../../src/linux/index.ts';
 import { noBpf } from '../ebpf/support.ts';
+import { mountBpffs } from '../support/bpffs.ts';
 import { run as runCommand } from '../support/daemon.ts';
 import { eventually } from '../support/eventually.ts';
 import { KubeNode } from '../support/kube-node.ts';
@@ -129,16 +129,6 @@ const listed = [
 	),
 	'{ name: far-v6, address: "fd80::9", tunnelAddress: "fd77:1::", blocks: [ "fd77:1::/122" ] }',
 ].join(', ');
-
-function mountBpffs(t: ExecutionContext): string {
-	const mount = mkdtempSync(join(tmpdir(), 'bgpmesh-bpffs-'));
-	run('mount', '-t', 'bpf', 'bpf', mount);
-	t.teardown(() => {
-		run('umount', mount);
-		rmdirSync(mount);
-	});
-	return mount;
-}
 
 /**
  * A program of another owner at the egress of an interface until the test ends; the result counts

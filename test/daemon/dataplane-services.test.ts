@@ -1,13 +1,13 @@
 import { execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { addQuietNamespace, removeNamespace } from '../../lab/frames/namespaces.ts';
 import { coreKinds } from '../../src/kubernetes/index.ts';
 import { systemEnvironment } from '../../src/linux/index.ts';
 import { noBpf } from '../ebpf/support.ts';
+import { mountBpffs } from '../support/bpffs.ts';
 import { eventually } from '../support/eventually.ts';
 import { KubeNode } from '../support/kube-node.ts';
 import { noNamespaces } from '../support/namespace.ts';
@@ -131,12 +131,7 @@ const clientsOfBackend = (): string[] =>
 async function startNode(t: ExecutionContext, dataplane: 'ebpf' | 'nftables') {
 	await enterServiceNode(t);
 	const outside = addClient(t);
-	const mount = mkdtempSync(join(tmpdir(), 'bgpmesh-bpffs-'));
-	run('mount', '-t', 'bpf', 'bpf', mount);
-	t.teardown(() => {
-		run('umount', mount);
-		rmdirSync(mount);
-	});
+	const mount = mountBpffs(t);
 	const cgroup = join(cgroupRoot ?? '', `bmc${process.pid}`);
 	mkdirSync(cgroup);
 	const node = new KubeNode('node-a');

@@ -1,13 +1,11 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmdirSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import test from 'ava';
 import type { CleanedPlane } from '../../src/cli/index.ts';
 import { podInterfaceName } from '../../src/core/index.ts';
 import { policyMapDefinitions } from '../../src/ebpf/index.ts';
-import { systemEnvironment } from '../../src/linux/index.ts';
 import { noBpf } from '../ebpf/support.ts';
+import { mountBpffs } from '../support/bpffs.ts';
 import { RunningDaemon, run } from '../support/daemon.ts';
 import { addInterface, enterNewNamespace, ip, noNamespaces } from '../support/namespace.ts';
 
@@ -39,12 +37,7 @@ kernelTest(
 		enterNewNamespace();
 		addInterface('eth0', ['10.80.0.1/24']);
 		ip(`link add ${podInterfaceName('default', 'web')} type veth peer name pod0`);
-		const mount = mkdtempSync(join(tmpdir(), 'bgpmesh-bpffs-'));
-		execFileSync('mount', ['-t', 'bpf', 'bpf', mount], { env: systemEnvironment() });
-		t.teardown(() => {
-			execFileSync('umount', [mount], { env: systemEnvironment() });
-			rmdirSync(mount);
-		});
+		const mount = mountBpffs(t);
 		const daemon = new RunningDaemon();
 		const resources = join(daemon.folder, 'resources.yaml');
 		const configure = (rest: string) =>

@@ -1,6 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { closeSync, existsSync, mkdtempSync, openSync, readdirSync, rmdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { closeSync, existsSync, openSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { ethernetFrame, ipPacket, readPacket } from '../../lab/frames/packets.ts';
@@ -19,6 +18,7 @@ import type { HostEndpoint, NodePolicy, Policy } from '../../src/policy/index.ts
 import { noBpf } from '../ebpf/support.ts';
 import { FakeClock } from '../fakes/clock.ts';
 import { direction, nets, noChange, nodePolicy, policy, rule, workload } from '../nftables/fixtures.ts';
+import { pinDirectory } from '../support/bpffs.ts';
 import { eventually } from '../support/eventually.ts';
 import { noNamespaces } from '../support/namespace.ts';
 
@@ -138,16 +138,6 @@ class Traffic {
 const isUnderway = ({ sent, received }: Traffic): boolean =>
 	received.asked < sent.asked || received.answered < sent.answered;
 
-function mountBpffs(t: ExecutionContext): string {
-	const mount = mkdtempSync(join(tmpdir(), 'bgpmesh-bpffs-'));
-	run('mount', '-t', 'bpf', 'bpf', mount);
-	t.teardown(() => {
-		run('umount', mount);
-		rmdirSync(mount);
-	});
-	return join(mount, 'bgpmesh');
-}
-
 function openBackends(
 	pins: string,
 	clock: Clock = systemClock,
@@ -185,7 +175,7 @@ function openRedirecting(pins: string) {
 kernelTest('connections between pods past the kernel are known to nftables before it judges again', async (t) => {
 	t.timeout(300_000);
 	const traffic = openNode(t, 'r');
-	const pins = mountBpffs(t);
+	const pins = pinDirectory(t);
 	const { backends, conntrack } = openRedirecting(pins);
 	await backends.sync(state);
 	for (let round = 0; round < 20; round++) traffic.exchange();
@@ -218,7 +208,7 @@ for (const after of ['nftables', 'ebpf'] as const)
 		async (t) => {
 			t.timeout(300_000);
 			const traffic = openNode(t, after === 'ebpf' ? 'p' : 'q');
-			const pins = mountBpffs(t);
+			const pins = pinDirectory(t);
 			const first = openRedirecting(pins);
 			first.backends.want('ebpf');
 			await first.backends.sync(state);
@@ -293,7 +283,7 @@ const runLine = (line: string) => {
 kernelTest('packets between pods pass the kernel by only while others have nothing on that way', async (t) => {
 	t.timeout(300_000);
 	openNode(t, 'o');
-	const backends = openBackends(mountBpffs(t), systemClock, undefined, {
+	const backends = openBackends(pinDirectory(t), systemClock, undefined, {
 		...{ redirectsPods: 'auto', foreignRules: findForeignRules },
 	});
 	t.teardown(() => backends.close());
@@ -353,7 +343,7 @@ kernelTest('packets between pods pass the kernel by only while others have nothi
 kernelTest('a pod that comes is looked at alone, and rules of others are not listed for it', async (t) => {
 	t.timeout(300_000);
 	openNode(t, 'l');
-	const pins = mountBpffs(t);
+	const pins = pinDirectory(t);
 	const looks: string[][] = [];
 	let listed = 0;
 	const backends = openBackends(pins, systemClock, undefined, {
@@ -408,7 +398,7 @@ kernelTest(
 	'a connection past the kernel that the policy denies by now is cut, and comes back with the rule',
 	async (t) => {
 		const traffic = openNode(t, 'c');
-		const pins = mountBpffs(t);
+		const pins = pinDirectory(t);
 		const { backends, conntrack, cutter } = openRedirecting(pins);
 		const silent = nodePolicy(
 			[workload('a', a, [closed], [asks]), workload('b', b, [closed], [closed])],
@@ -445,7 +435,7 @@ kernelTest(
 	async (t) => {
 		t.timeout(300_000);
 		const traffic = openNode(t, 's');
-		const pins = mountBpffs(t);
+		const pins = pinDirectory(t);
 		const first = openBackends(pins);
 		await first.sync(state);
 		for (let round = 0; round < 20; round++) traffic.exchange();
@@ -508,7 +498,7 @@ const tooLarge: NodePolicy = nodePolicy(
 kernelTest('a policy that does not fit: nftables enforces it without a lost packet, and eBPF comes back', async (t) => {
 	t.timeout(300_000);
 	const traffic = openNode(t, 'f');
-	const pins = mountBpffs(t);
+	const pins = pinDirectory(t);
 	const clock = new FakeClock();
 	let retries = 0;
 	const backends = openBackends(pins, clock, () => retries++);
@@ -551,7 +541,7 @@ kernelTest('a policy that does not fit: nftables enforces it without a lost pack
 
 kernelTest('programs, links and pins that an earlier process left are listed and removed', async (t) => {
 	const traffic = openNode(t, 'c');
-	const pins = mountBpffs(t);
+	const pins = pinDirectory(t);
 	const backends = openBackends(pins);
 	backends.want('ebpf');
 	await backends.sync(state);
@@ -608,7 +598,7 @@ kernelTest('where eBPF is not possible nftables enforces, and the reason is name
 
 kernelTest('a pod whose interface appears later is closed until its programs are attached', async (t) => {
 	const traffic = openNode(t, 'l');
-	const pins = mountBpffs(t);
+	const pins = pinDirectory(t);
 	const backends = openBackends(pins);
 	backends.want('ebpf');
 	run('ip', 'link', 'set', 'calib', 'down');
@@ -637,7 +627,7 @@ kernelTest('a pod whose interface appears later is closed until its programs are
 
 kernelTest('flows and drops of programs name pods, verdict and rule, and policies are counted', async (t) => {
 	const traffic = openNode(t, 'e');
-	const pins = mountBpffs(t);
+	const pins = pinDirectory(t);
 	const backends = openBackends(pins);
 	const events = new ProgramEvents({
 		ebpf: () => backends.ebpf,
@@ -793,7 +783,7 @@ kernelTest(
 		const network = openNetwork(t, 'h');
 		network.setAddress(node);
 		const traffic = new HostTraffic(network);
-		const pins = mountBpffs(t);
+		const pins = pinDirectory(t);
 		const exchange = () => {
 			for (let round = 0; round < 20; round++) traffic.exchange();
 		};

@@ -1,12 +1,12 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, rmdirSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { podInterfaceName } from '../../src/core/index.ts';
 import { namesInterface } from '../../src/daemon/policy/earlier.ts';
 import { systemEnvironment } from '../../src/linux/index.ts';
 import { noBpf } from '../ebpf/support.ts';
+import { pinDirectory } from '../support/bpffs.ts';
 import { RunningDaemon } from '../support/daemon.ts';
 import { eventually } from '../support/eventually.ts';
 import { addInterface, enterNewNamespace, ip, noNamespaces } from '../support/namespace.ts';
@@ -24,22 +24,12 @@ status: { phase: Running, podIP: 10.42.0.5 }
 const run = (command: string, ...words: string[]) =>
 	execFileSync(command, words, { env: systemEnvironment(), encoding: 'utf8' });
 
-function mountBpffs(t: ExecutionContext): string {
-	const mount = mkdtempSync(join(tmpdir(), 'bgpmesh-bpffs-'));
-	run('mount', '-t', 'bpf', 'bpf', mount);
-	t.teardown(() => {
-		run('umount', mount);
-		rmdirSync(mount);
-	});
-	return join(mount, 'bgpmesh');
-}
-
 for (const dataplane of ['nftables', 'ebpf'] as const)
 	kernelTest(`a daemon with enforce: false removes what ${dataplane} enforced before`, async (t) => {
 		enterNewNamespace();
 		addInterface('eth0', ['10.80.0.1/24']);
 		ip(`link add ${podInterfaceName('default', 'web')} type veth peer name pod0`);
-		const pins = mountBpffs(t);
+		const pins = pinDirectory(t);
 		const daemon = new RunningDaemon();
 		const file = join(daemon.folder, 'resources.yaml');
 		writeFileSync(file, resources);

@@ -1,6 +1,5 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { mkdtempSync, rmdirSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { type ChildProcess, spawn } from 'node:child_process';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
@@ -10,6 +9,7 @@ import { HostReceiver, HostSender } from '../../lab/frames/sockets.ts';
 import { parseAddress, podInterfaceName } from '../../src/core/index.ts';
 import { systemEnvironment } from '../../src/linux/index.ts';
 import { noBpf } from '../ebpf/support.ts';
+import { pinDirectory } from '../support/bpffs.ts';
 import { RunningDaemon } from '../support/daemon.ts';
 import { eventually } from '../support/eventually.ts';
 import { addInterface, enterRouting, noNamespaces } from '../support/namespace.ts';
@@ -198,16 +198,6 @@ process.stdin.pipe(socket).pipe(process.stdout);`;
 	}
 }
 
-function mountBpffs(t: ExecutionContext): string {
-	const mount = mkdtempSync(join(tmpdir(), 'bgpmesh-bpffs-'));
-	execFileSync('mount', ['-t', 'bpf', 'bpf', mount], { env: systemEnvironment() });
-	t.teardown(() => {
-		execFileSync('umount', [mount], { env: systemEnvironment() });
-		rmdirSync(mount);
-	});
-	return join(mount, 'bgpmesh');
-}
-
 kernelTest(
 	'what policy denies stays denied, and what it allows goes on, over restarts and other data planes',
 	async (t) => {
@@ -215,7 +205,7 @@ kernelTest(
 		enterRouting();
 		addInterface('eth0', ['10.80.0.1/24']);
 		const traffic = new Traffic(t, 'a');
-		const pins = mountBpffs(t);
+		const pins = pinDirectory(t);
 		const daemon = new RunningDaemon();
 		const file = join(daemon.folder, 'resources.yaml');
 		writeFileSync(file, resources);

@@ -1,6 +1,4 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmdirSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { addQuietNamespace, removeNamespace } from '../../lab/frames/namespaces.ts';
@@ -27,6 +25,7 @@ import {
 import { systemEnvironment } from '../../src/linux/index.ts';
 import type { HostEndpoint } from '../../src/policy/index.ts';
 import { direction, noChange, nodePolicy, policy, rule, workload } from '../nftables/fixtures.ts';
+import { mountBpffs } from '../support/bpffs.ts';
 import { noNamespaces } from '../support/namespace.ts';
 import { closeMaps, openMaps } from './bench.ts';
 import { ethernetFrame } from './frames.ts';
@@ -257,12 +256,7 @@ kernelTest(
 		const { namespace, send } = wire(t, 'p');
 		const { first, second, read } = counters(t);
 		if (openAttacher({}, first).kind !== 'tcx') return t.log('SKIPPED: this kernel has no TCX (6.6)');
-		const mount = mkdtempSync(join(tmpdir(), 'bgpmesh-bpffs-'));
-		run('mount', '-t', 'bpf', 'bpf', mount);
-		t.teardown(() => {
-			run('umount', mount);
-			rmdirSync(mount);
-		});
+		const mount = mountBpffs(t);
 		const pins = new Pins(join(mount, 'bgpmesh'), 1);
 		const open = () => new TcxAttacher({ pins, inside: (act) => inside(namespace, act) });
 		const before = open();

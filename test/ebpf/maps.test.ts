@@ -1,5 +1,3 @@
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, rmdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -9,7 +7,7 @@ import { BpfMap, type MapDefinition, MapMismatchError } from '../../src/ebpf/ker
 import { NoBpffsError, Pins } from '../../src/ebpf/kernel/pins.ts';
 import { LoadedProgram } from '../../src/ebpf/kernel/program.ts';
 import { RingBuffer } from '../../src/ebpf/kernel/ring-buffer.ts';
-import { systemEnvironment } from '../../src/linux/index.ts';
+import { pinDirectory } from '../support/bpffs.ts';
 import { noBpf } from './support.ts';
 
 if (noBpf !== undefined) console.warn(`SKIPPED: eBPF maps in the kernel: ${noBpf}`);
@@ -118,23 +116,8 @@ kernelTest('records of a ring buffer arrive in order, more than it holds at once
 	t.is(program.testRun(frame, { ingressIndex: 1 }), 0);
 });
 
-/** A BPF file system of this test. */
-function mountBpffs(): { path: string; unmount: () => void } {
-	const path = mkdtempSync(join(tmpdir(), 'bgpmesh-bpffs-'));
-	execFileSync('mount', ['-t', 'bpf', 'bpf', path], { env: systemEnvironment() });
-	return {
-		path,
-		unmount: () => {
-			execFileSync('umount', [path], { env: systemEnvironment() });
-			rmdirSync(path);
-		},
-	};
-}
-
 kernelTest('pinned maps are found again with their elements, by layout version', (t) => {
-	const { path, unmount } = mountBpffs();
-	t.teardown(unmount);
-	const root = join(path, 'bgpmesh');
+	const root = pinDirectory(t);
 	const first = new Pins(root, 1);
 	const made = first.map(hash);
 	t.true(made.created);
