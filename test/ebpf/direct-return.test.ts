@@ -326,6 +326,20 @@ for (const family of familyNames) {
 		await asks(podSides.a, 'off, by a backend of this node');
 	});
 
+	kernelTest(`${family}: a port of a client whose translated connection has ended begins a direct one`, async (t) => {
+		const { client, node } = await open(t, `p${family[3]}`);
+		const objects = objectsOf(family, { ready: pods.b });
+		for (const [on, source] of [
+			[false, nodes.a],
+			[true, own],
+			[false, nodes.a],
+		] as const) {
+			for (const one of nodeNames) await node[one].set(family, objects, { on });
+			const answer = await client.ask('tcp', balancer, 80, { from: 21_000 });
+			t.deepEqual([answer.peer, answer.client], [`${balancer} 80`, source], answer.error);
+		}
+	});
+
 	kernelTest(`${family}: affinity, and connections stay with a backend that ends`, async (t) => {
 		const { client, node } = await open(t, `s${family[3]}`);
 		const set = async (options: ServiceOptions) => {

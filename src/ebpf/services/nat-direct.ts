@@ -132,6 +132,8 @@ export class NatDirect {
 			kept();
 			assembler.jump(here);
 		});
+		// One that was translated here has ended, with the same ports: it would be found first.
+		assembler.loadMap(r1, 'nat_flows').address(r2, flow).call('mapDelete');
 		assembler.load('dw', r1, fp, now).store('dw', fp, scratch, r1);
 		assembler.store('dw', fp, scratch + at.flags, imm(0));
 		copyWords(assembler, scratch + at.backend, chosen, SocketLayout.endpoint.bytes);
