@@ -26,7 +26,13 @@ export function probeTargetsOf(state: NodeState, dependencies: ProbeTargetsDepen
 		vxlanTunnels: tunnelsOf(remotes),
 	});
 	const mtus = new Map(links.filter(({ up }) => up).map(({ name, mtuBytes }) => [name, mtuBytes]));
-	const target = (node: string, family: Family, tunnelAddress: string, nodeAddress: string): ProbeTarget[] => {
+	const target = (
+		node: string,
+		family: Family,
+		tunnelAddress: string | undefined,
+		nodeAddress: string,
+	): ProbeTarget[] => {
+		if (tunnelAddress === undefined) return [];
 		const way = encapsulate(hostPrefix(tunnelAddress), nodeAddress, 'datastore');
 		const device = way.type === 'ipip' || way.type === 'vxlan' ? way.device : undefined;
 		const mtuBytes = device === undefined ? undefined : mtus.get(device);

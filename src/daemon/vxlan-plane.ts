@@ -3,11 +3,12 @@ import type { VxlanMesh, VxlanState } from '../vxlan/index.ts';
 
 /** The VXLAN devices with their entries as a data plane. */
 export class VxlanPlane implements DataPlane<VxlanState> {
-	readonly name = 'vxlan';
+	readonly name: string;
 	readonly #mesh: VxlanMesh;
 
-	constructor(mesh: VxlanMesh) {
+	constructor(mesh: VxlanMesh, name = 'vxlan') {
 		this.#mesh = mesh;
+		this.name = name;
 	}
 
 	apply(state: VxlanState): void {

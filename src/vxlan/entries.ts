@@ -7,7 +7,8 @@ export interface RemoteEnd {
 	readonly node: string;
 	readonly family: Family;
 	readonly nodeAddress: string;
-	readonly tunnelAddress: string;
+	/** `undefined`: its MAC is all that packets need, and there is no neighbour. */
+	readonly tunnelAddress: string | undefined;
 	/** 6 bytes. */
 	readonly mac: Uint8Array;
 }
@@ -40,7 +41,9 @@ export function remoteEntries(
 	for (const { nodeAddress, tunnelAddress, mac } of ofFamily.sort((a, b) => (a.node < b.node ? -1 : 1))) {
 		const pair: readonly Neighbour[] = [
 			{ table: 'forwarding', interfaceIndex, address: parseAddress(nodeAddress).bytes, mac },
-			{ table: family, interfaceIndex, address: parseAddress(tunnelAddress).bytes, mac },
+			...(tunnelAddress === undefined
+				? []
+				: [{ table: family, interfaceIndex, address: parseAddress(tunnelAddress).bytes, mac }]),
 		];
 		if (pair.some((entry) => entries.has(entryKey(entry)))) continue;
 		for (const entry of pair) entries.set(entryKey(entry), entry);

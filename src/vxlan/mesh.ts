@@ -7,6 +7,8 @@ import type { VxlanKernel } from './kernel.ts';
 import { type LocalEnd, vxlanDeviceNames } from './types.ts';
 
 export interface VxlanOptions {
+	/** Names of the devices. Default `vxlanDeviceNames`. */
+	readonly names?: Readonly<Record<Family, string>>;
 	/** Between looks at devices and entries, besides events. Default 60. */
 	readonly auditSeconds?: number;
 	/**
@@ -55,7 +57,7 @@ interface Held {
 	moveDueMs: number | undefined;
 }
 
-const defaults = { auditSeconds: 60, lingerSeconds: 60, moveDelaySeconds: 3 };
+const defaults = { names: vxlanDeviceNames, auditSeconds: 60, lingerSeconds: 60, moveDelaySeconds: 3 };
 const eventDelayMs = 50;
 const retryDelayMs = 1000;
 const mostStepsInARow = 10;
@@ -125,7 +127,7 @@ export class VxlanMesh {
 				failures.push({
 					subject,
 					reason,
-					...(subject === vxlanDeviceNames[family] ? { kind: 'device' as const } : {}),
+					...(subject === this.#options.names[family] ? { kind: 'device' as const } : {}),
 				});
 		}
 		return { desired, installed, failures };
@@ -135,7 +137,7 @@ export class VxlanMesh {
 	get devices(): readonly string[] {
 		return allFamilies
 			.filter((family) => this.#isNeeded(family) && this.#held[family].index !== undefined)
-			.map((family) => vxlanDeviceNames[family]);
+			.map((family) => this.#options.names[family]);
 	}
 
 	#isNeeded(family: Family): boolean {
@@ -166,7 +168,7 @@ export class VxlanMesh {
 
 	async #guarded(family: Family): Promise<void> {
 		const held = this.#held[family];
-		const device = vxlanDeviceNames[family];
+		const device = this.#options.names[family];
 		try {
 			if (this.#isNeeded(family)) await this.#keep(family, held);
 			else await this.#letGo(family, held);
@@ -187,7 +189,7 @@ export class VxlanMesh {
 	async #keep(family: Family, held: Held): Promise<void> {
 		const { log } = this.#dependencies;
 		held.idleSinceMs = undefined;
-		const device = vxlanDeviceNames[family];
+		const device = this.#options.names[family];
 		for (let round = 0; ; round++) {
 			if (round === mostStepsInARow)
 				throw new Error(`not right after ${mostStepsInARow} attempts: another program changes it`);
@@ -243,7 +245,7 @@ export class VxlanMesh {
 			const error = refused.get(position);
 			if (error !== undefined) {
 				if (held.failures.get(key) !== error.message)
-					log.warn('VXLAN entry refused', { device: vxlanDeviceNames[family], entry: key, reason: error.message });
+					log.warn('VXLAN entry refused', { device: this.#options.names[family], entry: key, reason: error.message });
 				held.failures.set(key, error.message);
 				continue;
 			}
@@ -252,7 +254,7 @@ export class VxlanMesh {
 			else held.entries.delete(key);
 		}
 		log.debug('VXLAN entries changed', {
-			device: vxlanDeviceNames[family],
+			device: this.#options.names[family],
 			changes: changes.length,
 			refused: refused.size,
 		});
@@ -276,7 +278,7 @@ export class VxlanMesh {
 		const state = this.#state;
 		// What an earlier process left stays while the own end of the family is not known.
 		if (state === undefined || state.leftAlone || state.families.includes(family)) return;
-		const name = vxlanDeviceNames[family];
+		const name = this.#options.names[family];
 		const link = (await this.#look()).links.find((candidate) => candidate.name === name);
 		if (link === undefined) {
 			held.index = undefined;
@@ -310,7 +312,7 @@ export class VxlanMesh {
 		if (state === undefined || local === undefined) return undefined;
 		const { vni, port } = state;
 		const mtuBytes = state.mtuBytes[family] ?? tunnelMtuBytes(links, addresses, overheads[family]);
-		return { name: vxlanDeviceNames[family], family, vni, port, mtuBytes, local };
+		return { name: this.#options.names[family], family, vni, port, mtuBytes, local };
 	}
 
 	async #carryOut(step: VxlanStep): Promise<void> {
