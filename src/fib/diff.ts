@@ -79,7 +79,7 @@ export function diff(
  */
 export function ordered<T extends RouteOperation>(operations: readonly T[]): readonly T[] {
 	if (isOrdered(operations)) return operations;
-	if (new Set(operations.map(({ route }) => route.via)).size * 2 > operations.length) {
+	if (mostlyDistinct(operations)) {
 		// Nearly each next hop occurs once: groups would take time and give nothing.
 		const isRemoval = ({ type }: T) => type === 'remove';
 		return [...operations.filter((each) => !isRemoval(each)), ...operations.filter(isRemoval)];
@@ -94,6 +94,14 @@ export function ordered<T extends RouteOperation>(operations: readonly T[]): rea
 		else group.push(operation);
 	}
 	return [...additions.values(), ...removals.values()].flat();
+}
+
+/** Has more than every second operation a next hop of its own? */
+function mostlyDistinct(operations: readonly RouteOperation[]): boolean {
+	const seen = new Set<string | undefined>();
+	const most = operations.length / 2;
+	for (const { route } of operations) if (seen.add(route.via).size > most) return true;
+	return false;
 }
 
 /** Additions with one next hop, then removals with it: the usual case of few neighbours. */

@@ -25,7 +25,7 @@ import {
 	type RouteOwnership,
 } from './kernel.ts';
 import { Links } from './links.ts';
-import { fewestSharedHops, NextHopObjects, type SharedHop } from './next-hop-objects.ts';
+import { NextHopObjects } from './next-hop-objects.ts';
 import { isWrittenType, RouteMessages } from './route-messages.ts';
 import { othersFirst, slices } from './slices.ts';
 
@@ -72,7 +72,9 @@ class NetlinkKernel implements RouteKernel {
 		this.table = table;
 		this.#log = log;
 		this.#messages = new RouteMessages(table, routeProtocol, this.#links);
-		this.#objects = new NextHopObjects(this.#netlink, routeProtocol);
+		this.#objects = new NextHopObjects(this.#netlink, routeProtocol, this.#links, (address) =>
+			this.#messages.bytesOf(address),
+		);
 	}
 
 	async list(): Promise<readonly KernelRoute[]> {
@@ -180,13 +182,10 @@ class NetlinkKernel implements RouteKernel {
 	async #applyPart(operations: readonly RouteOperation[]): Promise<readonly RouteFailure[]> {
 		const failures: RouteFailure[] = [];
 		const steps = this.#isPlain(operations) ? operations : this.#stepsOf(operations, failures);
-		const shared = this.#sharedHops(operations);
-		const sharing = shared.size >= fewestSharedHops;
-		if (sharing) await this.#objects.ensure(shared.values());
+		const objects = await this.#objects.idsOf(steps);
 		const refused = await this.#netlink.streamMessages(steps.length, (writer, position, sequence) => {
 			const step = steps[position];
-			if (step !== undefined)
-				this.#messages.encode(writer, step.type, step.route, sequence, this.#objectOf(step, sharing));
+			if (step !== undefined) this.#messages.encode(writer, step.type, step.route, sequence, objects[position] ?? 0);
 		});
 		const gone: KernelRoute[] = [];
 		for (const [position, { code, sentence }] of refused) {
@@ -235,54 +234,16 @@ class NetlinkKernel implements RouteKernel {
 		return steps;
 	}
 
-	/** The next hops that could be objects, each once. Many of them are created as objects. */
-	#sharedHops(operations: readonly RouteOperation[]): ReadonlyMap<string, SharedHop> {
-		const shared = new Map<string, SharedHop>();
-		let last: string | undefined;
-		for (const operation of operations) {
-			// Operations are grouped by next hop.
-			if (operation.route.via === last) continue;
-			last = operation.route.via;
-			this.#noteShared(operation, shared);
-		}
-		return shared;
-	}
-
 	/** If no route has this gateway, the route may have an object, or the other way round. */
 	async #removeOtherwise(routes: readonly KernelRoute[]): Promise<void> {
 		const candidates = routes.flatMap((route) => {
-			const id = this.#idOf(route);
+			const id = this.#objects.idOf(route);
 			return id === 0 ? [] : [{ route, id }];
 		});
 		await this.#netlink.streamMessages(candidates.length * 2, (writer, position, sequence) => {
 			const candidate = candidates[position >> 1];
 			if (candidate !== undefined)
 				this.#messages.encode(writer, 'remove', candidate.route, sequence, position % 2 === 0 ? candidate.id : 0);
-		});
-	}
-
-	/** The ID of the next hop object of a message; 0: none. */
-	#objectOf({ type, route }: Step, sharing: boolean): number {
-		// The kernel removes a route by its object or by its gateway, as it was written. A next hop
-		// with an object mostly has it in all routes; a second message removes the others.
-		return sharing || (type === 'remove' && !this.#objects.isEmpty) ? this.#idOf(route) : 0;
-	}
-
-	#idOf({ via, device, onlink, others }: KernelRoute): number {
-		if (via === undefined || device === undefined || others !== undefined) return 0;
-		return this.#objects.idOf(via, this.#links.indexOf(device) ?? 0, onlink);
-	}
-
-	/** Collects next hops that could be objects, each once. */
-	#noteShared({ type, route }: RouteOperation, shared: Map<string, SharedHop>): void {
-		const { via, device, onlink, others } = route;
-		if (type === 'remove' || via === undefined || device === undefined || others !== undefined) return;
-		if (shared.has(via) || !this.#links.has(device)) return;
-		shared.set(via, {
-			via,
-			gateway: this.#messages.bytesOf(via),
-			outInterface: this.#links.indexOf(device) ?? 0,
-			onlink,
 		});
 	}
 

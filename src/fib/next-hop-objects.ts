@@ -1,5 +1,7 @@
 import { formatAddress } from '../core/index.ts';
 import { type DecodedNextHop, type NextHopObject, Rtnetlink } from '../linux/index.ts';
+import type { KernelRoute } from './kernel.ts';
+import type { Links } from './links.ts';
 
 /**
  * The first of our object IDs, so that they rarely collide with those of other programs. IDs in use
@@ -14,23 +16,27 @@ const firstId = 0x0b670000;
  */
 export const fewestSharedHops = 64;
 
-/** The next hop of a route: gateway as text, interface index. */
-export interface SharedHop {
-	readonly via: string;
-	readonly gateway: Uint8Array;
-	readonly outInterface: number;
-	readonly onlink: boolean;
+/** A change of a route, as far as its next hop matters. */
+interface Step {
+	readonly type: 'add' | 'replace' | 'append' | 'remove';
+	readonly route: KernelRoute;
 }
 
 interface KnownObject {
 	readonly id: number;
 	readonly outInterface: number;
 	readonly onlink: boolean;
+	/** The last batch that contained it: counts distinct next hops without a set of them. */
+	seenIn: number;
 }
+
+type Netlink = Pick<Rtnetlink, 'nextHopObjects' | 'addNextHopObjects' | 'removeNextHopObjects'>;
 
 /** Our next hop objects in the kernel. */
 export class NextHopObjects {
-	readonly #netlink: Pick<Rtnetlink, 'nextHopObjects' | 'addNextHopObjects' | 'removeNextHopObjects'>;
+	readonly #netlink: Netlink;
+	readonly #links: Pick<Links, 'indexOf'>;
+	readonly #bytesOf: (address: string) => Uint8Array;
 	#protocol: number;
 	#former: number | undefined;
 	/** By gateway: the same address behind several interfaces is rare. */
@@ -39,12 +45,19 @@ export class NextHopObjects {
 	#next = firstId;
 	#known = false;
 
+	#batch = 0;
+
+	/** `bytesOf`: the octets of an address. */
 	constructor(
-		netlink: Pick<Rtnetlink, 'nextHopObjects' | 'addNextHopObjects' | 'removeNextHopObjects'>,
+		netlink: Netlink,
 		protocol: number,
+		links: Pick<Links, 'indexOf'>,
+		bytesOf: (address: string) => Uint8Array,
 	) {
 		this.#netlink = netlink;
 		this.#protocol = protocol;
+		this.#links = links;
+		this.#bytesOf = bytesOf;
 	}
 
 	/** Sets the protocol number of our objects; `former`: the one before. */
@@ -53,26 +66,84 @@ export class NextHopObjects {
 		this.#former = former;
 	}
 
-	/** True without objects of ours. */
-	get isEmpty(): boolean {
-		return this.#ids.size === 0;
+	/**
+	 * The object of each change's next hop, by position; 0: the change names gateway and interface.
+	 * Creates missing objects if the batch has many next hops; routes use the gateway where the
+	 * kernel refuses an object.
+	 *
+	 * The kernel removes a route by its object or by its gateway, as it was written. A next hop with
+	 * an object mostly has it in all routes, so a removal names it; `idOf` helps with the others.
+	 */
+	async idsOf(steps: readonly Step[]): Promise<Uint32Array> {
+		const ids = new Uint32Array(steps.length);
+		const isShared = await this.#makeMissing(steps);
+		if (this.#ids.size === 0) return ids;
+		let last: KernelRoute | undefined;
+		let id = 0;
+		let position = -1;
+		for (const { type, route } of steps) {
+			position++;
+			if (!isShared && type !== 'remove') continue;
+			// Changes are grouped by next hop where that is worth it.
+			if (last === undefined || !sameHop(last, route)) id = this.idOf(route);
+			last = route;
+			ids[position] = id;
+		}
+		return ids;
 	}
 
-	/** The object ID of a hop; 0: none. */
-	idOf(via: string, outInterface: number, onlink: boolean): number {
+	/** The object ID of a route's next hop; 0: none. */
+	idOf(route: KernelRoute): number {
+		return this.#objectOf(route)?.id ?? 0;
+	}
+
+	#objectOf({ via, device, onlink, others }: KernelRoute): KnownObject | undefined {
+		if (via === undefined || device === undefined || others !== undefined) return undefined;
 		const all = this.#ids.get(via);
-		if (all === undefined) return 0;
-		for (const known of all) if (known.outInterface === outInterface && known.onlink === onlink) return known.id;
-		return 0;
+		if (all === undefined) return undefined;
+		const outInterface = this.#links.indexOf(device);
+		for (const known of all) if (known.outInterface === outInterface && known.onlink === onlink) return known;
+		return undefined;
 	}
 
-	/** Creates missing objects. If the kernel refuses an object, routes use the gateway. */
-	async ensure(hops: Iterable<SharedHop>): Promise<void> {
+	/** True if the new routes have many next hops: then each has an object. */
+	async #makeMissing(steps: readonly Step[]): Promise<boolean> {
+		const batch = ++this.#batch;
+		const missing = new Map<string, KernelRoute>();
+		let present = 0;
+		let last: KernelRoute | undefined;
+		for (const { type, route } of steps) {
+			if (type === 'remove' || (last !== undefined && sameHop(last, route))) continue;
+			last = route;
+			const known = this.#objectOf(route);
+			if (known === undefined) {
+				const { via, device, others } = route;
+				if (via !== undefined && device !== undefined && others === undefined) missing.set(via, route);
+			} else if (known.seenIn !== batch) {
+				known.seenIn = batch;
+				present++;
+			}
+		}
+		if (present + missing.size < fewestSharedHops) return false;
+		if (missing.size > 0) await this.#make(missing.values());
+		return true;
+	}
+
+	/** Creates the objects of these routes' next hops. */
+	async #make(routes: Iterable<KernelRoute>): Promise<void> {
 		if (!this.#known) await this.learn();
-		const made: { readonly via: string; readonly object: NextHopObject & KnownObject }[] = [];
-		for (const { via, gateway, outInterface, onlink } of hops) {
-			if (this.idOf(via, outInterface, onlink) !== 0) continue;
-			const object = { id: this.#freeId(), protocol: this.#protocol, gateway, outInterface, onlink };
+		const made: { readonly via: string; readonly object: NextHopObject & Omit<KnownObject, 'seenIn'> }[] = [];
+		for (const route of routes) {
+			const { via, device, onlink } = route;
+			const outInterface = device === undefined ? undefined : this.#links.indexOf(device);
+			if (via === undefined || outInterface === undefined || this.#objectOf(route) !== undefined) continue;
+			const object = {
+				id: this.#freeId(),
+				protocol: this.#protocol,
+				gateway: this.#bytesOf(via),
+				outInterface,
+				onlink,
+			};
 			made.push({ via, object });
 		}
 		if (made.length === 0) return;
@@ -101,8 +172,8 @@ export class NextHopObjects {
 		}
 	}
 
-	#file(via: string, { id, outInterface, onlink }: KnownObject): void {
-		this.#ids.set(via, [...(this.#ids.get(via) ?? []), { id, outInterface, onlink }]);
+	#file(via: string, { id, outInterface, onlink }: Omit<KnownObject, 'seenIn'>): void {
+		this.#ids.set(via, [...(this.#ids.get(via) ?? []), { id, outInterface, onlink, seenIn: 0 }]);
 	}
 
 	#isOurs({ id, protocol }: DecodedNextHop): boolean {
@@ -115,6 +186,13 @@ export class NextHopObjects {
 		return this.#next++;
 	}
 }
+
+const sameHop = (left: KernelRoute, right: KernelRoute): boolean =>
+	left.via === right.via &&
+	left.device === right.device &&
+	left.onlink === right.onlink &&
+	left.others === undefined &&
+	right.others === undefined;
 
 /**
  * Removes all our next hop objects, and thereby the routes that use them. @throws SystemCallError

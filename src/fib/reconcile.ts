@@ -8,7 +8,7 @@ import { othersFirst } from './slices.ts';
  * Prefixes compared in one turn of the event loop: below a millisecond, so that the next batch of a
  * write in progress is not late.
  */
-const prefixesPerTurn = 250;
+const prefixesPerTurn = 500;
 /** The kernel begins early. */
 const operationsOfFirstWrite = 1000;
 const operationsPerWrite = 4000;

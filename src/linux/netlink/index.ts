@@ -4,7 +4,7 @@ export { NetlinkEvents } from './events.ts';
 export { decodeAddress, decodeLink, isOfBridgePort, type Link, type LinkAddress } from './link.ts';
 export type { Neighbour, NeighbourTable } from './neighbour.ts';
 export type { DecodedNextHop, NextHopObject } from './next-hop.ts';
-export { encodePlainRoute, type ListedRoute, PlainRouteReader } from './plain-route.ts';
+export { encodePlainRoute, type ListedRoute, type PlainRoute, PlainRouteReader } from './plain-route.ts';
 export { type Message, NetlinkFormatError } from './reader.ts';
 export {
 	decodeRoute,

@@ -31,6 +31,8 @@ export interface PlainRoute {
 
 const routeHeaderLength = 12;
 const attributeLength = 8;
+/** The character 0. */
+const zero = 0x30;
 const ipv4 = 2;
 
 /**
@@ -42,8 +44,11 @@ export function encodePlainRoute(writer: MessageWriter, verb: RouteVerb, route: 
 	const hasObject = nextHopId !== 0;
 	const hasGateway = !hasObject && gateway !== undefined;
 	const hasInterface = !hasObject && outInterface !== 0;
-	const slash = prefix.length - (prefix.charCodeAt(prefix.length - 2) === 0x2f ? 2 : 3);
-	const length = Number(prefix.slice(slash + 1));
+	const last = prefix.length - 1;
+	const units = prefix.charCodeAt(last) - zero;
+	const isShort = prefix.charCodeAt(last - 1) === 0x2f;
+	const slash = isShort ? last - 1 : last - 2;
+	const length = isShort ? units : (prefix.charCodeAt(last - 1) - zero) * 10 + units;
 	const attributes =
 		1 +
 		Number(length > 0) +
@@ -123,7 +128,7 @@ function writeDottedQuad(octets: Uint8Array, at: number, text: string, end: numb
 		if (code === 0x2e) {
 			octets[offset++] = value;
 			value = 0;
-		} else value = value * 10 + code - 0x30;
+		} else value = value * 10 + code - zero;
 	}
 	octets[offset] = value;
 }
