@@ -118,8 +118,12 @@ kernelTest(
 		ip(`route flush proto ${ours}`);
 		ip('route del 172.16.1.0/24');
 		await reaches('172.16.1.1', undefined);
-		t.deepEqual([...new Set(events)], ['route']);
-		t.is(events.length, 1, 'fifty routes of ours caused no event');
+		// The kernel may report the carriers of the new links only now.
+		t.deepEqual(
+			events.filter((type) => type !== 'device'),
+			['route'],
+			'fifty routes of ours caused no event',
+		);
 
 		ip('route replace 172.16.2.0/24 via 10.7.0.2 metric 9');
 		await eventually('it leads to the left', () => tracker.device('172.16.2.1') === 'left', 20);
