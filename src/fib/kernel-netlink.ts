@@ -165,15 +165,21 @@ class NetlinkKernel implements RouteKernel {
 
 	async apply(operations: readonly RouteOperation[]): Promise<readonly RouteFailure[]> {
 		await this.#learnLinks(false);
-		if (operations.length <= operationsPerPart) return this.#applyPart(operations);
+		if (operations.length <= operationsOfFirstPart) return this.#applyPart(operations);
 		const failures: RouteFailure[] = [];
 		let before: Promise<readonly RouteFailure[]> = Promise.resolve([]);
-		for (let start = 0; start < operations.length; start += operationsPerPart) {
-			const part = this.#applyPart(operations.slice(start, start + operationsPerPart));
+		let start = 0;
+		let end = operationsOfFirstPart;
+		while (start < operations.length) {
+			const part = this.#applyPart(operations.slice(start, end));
 			// A failure is thrown by the next `await before`.
 			part.catch(() => undefined);
 			failures.push(...(await before));
 			before = part;
+			start = end;
+			end += operationsPerPart;
+			// The kernel begins with this part before the next one is prepared.
+			await othersFirst();
 		}
 		return [...failures, ...(await before)];
 	}
@@ -325,8 +331,10 @@ class NetlinkKernel implements RouteKernel {
 	}
 }
 
-/** Operations that are checked and written in one turn of the event loop: some 3 milliseconds. */
-const operationsPerPart = 8000;
+/** The kernel begins early. */
+const operationsOfFirstPart = 1000;
+/** Operations that are checked and written in one turn of the event loop: some 2 milliseconds. */
+const operationsPerPart = 4000;
 
 /** A message, and the operation that it implements in part. */
 type Step =
