@@ -6,7 +6,8 @@ import type { JsonObject } from '../../src/json/index.ts';
 import { loadRuleset, systemEnvironment } from '../../src/linux/index.ts';
 import { NftablesServices, ServiceConntrack } from '../../src/nftables/index.ts';
 import { addressFrontendKey, nodePortFrontendKey, resolveSettings, ServicesState } from '../../src/services/index.ts';
-import { noNamespaces } from '../support/namespace.ts';
+import { eventually } from '../support/eventually.ts';
+import { ip, noNamespaces } from '../support/namespace.ts';
 import { enterServiceNode } from '../support/service-node.ts';
 
 if (noNamespaces !== undefined) console.warn(`SKIPPED: counters of services: ${noNamespaces}`);
@@ -30,8 +31,8 @@ const service = (name: string, spec: JsonObject, status: JsonObject = {}): JsonO
 	},
 	status,
 });
-const slice = (name: string, addresses: readonly string[]): JsonObject => ({
-	metadata: { name: `${name}-1`, namespace: 'default', labels: { 'kubernetes.io/service-name': name } },
+const slice = (name: string, addresses: readonly string[], own = `${name}-1`): JsonObject => ({
+	metadata: { name: own, namespace: 'default', labels: { 'kubernetes.io/service-name': name } },
 	addressType: 'IPv4',
 	endpoints: addresses.map((address) => ({ addresses: [address], nodeName: 'node-b', conditions: {} })),
 	ports: [{ name: 'p', port: 8080, protocol: 'TCP' }],
@@ -176,3 +177,82 @@ namespaceTest('connections are those that exist, by backend; one that has ended 
 		/counter packets 2/,
 	);
 });
+
+namespaceTest(
+	'node ports at all local addresses leave the loopback addresses to the programs of the node',
+	async (t) => {
+		await enterServiceNode(t);
+		ip('addr add fd00:1::2/64 dev up0 nodad');
+		ip('route add local fd00:2::/64 dev lo');
+		const kernel = new NftablesServices({ load: loadRuleset });
+		t.teardown(() => kernel.close());
+		const state = new ServicesState({
+			node: { name: 'node-a', primary: { ipv4: '10.0.1.2', ipv6: 'fd00:1::2' } },
+			settings: resolveSettings(
+				{
+					podRanges: [prefixKey('10.42.0.0/16')],
+					serviceRanges: [prefixKey('10.96.0.0/16')],
+					masqueradeAll: false,
+					nodePortAddresses: 'all',
+				},
+				['10.0.1.2', 'fd00:1::2'],
+			),
+		});
+		const clusterIps = (end: string): JsonObject => ({
+			clusterIP: `10.96.0.${end}`,
+			clusterIPs: [`10.96.0.${end}`, `fd00:96::${end}`],
+			ipFamilies: ['IPv4', 'IPv6'],
+		});
+		const nodePort = (port: number): JsonObject => ({
+			type: 'NodePort',
+			ports: [{ name: 'p', port: 80, protocol: 'TCP', nodePort: port }],
+		});
+		state.setService(service('web', { ...nodePort(30080), ...clusterIps('10') }));
+		state.setSlice(slice('web', ['10.128.0.1']));
+		state.setSlice({ ...slice('web', ['fd00:2::1'], 'web-2'), addressType: 'IPv6' });
+		state.setService(service('none', { ...nodePort(30081), ...clusterIps('11') }));
+		state.settle();
+		await kernel.sync(state.model);
+
+		// Programs of the node at the ports of both Services, the one without endpoints included.
+		const accepted: string[] = [];
+		for (const host of ['127.0.0.1', '127.9.9.9', '::1'])
+			for (const port of [30080, 30081]) {
+				const server = createServer((socket) => {
+					accepted.push(`${host} ${port}`);
+					socket.on('error', () => undefined);
+				});
+				await new Promise<void>((resolve) => server.listen(port, host, resolve));
+				t.teardown(() => server.close());
+				const socket = await open(host, port, 5000);
+				t.is(socket.readyState, 'open', `${host} ${port}`);
+				await eventually('the program of the node accepts', () => accepted.at(-1) === `${host} ${port}`, 10);
+				socket.destroy();
+			}
+		const counted = async () => {
+			const counts = await kernel.frontends();
+			return (['ipv4', 'ipv6'] as const).map((family) =>
+				[30080, 30081].map((port) => counts.get(nodePortFrontendKey(family, 'tcp', port)) ?? 0),
+			);
+		};
+		t.deepEqual(await counted(), [
+			[0, 0],
+			[0, 0],
+		]);
+		t.deepEqual(await outcomes(kernel), {
+			translated: 0,
+			rejected: 0,
+			dropped: 0,
+			'source-refused': 0,
+			'unused-address': 0,
+		});
+
+		for (const host of ['10.0.1.2', 'fd00:1::2']) for (const port of [30080, 30081]) await knock(1, host, port);
+		t.deepEqual(await counted(), [
+			[1, 1],
+			[1, 1],
+		]);
+		const { translated, rejected } = await kernel.outcomes();
+		t.deepEqual({ translated, rejected }, { translated: 2, rejected: 2 });
+	},
+);
