@@ -139,6 +139,21 @@ test('log, staged and pass rules among many selectors act as one after another',
 	return t.pass();
 });
 
+test('a packet that matches a log rule by a number and by a name of a port is logged once', (t) => {
+	const ports = { ranges: [{ first: 80, last: 80 }], sets: ['snamed', 'sagain'] };
+	const log = policy('log', [rule('log', { protocol: 6, destination: { ports } }), rule('allow')]);
+	const sets = ['snamed', 'sagain'].map((id) => set(id, ['10.2.0.1,6,80', '10.2.0.1,6,81'], 'address-ports'));
+	const { run } = start(nodePolicy([workload('a', '10.2.0.1', [log])], [log], sets));
+	for (const [port, times] of [
+		[80, 1],
+		[81, 1],
+		[82, 0],
+	] as const) {
+		const outcome = run(packetFrom(address(0), port));
+		t.deepEqual([outcome.verdict, outcome.logs.length], ['accept', times], `${port}`);
+	}
+});
+
 test('a change of members changes their elements, and chains only for what is new', (t) => {
 	const policies = allowing(20, () => 8000);
 	const sets = policies.map((_, index) => set(`s${index}`, [`${address(index)}/32`]));

@@ -12,7 +12,7 @@ import {
 import { type ChainSpec, chainNamed, type SetSpec, shortHash } from '../table.ts';
 import type { Effect, Step } from './branches.ts';
 import { type AddressesOf, branchByMember, type MemberPlan } from './by-member.ts';
-import { ruleMatches, type SetNames } from './match.ts';
+import { type RuleMatch, ruleMatches, type SetNames } from './match.ts';
 import { netsSet, portsSet } from './sets.ts';
 
 /**
@@ -158,12 +158,26 @@ class Group {
 			const matches = ruleMatches(rule, this.#direction, this.#names);
 			if (matches.length === 0) return [];
 			const statement = this.#statement(policy, rule, index);
+			if (rule.action === 'log' && !policy.staged && areAlternatives(matches)) return this.#once(matches, statement);
 			return matches.map(({ text, reach }) => ({
 				text: text === '' ? statement : `${text} ${statement}`,
 				reaches: [reach],
 				effect: effectOf(policy, rule),
 			}));
 		});
+	}
+
+	/**
+	 * A statement that decides nothing, for packets of one or more of the matches: once. The first
+	 * match leads to the chain of the statement, whose end is that of the chain with the matches.
+	 */
+	#once(matches: readonly RuleMatch[], statement: string): Step[] {
+		const chain = this.add('l', [statement]);
+		const root = this.add(
+			'l',
+			matches.map(({ text }) => `${text} goto ${chain}`),
+		);
+		return [{ text: `jump ${root}`, reaches: matches.map(({ reach }) => reach), effect: 'other' }];
 	}
 
 	/**
@@ -250,6 +264,10 @@ class Group {
 		return this.add('t', this.#branched(steps, end));
 	}
 }
+
+/** May a packet match two of them? Not if each is of another family. */
+const areAlternatives = (matches: readonly RuleMatch[]): boolean =>
+	new Set(matches.map(({ reach }) => reach.family)).size < matches.length;
 
 const effectOf = ({ staged }: Policy, { action }: Rule): Effect =>
 	!staged && (action === 'allow' || action === 'deny') ? action : 'other';
