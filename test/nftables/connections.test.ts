@@ -12,10 +12,10 @@ import { noChange, nodePolicy, policy, rule, workload } from './fixtures.ts';
 if (noNamespaces !== undefined) console.warn(`SKIPPED: connections under policy: ${noNamespaces}`);
 const namespaceTest = noNamespaces === undefined ? test.serial : test.skip;
 
-const addresses = { a: '10.2.0.1', b: '10.2.0.2' } as const;
-type Pod = keyof typeof addresses;
+const addresses = { a: '10.2.0.1', b: '10.2.0.2', outside: '10.9.0.1' } as const;
+type End = keyof typeof addresses;
 
-/** Two pods on one node. */
+/** Two pods on one node, and what is outside. */
 function open(title: string) {
 	const prefix = `bmc${process.pid}${title}`;
 	const wires = openWireNamespace(`${prefix}w`);
@@ -32,13 +32,13 @@ function open(title: string) {
 			network.namespace,
 			() => new NftablesPolicy({}, { load: (text) => inside(network.namespace, () => loadRuleset(text)), cutter }),
 		);
-	const port = (pod: Pod): Port => {
-		const found = network.podPort(addresses[pod]);
-		if (found === undefined) throw new Error('no such pod');
+	const port = (end: End): Port => {
+		const found = end === 'outside' ? network.uplink : network.podPort(addresses[end]);
+		if (found === undefined) throw new Error(`no pod ${end}`);
 		return found;
 	};
 	/** Does a packet of `from` reach `to`? */
-	const passes = async (from: Pod, to: Pod, protocol: number, ports: readonly [number, number]): Promise<boolean> => {
+	const passes = async (from: End, to: End, protocol: number, ports: readonly [number, number]): Promise<boolean> => {
 		const [enter, leave] = [port(from), port(to)];
 		while (leave.wire.receive() !== undefined);
 		const packet = ipPacket({
@@ -101,6 +101,44 @@ namespaceTest(
 		await cutter.whenIdle();
 		t.true(await passes('a', 'b', 17, [5000, 53]));
 		t.true(await passes('b', 'a', 17, [53, 5000]));
+		kernel.close();
+	},
+);
+
+namespaceTest(
+	'a start and a change of the policy cut connections with what is outside, in both directions',
+	async (t) => {
+		const { cutter, makeKernel, passes, close } = open('o');
+		t.teardown(close);
+		const closed = policy('p', [], []);
+		/** Pod `a` may not be asked, pod `b` may not ask; both may do the other. */
+		const closedState = nodePolicy(
+			[workload('a', addresses.a, [closed]), workload('b', addresses.b, [], [closed])],
+			[closed],
+			[],
+		);
+		const openState = nodePolicy([workload('a', addresses.a, []), workload('b', addresses.b, [])], [], []);
+		const kernel = makeKernel();
+		for (const [turn, how] of (['sync', 'apply'] as const).entries()) {
+			await kernel.sync(openState);
+			await cutter.whenIdle();
+			const there = [5000 + turn, 53] as const;
+			const back = [53, 5000 + turn] as const;
+			t.true(await passes('outside', 'a', 17, there));
+			t.true(await passes('a', 'outside', 17, back));
+			t.true(await passes('b', 'outside', 17, there));
+			t.true(await passes('outside', 'b', 17, back));
+			if (how === 'sync') await kernel.sync(closedState);
+			else {
+				const workloads = [...closedState.workloads.values()];
+				await kernel.apply({ ...noChange, policies: [closed], workloads }, closedState);
+			}
+			await cutter.whenIdle();
+			t.false(await passes('outside', 'a', 17, there), how);
+			t.false(await passes('a', 'outside', 17, back), `${how}: answers of a pod that may ask`);
+			t.false(await passes('b', 'outside', 17, there), how);
+			t.false(await passes('outside', 'b', 17, back), `${how}: answers to a pod that may be asked`);
+		}
 		kernel.close();
 	},
 );

@@ -5,6 +5,7 @@ import type { PolicyMaps } from '../../src/ebpf/policy/maps.ts';
 import { connectionEntries, connectionKey } from '../../src/ebpf/policy/take-over.ts';
 import type { Conntrack, Flow } from '../../src/linux/index.ts';
 import { ConnectionCutter } from '../../src/nftables/index.ts';
+import { isDenied, workloadsByAddress } from '../../src/nftables/policy/cut.ts';
 import type { NodePolicy } from '../../src/policy/index.ts';
 import { nets, nodePolicy, policy, rule, workload } from './fixtures.ts';
 
@@ -105,4 +106,12 @@ test('a connection to a service that was taken over is not judged by the address
 	t.deepEqual(await cuts(flow), { cut: 0, restored: 0 });
 	const toService = { ...flow, original: { ...flow.original, destination: service } };
 	t.deepEqual(await cuts(toService), { cut: 0, restored: 0 });
+});
+
+test('what the host itself sends to its pods is not judged; the same from elsewhere is', (t) => {
+	const closed = policy('closed', []);
+	const state = nodePolicy([workload('web', '10.1.0.3', [closed])], [closed], []);
+	const workloadAt = workloadsByAddress(state);
+	t.false(isDenied(flow, state, workloadAt, new Set(['10.1.0.2'])));
+	t.true(isDenied(flow, state, workloadAt, new Set(['10.1.0.1'])));
 });

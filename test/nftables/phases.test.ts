@@ -16,6 +16,7 @@ import {
 } from '../../src/policy/index.ts';
 import { object, world } from '../policy/arbitraries.ts';
 import { historyStep, replayHistory } from '../policy/history.ts';
+import { direction, noChange, nodePolicy, policy, rule, set, workload } from './fixtures.ts';
 import { describe, SimulatedTable } from './simulated-table.ts';
 
 const [node] = world.nodes;
@@ -128,4 +129,43 @@ test(`no packet that a change meets passes against the state before and the one 
 	);
 	t.log(seen);
 	t.true(seen.phased > 0 && seen.mixed > 1000, JSON.stringify(seen));
+});
+
+/** Per phase: what joins and leaves sets, and the pods that get other rules. */
+const summary = (phases: ReturnType<PolicyPhases['take']>) =>
+	phases.map(({ change }) => [
+		...change.changedSets.map(({ id, added, removed }) => `${id} +${added.join()} -${removed.join()}`),
+		...change.workloads.map(({ key }) => key),
+	]);
+const joins = (id: string) => ({ id, type: 'nets' as const, added: ['10.3.0.1/32'], removed: [] });
+const leaves = (id: string) => ({ id, type: 'nets' as const, added: [], removed: ['10.3.0.1/32'] });
+
+test('an exception of an allow rule changes as a deny rule does: first what joins it, last what leaves it', (t) => {
+	const one = policy('one', [rule('allow', { source: { sets: ['s1'], notSets: ['s2'] } })]);
+	const state = nodePolicy([workload('a', '10.2.0.1', [one])], [one], [set('s1', []), set('s2', [])]);
+	const phases = new PolicyPhases();
+	phases.replace(state);
+	t.deepEqual(summary(phases.take({ ...noChange, changedSets: [joins('s1'), joins('s2')] }, state)), [
+		['s2-deny +10.3.0.1/32 -'],
+		['s1 +10.3.0.1/32 -'],
+	]);
+	t.deepEqual(summary(phases.take({ ...noChange, changedSets: [leaves('s2'), leaves('s1')] }, state)), [
+		['s1 + -10.3.0.1/32'],
+		['s2-deny + -10.3.0.1/32'],
+	]);
+});
+
+test('a pod has its new rules before addresses join their sets; a pod that is new needs no phase of its own', (t) => {
+	const one = policy('one', [rule('allow', { source: { sets: ['s1'] } })]);
+	const pod = workload('a', '10.2.0.1', [one]);
+	const open = { ...pod, ingress: direction('ingress', []) };
+	const phases = new PolicyPhases();
+	const stateOf = (pods: readonly (typeof pod)[]) => nodePolicy(pods, [one], [set('s1', [])]);
+	phases.replace(stateOf([open]));
+	const change = { ...noChange, changedSets: [joins('s1')], workloads: [pod] };
+	t.deepEqual(summary(phases.take(change, stateOf([pod]))), [['ns/a'], ['s1 +10.3.0.1/32 -']]);
+	const other = workload('b', '10.2.0.2', [one]);
+	t.deepEqual(summary(phases.take({ ...change, workloads: [other] }, stateOf([pod, other]))), [
+		['s1 +10.3.0.1/32 -', 'ns/b'],
+	]);
 });

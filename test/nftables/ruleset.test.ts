@@ -1,8 +1,8 @@
 import test from 'ava';
 import { PolicyRuleset } from '../../src/nftables/policy/ruleset.ts';
 import { tableDifference } from '../../src/nftables/table.ts';
-import type { HostEndpoint, NodePolicy, NodePolicyChange } from '../../src/policy/index.ts';
-import { direction, noChange, nodePolicy, policy, rule, workload } from './fixtures.ts';
+import type { HostEndpoint, NodePolicy, NodePolicyChange, SideMatch } from '../../src/policy/index.ts';
+import { direction, noChange, nodePolicy, policy, rule, set, workload } from './fixtures.ts';
 import { describe, SimulatedTable } from './simulated-table.ts';
 
 const open = () => new PolicyRuleset({ workloadPrefix: 'cali', log: { group: 1, packetsPerSecond: 10 }, leastGain: 1 });
@@ -65,4 +65,43 @@ test('pods that exchange interfaces and addresses have the rules of their new on
 		nodePolicy([heir], [web, db], []),
 	);
 	t.deepEqual(changed, fresh);
+});
+
+for (const [what, type, match] of [
+	['members', 'nets', { sets: ['s1'] }],
+	['exceptions', 'nets', { notSets: ['s1'] }],
+	['members with ports', 'address-ports', { addressPortSets: ['s1'] }],
+	['named ports', 'address-ports', { ports: { ranges: [], sets: ['s1'] } }],
+	['exceptions by named ports', 'address-ports', { notPorts: { ranges: [], sets: ['s1'] } }],
+] as const satisfies readonly (readonly [string, 'nets' | 'address-ports', SideMatch])[])
+	for (const side of ['source', 'destination'] as const)
+		test(`rules follow a set of ${what} in the ${side} that gets its first address of another family`, (t) => {
+			const one = policy('one', [rule('allow', { protocol: 6, [side]: match })]);
+			const [four, six] = type === 'nets' ? ['10.3.0.1/32', 'fd00::1/128'] : ['10.3.0.1,6,80', 'fd00::1,6,80'];
+			const stateOf = (members: readonly string[]) =>
+				nodePolicy([workload('a', '10.2.0.1', [one])], [one], [set('s1', members, type)]);
+			for (const [before, after] of [
+				[[four], [four, six]],
+				[[four, six], [four]],
+				[[], [six]],
+			]) {
+				const added = after?.filter((member) => !before?.includes(member)) ?? [];
+				const removed = before?.filter((member) => !after?.includes(member)) ?? [];
+				const change = { changedSets: [{ id: 's1', type, added, removed }] };
+				const [changed, fresh] = both(stateOf(before ?? []), change, stateOf(after ?? []));
+				t.deepEqual(changed, fresh);
+			}
+		});
+
+test('failsafe ports that change are those of preDNAT policy, too', (t) => {
+	const none = { ingress: direction('ingress', []), egress: direction('egress', []) };
+	const early: HostEndpoint = {
+		...{ type: 'host', key: 'a', interfaceName: 'eth0', normal: none, forward: none },
+		...{ preDnat: { ingress: direction('ingress', [web]) }, untracked: none },
+	};
+	const before = nodePolicy([], [web], [], { hosts: new Map([['a', early]]) });
+	const settings = { ...before.settings, failsafeInbound: [{ protocol: 6, port: 2222 }] };
+	const [changed, fresh] = both(before, { settings }, { ...before, settings });
+	t.deepEqual(changed, fresh);
+	t.true(fresh.some((line) => line.includes('2222') && line.includes('meta mark set')));
 });
