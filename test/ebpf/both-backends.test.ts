@@ -17,7 +17,7 @@ import {
 	type Rule,
 	type SideMatch,
 } from '../../src/policy/index.ts';
-import { settings, workload } from '../nftables/fixtures.ts';
+import { nodePolicy, policy, rule, settings, workload } from '../nftables/fixtures.ts';
 import { noNamespaces } from '../support/namespace.ts';
 import { peers, pods, type Scene, scene } from './scenes.ts';
 import { noBpf } from './support.ts';
@@ -251,3 +251,77 @@ kernelTest('the frames notice a difference between rules and programs', async (t
 	Object.assign(enforcer.kernel, { sync });
 	return undefined;
 });
+
+/** Two pods of one node. */
+const pair = { a: '10.2.0.1', b: '10.2.0.2' } as const;
+type Name = keyof typeof pair;
+
+/** A node with both pods, and whether a datagram from one reaches the other. */
+function openPair(t: ExecutionContext, letter: string, enforce: (namespace: string) => Enforcer) {
+	const prefix = `bmy${process.pid}${letter}`;
+	const wires = openWireNamespace(`${prefix}w`);
+	t.teardown(() => wires.close());
+	let index = 0;
+	const network = new NodeNetwork(`${prefix}n`, `${prefix}w`, () => index++);
+	t.teardown(() => network.close());
+	network.setPods([
+		{ interfaceName: 'calia', address: pair.a },
+		{ interfaceName: 'calib', address: pair.b },
+	]);
+	const enforcer = enforce(network.namespace);
+	t.teardown(() => enforcer.close());
+	const passes = async (from: Name, to: Name, sourcePort: number, destinationPort: number): Promise<boolean> => {
+		const [enter, leave] = [network.podPort(pair[from]), network.podPort(pair[to])];
+		if (enter === undefined || leave === undefined) throw new Error('no such pod');
+		const ends = { source: parseAddress(pair[from]), destination: parseAddress(pair[to]), protocol: 17 };
+		const bytes = ipPacket({ ...ends, sourcePort, destinationPort });
+		enter.wire.send(ethernetFrame(enter.from, enter.to, bytes));
+		for (let tries = 0; tries < 30; tries++) {
+			for (let frame = leave.wire.receive(); frame !== undefined; frame = leave.wire.receive())
+				if (keyOf(frame.subarray(14)) === keyOf(bytes)) return true;
+			await pause(3);
+		}
+		return false;
+	};
+	return { enforcer, passes };
+}
+
+kernelTest(
+	'a datagram back between the same ports of two pods is an answer; with programs, also to one that was denied there',
+	async (t) => {
+		const closed = policy('closed', [], []);
+		const web = policy('web', [
+			rule('allow', { protocol: 17, destination: { ports: { ranges: [{ first: 5000, last: 5000 }], sets: [] } } }),
+		]);
+		const seen: Record<string, readonly boolean[]> = {};
+		for (const [name, enforce] of [
+			['nftables', openNftables],
+			['ebpf', (namespace: string) => openEbpf(namespace)],
+		] as const) {
+			const { enforcer, passes } = openPair(t, name[0] ?? '', enforce);
+			// Pod b may be asked at port 5000, and may not ask.
+			await enforcer.kernel.sync(
+				nodePolicy([workload('a', pair.a, []), workload('b', pair.b, [web], [closed])], [web, closed], []),
+			);
+			const answers = [
+				await passes('b', 'a', 5000, 5000),
+				await passes('a', 'b', 5000, 5000),
+				await passes('b', 'a', 5000, 5000),
+				await passes('b', 'a', 5000, 5001),
+			];
+			t.deepEqual(answers, [false, true, true, false], name);
+			// Neither may be asked: the first datagram ends at pod a.
+			await enforcer.forgetConnections();
+			await enforcer.kernel.sync(
+				nodePolicy([workload('a', pair.a, [closed], []), workload('b', pair.b, [closed], [])], [closed], []),
+			);
+			seen[name] = [
+				await passes('b', 'a', 5000, 5000),
+				await passes('a', 'b', 5000, 5000),
+				await passes('b', 'a', 5000, 5000),
+			];
+		}
+		// Programs keep at each pod what that pod may send; conntrack forgets what another chain drops behind it.
+		t.deepEqual(seen, { nftables: [false, false, false], ebpf: [false, true, true] });
+	},
+);
