@@ -70,10 +70,31 @@ export function trace({ side }: OpenedPolicy, request: TraceRequest, uplink: str
 		steps: [...sender.map((step) => stepView('sender', step)), ...receiver.map((step) => stepView('receiver', step))],
 		notes: [
 			...[...new Set(others)].map((node) => `host endpoints of node ${node} are not known here and not considered`),
+			...wayOut(side.calculator, from, to, uplink),
 			...(side.plane.isComplete ? [] : ['not every resource is listed yet']),
 			...(side.plane.isEnforcing ? [] : ['this node enforces no network policy']),
 		],
 	};
+}
+
+/**
+ * A packet meets the host endpoint of the interface that the routes choose, which is not looked up:
+ * where a node has several, the trace names the one that it took.
+ */
+function wayOut(
+	{ node, state }: OpenedPolicy['side']['calculator'],
+	from: ResolvedEnd,
+	to: ResolvedEnd,
+	uplink: string,
+): string[] {
+	const isHere = ({ place }: ResolvedEnd) => place.type !== 'outside' && place.node === node;
+	if (isHere(from) === isHere(to) || from.interfaceName !== undefined || to.interfaceName !== undefined) return [];
+	const others = [...state.hosts.values()].filter(({ interfaceName }) => ![uplink, '*'].includes(interfaceName));
+	if (others.length === 0) return [];
+	return [
+		`the interface of the default route, ${uplink}, is taken as the way between ${node} and others; for another one ` +
+			`name its host endpoint as the end: ${others.map(({ key }) => key).join(', ')}`,
+	];
 }
 
 const endView = ({ name, address, place }: ResolvedEnd): TraceView['from'] => ({
