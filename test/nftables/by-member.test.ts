@@ -154,6 +154,40 @@ test('a packet that matches a log rule by a number and by a name of a port is lo
 	}
 });
 
+test('named ports and sets that a rule excludes are excluded, by themselves and beside others', (t) => {
+	const sets = [
+		set('snamed', ['10.2.0.1,6,81'], 'address-ports'),
+		set(
+			'sclients',
+			[1, 2, 7].map((own) => `${address(own)}/32`),
+		),
+		set('sbad', [`${address(2)}/32`]),
+	];
+	for (const rules of [
+		rule('allow', { protocol: 6, destination: { notPorts: { ranges: [], sets: ['snamed'] } } }),
+		rule('allow', { protocol: 6, destination: { notPorts: { ranges: [{ first: 82, last: 90 }], sets: ['snamed'] } } }),
+		rule('allow', { source: { sets: ['sclients'], notSets: ['sbad'] } }),
+		rule('allow', { source: { notSets: ['sbad'], notNets: nets(`${address(3)}/32`) } }),
+		rule('deny', { notProtocol: 17, source: { notSets: ['sclients'] } }),
+	]) {
+		const one = policy('one', [rules, rule('allow', { source: { nets: nets(`${address(7)}/32`) } })]);
+		const state = nodePolicy([workload('a', '10.2.0.1', [one])], [one], sets);
+		const { run } = start(state);
+		const ingress = state.workloads.get('ns/a')?.ingress;
+		if (ingress === undefined) return t.fail();
+		const verdicts = new Set<string>();
+		for (const own of [1, 2, 3, 7])
+			for (const port of [80, 81, 82]) {
+				const packet = packetFrom(address(own), port);
+				const { action } = evaluate(ingress, packet, state);
+				verdicts.add(action);
+				t.is(run(packet).verdict, expected[action], `${JSON.stringify(rules)} ${own} ${port}`);
+			}
+		t.is(verdicts.size, 2, JSON.stringify(rules));
+	}
+	return undefined;
+});
+
 test('a change of members changes their elements, and chains only for what is new', (t) => {
 	const policies = allowing(20, () => 8000);
 	const sets = policies.map((_, index) => set(`s${index}`, [`${address(index)}/32`]));

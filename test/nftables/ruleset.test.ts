@@ -1,4 +1,5 @@
 import test from 'ava';
+import { prefixKey } from '../../src/core/index.ts';
 import { PolicyRuleset } from '../../src/nftables/policy/ruleset.ts';
 import { tableDifference } from '../../src/nftables/table.ts';
 import type { HostEndpoint, NodePolicy, NodePolicyChange, SideMatch } from '../../src/policy/index.ts';
@@ -104,4 +105,72 @@ test('failsafe ports that change are those of preDNAT policy, too', (t) => {
 	const [changed, fresh] = both(before, { settings }, { ...before, settings });
 	t.deepEqual(changed, fresh);
 	t.true(fresh.some((line) => line.includes('2222') && line.includes('meta mark set')));
+});
+
+test('what every node lets through stands before policy: failsafe ports with their answers, neighbours of pods', (t) => {
+	const ports = {
+		tcp: { protocol: 6, port: 2222, net: prefixKey('10.9.0.0/16') },
+		udp: { protocol: 17, port: 5353 },
+	} as const;
+	const state = nodePolicy([], [web, db], [], { hosts: new Map([['a', host('a', 'eth0')]]) });
+	const ruleset = open();
+	ruleset.replace({
+		...state,
+		settings: { ...state.settings, failsafeInbound: [ports.tcp], failsafeOutbound: [ports.udp] },
+	});
+	/** Of a base chain, what stands before the rule that matches. */
+	const before = (chain: string, last: RegExp): readonly string[] => {
+		const found = ruleset
+			.structure()
+			.chains.filter(({ name }) => name.startsWith(`base-${chain}-`) || name.startsWith(`${chain}-`));
+		t.is(found.length, 1, chain);
+		const rules = found[0]?.rules ?? [];
+		const end = rules.findIndex((rule) => last.test(rule));
+		t.true(end >= 0, `${chain}: ${rules.join('; ')}`);
+		return rules.slice(0, end);
+	};
+	const accepts = (chain: string, last: RegExp, ...rules: readonly string[]) => {
+		const found = before(chain, last);
+		for (const one of rules) t.true(found.includes(`${one} accept`), `${chain}: ${one} in ${found.join('; ')}`);
+	};
+	const [inbound, answersIn] = ['meta l4proto 6 th dport 2222 ip saddr 10.9.0.0/16', 'meta l4proto 17 th sport 5353'];
+	const [outbound, answersOut] = ['meta l4proto 17 th dport 5353', 'meta l4proto 6 th sport 2222 ip daddr 10.9.0.0/16'];
+	accepts('untracked-in', /vmap @host-untracked-in/, inbound, answersIn);
+	accepts('untracked-out', /vmap @host-untracked-out/, outbound, answersOut);
+	accepts('host-in', /vmap @host-in/, inbound);
+	accepts('host-egress', /vmap @host-out/, outbound);
+	const neighbours = 'meta nfproto ipv6 meta l4proto 58 @th,0,8 { 130-133, 135-136 }';
+	accepts('from-input', /saddr != @workload-sources-6/, neighbours);
+	// From where a router forwards it, it is not from a neighbour.
+	t.false(before('from-forward', /vmap @from-workload/).some((rule) => rule.includes('130-133')));
+});
+
+test('members that join a set they are in, or leave one they are not in, do not reach the kernel', (t) => {
+	const one = policy('one', [rule('allow', { source: { sets: ['s1'] } })]);
+	const stateOf = (members: readonly string[]) =>
+		nodePolicy([workload('a', '10.2.0.1', [one])], [one], [set('s1', members)]);
+	const [first, second, third] = ['10.3.0.1/32', '10.3.0.2/32', '10.3.0.3/32'] as const;
+	const change = { changedSets: [{ id: 's1', type: 'nets' as const, added: [first, second], removed: [third] }] };
+	const [changed, fresh] = both(stateOf([first]), change, stateOf([first, second]));
+	t.deepEqual(changed, fresh);
+});
+
+test('tunnels of pods are dropped before policy unless the settings permit them', (t) => {
+	const state = nodePolicy([workload('a', '10.2.0.1', [web], [web])], [web], []);
+	for (const [allowIpipFromWorkloads, allowVxlanFromWorkloads] of [
+		[false, false],
+		[true, false],
+		[false, true],
+	] as const) {
+		const ruleset = open();
+		const settings = { ...state.settings, allowIpipFromWorkloads, allowVxlanFromWorkloads, vxlanPort: 8472 };
+		ruleset.replace({ ...state, settings });
+		const chains = ruleset.structure().chains.filter(({ name }) => /^base-from-(forward|input)-/.test(name));
+		t.is(chains.length, 2);
+		for (const { rules } of chains) {
+			const before = rules.slice(0, rules.indexOf('iifname vmap @from-workload'));
+			t.is(before.includes('meta l4proto 4 counter drop'), !allowIpipFromWorkloads);
+			t.is(before.includes('meta l4proto 17 th dport 8472 counter drop'), !allowVxlanFromWorkloads);
+		}
+	}
 });
