@@ -173,6 +173,54 @@ kernelTest('a connection whose last packet is too old is evaluated again', (t) =
 	}
 });
 
+/** The states of a connection, by the packets that lead to each behind the first, with the seconds that it may be silent. */
+const answer = { ...fromWeb, tcpFlags: Tcp.syn | Tcp.ack };
+const datagrams = { question: { ...toWeb, protocol: 17 }, answer: { ...fromWeb, protocol: 17 } };
+for (const [state, first, more, next, seconds] of [
+	['unanswered TCP', toWeb, [], { ...toWeb, tcpFlags: Tcp.ack }, 120],
+	['answered TCP', toWeb, [answer], { ...toWeb, tcpFlags: Tcp.ack }, 86_400],
+	[
+		'TCP with both FIN',
+		toWeb,
+		[answer, { ...toWeb, tcpFlags: Tcp.fin | Tcp.ack }, { ...fromWeb, tcpFlags: Tcp.fin | Tcp.ack }],
+		{ ...toWeb, tcpFlags: Tcp.ack },
+		120,
+	],
+	[
+		'TCP with one FIN',
+		toWeb,
+		[answer, { ...toWeb, tcpFlags: Tcp.fin | Tcp.ack }],
+		{ ...toWeb, tcpFlags: Tcp.ack },
+		86_400,
+	],
+	['TCP after RST', toWeb, [answer, { ...fromWeb, tcpFlags: Tcp.reset }], { ...toWeb, tcpFlags: Tcp.ack }, 10],
+	['unanswered UDP', datagrams.question, [], datagrams.question, 30],
+	['answered UDP', datagrams.question, [datagrams.answer], datagrams.question, 180],
+] as const satisfies readonly (readonly [string, TestFrame, readonly TestFrame[], TestFrame, number])[])
+	kernelTest(`${state} is known for ${seconds} seconds of silence`, (t) => {
+		const maps = openMaps();
+		t.teardown(() => closeMaps(maps));
+		const before = endpointOf(t, [web, udp], { maps });
+		const after = endpointOf(t, [policy('none', [])], { maps });
+		const connections = maps.get('connections');
+		for (const [silence, passes] of [
+			[seconds - 5, true],
+			[seconds + 5, false],
+		] as const) {
+			before.forgetConnections();
+			t.true(before.passes('ingress', first));
+			for (const frame of more) t.true(before.passes(frame.source === pod ? 'egress' : 'ingress', frame));
+			for (const key of [...(connections?.keys() ?? [])]) {
+				const value = connections?.get(key);
+				if (value === undefined) continue;
+				const view = new DataView(value.buffer);
+				view.setBigUint64(0, view.getBigUint64(0, true) - BigInt(silence) * 1_000_000_000n, true);
+				connections?.set(key, value);
+			}
+			t.is(after.passes('ingress', next), passes, `${silence} s`);
+		}
+	});
+
 for (const [family, own, far, protocol, request, reply] of [
 	['IPv4', pod, other, 1, 8, 0],
 	['IPv6', pod6, other6, 58, 128, 129],
