@@ -13,6 +13,7 @@ import {
 	Switch,
 } from '../../src/ebpf/index.ts';
 import { RingBuffer } from '../../src/ebpf/kernel/ring-buffer.ts';
+import { Flag } from '../../src/ebpf/policy/connection.ts';
 import type { Policy } from '../../src/policy/index.ts';
 import { direction, nets, nodePolicy, policy, rule, set, settings, workload } from '../nftables/fixtures.ts';
 import { closeMaps, type EndpointOptions, openMaps, TestEndpoint } from './bench.ts';
@@ -148,6 +149,26 @@ kernelTest('packets that look like those of a known connection are read as any o
 		t.is(endpoint.connections, before + 1);
 	}
 	t.is(endpoint.connections, 4);
+});
+
+kernelTest('packets of a connection that was cut are dropped in both directions, a new SYN is judged', (t) => {
+	const maps = openMaps();
+	t.teardown(() => closeMaps(maps));
+	const open = endpointOf(t, [web], { maps });
+	const closed = endpointOf(t, [policy('none', [])], { maps });
+	t.true(open.passes('ingress', toWeb));
+	const connections = maps.get('connections');
+	for (const key of [...(connections?.keys() ?? [])]) {
+		const value = connections?.get(key);
+		if (value === undefined) continue;
+		new DataView(value.buffer).setUint32(Layout.connectionValue.flags, Flag.cut, true);
+		connections?.set(key, value);
+	}
+	t.false(open.passes('ingress', { ...toWeb, tcpFlags: Tcp.ack }));
+	t.false(open.passes('egress', { ...fromWeb, tcpFlags: Tcp.syn | Tcp.ack }));
+	t.false(closed.passes('ingress', toWeb));
+	t.true(open.passes('ingress', toWeb));
+	t.true(open.passes('egress', { ...fromWeb, tcpFlags: Tcp.syn | Tcp.ack }));
 });
 
 kernelTest('a connection whose last packet is too old is evaluated again', (t) => {

@@ -1,5 +1,6 @@
 import test from 'ava';
 import { atOnce } from '../../src/core/index.ts';
+import { Flag } from '../../src/ebpf/policy/connection.ts';
 import { PodConnections } from '../../src/ebpf/policy/connections.ts';
 import type { PolicyMaps } from '../../src/ebpf/policy/maps.ts';
 import { connectionEntries, connectionKey } from '../../src/ebpf/policy/take-over.ts';
@@ -114,4 +115,26 @@ test('what the host itself sends to its pods is not judged; the same from elsewh
 	const workloadAt = workloadsByAddress(state);
 	t.false(isDenied(flow, state, workloadAt, new Set(['10.1.0.2'])));
 	t.true(isDenied(flow, state, workloadAt, new Set(['10.1.0.1'])));
+});
+
+test('a connection of programs that a policy allows again is forgotten, so that it is judged anew', async (t) => {
+	const { state } = liveState();
+	const cut = new Uint8Array(16);
+	new DataView(cut.buffer).setUint32(8, Flag.cut, true);
+	const [key, kept] = [connectionKey(7, 'ipv4', flow.original), connectionKey(8, 'ipv4', flow.original)];
+	const deleted: Uint8Array[] = [];
+	const map = {
+		fd: 1,
+		*slices() {
+			yield [
+				[key, cut],
+				[kept, cut],
+			];
+		},
+		delete: (one: Uint8Array) => deleted.push(one) > 0,
+	};
+	const maps = new Map([['connections', map]]) as unknown as PolicyMaps;
+	const attached = new Map([['ns/client', { interfaceIndex: 7, addresses: ['10.1.0.2'] }]]);
+	t.deepEqual(await new PodConnections(maps, attached).cut(state, new Set()), { cut: 0, restored: 1 });
+	t.deepEqual(deleted, [key]);
 });
