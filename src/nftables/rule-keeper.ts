@@ -62,18 +62,21 @@ export class RuleKeeper {
 	}
 
 	async whenIdle(): Promise<void> {
-		await this.#running;
+		while (this.#running !== undefined) await this.#running;
 	}
 
 	#kick(): void {
 		if (this.#running !== undefined || this.#stopped) return;
 		this.#timer?.cancel();
-		this.#running = this.#run().finally(() => {
+		this.#running = this.#run().then((isLoaded) => {
 			this.#running = undefined;
+			// Rules may have been set since the last comparison.
+			if (isLoaded && this.#wanted !== this.#loaded) this.#kick();
 		});
 	}
 
-	async #run(): Promise<void> {
+	/** `false`: it failed, and a timer is set. */
+	async #run(): Promise<boolean> {
 		while (!this.#stopped && this.#wanted !== undefined && this.#wanted !== this.#loaded) {
 			const rules = this.#wanted;
 			try {
@@ -85,9 +88,10 @@ export class RuleKeeper {
 				this.#log.debug('nftables rules loaded', { rules: this.#name });
 			} catch (error) {
 				this.#failed(error instanceof Error ? error.message : String(error));
-				return;
+				return false;
 			}
 		}
+		return true;
 	}
 
 	#failed(reason: string): void {

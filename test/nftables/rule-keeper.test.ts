@@ -101,6 +101,16 @@ test('a missing nft is logged once and shown in the view, and the rules are load
 	t.like(guard.view(), { desired: 1, installed: 1, failures: [] });
 });
 
+test('rules that are set right behind the same ones are loaded', async (t) => {
+	const { guard, rules } = setUp(t);
+	guard.setTunnelEnds(new Set());
+	await guard.whenIdle();
+	guard.setTunnelEnds(new Set());
+	guard.apply({ ...state, nodes: ['10.0.2.9'] });
+	await guard.whenIdle();
+	t.regex(rules.at(-1) ?? '', /10\.0\.2\.9/);
+});
+
 test('a missing nft is no failure if no rule is needed', async (t) => {
 	const { nat, nft, log } = setUp(t);
 	nft.missing = true;
