@@ -3,6 +3,9 @@ import type { Family } from '../core/index.ts';
 /** Calico's names of the devices. */
 export const vxlanDeviceNames: Readonly<Record<Family, string>> = { ipv4: 'vxlan.calico', ipv6: 'vxlan-v6.calico' };
 
+/** Of the device that carries untranslated packets of services (direct server return). */
+export const directDeviceNames: Readonly<Record<Family, string>> = { ipv4: 'bgpmesh-dsr', ipv6: 'bgpmesh-dsr6' };
+
 /** Defaults of FelixConfiguration: `vxlanVNI`, `vxlanPort`. */
 export const vxlanDefaults = { vni: 4096, port: 4789 } as const;
 
