@@ -104,6 +104,19 @@ export const services = z.strictObject({
 		"where node ports answer: the node's primary addresses, all but loopback, or those in some ranges",
 		'live',
 	),
+	directServerReturn: key(
+		flag.exactOptional(),
+		'with `dataplane: ebpf`: the node of a backend answers clients outside itself, and pods see their addresses ' +
+			'(docs/services.md)',
+		'live',
+		'FelixConfiguration `bpfExternalServiceMode: DSR`, else false',
+	),
+	directServerReturnOptOut: key(
+		list(prefix, 'prefixes').exactOptional(),
+		'clients whose connections take the way without direct server return',
+		'live',
+		'FelixConfiguration `bpfDSROptoutCIDRs`',
+	),
 	loadBalancerAddresses: key(
 		oneOf('auto', 'on', 'off').default('auto'),
 		'give Services of type LoadBalancer addresses of pools with `allowedUses: [LoadBalancer]`; ' +

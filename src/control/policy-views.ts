@@ -204,6 +204,8 @@ export interface EbpfView {
 		 */
 		readonly leftFor?: string;
 	};
+	/** Direct server return of these; absent: nftables translates. */
+	readonly directReturn?: EbpfDirectView;
 	/**
 	 * Do packets between pods go from interface to interface? Else why not. Absent: eBPF is not in
 	 * use.
@@ -214,6 +216,18 @@ export interface EbpfView {
 	readonly hosts: readonly EbpfHostView[];
 	readonly maps: readonly EbpfMapView[];
 	readonly counters: readonly EbpfCounterView[];
+}
+
+/** Direct server return at this node. */
+export interface EbpfDirectView {
+	/** Packets of other nodes are taken, and announced to be. */
+	readonly isOn: boolean;
+	readonly reason?: string;
+	/** Other nodes that get packets. */
+	readonly nodes: readonly string[];
+	/** Connections whose packets go to other nodes, and come from them. */
+	readonly sent: number;
+	readonly arrived: number;
 }
 
 /** Exactly one of `interface` and `leftFor` is given. */

@@ -6,7 +6,7 @@ import { loadConfig } from '../config/index.ts';
 import { formatAddress, type PlaneCleanup, silentLogger } from '../core/index.ts';
 import { besideFelixProtocol, felixProtocol, openNetlinkKernel, removeNextHopObjects } from '../fib/index.ts';
 import { loadRuleset, openNetlinkLinks, RouteScope, systemEnvironment } from '../linux/index.ts';
-import { openVxlanKernel, vxlanDeviceNames } from '../vxlan/index.ts';
+import { directDeviceNames, openVxlanKernel, vxlanDeviceNames } from '../vxlan/index.ts';
 import { removeEbpf } from './policy/ebpf.ts';
 
 const usualConfigFile = '/etc/bgpmesh/bgpmeshd.yaml';
@@ -95,7 +95,7 @@ const vxlan = (protocols: readonly number[]): PlaneCleanup => ({
 	async cleanup({ dryRun }) {
 		const kernel = openVxlanKernel();
 		try {
-			const names: readonly string[] = Object.values(vxlanDeviceNames);
+			const names: readonly string[] = [vxlanDeviceNames, directDeviceNames].flatMap((each) => Object.values(each));
 			const others = await devicesOfOthers(protocols);
 			const ours = (await kernel.links()).filter(
 				({ name, kind }) => kind === 'vxlan' && names.includes(name) && !others.has(name),

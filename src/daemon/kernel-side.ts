@@ -30,6 +30,7 @@ import type { PlaneRegistry } from './planes.ts';
 import { probeTargetsOf } from './probe-targets.ts';
 import { datastoreSource, RoutesPlane } from './routes-plane.ts';
 import { GuardPlane, NatPlane } from './rules-planes.ts';
+import { directReturnOf } from './services/direct-state.ts';
 import { VxlanPlane } from './vxlan-plane.ts';
 
 /** The parts of the kernel side that the daemon uses besides the registry of planes. */
@@ -218,8 +219,11 @@ async function unicastPrefixes(): Promise<ReadonlySet<PrefixKey>> {
 	}
 }
 
-/** The port of VXLAN while a pool of ours needs it. */
+/**
+ * The port of VXLAN while a pool of ours needs it, or direct server return: packets of other nodes
+ * come by it with the addresses of clients.
+ */
 function vxlanPortOf(state: NodeState): number | undefined {
 	const { families, port } = vxlanStateOf(state);
-	return families.length > 0 ? port : undefined;
+	return families.length > 0 || directReturnOf(state) !== undefined ? port : undefined;
 }

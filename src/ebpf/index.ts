@@ -72,5 +72,5 @@ export {
 } from './services/maps.ts';
 export type { DirectNodes } from './services/nat-direct.ts';
 export { InterfaceServices, type OutsideInterface } from './services/nat-kernel.ts';
-export { isNatPin, type NatMaps, openNatMaps } from './services/nat-maps.ts';
+export { isNatPin, type NatMaps, natDirectMapNames, openNatMaps } from './services/nat-maps.ts';
 export { compileNatProgram } from './services/nat-program.ts';

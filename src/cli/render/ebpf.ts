@@ -1,4 +1,11 @@
-import type { EbpfCounterView, EbpfHostView, EbpfMapView, EbpfPodView, EbpfView } from '../../control/index.ts';
+import type {
+	EbpfCounterView,
+	EbpfDirectView,
+	EbpfHostView,
+	EbpfMapView,
+	EbpfPodView,
+	EbpfView,
+} from '../../control/index.ts';
 import { paint, type Screen, tame } from './screen.ts';
 import { type Column, facts, table } from './table.ts';
 
@@ -37,12 +44,14 @@ const counterColumns: readonly Column<EbpfCounterView>[] = [
 /** Programs by pod with their instructions, maps with their fill, packets by decision. */
 export function renderEbpf(screen: Screen, view: EbpfView): string {
 	const { dataplane, problem, attachment, pinDirectory, outside, podRedirect, pods, hosts, maps, counters } = view;
+	const { directReturn } = view;
 	const head = facts(screen, [
 		['Pods by', dataplane === 'ebpf' ? 'eBPF programs' : 'nftables'],
 		['eBPF', problem && { text: problem, style: 'bad' }],
 		['Attached by', attachment === undefined ? undefined : attachment === 'tcx' ? 'TCX links' : 'classifiers (clsact)'],
 		['Pins', pinDirectory],
 		['Services from outside', outside && outsideText(outside)],
+		['Direct server return', directReturn && directText(directReturn)],
 		['Between pods', podRedirect && redirectText(podRedirect)],
 	]);
 	if (dataplane !== 'ebpf') return head;
@@ -66,3 +75,9 @@ const outsideText = ({ interfaces, leftFor }: NonNullable<EbpfView['outside']>):
 	leftFor === undefined
 		? `programs at ${interfaces.length === 0 ? 'no interface' : interfaces.join(', ')}`
 		: `nftables, for the early policy of host endpoint ${tame(leftFor)}`;
+
+const directText = ({ isOn, reason = '', nodes, sent, arrived }: EbpfDirectView): string => {
+	const figures = `${sent} connections to other nodes, ${arrived} from them`;
+	if (isOn) return `to ${nodes.length === 0 ? 'no node' : nodes.map(tame).join(', ')}; ${figures}`;
+	return sent + arrived === 0 ? `off: ${tame(reason)}` : `off: ${tame(reason)}; ${figures}`;
+};

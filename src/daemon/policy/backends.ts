@@ -35,6 +35,10 @@ export interface PolicyBackendsDependencies {
 	 */
 	readonly onEarlyRules?: (endpoint: string | undefined) => void;
 	/**
+	 * A host endpoint of this node; `undefined`: there is none. Called before its policy stands.
+	 */
+	readonly onHosts?: (endpoint: string | undefined) => void;
+	/**
 	 * Packets between pods go from interface to interface while there is no host endpoint, whose
 	 * policy would judge them; `auto`: and while others have nothing on the way.
 	 */
@@ -249,6 +253,8 @@ export class PolicyBackends implements PolicyKernel {
 
 	/** Programs translate no new connection before rules need the address of the service. */
 	#leaveTranslation(policy: NodePolicy): void {
+		const [host] = policy.hosts.keys();
+		this.#dependencies.onHosts?.(host);
 		const endpoint = this.#earlyRules(policy);
 		if (endpoint !== undefined) this.#dependencies.onEarlyRules?.(endpoint);
 	}

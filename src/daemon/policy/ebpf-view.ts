@@ -1,5 +1,12 @@
-import { ControlError, type EbpfHostView, type EbpfMapView, type EbpfView } from '../../control/index.ts';
+import {
+	ControlError,
+	type EbpfDirectView,
+	type EbpfHostView,
+	type EbpfMapView,
+	type EbpfView,
+} from '../../control/index.ts';
 import type { BpfMap, EbpfPolicy } from '../../ebpf/index.ts';
+import type { OpenedEbpf } from './ebpf.ts';
 import { problemText } from './fallback.ts';
 import type { OpenedPolicy } from './open.ts';
 import { decisionText } from './program-events.ts';
@@ -24,7 +31,9 @@ export function ebpfView({ kernel, pinDirectory, side }: OpenedPolicy): EbpfView
 		...(kernel.problem === undefined ? {} : { problem: problemText(kernel.problem) }),
 		...(opened === undefined ? {} : { attachment: opened.attachment }),
 		pinDirectory,
-		...(outside === undefined ? {} : { outside: { interfaces: outside.interfaces, ...leftFor(outside) } }),
+		...(outside === undefined
+			? {}
+			: { outside: { interfaces: outside.interfaces, ...leftFor(outside) }, directReturn: directView(outside) }),
 		...(opened === undefined ? {} : { podRedirect: redirectView(kernel.noRedirect(state)) }),
 		pods: (opened?.kernel.endpoints() ?? []).map(({ pod, interfaceName, instructions }) => ({
 			pod,
@@ -66,6 +75,16 @@ const redirectView = (reason: string | undefined): NonNullable<EbpfView['podRedi
 
 const leftFor = ({ leftFor: endpoint }: { readonly leftFor: string | undefined }) =>
 	endpoint === undefined ? {} : { leftFor: endpoint };
+
+const directView = (outside: NonNullable<ReturnType<NonNullable<OpenedEbpf['outside']>>>): EbpfDirectView => {
+	const { accepts = false, reason } = outside.direct;
+	return {
+		isOn: accepts,
+		...(reason === undefined ? {} : { reason }),
+		nodes: outside.directNodes,
+		...{ sent: outside.directConnections, arrived: outside.arrivedConnections },
+	};
+};
 
 /** @throws ControlError with another data plane */
 export function flowsOf(

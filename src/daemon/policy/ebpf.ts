@@ -42,7 +42,12 @@ export interface OpenedEbpf {
 	/** `undefined`: programs translate no service. */
 	readonly serviceMaps?: () => ReadonlyMap<string, BpfMap> | undefined;
 	/** What translates services from outside; `undefined`: nftables. */
-	readonly outside?: () => Pick<OutsideServices, 'interfaces' | 'leftFor'> | undefined;
+	readonly outside?: () =>
+		| Pick<
+				OutsideServices,
+				'interfaces' | 'leftFor' | 'direct' | 'directNodes' | 'directConnections' | 'arrivedConnections'
+		  >
+		| undefined;
 	/** What of nftables translates packets from outside, in words; `undefined`: nothing. */
 	readonly translator?: (policy: Pick<NodePolicy, 'hosts' | 'policies'>) => string | undefined;
 	/** What others put at one of these interfaces, in words. @throws SystemCallError, NetlinkError */

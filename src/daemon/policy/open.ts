@@ -246,12 +246,16 @@ function openKernel(
 			return hostPortsOf({ nftTables, chains: iptablesChains });
 		},
 		onEarlyRules: (endpoint) => services?.()?.followPolicy(endpoint),
+		onHosts: (endpoint) => services?.()?.followHosts(endpoint),
 		redirectsPods: ebpf.podRedirect,
 		foreignRules: findForeignRules,
 		track: (flows) => conntrack.add(flows),
 		adoptEbpf: async () => {
 			const earlier = adoptEbpf(pinDirectory, conntrack);
-			if (earlier === undefined) return undefined;
+			if (earlier === undefined) {
+				services?.()?.withoutPrograms();
+				return undefined;
+			}
 			await services?.()?.adopt({ ...ebpf, conntrack, clock, log });
 			return withServices(earlier, services?.());
 		},

@@ -1,17 +1,23 @@
 import type { Config } from '../../config/index.ts';
 import { ControlError, type ServicesView, type TakeoverView } from '../../control/index.ts';
 import type { Clock, Logger, PrefixKey } from '../../core/index.ts';
+import { natDirectMapNames, Pins } from '../../ebpf/index.ts';
 import type { ServerAddress } from '../../kubernetes/index.ts';
 import { servicesTable, TableWatch } from '../../nftables/index.ts';
 import type { Cluster } from '../../node/index.ts';
 import { findOtherProxy } from '../../services/index.ts';
+import { directDeviceNames, openVxlanKernel, VxlanMesh } from '../../vxlan/index.ts';
 import { nodeAddresses } from '../addresses.ts';
 import type { ServiceFigures } from '../metrics/row.ts';
 import type { NodeState } from '../node-state.ts';
 import type { Rooms } from '../rooms.ts';
+import { VxlanPlane } from '../vxlan-plane.ts';
+import { DirectReturnKeeper } from './direct-return.ts';
+import { directStateOf } from './direct-state.ts';
 import { type OpenedServiceKernel, openServiceKernel, serviceKernel } from './kernel.ts';
 import { openLoadBalancers } from './open-load-balancers.ts';
 import { readProxySigns } from './other-proxy.ts';
+import { directLagMs } from './outside.ts';
 import { ServiceSide } from './side.ts';
 import type { ServicesWithSockets } from './sockets.ts';
 import { serviceFacts } from './state.ts';
@@ -82,8 +88,26 @@ export async function openServices(dependencies: ServiceRoomDependencies): Promi
 		log,
 	});
 	await side.start();
+	let mesh: VxlanMesh | undefined;
+	const direct = new DirectReturnKeeper({
+		...{ node, client: cluster.client, clock, log },
+		hasEarlier: Pins.existing(config.ebpf.pinDirectory).some((pins) => pins.names().includes(natDirectMapNames[0])),
+		mesh: () => mesh,
+		kernel: () => opened.kernel,
+		onSettings: () => follow({ node, config: current(), cluster: cluster.state() }),
+	});
+	const startDirect = (kernel: ServicesWithSockets) => {
+		mesh = new VxlanMesh(
+			{ names: directDeviceNames, lingerSeconds: directLagMs / 1000 },
+			{ kernel: openVxlanKernel(), clock, log: log.child({ component: 'direct-return' }) },
+		);
+		mesh.start();
+		kernel.watchDirect(() => direct.update());
+		rooms.planes.register(new VxlanPlane(mesh, 'direct-return'), () => undefined);
+	};
 	const follow = (state: NodeState): void => {
-		const facts = serviceFacts(state, node, nodeAddresses().all, side.serviceCidrs);
+		direct.follow(directStateOf(state));
+		const facts = serviceFacts(state, node, nodeAddresses().all, side.serviceCidrs, direct.settings);
 		if (facts === undefined) return;
 		side.plane.apply(facts.plane);
 		side.setFacts(facts);
@@ -136,11 +160,13 @@ export async function openServices(dependencies: ServiceRoomDependencies): Promi
 	// States arrive through `follow`, with the facts that announcements also need; the registry
 	// shows and stops the plane.
 	rooms.planes.register(side.plane, () => undefined);
+	if (opened.kernel !== undefined) startDirect(opened.kernel);
 	return {
 		side,
 		async stop() {
 			watch.stop();
 			side.stop();
+			await direct.stop();
 			await loadBalancers?.stop();
 		},
 		follow,
@@ -207,6 +233,7 @@ export async function openServices(dependencies: ServiceRoomDependencies): Promi
 				const { kernel, conntrack, handover } = serviceKernel();
 				await side.program(kernel, conntrack, handover);
 				opened = { kernel, conntrack, handover };
+				startDirect(kernel);
 			}
 			// Both rule sets are active: connections continue by conntrack, new ones match one of
 			// the two at every moment.

@@ -1,9 +1,12 @@
-import type { Logger } from '../../core/index.ts';
+import type { Clock, Logger, Timer } from '../../core/index.ts';
 import {
+	type BpfMap,
+	type DirectNodes,
 	InterfaceServices,
 	isNatPin,
 	loadProbe,
 	type NatMaps,
+	natDirectMapNames,
 	natPurpose,
 	type OutsideInterface,
 	openAttacher,
@@ -11,9 +14,17 @@ import {
 	type Pins,
 	type SocketMaps,
 } from '../../ebpf/index.ts';
-import type { Flow, Link, LinkAddress, LinkKernel } from '../../linux/index.ts';
+import {
+	type Flow,
+	type Link,
+	type LinkAddress,
+	type LinkKernel,
+	readSetting,
+	writeSetting,
+} from '../../linux/index.ts';
 import { Mark } from '../../nftables/index.ts';
 import type { ConntrackFlow, ServiceConnections, ServicesDifference, ServicesModel } from '../../services/index.ts';
+import { directDeviceNames } from '../../vxlan/index.ts';
 
 /**
  * Kinds of interfaces that lead to no client outside: tunnels of ours and of others, and places for
@@ -44,6 +55,32 @@ export function outsideInterfaces(
 		.map(({ index, name }) => ({ index, name }));
 }
 
+/** Direct server return as it is asked for. */
+export interface DirectWish {
+	readonly isOn: boolean;
+	/** Nodes that take untranslated packets; the device has their entries. */
+	readonly nodes: DirectNodes;
+}
+
+/** What direct server return does at this node. */
+export interface DirectReport {
+	/** Packets of other nodes are taken; `undefined`: not known yet. */
+	readonly accepts: boolean | undefined;
+	/** Why they are not, in words. */
+	readonly reason?: string;
+	/** Programs use the device, or are about to; `undefined`: not known yet. */
+	readonly usesDevice: boolean | undefined;
+}
+
+/**
+ * Time in which other nodes learn that this one takes no packets any more, in milliseconds; those
+ * that they send until then are taken.
+ */
+export const directLagMs = 5000;
+/** Between looks at connections that keep the device in use, and at the host's settings. */
+const lookMs = 30_000;
+const strictFilter = 'net/ipv4/conf/all/rp_filter';
+
 export interface OutsideServicesDependencies {
 	readonly pins: Pins;
 	/** Empty: `start` is not called. */
@@ -53,6 +90,9 @@ export interface OutsideServicesDependencies {
 	readonly names: readonly string[] | undefined;
 	/** The connections that the kernel tracks: nftables goes on to translate them. */
 	readonly flows: () => Promise<readonly Flow[]>;
+	/** What `direct` reports has changed. */
+	readonly onDirect: () => void;
+	readonly clock: Clock;
 	readonly log: Logger;
 }
 
@@ -63,7 +103,17 @@ export interface OutsideServicesDependencies {
 export class OutsideServices {
 	readonly #dependencies: OutsideServicesDependencies;
 	readonly #services: InterfaceServices;
-	readonly maps: NatMaps;
+	/** Those of direct server return come and go with it. */
+	readonly #maps: Map<Parameters<NatMaps['get']>[0], BpfMap>;
+	#wish: DirectWish = { isOn: false, nodes: new Map() };
+	/** A host endpoint of this node: direct server return is off. */
+	#host: string | undefined;
+	/** To the other nodes, with programs. */
+	#device: OutsideInterface | undefined;
+	#isStrict = false;
+	#sent = false;
+	#look: Timer | undefined;
+	#closed = false;
 	#model: ServicesModel | undefined;
 	/** `true` once a policy is known that lets programs translate. */
 	#isAllowed = false;
@@ -78,14 +128,19 @@ export class OutsideServices {
 	constructor(dependencies: OutsideServicesDependencies) {
 		const { pins, pools } = dependencies;
 		this.#dependencies = dependencies;
-		this.maps = openNatMaps(pins);
+		// Connections of an earlier process may go on.
+		this.#maps = new Map(openNatMaps(pins, undefined, pins.names().includes('nat_direct')));
 		const probe = loadProbe();
 		const attacher = openAttacher({ pins, purpose: natPurpose }, probe);
 		probe.close();
 		this.#services = new InterfaceServices({
-			...{ maps: this.maps, pools, attacher },
+			...{ maps: this.#maps, pools, attacher },
 			masqueradeMark: Mark.masquerade,
 		});
+	}
+
+	get maps(): NatMaps {
+		return this.#maps;
 	}
 
 	/** Names of the interfaces with programs. */
@@ -108,30 +163,121 @@ export class OutsideServices {
 	async start(): Promise<void> {
 		this.#services.flows.leave(await this.#dependencies.flows());
 		await this.#follow();
-		this.#dependencies.links.watch(() => {
-			if (this.#isQueued) return;
-			this.#isQueued = true;
-			this.#turn = this.#turn
-				.then(() => {
-					this.#isQueued = false;
-					return this.#follow();
-				})
-				.catch((error: unknown) =>
-					this.#dependencies.log.warn('services from outside: interfaces not followed', { reason: String(error) }),
-				);
-		});
+		this.#dependencies.links.watch(() => this.#followLater());
+		this.#followLater();
+	}
+
+	#followLater(): void {
+		if (this.#isQueued || this.#ended) return;
+		this.#isQueued = true;
+		this.#turn = this.#turn
+			.then(() => {
+				this.#isQueued = false;
+				return this.#follow();
+			})
+			.catch((error: unknown) =>
+				this.#dependencies.log.warn('services from outside: interfaces not followed', { reason: String(error) }),
+			);
+	}
+
+	/**
+	 * Direct server return from now on; the device may come later, and stays in use for connections
+	 * that are open. @throws SystemCallError
+	 */
+	followDirect(wish: DirectWish): void {
+		const isSame = wish.isOn === this.#wish.isOn;
+		this.#wish = wish;
+		this.#services.followNodes(wish.nodes);
+		if (!isSame) this.#followLater();
+		this.#refresh();
+	}
+
+	/**
+	 * `endpoint`: a host endpoint of this node. Packets that are redirected pass its programs by, and
+	 * answers have no question there: direct server return is off. @throws SystemCallError
+	 */
+	followHosts(endpoint: string | undefined): void {
+		if (endpoint === this.#host) return;
+		this.#host = endpoint;
+		this.#refresh();
+		this.#dependencies.onDirect();
+	}
+
+	/** What direct server return does here. */
+	get direct(): DirectReport {
+		const usesDevice = this.#wish.isOn || this.#hasDirect;
+		const reason = this.#noDirect();
+		if (reason !== undefined) return { accepts: false, reason, usesDevice };
+		// The programs of an earlier process, and its announcement, stand meanwhile.
+		if (this.#device === undefined || this.#model?.settings.directReturn === undefined || !this.#isAllowed)
+			return { accepts: undefined, reason: 'the programs do not stand yet', usesDevice };
+		return { accepts: true, usesDevice };
+	}
+
+	/** Connections whose packets go to other nodes as they are, and that have not ended. */
+	get directConnections(): number {
+		return this.#services.flows.directConnections;
+	}
+
+	/** Connections whose packets come from other nodes as they are, and that have not ended. */
+	get arrivedConnections(): number {
+		return this.#services.flows.arrivedConnections;
+	}
+
+	/** Other nodes that get packets. */
+	get directNodes(): readonly string[] {
+		return this.#sends ? [...this.#wish.nodes.keys()] : [];
+	}
+
+	/** There may be connections of direct server return. */
+	get hasDirect(): boolean {
+		return this.#hasDirect;
+	}
+
+	get #hasDirect(): boolean {
+		return this.#maps.has('nat_direct');
+	}
+
+	/** Why it is off, in words. */
+	#noDirect(): string | undefined {
+		if (!this.#wish.isOn) return 'services.directServerReturn is false';
+		if (this.#ended) return 'nftables translates services from outside';
+		if (this.#host !== undefined) return `the host endpoint ${this.#host}`;
+		if (this.#leftFor !== undefined) return `the early policy of host endpoint ${this.#leftFor}`;
+		return this.#isStrict ? 'net.ipv4.conf.all.rp_filter is 1 (strict), set it to 2 or 0' : undefined;
+	}
+
+	get #sends(): boolean {
+		return this.#wish.isOn && this.#device !== undefined && this.#host === undefined;
+	}
+
+	/** What the programs translate. */
+	#modelOf(model: ServicesModel): ServicesModel {
+		if (this.#sends || model.settings.directReturn === undefined) return model;
+		const { directReturn: _, ...settings } = model.settings;
+		return { ...model, settings };
+	}
+
+	#refresh(): void {
+		if (this.#sends === this.#sent) return;
+		this.#sent = this.#sends;
+		if (this.#isAllowed && this.#model !== undefined) this.#services.sync(this.#modelOf(this.#model));
 	}
 
 	/** @throws SystemCallError */
 	sync(model: ServicesModel): void {
 		this.#model = model;
-		if (this.#isAllowed) this.#services.sync(model);
+		if (this.#isAllowed) this.#services.sync(this.#modelOf(model));
+		this.#dependencies.onDirect();
 	}
 
 	/** @throws SystemCallError; then only `sync` may follow */
 	apply(difference: ServicesDifference, model: ServicesModel): void {
 		this.#model = model;
-		if (this.#isAllowed) this.#services.apply(difference, model);
+		if (this.#isAllowed) this.#services.apply(difference, this.#modelOf(model));
+		if (difference.settings === undefined) return;
+		this.#dependencies.onDirect();
+		this.#followLater();
 	}
 
 	/**
@@ -142,7 +288,7 @@ export class OutsideServices {
 	follow(endpoint: string | undefined): void {
 		const isAllowed = endpoint === undefined;
 		if (endpoint !== undefined && endpoint !== this.#leftFor) {
-			this.#services.drain();
+			this.#drain();
 			this.#dependencies.log.info('new connections from outside by nftables: its rules judge before translation', {
 				endpoint,
 			});
@@ -150,7 +296,8 @@ export class OutsideServices {
 		this.#leftFor = endpoint;
 		if (isAllowed === this.#isAllowed) return;
 		this.#isAllowed = isAllowed;
-		if (isAllowed && this.#model !== undefined) this.#services.sync(this.#model);
+		if (isAllowed && this.#model !== undefined) this.#services.sync(this.#modelOf(this.#model));
+		this.#dependencies.onDirect();
 	}
 
 	udpFlows(): readonly ConntrackFlow[] {
@@ -164,9 +311,11 @@ export class OutsideServices {
 	/** Programs and maps stay in the kernel. */
 	close(): void {
 		this.#ended = true;
+		this.#closed = true;
+		this.#look?.cancel();
 		this.#dependencies.links.close();
 		this.#services.close();
-		for (const map of this.maps.values()) map.close();
+		for (const map of this.#maps.values()) map.close();
 	}
 
 	/**
@@ -175,7 +324,16 @@ export class OutsideServices {
 	 */
 	drain(): void {
 		this.#ended = true;
+		this.#look?.cancel();
+		this.#drain();
+	}
+
+	#drain(): void {
 		this.#services.drain();
+		if (this.#hasDirect)
+			this.#dependencies.clock.after(directLagMs, () => {
+				if (!this.#closed) this.#services.endArrivals();
+			});
 	}
 
 	/** Connections that the programs translate, as they come in. */
@@ -198,12 +356,64 @@ export class OutsideServices {
 
 	async #follow(): Promise<void> {
 		if (this.#ended) return;
-		const { links, names, log } = this.#dependencies;
-		const found = outsideInterfaces(await links.links(), await links.addresses(), names);
-		const text = found.map(({ index, name }) => `${name} ${index}`).join();
-		if (text === this.#attached) return;
-		await this.#services.attach(found);
-		this.#attached = text;
-		log.info('services from outside by eBPF programs', { interfaces: found.map(({ name }) => name) });
+		const { names, log } = this.#dependencies;
+		const links = await this.#dependencies.links.links();
+		const found = outsideInterfaces(links, await this.#dependencies.links.addresses(), names);
+		const isDone = this.#isDirectDone();
+		if (this.#wish.isOn && !this.#hasDirect) this.#openDirect();
+		const device = this.#hasDirect && !isDone ? findDevice(links) : undefined;
+		this.#isStrict = readSetting(strictFilter) === '1';
+		if (device !== undefined) permitSources(device.name);
+		const all = [...found, ...(device === undefined ? [] : [device])];
+		const text = all.map(({ index, name }) => `${name} ${index}`).join();
+		if (text !== this.#attached) {
+			await this.#services.attach(found, device);
+			this.#attached = text;
+			log.info('services from outside by eBPF programs', { interfaces: all.map(({ name }) => name) });
+		}
+		this.#device = device;
+		this.#refresh();
+		if (isDone) this.#closeDirect();
+		this.#look?.cancel();
+		this.#look = undefined;
+		if (this.#hasDirect) this.#look = this.#dependencies.clock.after(lookMs, () => this.#followLater());
+		this.#dependencies.onDirect();
 	}
+
+	/** It is off, and no connection needs it any more. */
+	#isDirectDone(): boolean {
+		if (this.#wish.isOn || !this.#hasDirect) return false;
+		if (this.#model === undefined || this.#model.settings.directReturn !== undefined) return false;
+		return this.directConnections === 0 && this.arrivedConnections === 0;
+	}
+
+	#openDirect(): void {
+		const { pins } = this.#dependencies;
+		for (const [name, map] of openNatMaps(pins, undefined, true)) {
+			if (this.#maps.has(name)) map.close();
+			else this.#maps.set(name, map);
+		}
+		if (this.#isAllowed && this.#model !== undefined) this.#services.sync(this.#modelOf(this.#model));
+	}
+
+	/** No program uses the maps any more. */
+	#closeDirect(): void {
+		for (const name of natDirectMapNames) {
+			this.#maps.get(name)?.close();
+			this.#maps.delete(name);
+			this.#dependencies.pins.remove(name);
+		}
+	}
+}
+
+const findDevice = (links: readonly Link[]): OutsideInterface | undefined => {
+	const names: readonly string[] = Object.values(directDeviceNames);
+	const link = links.find(({ name, kind }) => kind === 'vxlan' && names.includes(name));
+	return link && { index: link.index, name: link.name };
+};
+
+/** Packets have the addresses of clients, which are reached by another interface. */
+function permitSources(device: string): void {
+	const path = `net/ipv4/conf/${device}/rp_filter`;
+	if (readSetting(path) !== '0') writeSetting(path, '0');
 }

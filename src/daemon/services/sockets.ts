@@ -26,7 +26,7 @@ import type {
 	ServicesModel,
 	SyncReport,
 } from '../../services/index.ts';
-import { OutsideServices } from './outside.ts';
+import { type DirectReport, type DirectWish, directLagMs, OutsideServices } from './outside.ts';
 
 /** Where programs at sockets are pinned, and whose sockets they serve. */
 export interface SocketDependencies {
@@ -63,8 +63,51 @@ export class ServicesWithSockets implements ServiceKernel {
 	#model: ServicesModel | undefined;
 	#dependencies: SocketDependencies | undefined;
 
+	#host: string | undefined;
+	#wish: DirectWish = { isOn: false, nodes: new Map() };
+	/** It is known whether programs stand. */
+	#isDecided = false;
+	#onDirect: () => void = () => {};
+
 	constructor(rules: NftablesServices) {
 		this.#rules = rules;
+	}
+
+	/** What direct server return does at this node. */
+	get direct(): DirectReport {
+		if (this.#outside !== undefined) return this.#outside.direct;
+		const reason = 'nftables translates services from outside';
+		if (this.#draining !== undefined) return { accepts: false, reason, usesDevice: this.#draining.hasDirect };
+		return this.#isDecided
+			? { accepts: false, reason, usesDevice: false }
+			: { accepts: undefined, usesDevice: undefined };
+	}
+
+	/** Called when what `direct` reports has changed. */
+	watchDirect(listener: () => void): void {
+		this.#onDirect = listener;
+	}
+
+	/** Direct server return as it is asked for. @throws SystemCallError */
+	followDirect(wish: DirectWish): void {
+		this.#wish = wish;
+		this.#outside?.followDirect(wish);
+	}
+
+	/** See `OutsideServices.followHosts`. */
+	followHosts(endpoint: string | undefined): void {
+		this.#host = endpoint;
+		this.#outside?.followHosts(endpoint);
+	}
+
+	/** No programs stand, and none of an earlier process. */
+	withoutPrograms(): void {
+		this.#decided();
+	}
+
+	#decided(): void {
+		this.#isDecided = true;
+		this.#onDirect();
 	}
 
 	numbers(): Promise<ReadonlyMap<PoolKey, readonly Backend[]>> {
@@ -165,13 +208,17 @@ export class ServicesWithSockets implements ServiceKernel {
 		let outside: OutsideServices | undefined;
 		try {
 			outside = this.#openOutside(dependencies, this.#sockets.maps);
+			outside.followHosts(this.#host);
+			outside.followDirect(this.#wish);
 			if (this.#model !== undefined) outside.sync(this.#model);
 			this.#outside = outside;
 			await outside.start();
+			this.#decided();
 		} catch (error) {
 			this.#outside = undefined;
 			log.warn('services from outside stay with nftables', { reason: reasonOf(error) });
 			if (outside !== undefined) await this.#leave(outside);
+			this.#decided();
 		}
 	}
 
@@ -186,17 +233,20 @@ export class ServicesWithSockets implements ServiceKernel {
 			await this.#leave(this.#openOutside(dependencies, new Map()));
 		} catch (error) {
 			dependencies.log.warn('connections from outside by programs end', { reason: reasonOf(error) });
+		} finally {
+			this.#decided();
 		}
 	}
 
 	#openOutside(dependencies: SocketDependencies, pools: SocketMaps): OutsideServices {
-		const { pinDirectory, interfaces, conntrack, log } = dependencies;
+		const { pinDirectory, interfaces, conntrack, clock, log } = dependencies;
 		this.#dependencies = dependencies;
 		const links = openNetlinkLinks();
 		try {
 			return new OutsideServices({
-				...{ pins: new Pins(pinDirectory, policyLayoutVersion), pools, links, log },
+				...{ pins: new Pins(pinDirectory, policyLayoutVersion), pools, links, clock, log },
 				names: interfaces,
+				onDirect: () => this.#onDirect(),
 				flows: async () => [...(await conntrack.list('ipv4')), ...(await conntrack.list('ipv6'))],
 			});
 		} catch (error) {
@@ -245,12 +295,15 @@ export class ServicesWithSockets implements ServiceKernel {
 	async #leave(outside: OutsideServices): Promise<void> {
 		outside.drain();
 		this.#draining = outside;
-		await this.#drain(outside);
+		this.#decided();
+		// Other nodes send packets until they know.
+		if (outside.hasDirect) this.#dependencies?.clock.after(directLagMs, () => void this.#drain(outside));
+		else await this.#drain(outside);
 	}
 
 	async #drain(outside: OutsideServices): Promise<void> {
 		if (this.#draining !== outside) return;
-		if (outside.connections().length > 0) {
+		if (outside.connections().length + outside.directConnections > 0) {
 			this.#dependencies?.clock.after(drainMs, () => void this.#drain(outside));
 			return;
 		}
@@ -261,6 +314,7 @@ export class ServicesWithSockets implements ServiceKernel {
 				this.#dependencies?.log.warn('programs of services from outside not removed', { reason: reasonOf(error) }),
 			);
 		await this.#ended;
+		this.#onDirect();
 	}
 }
 

@@ -10,6 +10,7 @@ import {
 import type { NodeAddress, NodeFacts } from '../../kubernetes/index.ts';
 import {
 	type AnnouncementOptions,
+	type DirectReturn,
 	exclusionLabel,
 	type HandoverNode,
 	resolveSettings,
@@ -34,13 +35,15 @@ export interface ServiceFacts {
 
 /**
  * The facts for one state; `undefined` without a cluster. `ownAddresses`: of this node's
- * interfaces, canonical; `serviceCidrs`: of the cluster's ServiceCIDR resources. Pure.
+ * interfaces, canonical; `serviceCidrs`: of the cluster's ServiceCIDR resources;
+ * `directReturn`: absent: off. Pure.
  */
 export function serviceFacts(
 	{ config, cluster }: NodeState,
 	node: string,
 	ownAddresses: readonly string[],
 	serviceCidrs: readonly PrefixKey[],
+	directReturn?: DirectReturn,
 ): ServiceFacts | undefined {
 	if (cluster === undefined) return undefined;
 	const { self, configuration, pools } = cluster;
@@ -68,6 +71,7 @@ export function serviceFacts(
 			]),
 			masqueradeAll: config.services.masqueradeAll,
 			nodePortAddresses: config.services.nodePortAddresses,
+			...(directReturn === undefined ? {} : { directReturn }),
 		},
 		addresses,
 	);

@@ -172,14 +172,24 @@ export class InterfaceServices {
 	}
 
 	/**
-	 * New connections are left to nftables; those that are translated go on. @throws SystemCallError
+	 * New connections are left to nftables; those that are translated go on. Other nodes may not know
+	 * yet: what they send here is translated until `endArrivals`. @throws SystemCallError
 	 */
 	drain(): void {
 		this.#elements.clear();
 		this.#owners.clear();
 		this.#model = undefined;
-		for (const name of ['nat_frontends', 'nat_arrivals'] as const)
-			if (this.#has(name)) for (const key of [...this.#map(name).keys()]) this.#map(name).delete(key);
+		this.#clear('nat_frontends');
+	}
+
+	/** Behind `drain`: what other nodes begin here is dropped. @throws SystemCallError */
+	endArrivals(): void {
+		if (this.#model === undefined && this.#has('nat_arrivals')) this.#clear('nat_arrivals');
+	}
+
+	#clear(name: AnyMapName): void {
+		const map = this.#map(name);
+		for (const key of [...map.keys()]) map.delete(key);
 	}
 
 	/** Connections that are open in the maps. */

@@ -141,6 +141,9 @@ export function openNatMaps(pins: Pins | undefined, sizes?: NatMapSizes, direct 
 	return maps;
 }
 
+/** The names of the maps of direct server return. */
+export const natDirectMapNames = ['nat_nodes', 'nat_arrivals', 'nat_direct'] as const satisfies NatDirectMapName[];
+
 /** An element of a map. */
 export interface NatElement {
 	readonly map: 'nat_frontends' | 'nat_sources' | 'nat_nodes' | 'nat_arrivals';

@@ -1,3 +1,5 @@
+import { AddressError, type PrefixKey, prefixKey } from '../../core/index.ts';
+import { arrayAt, type JsonValue } from '../../json/index.ts';
 import { flagOf, numberOf, textOf } from './fields.ts';
 import { type Resource, specOf } from './resource.ts';
 
@@ -18,6 +20,10 @@ export interface FelixNetworkSettings {
 	readonly elevatedPriority: { readonly ipv4: number | undefined; readonly ipv6: number | undefined };
 	/** `deviceRouteSourceAddress`, `deviceRouteSourceAddressIPv6`. */
 	readonly sourceAddress: { readonly ipv4: string | undefined; readonly ipv6: string | undefined };
+	/** `bpfExternalServiceMode` is DSR. */
+	readonly directReturn: boolean | undefined;
+	/** `bpfDSROptoutCIDRs`; what is no prefix is left out. */
+	readonly directReturnOptOut: readonly PrefixKey[] | undefined;
 }
 
 /** FelixConfiguration `default`, overridden by `node.NODE`, field by field. */
@@ -45,6 +51,23 @@ export function toFelixNetwork(base: Resource | undefined, own: Resource | undef
 		vxlanEnabled: first((spec) => (spec['vxlanEnabled'] === undefined ? undefined : flagOf(spec, 'vxlanEnabled'))),
 		normalPriority: { ipv4: number('ipv4NormalRoutePriority'), ipv6: number('ipv6NormalRoutePriority') },
 		elevatedPriority: { ipv4: number('ipv4ElevatedRoutePriority'), ipv6: number('ipv6ElevatedRoutePriority') },
+		directReturn: first((spec) => {
+			const mode = textOf(spec, 'bpfExternalServiceMode');
+			return mode === undefined ? undefined : mode === 'DSR';
+		}),
+		directReturnOptOut: first((spec) =>
+			spec['bpfDSROptoutCIDRs'] === undefined ? undefined : prefixesOf(arrayAt(spec, 'bpfDSROptoutCIDRs')),
+		),
 		sourceAddress: { ipv4: text('deviceRouteSourceAddress'), ipv6: text('deviceRouteSourceAddressIPv6') },
 	};
 }
+
+const prefixesOf = (entries: readonly JsonValue[]): PrefixKey[] =>
+	entries.flatMap((entry) => {
+		try {
+			return typeof entry === 'string' ? [prefixKey(entry, 'clear')] : [];
+		} catch (error) {
+			if (!(error instanceof AddressError)) throw error;
+			return [];
+		}
+	});

@@ -39,6 +39,11 @@ export interface NodeFacts {
 	};
 	/** MAC addresses of the VXLAN devices as text, from annotations. */
 	readonly vxlanMacs: { readonly ipv4: string | undefined; readonly ipv6: string | undefined };
+	/**
+	 * MAC address, as text, of the device by which the node takes packets for direct server return;
+	 * `undefined`: it takes none.
+	 */
+	readonly directReturnMac: string | undefined;
 	/** `spec.podCIDRs`, canonical. */
 	readonly podCidrs: readonly PrefixKey[];
 	readonly internalAddresses: readonly string[];
@@ -62,6 +67,7 @@ export const nodeAnnotations = {
 	vxlanMac: annotation('VXLANTunnelMACAddr'),
 	vxlanIpv6Mac: annotation('VXLANTunnelMACAddrV6'),
 	labels: annotation('labels'),
+	directReturnMac: 'bgpmesh.io/direct-server-return',
 } as const;
 
 /** All Nodes are evaluated at each change of one of them: the facts of each Node are cached. */
@@ -99,6 +105,7 @@ function readFacts({ name, labels, annotations, terminating, raw }: Resource): N
 			vxlanIpv6: read('vxlanIpv6TunnelAddress', canonicalAddress),
 		},
 		vxlanMacs: { ipv4: read('vxlanMac', macAddress), ipv6: read('vxlanIpv6Mac', macAddress) },
+		directReturnMac: read('directReturnMac', macAddress),
 		podCidrs: podCidrs(arrayAt(raw, 'spec', 'podCIDRs'), problems),
 		internalAddresses: internalAddresses(arrayAt(raw, 'status', 'addresses')),
 		terminating,
