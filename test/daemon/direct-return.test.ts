@@ -379,3 +379,31 @@ kernelTest(
 		t.deepEqual(load.failures, []);
 	},
 );
+
+kernelTest(`without connections, device and maps go with the option; strict filters keep it off${note}`, async (t) => {
+	t.timeout(300_000);
+	const { daemons, nodes, api } = await open(t, 's', { services: ', directServerReturn: true' });
+	await sendsTo(daemons.a, ['b']);
+	const filter = `/proc/sys/net/ipv4/conf/all/rp_filter`;
+	const at = (name: NodeName, ...words: string[]) => run('nsenter', `--net=/var/run/netns/${nodes[name]}`, ...words);
+	t.is(at('b', 'cat', filter.replace('all', device)).trim(), '0');
+	at('b', 'sh', '-c', `echo 1 > ${filter}`);
+	// Any change of an interface has it looked at.
+	at('b', 'ip', 'link', 'add', 'other', 'type', 'veth');
+	await until(daemons.b, 'b takes none', async () => (await announced(api)).join() === 'a');
+	t.regex((await daemons.b.cli('ebpf', 'show')).stdout, /Direct server return +off: net.ipv4.conf.all.rp_filter is 1/);
+	at('b', 'sh', '-c', `echo 0 > ${filter}`);
+	at('b', 'ip', 'link', 'del', 'other');
+	await sendsTo(daemons.a, ['b']);
+	for (const name of nodeNames) edit(daemons[name], (text) => text.replace(', directServerReturn: true', ''));
+	for (const name of nodeNames) {
+		await until(daemons[name], 'the device is gone', async () => !at(name, 'ip', 'link').includes(device));
+		const { maps } = await daemons[name].until(
+			'maps',
+			(control) => control.ask('ebpf', {}),
+			() => true,
+		);
+		t.false(maps.some((map) => map.name === 'nat_direct'));
+	}
+	t.deepEqual(await announced(api), []);
+});
