@@ -223,8 +223,8 @@ export interface EbpfDirectView {
 	/** Packets of other nodes are taken, and announced to be. */
 	readonly isOn: boolean;
 	readonly reason?: string;
-	/** Other nodes that get packets. */
-	readonly nodes: readonly string[];
+	/** Other nodes that get packets; absent: what an earlier process wrote is still in force. */
+	readonly nodes?: readonly string[];
 	/** Connections whose packets go to other nodes, and come from them. */
 	readonly sent: number;
 	readonly arrived: number;

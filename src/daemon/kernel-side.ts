@@ -6,7 +6,7 @@ import type { PeerRoute } from '../kubernetes/index.ts';
 import { loadRuleset, openEchoSocket, openNetlinkLinks, RouteTable, RouteType, Rtnetlink } from '../linux/index.ts';
 import { RuleKeeper } from '../nftables/index.ts';
 import { TunnelProbe } from '../tunnel-probe/index.ts';
-import { openVxlanKernel, VxlanMesh } from '../vxlan/index.ts';
+import { directDeviceNames, openVxlanKernel, VxlanMesh } from '../vxlan/index.ts';
 import { IpipPlane } from './ipip-plane.ts';
 import { LeftRoutesWatch } from './left-routes.ts';
 import {
@@ -29,7 +29,7 @@ import {
 import type { PlaneRegistry } from './planes.ts';
 import { probeTargetsOf } from './probe-targets.ts';
 import { datastoreSource, RoutesPlane } from './routes-plane.ts';
-import { GuardPlane, NatPlane } from './rules-planes.ts';
+import { GuardPlane, type GuardState, NatPlane } from './rules-planes.ts';
 import { directReturnOf } from './services/direct-state.ts';
 import { VxlanPlane } from './vxlan-plane.ts';
 
@@ -49,6 +49,8 @@ export interface KernelSide {
 	 * refused.
 	 */
 	setPeerRoutes(routes: readonly PeerRoute[]): Promise<void>;
+	/** Packets of VXLAN are taken for direct server return, from known nodes alone. */
+	guardVxlan(isTaken: boolean): void;
 }
 
 /** The source of routes that must be complete before anything is swept. */
@@ -135,6 +137,9 @@ export async function openKernelSide(
 	});
 	fib.waitFor([bgpSource, datastoreSource]);
 	void fib.setStatics(peerRoutes.map(staticRoute));
+	// What an earlier process used for direct server return is used until more is known.
+	const directDevices: readonly string[] = Object.values(directDeviceNames);
+	guard.setVxlan((await links.links()).some(({ name }) => directDevices.includes(name)));
 	// Interfaces first: without them the FIB would compute the wrong encapsulation.
 	await ipip.start();
 	vxlan.start();
@@ -143,7 +148,7 @@ export async function openKernelSide(
 	planes.register(new NatPlane(rules('nat')), poolsOf);
 	planes.register(guard, (node: NodeState) => ({
 		nodes: nodeAddressesOf(node),
-		vxlanPort: vxlanPortOf(node),
+		...vxlanOf(node),
 		pools: poolsOf(node).map(({ cidr }) => cidr),
 	}));
 	planes.register(new IpipPlane(ipip), (node: NodeState) => ({
@@ -198,6 +203,7 @@ export async function openKernelSide(
 			return [...(ipip.needed ? [ipip.deviceName] : []), ...vxlan.devices];
 		},
 		setPeerRoutes: (routes) => fib.setStatics(routes.map(staticRoute)),
+		guardVxlan: (isTaken) => guard.setVxlan(isTaken),
 	};
 }
 
@@ -220,10 +226,10 @@ async function unicastPrefixes(): Promise<ReadonlySet<PrefixKey>> {
 }
 
 /**
- * The port of VXLAN while a pool of ours needs it, or direct server return: packets of other nodes
+ * The port of VXLAN, needed by a pool of ours or by direct server return: packets of other nodes
  * come by it with the addresses of clients.
  */
-function vxlanPortOf(state: NodeState): number | undefined {
+function vxlanOf(state: NodeState): Pick<GuardState, 'vxlanPort' | 'takesVxlan'> {
 	const { families, port } = vxlanStateOf(state);
-	return families.length > 0 || directReturnOf(state) !== undefined ? port : undefined;
+	return { vxlanPort: port, takesVxlan: families.length > 0 || directReturnOf(state) !== undefined };
 }

@@ -1,5 +1,6 @@
 import type { Clock, DataPlane, PlaneFailure, PlaneView, PrefixKey, Timer } from '../core/index.ts';
 import { guardRules, type NatPool, natRules, noGuardRules, type RuleKeeper } from '../nftables/index.ts';
+import { vxlanDefaults } from '../vxlan/index.ts';
 
 /** The common base of planes with one nftables rule set: one object, loaded or not. */
 abstract class RulesPlane<State> implements DataPlane<State> {
@@ -58,8 +59,9 @@ export class NatPlane extends RulesPlane<readonly NatPool[]> {
 export interface GuardState {
 	/** Addresses of the nodes known from the cluster or the file, both families. */
 	readonly nodes: readonly string[];
-	/** Present while this node takes VXLAN. */
-	readonly vxlanPort: number | undefined;
+	readonly vxlanPort: number;
+	/** A pool of ours is reached by VXLAN; see `GuardPlane.setVxlan` too. */
+	readonly takesVxlan: boolean;
 	readonly pools: readonly PrefixKey[];
 }
 
@@ -77,8 +79,9 @@ export class GuardPlane extends RulesPlane<GuardState> {
 	readonly name = 'guard';
 	protected readonly kind = 'guard';
 	readonly #enabled: boolean;
-	#state: GuardState = { nodes: [], vxlanPort: undefined, pools: [] };
+	#state: GuardState = { nodes: [], vxlanPort: vxlanDefaults.port, takesVxlan: false, pools: [] };
 	#tunnelEnds: ReadonlySet<string> | undefined;
+	#takesMore = false;
 	/** Addresses that no node has any more, with the end of their time in monotonic milliseconds. */
 	readonly #former = new Map<string, number>();
 	readonly #clock: Clock;
@@ -121,16 +124,23 @@ export class GuardPlane extends RulesPlane<GuardState> {
 		this.#load();
 	}
 
+	/** This node takes VXLAN for another reason, which ends later than its option. */
+	setVxlan(isTaken: boolean): void {
+		if (isTaken === this.#takesMore) return;
+		this.#takesMore = isTaken;
+		this.#load();
+	}
+
 	#load(): void {
 		// Before the first routes are known a guard would drop packets of nodes that an earlier
 		// process accepted.
 		if (!this.#enabled || this.#tunnelEnds === undefined) return;
-		const { vxlanPort, pools } = this.#state;
+		const { vxlanPort, takesVxlan, pools } = this.#state;
 		const nodes = [...this.#state.nodes, ...this.#formerAddresses()];
 		this.keeper.set(
 			guardRules({
 				ipip: [...this.#tunnelEnds, ...nodes],
-				...(vxlanPort === undefined ? {} : { vxlan: { port: vxlanPort, nodes } }),
+				...(takesVxlan || this.#takesMore ? { vxlan: { port: vxlanPort, nodes } } : {}),
 				pods: { interfaces: podInterfaces, pools },
 			}),
 		);

@@ -69,6 +69,21 @@ test('the screen names the interfaces of services from outside, or why nftables 
 	);
 });
 
+test('the screen shows what direct server return does, and why it is off', (t) => {
+	const text = (directReturn: NonNullable<EbpfView['directReturn']>) => renderEbpf(screen, { ...view, directReturn });
+	const figures = { sent: 3, arrived: 2 };
+	t.regex(
+		text({ isOn: true, nodes: ['b', 'c'], ...figures }),
+		/Direct server return +to b, c; 3 connections to other nodes, 2 from them\n/,
+	);
+	t.regex(text({ isOn: true, nodes: [], sent: 0, arrived: 0 }), /Direct server return +to no node; 0 connections/);
+	t.regex(text({ isOn: true, ...figures }), /Direct server return +to nodes of an earlier process; 3/);
+	const reason = 'the host endpoint node-a-eth0';
+	t.regex(text({ isOn: false, reason, nodes: [], ...figures }), /off: the host endpoint node-a-eth0; 3 connections/);
+	t.regex(text({ isOn: false, reason, nodes: [], sent: 0, arrived: 0 }), /off: the host endpoint node-a-eth0\n/);
+	t.notRegex(renderEbpf(screen, view), /Direct/);
+});
+
 test('the screen shows how packets pass between pods, and why', (t) => {
 	t.regex(renderEbpf(screen, { ...view, podRedirect: { isOn: true } }), /Between pods +from interface to interface/);
 	const reason = 'the host endpoint node-a-eth0';

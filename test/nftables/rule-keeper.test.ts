@@ -26,7 +26,7 @@ function setUp(t: ExecutionContext, guarded = true) {
 	return { guard, nat, log, rules, nft, clock, pass };
 }
 
-const state = { nodes: [] as string[], vxlanPort: undefined, pools: [] };
+const state = { nodes: [] as string[], vxlanPort: 4789, takesVxlan: false, pools: [] };
 
 test('the guard accepts only the ends of our tunnels and the known nodes', async (t) => {
 	const { guard, rules } = setUp(t);
@@ -35,6 +35,23 @@ test('the guard accepts only the ends of our tunnels and the known nodes', async
 	await guard.whenIdle();
 	t.regex(rules.at(-1) ?? '', /add element ip bgpmesh_guard nodes \{ 10\.0\.2\.2, 10\.0\.2\.3, 10\.0\.2\.9 \}/);
 	t.regex(rules.at(-1) ?? '', /ip protocol 4 ip saddr != @nodes counter drop/);
+	t.notRegex(rules.at(-1) ?? '', /udp dport/);
+});
+
+test('the port of VXLAN is guarded while a pool needs it, or direct server return uses it', async (t) => {
+	const { guard, rules } = setUp(t);
+	const nodes = ['10.0.2.9'];
+	const guarded = /udp dport 4789 .*saddr != @vxlan_nodes counter drop/;
+	guard.setTunnelEnds(new Set());
+	guard.apply({ ...state, nodes, takesVxlan: true });
+	await guard.whenIdle();
+	t.regex(rules.at(-1) ?? '', guarded);
+	guard.setVxlan(true);
+	guard.apply({ ...state, nodes });
+	await guard.whenIdle();
+	t.regex(rules.at(-1) ?? '', guarded, 'the option has ended, connections have not');
+	guard.setVxlan(false);
+	await guard.whenIdle();
 	t.notRegex(rules.at(-1) ?? '', /udp dport/);
 });
 

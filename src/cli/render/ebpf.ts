@@ -78,6 +78,7 @@ const outsideText = ({ interfaces, leftFor }: NonNullable<EbpfView['outside']>):
 
 const directText = ({ isOn, reason = '', nodes, sent, arrived }: EbpfDirectView): string => {
 	const figures = `${sent} connections to other nodes, ${arrived} from them`;
-	if (isOn) return `to ${nodes.length === 0 ? 'no node' : nodes.map(tame).join(', ')}; ${figures}`;
+	const names = nodes?.map(tame) ?? ['nodes of an earlier process'];
+	if (isOn) return `to ${names.length === 0 ? 'no node' : names.join(', ')}; ${figures}`;
 	return sent + arrived === 0 ? `off: ${tame(reason)}` : `off: ${tame(reason)}; ${figures}`;
 };

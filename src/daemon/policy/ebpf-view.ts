@@ -78,10 +78,11 @@ const leftFor = ({ leftFor: endpoint }: { readonly leftFor: string | undefined }
 
 const directView = (outside: NonNullable<ReturnType<NonNullable<OpenedEbpf['outside']>>>): EbpfDirectView => {
 	const { accepts = false, reason } = outside.direct;
+	const { directNodes: nodes } = outside;
 	return {
 		isOn: accepts,
 		...(reason === undefined ? {} : { reason }),
-		nodes: outside.directNodes,
+		...(nodes === undefined ? {} : { nodes }),
 		...{ sent: outside.directConnections, arrived: outside.arrivedConnections },
 	};
 };

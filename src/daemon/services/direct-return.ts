@@ -3,7 +3,8 @@ import { type ApiClient, coreKinds, nodeAnnotations } from '../../kubernetes/ind
 import type { DirectReturn } from '../../services/index.ts';
 import type { VxlanMesh } from '../../vxlan/index.ts';
 import type { DirectState } from './direct-state.ts';
-import { directLagMs } from './outside.ts';
+import { directQuietMs } from './outside.ts';
+import { QuietWatch } from './quiet.ts';
 import type { ServicesWithSockets } from './sockets.ts';
 
 export interface DirectReturnDependencies {
@@ -11,6 +12,8 @@ export interface DirectReturnDependencies {
 	readonly client: Pick<ApiClient, 'patch'>;
 	/** The programs of services; `undefined`: there are none. */
 	readonly kernel: () => ServicesWithSockets | undefined;
+	/** The device is in use: packets that come to its port must be those of nodes. */
+	readonly onDevice: (isUsed: boolean) => void;
 	/** The device to the other nodes, if there are programs. */
 	readonly mesh: () => Pick<VxlanMesh, 'apply' | 'whenIdle'> | undefined;
 	/** Programs of an earlier process take packets. */
@@ -32,7 +35,8 @@ export class DirectReturnKeeper {
 	readonly #dependencies: DirectReturnDependencies;
 	#state: DirectState | undefined;
 	#settings: DirectReturn | undefined;
-	#ending: Timer | undefined;
+	/** Until it is off for other nodes too. */
+	readonly #ending: QuietWatch;
 	#retry: Timer | undefined;
 	#running: Promise<void> | undefined;
 	#again = false;
@@ -42,11 +46,16 @@ export class DirectReturnKeeper {
 	constructor(dependencies: DirectReturnDependencies) {
 		this.#dependencies = dependencies;
 		this.#hasEarlier = dependencies.hasEarlier;
+		const { clock, log, kernel } = dependencies;
+		this.#ending = new QuietWatch({
+			...{ clock, quietMs: directQuietMs, connections: () => kernel()?.arrivals() ?? new Set() },
+			onError: (error) => log.warn('connections of other nodes not read', { reason: String(error) }),
+		});
 	}
 
 	/**
 	 * What the services of this node follow. After it is off, packets of nodes that do not know yet
-	 * are taken for a while.
+	 * are taken.
 	 */
 	get settings(): DirectReturn | undefined {
 		return this.#settings;
@@ -57,12 +66,10 @@ export class DirectReturnKeeper {
 		this.#state = state;
 		const { option } = state;
 		if (option !== undefined) {
-			this.#ending?.cancel();
-			this.#ending = undefined;
+			this.#ending.cancel();
 			this.#settings = option;
-		} else if (this.#settings !== undefined)
-			this.#ending ??= this.#dependencies.clock.after(directLagMs, () => {
-				this.#ending = undefined;
+		} else if (this.#settings !== undefined && !this.#ending.isRunning)
+			this.#ending.begin(() => {
 				this.#settings = undefined;
 				this.#dependencies.onSettings();
 			});
@@ -81,7 +88,7 @@ export class DirectReturnKeeper {
 	/** Device, programs and announcement stay. */
 	async stop(): Promise<void> {
 		this.#stopped = true;
-		this.#ending?.cancel();
+		this.#ending.cancel();
 		this.#retry?.cancel();
 		await this.#running;
 	}
@@ -101,15 +108,17 @@ export class DirectReturnKeeper {
 
 	async #once(): Promise<void> {
 		const state = this.#state;
-		const { kernel, client, node, log } = this.#dependencies;
+		const { kernel, client, node, log, onDevice } = this.#dependencies;
 		const mesh = this.#dependencies.mesh();
 		if (state === undefined) return;
 		const programs = kernel();
 		const isOn = state.option !== undefined;
 		const usesDevice = programs === undefined ? false : programs.direct.usesDevice;
 		// What an earlier process left stays until it is known what goes on.
+		if (usesDevice === true) onDevice(true);
 		if (usesDevice !== undefined) mesh?.apply(usesDevice ? state.mesh : { ...state.mesh, families: [] });
 		await mesh?.whenIdle();
+		if (usesDevice === false) onDevice(false);
 		// The device has its entries: packets may be sent.
 		programs?.followDirect({ isOn, nodes: state.nodes });
 		const accepts = isOn && programs !== undefined ? programs.direct.accepts : false;

@@ -17,7 +17,6 @@ import { directStateOf } from './direct-state.ts';
 import { type OpenedServiceKernel, openServiceKernel, serviceKernel } from './kernel.ts';
 import { openLoadBalancers } from './open-load-balancers.ts';
 import { readProxySigns } from './other-proxy.ts';
-import { directLagMs } from './outside.ts';
 import { ServiceSide } from './side.ts';
 import type { ServicesWithSockets } from './sockets.ts';
 import { serviceFacts } from './state.ts';
@@ -93,12 +92,14 @@ export async function openServices(dependencies: ServiceRoomDependencies): Promi
 		...{ node, client: cluster.client, clock, log },
 		hasEarlier: Pins.existing(config.ebpf.pinDirectory).some((pins) => pins.names().includes(natDirectMapNames[0])),
 		mesh: () => mesh,
+		onDevice: (isUsed) => rooms.kernel?.guardVxlan(isUsed),
 		kernel: () => opened.kernel,
 		onSettings: () => follow({ node, config: current(), cluster: cluster.state() }),
 	});
 	const startDirect = (kernel: ServicesWithSockets) => {
 		mesh = new VxlanMesh(
-			{ names: directDeviceNames, lingerSeconds: directLagMs / 1000 },
+			// No program uses it when it goes.
+			{ names: directDeviceNames, lingerSeconds: 0 },
 			{ kernel: openVxlanKernel(), clock, log: log.child({ component: 'direct-return' }) },
 		);
 		mesh.start();

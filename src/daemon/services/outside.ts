@@ -25,6 +25,7 @@ import {
 import { Mark } from '../../nftables/index.ts';
 import type { ConntrackFlow, ServiceConnections, ServicesDifference, ServicesModel } from '../../services/index.ts';
 import { directDeviceNames } from '../../vxlan/index.ts';
+import { QuietWatch } from './quiet.ts';
 
 /**
  * Kinds of interfaces that lead to no client outside: tunnels of ours and of others, and places for
@@ -73,10 +74,10 @@ export interface DirectReport {
 }
 
 /**
- * Time in which other nodes learn that this one takes no packets any more, in milliseconds; those
- * that they send until then are taken.
+ * Other nodes learn late that this one takes no packets any more. What they send is taken until
+ * none of them has begun a connection for this time, in milliseconds.
  */
-export const directLagMs = 5000;
+export const directQuietMs = 15_000;
 /** Between looks at connections that keep the device in use, and at the host's settings. */
 const lookMs = 30_000;
 const strictFilter = 'net/ipv4/conf/all/rp_filter';
@@ -113,7 +114,8 @@ export class OutsideServices {
 	#isStrict = false;
 	#sent = false;
 	#look: Timer | undefined;
-	#closed = false;
+	/** Until other nodes begin no more connections here. */
+	readonly #quiet: QuietWatch;
 	#model: ServicesModel | undefined;
 	/** `true` once a policy is known that lets programs translate. */
 	#isAllowed = false;
@@ -136,6 +138,11 @@ export class OutsideServices {
 		this.#services = new InterfaceServices({
 			...{ maps: this.#maps, pools, attacher },
 			masqueradeMark: Mark.masquerade,
+		});
+		const { clock, log } = dependencies;
+		this.#quiet = new QuietWatch({
+			...{ clock, quietMs: directQuietMs, connections: () => this.arrivals() },
+			onError: (error) => log.warn('connections of other nodes not read', { reason: String(error) }),
 		});
 	}
 
@@ -224,8 +231,14 @@ export class OutsideServices {
 		return this.#services.flows.arrivedConnections;
 	}
 
-	/** Other nodes that get packets. */
-	get directNodes(): readonly string[] {
+	/** The connections that other nodes have begun here, by any unique text; ended ones as well. */
+	arrivals(): ReadonlySet<string> {
+		return this.#services.flows.arrivals();
+	}
+
+	/** Other nodes that get packets; `undefined`: what an earlier process wrote is still in force. */
+	get directNodes(): readonly string[] | undefined {
+		if (!this.#isAllowed || this.#model === undefined) return this.#hasDirect ? undefined : [];
 		return this.#sends ? [...this.#wish.nodes.keys()] : [];
 	}
 
@@ -288,7 +301,7 @@ export class OutsideServices {
 	follow(endpoint: string | undefined): void {
 		const isAllowed = endpoint === undefined;
 		if (endpoint !== undefined && endpoint !== this.#leftFor) {
-			this.#drain();
+			void this.#drain();
 			this.#dependencies.log.info('new connections from outside by nftables: its rules judge before translation', {
 				endpoint,
 			});
@@ -296,6 +309,7 @@ export class OutsideServices {
 		this.#leftFor = endpoint;
 		if (isAllowed === this.#isAllowed) return;
 		this.#isAllowed = isAllowed;
+		if (isAllowed) this.#quiet.cancel();
 		if (isAllowed && this.#model !== undefined) this.#services.sync(this.#modelOf(this.#model));
 		this.#dependencies.onDirect();
 	}
@@ -311,8 +325,8 @@ export class OutsideServices {
 	/** Programs and maps stay in the kernel. */
 	close(): void {
 		this.#ended = true;
-		this.#closed = true;
 		this.#look?.cancel();
+		this.#quiet.cancel();
 		this.#dependencies.links.close();
 		this.#services.close();
 		for (const map of this.#maps.values()) map.close();
@@ -320,20 +334,24 @@ export class OutsideServices {
 
 	/**
 	 * New connections are those of nftables from now on; the programs stay for the others, also for
-	 * those of an earlier process without `start`. @throws SystemCallError
+	 * those of an earlier process without `start`. Resolves once other nodes begin no connections
+	 * here any more, not at all if it is closed before. @throws SystemCallError
 	 */
-	drain(): void {
+	drain(): Promise<void> {
 		this.#ended = true;
 		this.#look?.cancel();
-		this.#drain();
+		return this.#drain();
 	}
 
-	#drain(): void {
+	#drain(): Promise<void> {
 		this.#services.drain();
-		if (this.#hasDirect)
-			this.#dependencies.clock.after(directLagMs, () => {
-				if (!this.#closed) this.#services.endArrivals();
-			});
+		if (!this.#hasDirect) return Promise.resolve();
+		return new Promise((resolve) =>
+			this.#quiet.begin(() => {
+				this.#services.endArrivals();
+				resolve();
+			}),
+		);
 	}
 
 	/** Connections that the programs translate, as they come in. */
@@ -359,6 +377,8 @@ export class OutsideServices {
 		const { names, log } = this.#dependencies;
 		const links = await this.#dependencies.links.links();
 		const found = outsideInterfaces(links, await this.#dependencies.links.addresses(), names);
+		// Maps of a drained state must not be filled again.
+		if (this.#ended) return;
 		const isDone = this.#isDirectDone();
 		if (this.#wish.isOn && !this.#hasDirect) this.#openDirect();
 		const device = this.#hasDirect && !isDone ? findDevice(links) : undefined;
@@ -371,6 +391,7 @@ export class OutsideServices {
 			this.#attached = text;
 			log.info('services from outside by eBPF programs', { interfaces: all.map(({ name }) => name) });
 		}
+		if (this.#ended) return;
 		this.#device = device;
 		this.#refresh();
 		if (isDone) this.#closeDirect();

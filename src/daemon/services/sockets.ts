@@ -26,7 +26,7 @@ import type {
 	ServicesModel,
 	SyncReport,
 } from '../../services/index.ts';
-import { type DirectReport, type DirectWish, directLagMs, OutsideServices } from './outside.ts';
+import { type DirectReport, type DirectWish, OutsideServices } from './outside.ts';
 
 /** Where programs at sockets are pinned, and whose sockets they serve. */
 export interface SocketDependencies {
@@ -92,6 +92,11 @@ export class ServicesWithSockets implements ServiceKernel {
 	followDirect(wish: DirectWish): void {
 		this.#wish = wish;
 		this.#outside?.followDirect(wish);
+	}
+
+	/** See `OutsideServices.arrivals`; of earlier programs as well. @throws SystemCallError */
+	arrivals(): ReadonlySet<string> {
+		return new Set([this.#outside, this.#draining].flatMap((one) => [...(one?.arrivals() ?? [])]));
 	}
 
 	/** See `OutsideServices.followHosts`. */
@@ -201,7 +206,8 @@ export class ServicesWithSockets implements ServiceKernel {
 		this.#startSockets(dependencies);
 		const { interfaces, log } = dependencies;
 		if (this.#sockets === undefined || this.#outside !== undefined || interfaces?.length === 0) return;
-		// The new programs take the place of these, with the same connections.
+		// The new programs take the place of these, with the same connections and the same device.
+		this.#isDecided = false;
 		this.#draining?.close();
 		this.#draining = undefined;
 		await this.#ended;
@@ -293,11 +299,11 @@ export class ServicesWithSockets implements ServiceKernel {
 	}
 
 	async #leave(outside: OutsideServices): Promise<void> {
-		outside.drain();
+		const quiet = outside.drain();
 		this.#draining = outside;
 		this.#decided();
 		// Other nodes send packets until they know.
-		if (outside.hasDirect) this.#dependencies?.clock.after(directLagMs, () => void this.#drain(outside));
+		if (outside.hasDirect) void quiet.then(() => this.#drain(outside));
 		else await this.#drain(outside);
 	}
 

@@ -92,6 +92,12 @@ export class NatConnections {
 		return this.#translated((key, value) => isArrived(value) && isLive(key, value, now)).length;
 	}
 
+	/** All connections that come from other nodes as they are, by any unique text. */
+	arrivals(): ReadonlySet<string> {
+		const found = this.#translated((_, value) => (flagsOf(value) & NatFlowFlag.arrived) !== 0);
+		return new Set(found.map(({ key }) => Buffer.from(key).toString('latin1')));
+	}
+
 	#direct(): readonly { readonly key: Uint8Array; readonly value: Uint8Array }[] {
 		// The maps of direct server return may not be there.
 		const map = this.#maps.get('nat_direct');
