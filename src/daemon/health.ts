@@ -23,6 +23,7 @@ import {
 	sustained,
 } from '../health/index.ts';
 import { interfacesWithSettings, readSetting, writeSetting } from '../linux/index.ts';
+import { directDeviceNames } from '../vxlan/index.ts';
 import { descriptorAlarm, descriptorLimit, descriptorsInUse, descriptorWarning } from './descriptors.ts';
 import { blocksOf, poolsOf } from './node-state.ts';
 import { interfaceWarnings, policyWarnings } from './policy-warnings.ts';
@@ -172,7 +173,7 @@ export class HealthMonitor {
 		}
 	}
 
-	#needs({ planes, kernel }: Rooms): SettingNeeds {
+	#needs({ planes, kernel, services }: Rooms): SettingNeeds {
 		const { state } = planes;
 		const prefixes =
 			state === undefined ? [] : [...poolsOf(state).map(({ cidr }) => cidr as string), ...blocksOf(state)];
@@ -181,6 +182,7 @@ export class HealthMonitor {
 			ipv6: prefixes.some((prefix) => prefix.includes(':')),
 			tunnels: kernel?.tunnelDevices ?? [],
 			interfaces: [],
+			direct: services?.kernel?.direct.usesDevice === true ? Object.values(directDeviceNames) : [],
 			pods: interfacesWithSettings('ipv4').filter((name) => name.startsWith(podInterfacePrefix)),
 		};
 	}

@@ -9,13 +9,15 @@ export interface SettingNeeds {
 	readonly tunnels: readonly string[];
 	/** Other interfaces that packets of the mesh arrive at. */
 	readonly interfaces: readonly string[];
+	/** Devices of direct server return. */
+	readonly direct: readonly string[];
 	/** The node's ends of the interfaces of pods. */
 	readonly pods: readonly string[];
 }
 
 /** A kernel setting that the mesh depends on. */
 export interface HostSetting {
-	/** Below `/proc/sys`; `TUNNEL`, `INTERFACE` or `POD` stands for each such device. */
+	/** Below `/proc/sys`; `TUNNEL`, `INTERFACE`, `DIRECT` or `POD` stands for each such device. */
 	readonly path: string;
 	/** Accepted values, the one that the daemon writes first. */
 	readonly accepted: readonly string[];
@@ -63,6 +65,15 @@ export const hostSettings: readonly HostSetting[] = [
 		problem: undefined,
 	},
 	{
+		path: 'net/ipv4/conf/DIRECT/rp_filter',
+		accepted: ['0', '2'],
+		// What has the device writes it.
+		written: false,
+		applies: () => true,
+		breaks: 'packets of clients that other nodes send on: direct server return is off at this node',
+		problem: 'direct-return-strict',
+	},
+	{
 		path: 'net/ipv4/conf/POD/proxy_arp',
 		accepted: ['1'],
 		written: true,
@@ -72,8 +83,8 @@ export const hostSettings: readonly HostSetting[] = [
 	},
 ];
 
-const devicesOf = { TUNNEL: 'tunnels', INTERFACE: 'interfaces', POD: 'pods' } as const;
-const deviceWords = ['TUNNEL', 'INTERFACE', 'POD'] as const;
+const devicesOf = { TUNNEL: 'tunnels', INTERFACE: 'interfaces', DIRECT: 'direct', POD: 'pods' } as const;
+const deviceWords = ['TUNNEL', 'INTERFACE', 'DIRECT', 'POD'] as const;
 
 /** One setting of one interface, as it was found. */
 export interface SettingCheck {

@@ -151,6 +151,13 @@ export const problems = {
 		remedy: 'sysctl -w net.ipv4.conf.TUNNEL.rp_filter=2 (loose); the larger value of `all` and the interface counts.',
 		docs: 'reference/health.md',
 	},
+	'direct-return-strict': {
+		severity: 'warning',
+		blocks: [],
+		text: 'Reverse path filtering is strict: direct server return is off at this node, services work without it.',
+		remedy: 'sysctl -w net.ipv4.conf.all.rp_filter=2 (loose); the larger value of `all` and the interface counts.',
+		docs: 'reference/health.md',
+	},
 	'pod-gateway-silent': {
 		severity: 'error',
 		blocks: [],

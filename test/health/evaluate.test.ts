@@ -54,7 +54,7 @@ const well: HealthFacts = {
 	interfacePolicies: [],
 };
 
-const needs = { ipv4: true, ipv6: true, tunnels: ['tunl0'], interfaces: [], pods: ['cali1', 'cali2'] };
+const needs = { ipv4: true, ipv6: true, tunnels: ['tunl0'], interfaces: [], direct: [], pods: ['cali1', 'cali2'] };
 const kernel: Readonly<Record<string, string>> = {
 	'net/ipv4/ip_forward': '1',
 	'net/ipv6/conf/all/forwarding': '1',
@@ -65,6 +65,12 @@ const kernel: Readonly<Record<string, string>> = {
 };
 const settings = (changed: Readonly<Record<string, string | undefined>>) =>
 	checkSettings(needs, (path) => ({ ...kernel, ...changed })[path]);
+
+/** `all`: the value for all interfaces; the device has 0. */
+const directSettings = (all: string) =>
+	checkSettings({ ipv4: false, ipv6: false, tunnels: [], interfaces: [], direct: ['bgpmesh-dsr'], pods: [] }, (path) =>
+		path.includes('/all/') ? all : '0',
+	);
 
 const plane = (failures: HealthFacts['planes'][number]['failures']) => ({ planes: [{ name: 'ipip', failures }] });
 const clusterWith = (changed: Partial<NonNullable<HealthFacts['cluster']>>) => ({
@@ -218,6 +224,20 @@ const rows: readonly {
 		title: 'strict reverse path filtering on the tunnel, by the setting of all interfaces',
 		facts: { settings: settings({ 'net/ipv4/conf/all/rp_filter': '1' }) },
 		ids: ['rp-filter-strict'],
+		ready: true,
+		network: true,
+	},
+	{
+		title: 'strict reverse path filtering under direct server return, by the setting of all interfaces',
+		facts: { settings: directSettings('1') },
+		ids: ['direct-return-strict'],
+		ready: true,
+		network: true,
+	},
+	{
+		title: 'loose reverse path filtering under direct server return',
+		facts: { settings: directSettings('2') },
+		ids: [],
 		ready: true,
 		network: true,
 	},
@@ -414,7 +434,10 @@ test('only settings that are wrong, writable for the daemon and present in the k
 			{ path: 'net/ipv4/conf/cali2/proxy_arp', value: '1' },
 		],
 	);
-	const reports = checkSettings({ ipv4: true, ipv6: false, tunnels: [], interfaces: ['eth0'], pods: [] }, () => '1');
+	const reports = checkSettings(
+		{ ipv4: true, ipv6: false, tunnels: [], interfaces: ['eth0'], direct: [], pods: [] },
+		() => '1',
+	);
 	t.deepEqual(settingsToWrite(reports), []);
 	t.deepEqual(
 		reports.map(({ subject, ok }) => [subject, ok]),
@@ -427,7 +450,7 @@ test('only settings that are wrong, writable for the daemon and present in the k
 
 test('a node without IPv6 pools leaves the IPv6 settings unchanged', (t) => {
 	const checks = checkSettings(
-		{ ipv4: false, ipv6: false, tunnels: ['tunl0'], interfaces: ['eth0'], pods: ['cali1'] },
+		{ ipv4: false, ipv6: false, tunnels: ['tunl0'], interfaces: ['eth0'], direct: [], pods: ['cali1'] },
 		() => '0',
 	);
 	t.deepEqual(checks, []);
@@ -439,7 +462,7 @@ test('a setting has its sysctl name', (t) => {
 
 test('the remedy of a setting names the device that it is about', (t) => {
 	const checks = checkSettings(
-		{ ipv4: true, ipv6: false, tunnels: ['tunl0', 'vxlan.calico'], interfaces: [], pods: ['cali1'] },
+		{ ipv4: true, ipv6: false, tunnels: ['tunl0', 'vxlan.calico'], interfaces: [], direct: [], pods: ['cali1'] },
 		(path) => (/vxlan|ip_forward/.test(path) ? '1' : '0'),
 	);
 	const remedies = evaluate({ ...well, settings: checks }).map(({ subject, remedy }) => [
