@@ -2,11 +2,14 @@ import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { promisify } from 'node:util';
 import type { CleanedPlane, CleanUp } from '../cli/index.ts';
-import { loadConfig } from '../config/index.ts';
+import { type Config, loadConfig } from '../config/index.ts';
 import { formatAddress, type PlaneCleanup, silentLogger } from '../core/index.ts';
 import { besideFelixProtocol, felixProtocol, openNetlinkKernel, removeNextHopObjects } from '../fib/index.ts';
+import { textAt } from '../json/index.ts';
+import { ApiClient, coreKinds, loadCredentials, nodeAnnotations } from '../kubernetes/index.ts';
 import { loadRuleset, openNetlinkLinks, RouteScope, systemEnvironment } from '../linux/index.ts';
 import { directDeviceNames, openVxlanKernel, vxlanDeviceNames } from '../vxlan/index.ts';
+import { nodeName } from './node-name.ts';
 import { removeEbpf } from './policy/ebpf.ts';
 
 const usualConfigFile = '/etc/bgpmesh/bgpmeshd.yaml';
@@ -89,13 +92,46 @@ const ipip = (protocols: readonly number[]): PlaneCleanup => ({
 	},
 });
 
+/**
+ * The announcement that this node takes packets for direct server return: other nodes would go on
+ * to send them, to no device. It is looked for only while there is the device.
+ */
+const directReturn = ({ node, datastore }: Config): PlaneCleanup | undefined =>
+	datastore.type !== 'kubernetes'
+		? undefined
+		: {
+				name: 'direct-return',
+				async cleanup({ dryRun }) {
+					const annotation = nodeAnnotations.directReturnMac;
+					if (!(await hasDirectDevice())) return [];
+					const client = new ApiClient(await loadCredentials(datastore.kubeconfig), Math.random);
+					const name = nodeName(node);
+					const found = await client.get(coreKinds.nodes, name);
+					if (textAt(found ?? {}, 'metadata', 'annotations', annotation) === undefined) return [];
+					const change = { metadata: { annotations: { [annotation]: null } } };
+					if (!dryRun) await client.patch(coreKinds.nodes, name, change, 'application/merge-patch+json');
+					return [`annotation ${annotation} of node ${name}`];
+				},
+			};
+
+const directDevices: readonly string[] = Object.values(directDeviceNames);
+
+async function hasDirectDevice(): Promise<boolean> {
+	const kernel = openVxlanKernel();
+	try {
+		return (await kernel.links()).some(({ name, kind }) => kind === 'vxlan' && directDevices.includes(name));
+	} finally {
+		kernel.close();
+	}
+}
+
 /** The VXLAN devices; their entries go with them. */
 const vxlan = (protocols: readonly number[]): PlaneCleanup => ({
 	name: 'vxlan',
 	async cleanup({ dryRun }) {
 		const kernel = openVxlanKernel();
 		try {
-			const names: readonly string[] = [vxlanDeviceNames, directDeviceNames].flatMap((each) => Object.values(each));
+			const names: readonly string[] = [...Object.values(vxlanDeviceNames), ...directDevices];
 			const others = await devicesOfOthers(protocols);
 			const ours = (await kernel.links()).filter(
 				({ name, kind }) => kind === 'vxlan' && names.includes(name) && !others.has(name),
@@ -156,8 +192,8 @@ const cleanups = (
 ];
 
 /**
- * `bgpmesh cleanup`: removes all kernel state of bgpmesh in this namespace, and nothing else. A
- * failing plane does not stop the others.
+ * `bgpmesh cleanup`: removes all kernel state of bgpmesh in this namespace, with what it announces
+ * of it, and nothing else. A failing plane does not stop the others.
  */
 export const cleanUp: CleanUp = async ({ dryRun, configFile }) => {
 	const file = configFile ?? (existsSync(usualConfigFile) ? usualConfigFile : undefined);
@@ -166,7 +202,9 @@ export const cleanUp: CleanUp = async ({ dryRun, configFile }) => {
 	const routeProtocols = routeProtocol === undefined ? [felixProtocol, besideFelixProtocol] : [routeProtocol];
 	const pinDirectory = config?.ebpf.pinDirectory ?? defaultPinDirectory;
 	const planes: CleanedPlane[] = [];
-	for (const plane of cleanups(routeProtocols, table, pinDirectory)) {
+	const announcement = config && directReturn(config);
+	const all = cleanups(routeProtocols, table, pinDirectory);
+	for (const plane of [...(announcement === undefined ? [] : [announcement]), ...all]) {
 		try {
 			planes.push({ plane: plane.name, removed: await plane.cleanup({ dryRun }) });
 		} catch (error) {

@@ -1,4 +1,3 @@
-import { hostname } from 'node:os';
 import { resolve as resolvePath } from 'node:path';
 import { parseArgs } from 'node:util';
 import { ConfigError, defaultConfigFile, loadConfig } from '../config/index.ts';
@@ -6,6 +5,7 @@ import { SocketInUseError } from '../control/index.ts';
 import { isJournal, notifySystemd, watchdogIntervalMs } from '../linux/index.ts';
 import { Daemon } from './daemon.ts';
 import { createLog, type DaemonLog } from './log.ts';
+import { nodeName } from './node-name.ts';
 
 const usage = `bgpmeshd [--config FILE]
 
@@ -54,7 +54,7 @@ export async function main({ arguments: given, version, stdout, stderr }: Proces
 		log = createLog(config.log.level, config.log.format, stderr, { journal: isJournal(stderrDescriptor) });
 		// NODENAME, as in Calico's manifests: the downward API provides the Node's name, which may
 		// differ from the host's.
-		const node = config.node ?? process.env['NODENAME'] ?? hostname();
+		const node = nodeName(config.node);
 		const daemon = new Daemon({ configFile: file.name, config, node, version, log });
 		process.on('unhandledRejection', (reason) => daemon.rejected(reason));
 		log.info('starting', { node, version, pid: process.pid, config: file.name });
