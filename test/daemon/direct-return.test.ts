@@ -1,9 +1,11 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import test, { type ExecutionContext } from 'ava';
 import { addRouterNamespace, ipBatch, removeNamespace } from '../../lab/frames/namespaces.ts';
+import type { CleanedPlane } from '../../src/cli/index.ts';
 import { objectAt, textAt } from '../../src/json/index.ts';
 import { type ApiClient, calicoKinds, coreKinds, type ResourceKind } from '../../src/kubernetes/index.ts';
 import { systemEnvironment } from '../../src/linux/index.ts';
@@ -32,6 +34,11 @@ type NodeName = (typeof nodeNames)[number];
 const [client, external] = ['203.0.113.2', '198.51.100.10'] as const;
 const nodeAddresses = { a: '192.0.2.2', b: '192.0.3.2' } as const;
 const pods = ['10.42.1.1', '10.42.1.2'] as const;
+/** The same of IPv6. */
+const [client6, external6] = ['2001:db8:113::2', '2001:db8:198::10'] as const;
+const nodeAddresses6 = { a: '2001:db8:2::2', b: '2001:db8:3::2' } as const;
+const pods6 = ['fd00:42:1::1', 'fd00:42:1::2'] as const;
+const nodePort = 30_080;
 const echoPort = 9090;
 const device = 'bgpmesh-dsr';
 
@@ -89,24 +96,44 @@ async function open(t: ExecutionContext, letter: string, { services = '' }: Opti
 		t.teardown(() => removeNamespace(namespace));
 		addRouterNamespace(namespace);
 	}
-	const links = (here: string, address: string, there: string, far: string) => {
+	writeFileSync('/proc/sys/net/ipv6/conf/all/forwarding', '1');
+	const links = (here: string, there: string, ends: readonly (readonly [address: string, far: string])[]) => {
 		ip(`link add ${here} type veth peer name eth0 netns ${there}`);
-		ip(`addr add ${address}/24 dev ${here}`);
 		ip(`link set ${here} up`);
-		ipBatch([`addr add ${far}/24 dev eth0`, 'link set eth0 up', `route add default via ${address}`], there);
+		ipBatch(['link set eth0 up'], there);
+		for (const [address, far] of ends) {
+			const rest = address.includes(':') ? '/64 nodad' : '/24';
+			ip(`addr add ${address}${rest} dev ${here}`);
+			ipBatch([`addr add ${far}${rest} dev eth0`, `route add default via ${address}`], there);
+		}
 	};
-	links('rc', '203.0.113.1', clientSide, client);
-	links('ra', '192.0.2.1', nodes.a, nodeAddresses.a);
-	links('rb', '192.0.3.1', nodes.b, nodeAddresses.b);
+	const ends = (address: string, far: string, address6: string, far6: string) =>
+		[
+			[address, far],
+			[address6, far6],
+		] as const;
+	links('rc', clientSide, ends('203.0.113.1', client, '2001:db8:113::1', client6));
+	links('ra', nodes.a, ends('192.0.2.1', nodeAddresses.a, '2001:db8:2::1', nodeAddresses6.a));
+	links('rb', nodes.b, ends('192.0.3.1', nodeAddresses.b, '2001:db8:3::1', nodeAddresses6.b));
+	ip(`route add 2001:db8:198::/64 via ${nodeAddresses6.a}`);
+	ip(`route add fd00:42:1::/64 via ${nodeAddresses6.b}`);
 	ip(`route add 198.51.100.0/24 via ${nodeAddresses.a}`);
 	ip(`route add 10.42.1.0/24 via ${nodeAddresses.b}`);
 	ipBatch([`link add pods0 type veth peer name p0 netns ${podSide}`], nodes.b);
-	ipBatch(['addr add 10.42.1.254/24 dev pods0', 'link set pods0 up'], nodes.b);
 	ipBatch(
-		['link set p0 up', ...pods.map((address) => `addr add ${address}/24 dev p0`), 'route add default via 10.42.1.254'],
+		['addr add 10.42.1.254/24 dev pods0', 'addr add fd00:42:1::fe/64 dev pods0 nodad', 'link set pods0 up'],
+		nodes.b,
+	);
+	ipBatch(
+		[
+			'link set p0 up',
+			...pods.map((address) => `addr add ${address}/24 dev p0`),
+			...pods6.map((address) => `addr add ${address}/64 dev p0 nodad`),
+			...['route add default via 10.42.1.254', 'route add default via fd00:42:1::fe'],
+		],
 		podSide,
 	);
-	await Host.start(t, podSide, pods);
+	await Host.start(t, podSide, [...pods, ...pods6]);
 	const echo = new Script(t, podSide, echoServer);
 	await eventually('the server of lines', () => echo.seen !== '');
 	const folder = mkdtempSync(join(tmpdir(), 'bgpmesh-direct-'));
@@ -127,15 +154,21 @@ async function createObjects(api: ApiClient): Promise<void> {
 	for (const name of nodeNames)
 		await api.create(coreKinds.nodes, {
 			...{ apiVersion: 'v1', kind: 'Node' },
-			metadata: { name, annotations: { 'projectcalico.org/IPv4Address': `${nodeAddresses[name]}/24` } },
+			metadata: {
+				name,
+				annotations: {
+					'projectcalico.org/IPv4Address': `${nodeAddresses[name]}/24`,
+					'projectcalico.org/IPv6Address': `${nodeAddresses6[name]}/64`,
+				},
+			},
 		});
 	const spec = { nodeToNodeMeshEnabled: false, asNumber: 64512 };
 	await api.create(kinds.bgpConfigurations, {
 		...{ apiVersion: layout, kind: 'BGPConfiguration', metadata: { name: 'default' }, spec },
 	});
 	const ports = [
-		{ name: 't', port: 80, protocol: 'TCP', targetPort: tcpPort },
-		{ name: 'u', port: 80, protocol: 'UDP', targetPort: udpPort },
+		{ name: 't', port: 80, protocol: 'TCP', targetPort: tcpPort, nodePort },
+		{ name: 'u', port: 80, protocol: 'UDP', targetPort: udpPort, nodePort },
 		{ name: 'e', port: echoPort, protocol: 'TCP', targetPort: echoPort },
 	];
 	const metadata = { name: 'web', namespace: 'default' };
@@ -143,20 +176,31 @@ async function createObjects(api: ApiClient): Promise<void> {
 		coreKinds.services,
 		{
 			...{ apiVersion: 'v1', kind: 'Service', metadata },
-			spec: { clusterIP: '10.96.0.10', externalIPs: [external], externalTrafficPolicy: 'Cluster', ports },
+			spec: {
+				...{ type: 'NodePort', ipFamilies: ['IPv4', 'IPv6'], clusterIP: '10.96.0.10' },
+				...{ clusterIPs: ['10.96.0.10', 'fd00:96::10'], externalIPs: [external, external6] },
+				...{ externalTrafficPolicy: 'Cluster', ports },
+			},
 		},
 		'default',
 	);
-	await api.create(
-		coreKinds.endpointSlices,
-		{
-			...{ apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', addressType: 'IPv4' },
-			metadata: { ...metadata, name: 'web-1', labels: { 'kubernetes.io/service-name': 'web' } },
-			ports: ports.map(({ name, protocol, targetPort }) => ({ name, port: targetPort, protocol })),
-			endpoints: pods.map((address) => ({ addresses: [address], nodeName: 'b', conditions: { ready: true } })),
-		},
-		'default',
-	);
+	for (const [addressType, backends] of [
+		['IPv4', pods],
+		['IPv6', pods6],
+	] as const)
+		await api.create(
+			coreKinds.endpointSlices,
+			{
+				...{ apiVersion: 'discovery.k8s.io/v1', kind: 'EndpointSlice', addressType },
+				metadata: {
+					...{ ...metadata, name: `web-${addressType.toLowerCase()}` },
+					labels: { 'kubernetes.io/service-name': 'web' },
+				},
+				ports: ports.map(({ name, protocol, targetPort }) => ({ name, port: targetPort, protocol })),
+				endpoints: backends.map((address) => ({ addresses: [address], nodeName: 'b', conditions: { ready: true } })),
+			},
+			'default',
+		);
 }
 
 async function startNode(
@@ -208,7 +252,7 @@ const sendsTo = (daemon: RunningDaemon, nodes: readonly string[]) =>
 	daemon.until(
 		`packets go to ${nodes.join()}`,
 		async (control) => (await control.ask('ebpf', {})).directReturn,
-		(found) => found !== undefined && found.nodes.join() === nodes.join(),
+		(found) => found?.nodes?.join() === nodes.join(),
 	);
 
 const until = (daemon: RunningDaemon, what: string, holds: () => Promise<boolean>) =>
@@ -301,7 +345,9 @@ kernelTest(
 			() => true,
 		);
 		t.true((view.directReturn?.sent ?? 0) > 0, 'packets go as they are');
-		t.regex(run('nsenter', `--net=/var/run/netns/${nodes.b}`, 'nft', 'list', 'ruleset'), /udp dport 4789/, 'guarded');
+		const guarded = () =>
+			t.regex(run('nsenter', `--net=/var/run/netns/${nodes.b}`, 'nft', 'list', 'ruleset'), /udp dport 4789/);
+		guarded();
 
 		for (const name of ['b', 'a'] as const) {
 			load.during = `the restart of ${name}`;
@@ -326,6 +372,7 @@ kernelTest(
 		t.log(`${load.made} connections, ${load.failures.length} failed`);
 		t.deepEqual(load.failures, []);
 		t.true(run('ip', '-n', nodes.b, 'link').includes(device), 'the device stays for what is open');
+		guarded();
 	},
 );
 
@@ -392,6 +439,9 @@ kernelTest(`without connections, device and maps go with the option; strict filt
 	at('b', 'ip', 'link', 'add', 'other', 'type', 'veth');
 	await until(daemons.b, 'b takes none', async () => (await announced(api)).join() === 'a');
 	t.regex((await daemons.b.cli('ebpf', 'show')).stdout, /Direct server return +off: net.ipv4.conf.all.rp_filter is 1/);
+	await until(daemons.b, 'health has it', async () =>
+		(await daemons.b.cli('status')).stdout.includes('direct server return is off at this node'),
+	);
 	at('b', 'sh', '-c', `echo 0 > ${filter}`);
 	at('b', 'ip', 'link', 'del', 'other');
 	await sendsTo(daemons.a, ['b']);
@@ -406,4 +456,61 @@ kernelTest(`without connections, device and maps go with the option; strict filt
 		t.false(maps.some((map) => map.name === 'nat_direct'));
 	}
 	t.deepEqual(await announced(api), []);
+});
+
+kernelTest(`node ports and IPv6 as well, over one device${note}`, async (t) => {
+	t.timeout(300_000);
+	const { daemons, client: host } = await open(t, 'n', { services: ', directServerReturn: true' });
+	await sendsTo(daemons.a, ['b']);
+	for (const [address, port, from] of [
+		[nodeAddresses.a, nodePort, client],
+		[nodeAddresses6.a, nodePort, client6],
+		[external6, 80, client6],
+	] as const)
+		for (const type of ['tcp', 'udp'] as const) {
+			const title = `${type} ${address} ${port}`;
+			await until(daemons.a, title, async () => (await host.ask(type, address, port)).client === from);
+			const { client: source, peer } = await host.ask(type, address, port, { from: freshPort++ });
+			t.deepEqual([source, peer], [from, `${address} ${port}`], title);
+		}
+	const view = await daemons.a.until(
+		'figures',
+		(control) => control.ask('ebpf', {}),
+		() => true,
+	);
+	t.true((view.directReturn?.sent ?? 0) >= 3, 'datagrams of each');
+});
+
+kernelTest(`after a crash, cleanup withdraws the announcement and removes the device${note}`, async (t) => {
+	t.timeout(300_000);
+	const { daemons, nodes, api } = await open(t, 'k', { services: ', directServerReturn: true' });
+	await sendsTo(daemons.a, ['b']);
+	const at = (...words: string[]) => run('nsenter', `--net=/var/run/netns/${nodes.b}`, ...words);
+	daemons.b.signal('SIGKILL');
+	await daemons.b.ended();
+	t.true((await announced(api)).includes('b'));
+	// Not `execFileSync`: the server of the API runs in this process.
+	const cleanup = async (...more: string[]) => {
+		const { socket, configFile } = daemons.b;
+		const script = join(import.meta.dirname, '../../../bin/bgpmesh.js');
+		const words = [script, 'cleanup', '--json', '--socket', socket, '--config', configFile, ...more];
+		const inside = [`--net=/var/run/netns/${nodes.b}`, process.execPath];
+		const { stdout } = await promisify(execFile)('nsenter', [...inside, ...words], { env: systemEnvironment() });
+		const { planes } = JSON.parse(stdout) as { readonly planes: readonly CleanedPlane[] };
+		return planes.filter(({ plane }) => plane === 'direct-return' || plane === 'vxlan');
+	};
+	const all = [
+		{ plane: 'direct-return', removed: ['annotation bgpmesh.io/direct-server-return of node b'] },
+		{ plane: 'vxlan', removed: [`device ${device}`] },
+	];
+	t.deepEqual(await cleanup('--dry-run'), all);
+	t.true(at('ip', 'link').includes(device));
+	t.deepEqual(await cleanup(), all);
+	t.false(at('ip', 'link').includes(device));
+	t.false((await announced(api)).includes('b'));
+	await sendsTo(daemons.a, []);
+	t.deepEqual(
+		(await cleanup()).map(({ removed }) => removed),
+		[[], []],
+	);
 });
