@@ -1,5 +1,5 @@
 import test from 'ava';
-import { outsideInterfaces } from '../../src/daemon/services/outside.ts';
+import { outsideInterfaces } from '../../src/daemon/services/outside-interfaces.ts';
 import { earlyByRules, hostsForPrograms } from '../../src/ebpf/index.ts';
 import type { Link, LinkAddress } from '../../src/linux/index.ts';
 import type { DirectionPolicy, HostEndpoint } from '../../src/policy/index.ts';
