@@ -8,7 +8,7 @@ import { besideFelixProtocol, felixProtocol, openNetlinkKernel, removeNextHopObj
 import { textAt } from '../json/index.ts';
 import { ApiClient, coreKinds, loadCredentials, nodeAnnotations } from '../kubernetes/index.ts';
 import { loadRuleset, openNetlinkLinks, RouteScope, systemEnvironment } from '../linux/index.ts';
-import { directDeviceNames, openVxlanKernel, vxlanDeviceNames } from '../vxlan/index.ts';
+import { directDeviceNames, isDirectDevice, openVxlanKernel, vxlanDeviceNames } from '../vxlan/index.ts';
 import { nodeName } from './node-name.ts';
 import { removeEbpf } from './policy/ebpf.ts';
 
@@ -114,12 +114,10 @@ const directReturn = ({ node, datastore }: Config): PlaneCleanup | undefined =>
 				},
 			};
 
-const directDevices: readonly string[] = Object.values(directDeviceNames);
-
 async function hasDirectDevice(): Promise<boolean> {
 	const kernel = openVxlanKernel();
 	try {
-		return (await kernel.links()).some(({ name, kind }) => kind === 'vxlan' && directDevices.includes(name));
+		return (await kernel.links()).some(({ name, kind }) => kind === 'vxlan' && isDirectDevice(name));
 	} finally {
 		kernel.close();
 	}
@@ -131,7 +129,7 @@ const vxlan = (protocols: readonly number[]): PlaneCleanup => ({
 	async cleanup({ dryRun }) {
 		const kernel = openVxlanKernel();
 		try {
-			const names: readonly string[] = [...Object.values(vxlanDeviceNames), ...directDevices];
+			const names: readonly string[] = [...Object.values(vxlanDeviceNames), ...Object.values(directDeviceNames)];
 			const others = await devicesOfOthers(protocols);
 			const ours = (await kernel.links()).filter(
 				({ name, kind }) => kind === 'vxlan' && names.includes(name) && !others.has(name),

@@ -14,11 +14,10 @@ import {
 	settingRemedy,
 } from '../health/index.ts';
 import { openNetlinkLinks, readSetting, systemEnvironment } from '../linux/index.ts';
-import { directDeviceNames } from '../vxlan/index.ts';
+import { isDirectDevice } from '../vxlan/index.ts';
 
 /** Devices of pods and bridges, which do not belong to the mesh. */
 const podDevice = /^(lo|cali|veth|docker|br-|tunl|vxlan|nodelocaldns|kube-|dummy)/;
-const directDevices: readonly string[] = Object.values(directDeviceNames);
 /** What each tunnel device takes of a packet. */
 const overheads: Readonly<Record<string, number>> = {
 	tunl0: tunnelOverheadBytes.ipip,
@@ -35,7 +34,7 @@ export async function checkHost(): Promise<readonly HostCheck[]> {
 			ipv6: readSetting('net/ipv6/conf/all/disable_ipv6') === '0',
 			tunnels: numbers.tunnels.map(({ name }) => name),
 			interfaces: devices.filter((name) => !podDevice.test(name)),
-			direct: devices.filter((name) => directDevices.includes(name)),
+			direct: devices.filter(isDirectDevice),
 			pods: numbers.pods.map(({ name }) => name),
 		},
 		readSetting,

@@ -6,7 +6,7 @@ import type { PeerRoute } from '../kubernetes/index.ts';
 import { loadRuleset, openEchoSocket, openNetlinkLinks, RouteTable, RouteType, Rtnetlink } from '../linux/index.ts';
 import { RuleKeeper } from '../nftables/index.ts';
 import { TunnelProbe } from '../tunnel-probe/index.ts';
-import { directDeviceNames, openVxlanKernel, VxlanMesh } from '../vxlan/index.ts';
+import { isDirectDevice, openVxlanKernel, VxlanMesh } from '../vxlan/index.ts';
 import { IpipPlane } from './ipip-plane.ts';
 import { LeftRoutesWatch } from './left-routes.ts';
 import {
@@ -138,8 +138,7 @@ export async function openKernelSide(
 	fib.waitFor([bgpSource, datastoreSource]);
 	void fib.setStatics(peerRoutes.map(staticRoute));
 	// What an earlier process used for direct server return is used until more is known.
-	const directDevices: readonly string[] = Object.values(directDeviceNames);
-	guard.setVxlan((await links.links()).some(({ name }) => directDevices.includes(name)));
+	guard.setVxlan((await links.links()).some(({ name }) => isDirectDevice(name)));
 	// Interfaces first: without them the FIB would compute the wrong encapsulation.
 	await ipip.start();
 	vxlan.start();

@@ -11,4 +11,4 @@ export { diffEntries, type RemoteEnd, remoteEntries } from './entries.ts';
 export { openVxlanKernel } from './kernel.ts';
 export { macOf, macText, parseMac } from './mac.ts';
 export { VxlanMesh, type VxlanOptions, type VxlanState } from './mesh.ts';
-export { directDeviceNames, type LocalEnd, vxlanDefaults, vxlanDeviceNames } from './types.ts';
+export { directDeviceNames, isDirectDevice, type LocalEnd, vxlanDefaults, vxlanDeviceNames } from './types.ts';

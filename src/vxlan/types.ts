@@ -6,6 +6,9 @@ export const vxlanDeviceNames: Readonly<Record<Family, string>> = { ipv4: 'vxlan
 /** Of the device that carries untranslated packets of services (direct server return). */
 export const directDeviceNames: Readonly<Record<Family, string>> = { ipv4: 'bgpmesh-dsr', ipv6: 'bgpmesh-dsr6' };
 
+/** Is this the name of the device of direct server return, of either family? Pure. */
+export const isDirectDevice = (name: string): boolean => Object.values(directDeviceNames).includes(name);
+
 /** Defaults of FelixConfiguration: `vxlanVNI`, `vxlanPort`. */
 export const vxlanDefaults = { vni: 4096, port: 4789 } as const;
 

@@ -1,6 +1,6 @@
 import type { OutsideInterface } from '../../ebpf/index.ts';
 import { type Link, type LinkAddress, readSetting, writeSetting } from '../../linux/index.ts';
-import { directDeviceNames } from '../../vxlan/index.ts';
+import { isDirectDevice } from '../../vxlan/index.ts';
 
 /**
  * Kinds of interfaces that lead to no client outside: tunnels of ours and of others, and places for
@@ -33,8 +33,7 @@ export function outsideInterfaces(
 
 /** The device of direct server return. Pure. */
 export const findDevice = (links: readonly Link[]): OutsideInterface | undefined => {
-	const names: readonly string[] = Object.values(directDeviceNames);
-	const link = links.find(({ name, kind }) => kind === 'vxlan' && names.includes(name));
+	const link = links.find(({ name, kind }) => kind === 'vxlan' && isDirectDevice(name));
 	return link && { index: link.index, name: link.name };
 };
 
