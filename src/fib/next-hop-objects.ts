@@ -14,7 +14,7 @@ const firstId = 0x0b670000;
  * kernel searches the next hops of its interface; with an object it does not (5,000 alternating
  * next hops: 20 times faster).
  */
-export const fewestSharedHops = 64;
+const fewestSharedHops = 64;
 
 /** A change of a route, as far as its next hop matters. */
 interface Step {
@@ -44,7 +44,7 @@ export class NextHopObjects {
 	readonly #taken = new Set<number>();
 	#next = firstId;
 	#known = false;
-
+	/** The number of the present batch, for `seenIn`. */
 	#batch = 0;
 
 	/** `bytesOf`: the octets of an address. */
@@ -76,20 +76,47 @@ export class NextHopObjects {
 	 */
 	async idsOf(steps: readonly Step[]): Promise<Uint32Array> {
 		const ids = new Uint32Array(steps.length);
-		const isShared = await this.#makeMissing(steps);
-		if (this.#ids.size === 0) return ids;
-		let last: KernelRoute | undefined;
-		let id = 0;
+		const missing = new Map<string, KernelRoute>();
+		const isShared = this.#lookUp(steps, ids, missing) + missing.size >= fewestSharedHops;
+		if (isShared && missing.size > 0) await this.#make(missing.values());
 		let position = -1;
 		for (const { type, route } of steps) {
 			position++;
-			if (!isShared && type !== 'remove') continue;
-			// Changes are grouped by next hop where that is worth it.
-			if (last === undefined || !sameHop(last, route)) id = this.idOf(route);
-			last = route;
-			ids[position] = id;
+			if (!isShared && type !== 'remove') ids[position] = 0;
+			else if (missing.size > 0 && ids[position] === 0) ids[position] = this.idOf(route);
 		}
 		return ids;
+	}
+
+	/**
+	 * Fills in the known objects, and collects the next hops of new routes that have none. Returns
+	 * the number of different objects of new routes.
+	 */
+	#lookUp(steps: readonly Step[], ids: Uint32Array, missing: Map<string, KernelRoute>): number {
+		const batch = ++this.#batch;
+		let present = 0;
+		let last: KernelRoute | undefined;
+		let known: KnownObject | undefined;
+		let noted: KernelRoute | undefined;
+		let position = -1;
+		for (const { type, route } of steps) {
+			position++;
+			// Changes are grouped by next hop where that is worth it.
+			if (last === undefined || !sameHop(last, route)) known = this.#objectOf(route);
+			last = route;
+			if (known !== undefined) ids[position] = known.id;
+			if (type === 'remove') continue;
+			if (known === undefined) {
+				if (noted !== undefined && sameHop(noted, route)) continue;
+				noted = route;
+				const { via, device, others } = route;
+				if (via !== undefined && device !== undefined && others === undefined) missing.set(via, route);
+			} else if (known.seenIn !== batch) {
+				known.seenIn = batch;
+				present++;
+			}
+		}
+		return present;
 	}
 
 	/** The object ID of a route's next hop; 0: none. */
@@ -104,29 +131,6 @@ export class NextHopObjects {
 		const outInterface = this.#links.indexOf(device);
 		for (const known of all) if (known.outInterface === outInterface && known.onlink === onlink) return known;
 		return undefined;
-	}
-
-	/** True if the new routes have many next hops: then each has an object. */
-	async #makeMissing(steps: readonly Step[]): Promise<boolean> {
-		const batch = ++this.#batch;
-		const missing = new Map<string, KernelRoute>();
-		let present = 0;
-		let last: KernelRoute | undefined;
-		for (const { type, route } of steps) {
-			if (type === 'remove' || (last !== undefined && sameHop(last, route))) continue;
-			last = route;
-			const known = this.#objectOf(route);
-			if (known === undefined) {
-				const { via, device, others } = route;
-				if (via !== undefined && device !== undefined && others === undefined) missing.set(via, route);
-			} else if (known.seenIn !== batch) {
-				known.seenIn = batch;
-				present++;
-			}
-		}
-		if (present + missing.size < fewestSharedHops) return false;
-		if (missing.size > 0) await this.#make(missing.values());
-		return true;
 	}
 
 	/** Creates the objects of these routes' next hops. */
